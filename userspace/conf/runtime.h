@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What changes while a configuration stays: health and counters of backends and services, found
+ * again by identity (service name, pool/backend name and address) when a new snapshot is built.
+ *
+ * Threads: runtime_*() calls and every plain field: main thread. Health is written by the main
+ * thread and read by all. Each worker adds to its own row of counters with counter_add(); anyone
+ * may sum them.
+ */
+#ifndef CONF_RUNTIME_H
+#define CONF_RUNTIME_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/addr.h"
+
+#define RUNTIME_MAX_WORKERS 64
+
+enum health_state { HEALTH_UNKNOWN, HEALTH_UP, HEALTH_DOWN }; /* unknown is usable */
+
+/* What a worker counts for a backend: X(name, "name"). */
+#define BACKEND_COUNTERS(X)                                                                        \
+	X(requests, "requests")	      /* sent, retries included */                                 \
+	X(failures, "failures")	      /* no usable answer came: connect, reset, time-out */        \
+	X(connections, "connections") /* opened */                                                 \
+	X(reused, "reused")	      /* requests sent on a kept connection */                     \
+	X(bytes_in, "bytes-in")	      /* from the backend */                                       \
+	X(bytes_out, "bytes-out")     /* to the backend */                                         \
+	X(active_up, "active-up")     /* active requests = up - down */                            \
+	X(active_down, "active-down")
+
+/* What a worker counts for an http service. */
+#define SERVICE_COUNTERS(X)                                                                        \
+	X(connections, "connections") /* accepted */                                               \
+	X(closed, "closed")	      /* open = connections - closed */                            \
+	X(refused, "refused")	      /* over limits.connections */                                \
+	X(requests, "requests")                                                                    \
+	X(responses_1xx, "responses-1xx")                                                          \
+	X(responses_2xx, "responses-2xx")                                                          \
+	X(responses_3xx, "responses-3xx")                                                          \
+	X(responses_4xx, "responses-4xx")                                                          \
+	X(responses_5xx, "responses-5xx")                                                          \
+	X(local_errors, "local-errors") /* answers that the proxy made itself */                   \
+	X(aborted, "aborted")		/* the client went away before its answer was whole */     \
+	X(retries, "retries")                                                                      \
+	X(bytes_in, "bytes-in") /* from clients */                                                 \
+	X(bytes_out, "bytes-out")
+
+struct backend_counters {
+#define X(name, text) _Atomic uint64_t name;
+	BACKEND_COUNTERS(X)
+#undef X
+} __attribute__((aligned(64)));
+
+struct service_counters {
+#define X(name, text) _Atomic uint64_t name;
+	SERVICE_COUNTERS(X)
+#undef X
+} __attribute__((aligned(64)));
+
+/* By the owning worker only: a plain add, without a locked instruction. */
+static inline void counter_add(_Atomic uint64_t *counter, uint64_t n)
+{
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
+			      memory_order_relaxed);
+}
+
+#define HEALTH_TEXT_MAX 128
+
+struct backend_rt {
+	char *pool, *name;
+	struct endpoint ep;
+	_Atomic int health;		   /* enum health_state */
+	struct backend_counters *counters; /* [RUNTIME_MAX_WORKERS] */
+	/* Main thread, written by health/: */
+	char health_text[HEALTH_TEXT_MAX]; /* last result: "200 OK in 1 ms", "connect: refused" */
+	uint64_t health_checked_ms;	   /* clock_now_ms() of it; 0: never checked */
+	uint64_t health_changed_ms;	   /* clock_now_ms() of the last change of state */
+	unsigned health_run;		   /* equal results in a row */
+	uint64_t health_checks, health_failures;
+	void *priv; /* runtime.c */
+};
+
+struct service_rt {
+	char *name;
+	struct service_counters *counters; /* [RUNTIME_MAX_WORKERS] */
+	void *priv;			   /* runtime.c */
+};
+
+struct runtime;
+
+struct runtime *runtime_new(void);     /* NULL: out of memory */
+void runtime_free(struct runtime *rt); /* every reference must be gone */
+
+/* Find by identity or make; takes a reference. NULL: out of memory. Main thread. */
+struct backend_rt *runtime_backend(struct runtime *rt, const char *pool, const char *name,
+				   const struct endpoint *ep);
+struct service_rt *runtime_service(struct runtime *rt, const char *name);
+
+/* Release one reference; any thread (the object itself is freed by the main thread's next call of
+ * runtime_backend(), runtime_service(), runtime_sweep() or runtime_free()). NULL is fine. */
+void backend_rt_unref(struct backend_rt *b);
+void service_rt_unref(struct service_rt *s);
+void runtime_sweep(struct runtime *rt);
+
+/* Sums over the workers. */
+void backend_rt_sum(const struct backend_rt *b, struct backend_counters *ret_sum);
+void service_rt_sum(const struct service_rt *s, struct service_counters *ret_sum);
+
+const char *health_state_name(enum health_state v); /* "unknown", "up", "down" */
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The one way a configuration takes effect, whoever asks: file, signal or command. Check, make room
+ * (listening sockets, table space), then commit: kernel maps, health, workers; the caller is told
+ * when every worker serves the new generation. Requests queue up and run one after another. Main
+ * thread.
+ */
+#ifndef CONTROL_RELOAD_H
+#define CONTROL_RELOAD_H
+
+#include <uv.h>
+
+#include "conf/build.h"
+#include "conf/diff.h"
+#include "core/diag.h"
+
+struct reload;
+struct runtime;
+struct l4;
+struct workers;
+struct health;
+
+struct reload_parts {
+	struct runtime *runtime;
+	struct l4 *l4; /* NULL: no interfaces, the proxy alone */
+	struct workers *workers;
+	struct health *health;
+};
+
+int reload_new(const struct reload_parts *parts, struct reload **ret_reload);
+void reload_free(struct reload *r);
+
+/* The snapshot in force; NULL before the first. Borrowed until the loop's next turn. */
+struct snapshot *reload_current(const struct reload *r);
+
+struct reload_result {
+	int status;	     /* 0: in force; -EINVAL: refused; other -errno: see diag */
+	uint64_t generation; /* the one in force now */
+	uint64_t duration_us;
+	struct diag diag; /* errors and warnings; valid during the callback */
+	struct change_list changes;
+};
+typedef void (*reload_cb)(void *ctx, const struct reload_result *result);
+
+/* Edits the document in force; as in conf/edit.h. */
+typedef int (*reload_edit)(void *ctx, struct tree *document, struct diag *d);
+
+/* origin: "file", "signal", "command": for the log and the history; literal. Takes document. cb comes
+ * exactly once, never before this returns. */
+void reload_document(struct reload *r, struct tree *document, const char *origin, reload_cb cb,
+		     void *ctx);
+/* The edit runs when its turn comes, on a copy of the document then in force. */
+void reload_edit_document(struct reload *r, reload_edit edit, const char *origin, reload_cb cb,
+			  void *ctx);
+
+/* Health changed: bring the kernel's maps in step. */
+void reload_health_changed(struct reload *r);
+
+/* Build and check only, against what runs now; changes are filled when it is good. */
+int reload_check(struct reload *r, const struct tree *document, struct diag *d,
+		 struct change_list *ret_changes);
+
+#endif

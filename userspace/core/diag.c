@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Lists of errors and warnings for people: see diag.h. */
+#include "core/diag.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void diag_init(struct diag *d)
+{
+	memset(d, 0, sizeof(*d));
+}
+
+void diag_deinit(struct diag *d)
+{
+	for (size_t i = 0; i < d->count; i++)
+		free(d->items[i].text);
+	free(d->items);
+	diag_init(d);
+}
+
+void diag_vadd(struct diag *d, enum diag_level level, const struct pos *pos, const char *fmt,
+	       va_list ap)
+{
+	struct diag_item *items;
+	char *text = NULL;
+
+	if (level == DIAG_ERROR)
+		d->errors++;
+	items = realloc(d->items, (d->count + 1) * sizeof(*items));
+	if (items)
+		d->items = items;
+	if (!items || vasprintf(&text, fmt, ap) < 0) {
+		d->out_of_memory = true;
+		return;
+	}
+	items[d->count++] = (struct diag_item){
+		.level = level, .pos = pos ? *pos : (struct pos){0}, .text = text};
+}
+
+void diag_error(struct diag *d, const struct pos *pos, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	diag_vadd(d, DIAG_ERROR, pos, fmt, ap);
+	va_end(ap);
+}
+
+void diag_warning(struct diag *d, const struct pos *pos, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	diag_vadd(d, DIAG_WARNING, pos, fmt, ap);
+	va_end(ap);
+}
+
+const char *diag_level_name(enum diag_level level)
+{
+	return level == DIAG_ERROR ? "error" : "warning";
+}
+
+int diag_format(const struct diag_item *item, char *buf, size_t len)
+{
+	const struct pos *p = &item->pos;
+	const char *level = diag_level_name(item->level);
+
+	if (p->file && p->line)
+		return snprintf(buf, len, "%s:%d:%d: %s: %s", p->file, p->line, p->column, level,
+				item->text);
+	if (p->file)
+		return snprintf(buf, len, "%s: %s: %s", p->file, level, item->text);
+	return snprintf(buf, len, "%s: %s", level, item->text);
+}
+
+void diag_print(const struct diag *d, FILE *out)
+{
+	for (size_t i = 0; i < d->count; i++) {
+		char buf[1024];
+
+		diag_format(&d->items[i], buf, sizeof(buf));
+		fprintf(out, "%s\n", buf);
+	}
+	if (d->out_of_memory)
+		fprintf(out, "error: out of memory, some messages are missing\n");
+}

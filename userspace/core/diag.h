@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What is told to a person about a configuration, a command or a kernel: a list of errors and
+ * warnings, each with the place it speaks of. Owner: the caller; one thread. Libraries fill it,
+ * main, control and the commands print it.
+ */
+#ifndef CORE_DIAG_H
+#define CORE_DIAG_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+/* file: borrowed, must outlive the diag. line and column count from 1; 0: not known. */
+struct pos {
+	const char *file;
+	int line;
+	int column;
+};
+
+enum diag_level { DIAG_ERROR, DIAG_WARNING };
+
+struct diag_item {
+	enum diag_level level;
+	struct pos pos;
+	char *text;
+};
+
+struct diag {
+	struct diag_item *items; /* in the order they were found */
+	size_t count;
+	size_t errors;	    /* how many of them are errors */
+	bool out_of_memory; /* an item was lost; counted in errors all the same */
+};
+
+void diag_init(struct diag *d);
+void diag_deinit(struct diag *d);
+
+/* pos may be NULL: the message is of no place. Text: one sentence, no full stop, no newline. */
+void diag_error(struct diag *d, const struct pos *pos, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+void diag_warning(struct diag *d, const struct pos *pos, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+void diag_vadd(struct diag *d, enum diag_level level, const struct pos *pos, const char *fmt,
+	       va_list ap) __attribute__((format(printf, 4, 0)));
+
+/* "error" or "warning". */
+const char *diag_level_name(enum diag_level level);
+
+/* One line an item: "FILE:LINE:COLUMN: error: TEXT". */
+void diag_print(const struct diag *d, FILE *out);
+
+/* The same text for one item, without a newline; as snprintf. */
+int diag_format(const struct diag_item *item, char *buf, size_t len);
+
+#endif

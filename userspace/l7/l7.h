@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the proxy needs of the thread it runs on, and what the thread needs of the proxy. The worker
+ * fills struct l7_env and keeps it for its life; l7/ knows nothing else of workers. One thread.
+ */
+#ifndef L7_L7_H
+#define L7_L7_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "conf/snapshot.h"
+
+struct l7;
+
+struct l7_env {
+	uv_loop_t *loop;
+	unsigned worker; /* row of the runtime counters */
+};
+
+int l7_new(const struct l7_env *env, struct l7 **ret_l7);
+
+/* New requests are served by snap from now on (takes a reference of its own). Connections accepted
+ * for an address that snap no longer has are closed when idle. */
+void l7_set_snapshot(struct l7 *l7, struct snapshot *snap);
+
+/* Serve a client. Takes fd (non-blocking, connected), whatever is returned. service: by name, so
+ * that it is found again in later snapshots. peer, local: the connection's two ends. */
+int l7_accept(struct l7 *l7, int fd, const char *service, const struct endpoint *peer,
+	      const struct endpoint *local);
+
+void l7_drain(struct l7 *l7);		      /* close idle ones, the rest after its response */
+void l7_close_all(struct l7 *l7);	      /* now, whatever is under way */
+uint64_t l7_connections(const struct l7 *l7); /* client connections not yet freed */
+uint64_t l7_upstream_idle(const struct l7 *l7);
+void l7_free(struct l7 *l7); /* after l7_connections() is 0 and the loop ran dry */
+
+#endif

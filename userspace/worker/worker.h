@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The proxy's threads: one libuv loop each, with its own listeners, connections, idle upstream
+ * connections and counters. Nothing on the way of a request is shared. All calls: main thread; the
+ * callbacks come on the main loop.
+ */
+#ifndef WORKER_WORKER_H
+#define WORKER_WORKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "conf/snapshot.h"
+#include "core/diag.h"
+
+struct workers;
+struct worker_sockets; /* listening sockets made ready for a snapshot, not yet handed out */
+
+typedef void (*workers_cb)(void *ctx, int status);
+
+int workers_start(uv_loop_t *main_loop, unsigned count, struct workers **ret_workers,
+		  struct diag *d);
+
+/*
+ * Bind and listen, once a worker (SO_REUSEPORT, IP_FREEBIND), for each address of an http service
+ * that is not served yet. Nothing is accepted before the commit. 0, or -errno with a line in d for
+ * each address that failed; then nothing is kept.
+ */
+int workers_prepare(struct workers *w, const struct snapshot *snap,
+		    struct worker_sockets **ret_sockets, struct diag *d);
+void worker_sockets_free(struct worker_sockets *s); /* not committed; NULL is fine */
+
+/*
+ * Hand snap and the new sockets to every worker; cb once all have taken over. New requests are
+ * served by snap; requests under way keep the snapshot that they started on; connections stay.
+ * Listeners of addresses that snap no longer has are closed, their idle connections too, busy ones
+ * after their response. Takes sockets and references of its own to snap.
+ */
+void workers_commit(struct workers *w, struct snapshot *snap, struct worker_sockets *sockets,
+		    workers_cb cb, void *ctx);
+
+/* Stop accepting, close idle connections, let requests end (answers carry Connection: close); cb
+ * when nothing is left (0) or after deadline_ms, when the rest has been closed (-ETIMEDOUT). */
+void workers_drain(struct workers *w, unsigned deadline_ms, workers_cb cb, void *ctx);
+
+/* End the threads and free all; after a drain, or at once. NULL is fine. */
+void workers_stop(struct workers *w);
+
+struct workers_status {
+	unsigned count;
+	uint64_t connections; /* open client connections */
+	uint64_t upstream_idle;
+	uint64_t generation; /* lowest one that a worker serves */
+};
+void workers_status(const struct workers *w, struct workers_status *ret_status);
+
+#endif
