@@ -19,7 +19,7 @@ PKG_MIN := libbpf>=1.1 libxdp>=1.3 libuv>=1.44 yaml-0.1>=0.2 jansson>=2.14 libmi
 DEPS_BUILD := gcc make clang llvm pkg-config bpftool libc6-dev libbpf-dev libxdp-dev libuv1-dev \
 	libyaml-dev libjansson-dev libmicrohttpd-dev libcurl4-openssl-dev node-llhttp libelf-dev zlib1g-dev
 DEPS_TEST := libcmocka-dev python3-pytest python3-pytest-xdist python3-scapy python3-yaml iproute2 ethtool \
-	curl tcpdump clang-format shellcheck cppcheck valgrind bear xdp-tools procps
+	curl tcpdump clang-format shellcheck cppcheck valgrind bear xdp-tools procps iputils-ping
 
 ifeq ($(filter deps deps-% help clean,$(MAKECMDGOALS)),)
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
@@ -88,6 +88,8 @@ $(BUILD)/%.o: %.c
 	$(call say,CC,$@)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 $(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c
 	$(call say,BPF,$@)mkdir -p $(@D) && $(CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
+$(BUILD)/tests/%.bpf.o: tests/%.bpf.c
+	$(call say,BPF,$@)mkdir -p $(@D) && $(CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
 $(BUILD)/skel/%.skel.h: $(BUILD)/bpf/%.bpf.o
 	$(call say,SKEL,$@)mkdir -p $(@D) && $(BPFTOOL) gen skeleton $< name $*_bpf > $@
 
@@ -98,6 +100,12 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(LIB_A) $(LOAD_A) $(LLHTTP_A)
 .PHONY: check-unit
 check-unit: $(UNIT_BIN) ## unit tests, without root
 	$(Q)set -e; for t in $(UNIT_BIN); do echo "== $$t"; $$t; done
+
+TEST_BPF := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/*/*.bpf.c))
+JOBS     ?= 2
+.PHONY: check-net
+check-net: all $(TEST_BPF) ## tests over network namespaces, as root; K=EXPR picks some
+	$(Q)SHUNT_BUILD=$(BUILD) $(PYTHON) -m pytest tests/net -q -n $(JOBS) $(if $(K),-k '$(K)')
 
 .PHONY: clean
 clean: ## remove all output

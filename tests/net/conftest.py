@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Fixtures: factories whose products are gone when the test ends. See README.md one folder up."""
+import os
+import socket
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+# pylint: disable=wrong-import-position
+from daemon import Backend, Client, Daemon
+from lab import Lab, Topology, mount_bpffs
+
+
+@pytest.fixture(scope="session", autouse=True)
+def machine():
+    if os.geteuid() != 0:
+        pytest.exit("these tests make network namespaces and load programs: run them as root", 2)
+    mount_bpffs()
+
+
+@pytest.fixture
+def lab():
+    """Namespaces, links, processes, scratch files by hand."""
+    with Lab() as owner:
+        yield owner
+
+
+@pytest.fixture
+def topology(lab):
+    """topology(clients=1, backends=2) -> Topology"""
+    return lambda **kw: Topology(lab, **kw)
+
+
+@pytest.fixture
+def shuntd(lab):
+    """shuntd(config, ns=None, ...) -> Daemon, ready. start=False: not started."""
+    def make(config, ns=None, start=True, **kw):
+        daemon = Daemon(lab, config, ns=ns, **kw)
+        return daemon.start() if start else daemon
+    return make
+
+
+@pytest.fixture
+def backend(lab):
+    """backend(name, ns=None, http=["ADDR:PORT"], tcp=[...], udp=[...]) -> Backend, listening"""
+    return lambda name, **kw: Backend(lab, name, **kw)
+
+
+@pytest.fixture
+def client(lab):
+    """client(verb, target, ..., ns=None) -> Client"""
+    return lambda *args, **kw: Client(lab, *args, **kw)
+
+
+@pytest.fixture
+def free_port():
+    """free_port() -> a TCP port of loopback that nobody used, each time another one."""
+    held = []
+
+    def pick(addr="127.0.0.1"):
+        sock = socket.socket(socket.AF_INET6 if ":" in addr else socket.AF_INET)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((addr, 0))
+        held.append(sock)
+        return sock.getsockname()[1]
+    yield pick
+    for sock in held:
+        sock.close()
