@@ -38,7 +38,7 @@ CPPFLAGS += -iquote . -iquote userspace -iquote $(BUILD) -I$(LLHTTP_INC) -D_GNU_
 	-DSHUNT_VERSION='"$(VERSION)"' $(PKG_CFLAGS)
 CFLAGS   += -std=gnu11 -g $(OPT) -fno-strict-aliasing -fstack-protector-strong $(WARN) $(SANFLAGS)
 LDFLAGS  += $(SANFLAGS) -Wl,-z,relro,-z,now
-BPF_CFLAGS := -target bpf -mcpu=v3 -std=gnu11 -g -O2 -Wall -Wextra -Werror \
+BPF_CFLAGS := -target bpf -mcpu=v3 -std=gnu11 -g -O2 -fno-strict-aliasing -Wall -Wextra -Werror \
 	-Wno-unused-parameter -iquote . -I$(ARCH_INCLUDE)
 
 # ---- what is built -------------------------------------------------------------------------------

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0) */
+/*
+ * The few words that parse.h, hash.h and csum.h take from their surroundings. They are built for
+ * the kernel by clang, and natively, as plain C, for unit tests and the fuzzer.
+ */
+#ifndef SHUNT_BPF_COMPAT_H
+#define SHUNT_BPF_COMPAT_H
+
+#include <linux/types.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#ifdef __bpf__
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_endian.h>
+
+#else
+
+#include <endian.h>
+
+#ifndef __always_inline
+#define __always_inline inline __attribute__((always_inline))
+#endif
+
+#define bpf_htons(x) htobe16(x)
+#define bpf_ntohs(x) be16toh(x)
+#define bpf_htonl(x) htobe32(x)
+#define bpf_ntohl(x) be32toh(x)
+
+#endif
+
+#endif

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0) */
+/*
+ * [5] IP in IP: an outer IPv4 or IPv6 header in front of the packet, which itself stays as it is,
+ * and back out to the router that it came from.
+ */
+#ifndef SHUNT_BPF_ENCAP_H
+#define SHUNT_BPF_ENCAP_H
+
+#include <linux/if_ether.h>
+#include <linux/in.h>
+
+#include "bpf/csum.h"
+#include "bpf/hash.h"
+#include "bpf/pkt.h"
+
+#define OUTER_TTL	   64
+#define IPV4_HLEN	   20
+#define IPV6_HLEN	   40
+#define IPV4_DONT_FRAGMENT 0x4000
+
+/*
+ * Ethernet pads short frames to 60 bytes; those few bytes may travel on, since the outer header
+ * tells the receiver where the packet ends. A longer frame has no honest reason to carry any.
+ */
+#define PADDED_FRAME_LEN 60
+
+/* Addresses as 16-bit words, the alignment that a frame has anywhere. */
+struct eth_words {
+	__u16 dest[3];
+	__u16 source[3];
+	__be16 proto;
+};
+_Static_assert(sizeof(struct eth_words) == ETH_HLEN, "an Ethernet header");
+
+/* The header of the answer to eth. */
+static __always_inline struct eth_words eth_answer(const struct pkt *p, __u16 proto)
+{
+	const struct eth_words *eth = (const void *)p->eth;
+
+	return (struct eth_words){
+		.dest = {eth->source[0], eth->source[1], eth->source[2]},
+		.source = {eth->dest[0], eth->dest[1], eth->dest[2]},
+		.proto = bpf_htons(proto),
+	};
+}
+
+/* The outer source: bits of it tell flows apart, for the receiver's queues and the paths there. */
+static __always_inline __be32 outer_source_word(const struct pkt *p)
+{
+	__be32 mask = p->backend->src_entropy;
+
+	return (p->backend->src[3] & ~mask) | (bpf_htonl(hash_entropy(p->hash)) & mask);
+}
+
+static __always_inline __u8 inner_proto(const struct pkt *p)
+{
+	return p->family == 4 ? IPPROTO_IPIP : IPPROTO_IPV6;
+}
+
+/*
+ * DF is set and the id zero: the tunnel's MTU is checked here and nothing is fragmented behind
+ * (RFC 6864). DSCP and ECN are the inner packet's (RFC 6040, normal mode).
+ */
+static __always_inline enum verdict encap_ipv4(struct xdp_md *ctx, struct pkt *p)
+{
+	struct eth_words eth = eth_answer(p, ETH_P_IP), *out_eth;
+	__u32 len = p->ip_len + IPV4_HLEN;
+	__be32 *out;
+	__be32 ip[5] = {
+		bpf_htonl(0x45U << 24 | (__u32)p->tos << 16 | len),
+		bpf_htonl(IPV4_DONT_FRAGMENT),
+		bpf_htonl((__u32)OUTER_TTL << 24 | (__u32)inner_proto(p) << 16),
+		outer_source_word(p),
+		p->backend->dst[3],
+	};
+
+	ip[2] |= bpf_htonl(bpf_ntohs(csum_ipv4(ip)));
+	if (pkt_push(ctx, p, IPV4_HLEN))
+		return V_DROP_HEADROOM;
+	out_eth = (void *)p->eth;
+	out = (void *)(out_eth + 1);
+	if ((void *)(out + 5) > p->end)
+		return V_DROP_HEADROOM;
+	*out_eth = eth;
+	for (int i = 0; i < 5; i++)
+		out[i] = ip[i];
+	return V_TX;
+}
+
+static __always_inline enum verdict encap_ipv6(struct xdp_md *ctx, struct pkt *p)
+{
+	struct eth_words eth = eth_answer(p, ETH_P_IPV6), *out_eth;
+	const struct shunt_backend *be = p->backend;
+	__u32 label = hash_entropy(p->hash) >> 12; /* 20 bits */
+	__be32 *out;
+
+	if (pkt_push(ctx, p, IPV6_HLEN))
+		return V_DROP_HEADROOM;
+	out_eth = (void *)p->eth;
+	out = (void *)(out_eth + 1);
+	if ((void *)(out + 10) > p->end)
+		return V_DROP_HEADROOM;
+	*out_eth = eth;
+	out[0] = bpf_htonl(6U << 28 | (__u32)p->tos << 20 | label);
+	out[1] = bpf_htonl(p->ip_len << 16 | (__u32)inner_proto(p) << 8 | OUTER_TTL);
+	out[2] = be->src[0];
+	out[3] = be->src[1];
+	out[4] = be->src[2];
+	out[5] = outer_source_word(p);
+	out[6] = be->dst[0];
+	out[7] = be->dst[1];
+	out[8] = be->dst[2];
+	out[9] = be->dst[3];
+	return V_TX;
+}
+
+static __always_inline enum verdict encap_forward(struct xdp_md *ctx, struct pkt *p)
+{
+	bool outer6 = p->backend->family == 6;
+	__u32 frame_len = ETH_HLEN + p->ip_len + p->trail_len;
+
+	if (p->ip_len + (outer6 ? IPV6_HLEN : IPV4_HLEN) > p->backend->mtu)
+		return V_DROP_TOO_BIG;
+	if (p->trail_len && frame_len > PADDED_FRAME_LEN && pkt_trim(ctx, p))
+		return V_DROP_TRUNCATED;
+	if ((void *)(p->eth + 1) > p->end)
+		return V_DROP_TRUNCATED;
+	return outer6 ? encap_ipv6(ctx, p) : encap_ipv4(ctx, p);
+}
+
+#endif

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0) */
+/*
+ * [1] Ethernet, IPv4 or IPv6, TCP or UDP, read into struct pkt. Also builds natively.
+ *
+ * A packet whose addresses, protocol and ports can be read goes on (V_NEXT) even if something about
+ * it is wrong: it is noted as a defect, and only a service that it is for makes it a drop. A packet
+ * that cannot be attributed to a service is somebody else's and passes.
+ *
+ * Not checked here, because the backend does and a wrong answer costs nothing: checksums and TTL.
+ */
+#ifndef SHUNT_BPF_PARSE_H
+#define SHUNT_BPF_PARSE_H
+
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
+
+#include "bpf/compat.h"
+#include "bpf/pkt.h"
+
+#define IPV4_MORE_FRAGMENTS 0x2000
+#define IPV4_OFFSET_MASK    0x1fff
+#define NEXTHDR_FRAGMENT    44
+
+struct cursor {
+	void *pos;
+	void *end;
+};
+
+/* The next len bytes, and step over them; NULL where the frame ends before. */
+static __always_inline void *cursor_take(struct cursor *cur, __u32 len)
+{
+	void *at = cur->pos;
+
+	if (at + len > cur->end)
+		return NULL;
+	cur->pos = at + len;
+	return at;
+}
+
+/* len: what the IP header gives to the transport, header and data. */
+static __always_inline enum verdict check_tcp(struct pkt *p, const struct tcphdr *tcp, __u32 len)
+{
+	__u32 header_len;
+
+	if (len < sizeof(*tcp) || (void *)(tcp + 1) > p->end)
+		return V_DROP_TRUNCATED;
+	p->tcp_flags = ((const __u8 *)tcp)[13];
+	header_len = tcp->doff * 4;
+	if (header_len < sizeof(*tcp))
+		return V_DROP_BAD_HEADER;
+	if (header_len > len)
+		return V_DROP_TRUNCATED;
+	return V_NEXT;
+}
+
+/* A datagram may be shorter than the IP packet (RFC 9868 puts options there), never longer. */
+static __always_inline enum verdict check_udp(struct pkt *p, const struct udphdr *udp, __u32 len)
+{
+	__u32 udp_len;
+
+	if (len < sizeof(*udp) || (void *)(udp + 1) > p->end)
+		return V_DROP_TRUNCATED;
+	udp_len = bpf_ntohs(udp->len);
+	if (udp_len < sizeof(*udp))
+		return V_DROP_BAD_HEADER;
+	if (udp_len > len)
+		return V_DROP_TRUNCATED;
+	return V_NEXT;
+}
+
+/* Ports stand at the same place in TCP and UDP. ret_ports: source, destination. */
+static __always_inline enum verdict parse_l4(struct pkt *p, struct cursor *cur, __u32 len,
+					     __be16 ret_ports[2])
+{
+	void *l4 = cur->pos;
+	const __be16 *ports;
+	enum verdict v;
+
+	if (len < 2 * sizeof(*ports))
+		return V_PASS_MALFORMED;
+	ports = cursor_take(cur, 2 * sizeof(*ports));
+	if (!ports)
+		return V_PASS_MALFORMED;
+	ret_ports[0] = ports[0];
+	ret_ports[1] = ports[1];
+	if (p->defect != V_NEXT)
+		return V_NEXT;
+	v = p->proto == IPPROTO_TCP ? check_tcp(p, l4, len) : check_udp(p, l4, len);
+	p->defect = v;
+	return V_NEXT;
+}
+
+/* len: as the IP header has it, that header included. Notes a packet that the frame cuts short. */
+static __always_inline void parse_len(struct pkt *p, const void *l3, __u32 len)
+{
+	__u32 frame_len = p->end - l3;
+
+	if (len > frame_len) {
+		p->defect = V_DROP_TRUNCATED;
+		len = frame_len;
+	}
+	p->ip_len = len;
+	p->trail_len = frame_len - len;
+}
+
+static __always_inline enum verdict parse_ipv4(struct pkt *p, struct cursor *cur)
+{
+	const struct iphdr *ip = cursor_take(cur, sizeof(*ip));
+	__u32 header_len, len;
+	enum verdict v;
+	__be16 ports[2];
+	__u16 frag;
+
+	if (!ip || ip->version != 4 || ip->ihl < 5)
+		return V_PASS_MALFORMED;
+	header_len = ip->ihl * 4;
+	len = bpf_ntohs(ip->tot_len);
+	if (len < header_len || !cursor_take(cur, header_len - sizeof(*ip)))
+		return V_PASS_MALFORMED;
+	if (ip->protocol != IPPROTO_TCP && ip->protocol != IPPROTO_UDP)
+		return V_PASS_PROTOCOL;
+	frag = bpf_ntohs(ip->frag_off);
+	if (frag & IPV4_OFFSET_MASK)
+		return V_PASS_FRAGMENT;
+	if (frag & IPV4_MORE_FRAGMENTS)
+		p->defect = V_DROP_FRAGMENT;
+	parse_len(p, ip, len);
+
+	p->family = 4;
+	p->proto = ip->protocol;
+	p->tos = ip->tos;
+	v = parse_l4(p, cur, len - header_len, ports);
+	if (v != V_NEXT)
+		return v;
+	p->flow4 = (struct shunt_flow4_key){
+		.saddr = ip->saddr,
+		.daddr = ip->daddr,
+		.sport = ports[0],
+		.dport = ports[1],
+		.proto = ip->protocol,
+	};
+	return V_NEXT;
+}
+
+static __always_inline void copy_ipv6(__be32 to[4], const struct in6_addr *from)
+{
+	to[0] = from->in6_u.u6_addr32[0];
+	to[1] = from->in6_u.u6_addr32[1];
+	to[2] = from->in6_u.u6_addr32[2];
+	to[3] = from->in6_u.u6_addr32[3];
+}
+
+static __always_inline enum verdict parse_ipv6(struct pkt *p, struct cursor *cur)
+{
+	const struct ipv6hdr *ip = cursor_take(cur, sizeof(*ip));
+	enum verdict v;
+	__be16 ports[2];
+	__u32 len;
+
+	if (!ip || ip->version != 6)
+		return V_PASS_MALFORMED;
+	if (ip->nexthdr == NEXTHDR_FRAGMENT)
+		return V_PASS_FRAGMENT;
+	if (ip->nexthdr != IPPROTO_TCP && ip->nexthdr != IPPROTO_UDP)
+		return V_PASS_PROTOCOL;
+	len = bpf_ntohs(ip->payload_len);
+	parse_len(p, ip, sizeof(*ip) + len);
+
+	p->family = 6;
+	p->proto = ip->nexthdr;
+	p->tos = bpf_ntohl(*(const __be32 *)ip) >> 20;
+	v = parse_l4(p, cur, len, ports);
+	if (v != V_NEXT)
+		return v;
+	copy_ipv6(p->flow6.saddr, &ip->saddr);
+	copy_ipv6(p->flow6.daddr, &ip->daddr);
+	p->flow6.sport = ports[0];
+	p->flow6.dport = ports[1];
+	p->flow6.proto = ip->nexthdr;
+	return V_NEXT;
+}
+
+/* p: zeroed but for eth and end. */
+static __always_inline enum verdict parse_packet(struct pkt *p)
+{
+	struct cursor cur = {.pos = p->eth, .end = p->end};
+	const struct ethhdr *eth = cursor_take(&cur, sizeof(*eth));
+
+	p->defect = V_NEXT;
+	if (!eth)
+		return V_PASS_MALFORMED;
+	if (eth->h_proto == bpf_htons(ETH_P_IP))
+		return parse_ipv4(p, &cur);
+	if (eth->h_proto == bpf_htons(ETH_P_IPV6))
+		return parse_ipv6(p, &cur);
+	return V_PASS_NOT_IP;
+}
+
+#endif

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0) */
+/*
+ * One packet on its way through the program: what the parser found in it, what the later stages
+ * decided about it, and the only helpers that change its size.
+ */
+#ifndef SHUNT_BPF_PKT_H
+#define SHUNT_BPF_PKT_H
+
+#include <linux/if_ether.h>
+
+#include "bpf/abi.h"
+#include "bpf/compat.h"
+
+/*
+ * What a stage says. V_NEXT: go on. Below SHUNT_VERDICT_COUNT: final, and counted under that name.
+ * From V_DROP_FIRST on: a drop, for a reason that the packet's service counts.
+ */
+enum verdict {
+#define X(name, text) V_##name = SHUNT_VERDICT_##name,
+	SHUNT_VERDICTS(X)
+#undef X
+		V_DROP_FIRST = 32,
+#define X(name, text) V_DROP_##name = V_DROP_FIRST + SHUNT_DROP_##name,
+	SHUNT_DROPS(X)
+#undef X
+		V_NEXT = 255,
+};
+_Static_assert((int)SHUNT_VERDICT_COUNT <= (int)V_DROP_FIRST, "verdicts and drop reasons overlap");
+
+#define TCP_FIN 0x01
+#define TCP_SYN 0x02
+#define TCP_RST 0x04
+#define TCP_ACK 0x10
+
+struct pkt {
+	/* The frame. Dead after every change of its size: see pkt_reload(). */
+	struct ethhdr *eth;
+	void *end;
+
+	/* The parser's part. Only the key of the packet's family is filled. */
+	union {
+		struct shunt_flow4_key flow4;
+		struct shunt_flow6_key flow6;
+	};
+	__u32 ip_len;	 /* of the whole IP packet, no more than the frame holds; host order */
+	__u32 trail_len; /* bytes of the frame behind the IP packet */
+	__u8 family;	 /* 4 or 6 */
+	__u8 proto;	 /* IPPROTO_TCP or IPPROTO_UDP */
+	__u8 tos;	 /* DSCP and ECN, as in the IPv4 field */
+	__u8 tcp_flags;	 /* TCP_*; 0 for UDP */
+	__u8 defect;	 /* enum verdict: what befalls it if it is for a service; V_NEXT: nothing */
+
+	/* The later stages' part. */
+	bool new_flow;	/* entered a table, or starts a flow of a service without tracking */
+	bool untracked; /* its flow should have an entry and could not be given one */
+	bool stale;	/* its entry named a backend that is gone or down */
+	__u64 hash;	/* of the flow */
+	const struct shunt_service *svc;
+	const struct shunt_backend *backend;
+};
+
+/* A TCP packet that opens a connection, and does nothing else. */
+static __always_inline bool pkt_is_syn(const struct pkt *p)
+{
+	return (p->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN;
+}
+
+#ifdef __bpf__
+
+static __always_inline void pkt_reload(struct xdp_md *ctx, struct pkt *p)
+{
+	p->eth = (void *)(long)ctx->data;
+	p->end = (void *)(long)ctx->data_end;
+}
+
+/*
+ * Make len bytes of room in front of the frame. What they hold is left from former packets: every
+ * one of them is the caller's to write. Tests are built with them set to 0xff (a test run of the
+ * kernel clears them, which would hide one forgotten).
+ */
+static __always_inline int pkt_push(struct xdp_md *ctx, struct pkt *p, __u32 len)
+{
+	if (bpf_xdp_adjust_head(ctx, -(int)len))
+		return -1;
+	pkt_reload(ctx, p);
+#ifdef SHUNT_POISON_HEADROOM
+	if ((void *)p->eth + len > p->end)
+		return -1;
+	for (__u32 i = 0; i < len; i++)
+		((__u8 *)p->eth)[i] = 0xff;
+#endif
+	return 0;
+}
+
+/* Cut off what stands behind the IP packet. */
+static __always_inline int pkt_trim(struct xdp_md *ctx, struct pkt *p)
+{
+	if (bpf_xdp_adjust_tail(ctx, -(int)p->trail_len))
+		return -1;
+	p->trail_len = 0;
+	pkt_reload(ctx, p);
+	return 0;
+}
+
+#endif
+
+#endif

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0)
+/* [0] The program on the interface: a packet's way, stage by stage. See pkt.h for the verdicts. */
+#include "bpf/compat.h"
+
+#include <xdp/xdp_helpers.h>
+
+#include "bpf/abi.h"
+#include "bpf/encap.h"
+#include "bpf/flow.h"
+#include "bpf/maps.h"
+#include "bpf/parse.h"
+#include "bpf/pkt.h"
+#include "bpf/select.h"
+#include "bpf/service.h"
+#include "bpf/settings.h"
+#include "bpf/verdict.h"
+
+/* For libxdp: our place among the programs of an interface, and that the next one in the chain
+ * sees what we pass. */
+struct {
+	__uint(priority, XDP_DEFAULT_RUN_PRIO);
+	__uint(XDP_PASS, 1);
+} XDP_RUN_CONFIG(steer_xdp);
+
+SEC("xdp")
+int steer_xdp(struct xdp_md *ctx)
+{
+	struct pkt p = {};
+	enum verdict v;
+
+	pkt_reload(ctx, &p);
+	v = parse_packet(&p);
+	if (v == V_NEXT)
+		v = service_find(&p);
+	if (v == V_NEXT)
+		v = flow_or_select(&p);
+	if (v == V_NEXT)
+		v = encap_forward(ctx, &p);
+	return verdict_finish(&p, v);
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";

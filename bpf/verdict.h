@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0) */
+/* [6] The only way out of the program: counts what became of the packet and tells the driver. */
+#ifndef SHUNT_BPF_VERDICT_H
+#define SHUNT_BPF_VERDICT_H
+
+#include "bpf/maps.h"
+#include "bpf/pkt.h"
+
+static __always_inline void count_service(const struct pkt *p, enum verdict v)
+{
+	__u32 index = p->svc->index;
+	struct shunt_svc_stats *s = bpf_map_lookup_elem(&sh_svc_stats, &index);
+	__u32 reason = v - V_DROP_FIRST;
+
+	if (!s)
+		return;
+	s->count[SHUNT_COUNT_PACKETS]++;
+	s->count[SHUNT_COUNT_BYTES] += p->ip_len;
+	if (p->new_flow)
+		s->count[SHUNT_COUNT_NEW_FLOWS]++;
+	if (p->untracked)
+		s->count[SHUNT_COUNT_UNTRACKED]++;
+	if (p->stale)
+		s->count[SHUNT_COUNT_STALE]++;
+	if (reason < SHUNT_DROP_COUNT)
+		s->drop[reason]++;
+}
+
+static __always_inline void count_backend(const struct pkt *p, enum verdict v)
+{
+	__u32 index = SHUNT_ID_INDEX(p->backend->id);
+	struct shunt_be_stats *s = bpf_map_lookup_elem(&sh_be_stats, &index);
+
+	if (!s)
+		return;
+	if (v == V_TX) {
+		s->packets++;
+		s->bytes += p->ip_len;
+	}
+	if (p->new_flow)
+		s->new_flows++;
+}
+
+static __always_inline int verdict_finish(const struct pkt *p, enum verdict v)
+{
+	__u32 name = v >= V_DROP_FIRST ? V_DROP : v;
+	__u64 *count = bpf_map_lookup_elem(&sh_verdicts, &name);
+
+	if (count)
+		(*count)++;
+	if (p->svc)
+		count_service(p, v);
+	if (p->backend)
+		count_backend(p, v);
+	if (v == V_TX)
+		return XDP_TX;
+	return v >= V_DROP_FIRST ? XDP_DROP : XDP_PASS;
+}
+
+#endif
