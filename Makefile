@@ -15,26 +15,39 @@ say = $(if $(filter 1,$(V)),,@printf '  %-8s %s\n' '$(1)' '$(2)';)
 
 # ---- packages ------------------------------------------------------------------------------------
 PKGS := libbpf libxdp libuv yaml-0.1 jansson libmicrohttpd libcurl
-PKG_MIN := libbpf>=1.1 libxdp>=1.3 libuv>=1.44 yaml-0.1>=0.2 jansson>=2.14 libmicrohttpd>=0.9.75 libcurl>=7.88
+PKG_MIN := libbpf 1.1 libxdp 1.3 libuv 1.44 yaml-0.1 0.2 jansson 2.14 libmicrohttpd 0.9.75 libcurl 7.88
 DEPS_BUILD := gcc make clang llvm pkg-config bpftool libc6-dev libbpf-dev libxdp-dev libuv1-dev \
-	libyaml-dev libjansson-dev libmicrohttpd-dev libcurl4-openssl-dev node-llhttp libelf-dev zlib1g-dev
-DEPS_TEST := libcmocka-dev python3-pytest python3-pytest-xdist python3-scapy python3-yaml iproute2 ethtool \
-	curl tcpdump clang-format shellcheck cppcheck valgrind bear xdp-tools procps iputils-ping
+	libyaml-dev libjansson-dev libmicrohttpd-dev libcurl4-openssl-dev 'libllhttp-dev|node-llhttp' \
+	libelf-dev zlib1g-dev
+DEPS_TEST := libcmocka-dev python3-pytest python3-pytest-xdist python3-pytest-timeout python3-scapy \
+	python3-yaml pyflakes3 iproute2 iputils-ping ethtool curl tcpdump clang-format shellcheck cppcheck \
+	valgrind bear xdp-tools procps libclang-rt-14-dev
+DEPS_VM := qemu-system-x86 'virtiofsd|qemu-system-common' busybox-static kmod xz-utils
 
-ifeq ($(filter deps deps-% help clean,$(MAKECMDGOALS)),)
-PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+# Goals for which nothing needs to be installed yet.
+BARE_GOALS := deps deps-% help clean distclean test demo test-vm lint format
+NEEDS_PKGS := $(if $(MAKECMDGOALS),$(filter-out $(BARE_GOALS),$(MAKECMDGOALS)),all)
+ifneq ($(NEEDS_PKGS),)
+PKG_MISSING := $(shell set -- $(PKG_MIN); while [ $$# -gt 0 ]; do \
+	pkg-config --atleast-version=$$2 $$1 2>/dev/null || echo "$$1 (at least $$2),"; shift 2; done)
+ifneq ($(PKG_MISSING),)
+$(error Shunt cannot be built without $(PKG_MISSING) as pkg-config sees it: run `make deps` as root)
+endif
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS))
 endif
 PKG_LIBS = $(shell pkg-config --libs $(1))
 
 # ---- flags ---------------------------------------------------------------------------------------
 ARCH_INCLUDE := /usr/include/$(shell $(CC) -print-multiarch 2>/dev/null)
-LLHTTP_SRC := /usr/share/llhttp
+# llhttp: a library where the system has one, else the C sources that node-llhttp brings.
+LLHTTP_SRC := $(if $(shell pkg-config --exists libllhttp 2>/dev/null && echo yes),,/usr/share/llhttp)
 LLHTTP_INC := /usr/share/include/llhttp
+LLHTTP_PKG := $(if $(LLHTTP_SRC),,libllhttp)
 
 WARN     := -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Werror
 SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer,)
 OPT      := $(if $(SAN),-O1,-O2)
-CPPFLAGS += -iquote . -iquote userspace -iquote $(BUILD) -I$(LLHTTP_INC) -D_GNU_SOURCE \
+CPPFLAGS += -iquote . -iquote userspace -iquote $(BUILD) $(if $(LLHTTP_SRC),-I$(LLHTTP_INC)) -D_GNU_SOURCE \
 	-DSHUNT_VERSION='"$(VERSION)"' $(PKG_CFLAGS)
 CFLAGS   += -std=gnu11 -g $(OPT) -fno-strict-aliasing -fstack-protector-strong $(WARN) $(SANFLAGS)
 LDFLAGS  += $(SANFLAGS) -Wl,-z,relro,-z,now
@@ -50,13 +63,11 @@ LIB_SRC  := $(filter-out userspace/main.c,$(wildcard userspace/*/*.c))
 LOAD_SRC := $(filter-out loader/main.c loader/decap_%.c,$(wildcard loader/*.c))
 CLI_SRC  := $(wildcard cli/*.c)
 DECAP_SRC := $(wildcard loader/decap_*.c)
-UNIT_SRC := $(wildcard tests/unit/test_*.c)
 obj = $(1:%.c=$(BUILD)/%.o)
 
 LIB_A    := $(BUILD)/libshunt.a
 LOAD_A   := $(BUILD)/libloader.a
-LLHTTP_A := $(BUILD)/libllhttp.a
-UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/unit/%)
+LLHTTP_A := $(if $(LLHTTP_SRC),$(BUILD)/libllhttp.a)
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -65,7 +76,7 @@ UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/unit/%)
 all: $(BINS) ## build shuntd, shuntctl, shunt-load and shunt-decap
 
 $(BUILD)/shuntd: $(call obj,userspace/main.c) $(LIB_A) $(LOAD_A) $(LLHTTP_A)
-	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,libuv yaml-0.1 jansson libmicrohttpd libxdp libbpf) -lm -lpthread -o $@
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,libuv yaml-0.1 jansson libmicrohttpd libxdp libbpf $(LLHTTP_PKG)) -lm -lpthread -o $@
 $(BUILD)/shuntctl: $(call obj,$(CLI_SRC)) $(LIB_A)
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,libcurl jansson) -lm -o $@
 $(BUILD)/shunt-load: $(call obj,loader/main.c) $(LOAD_A) $(LIB_A)
@@ -73,47 +84,83 @@ $(BUILD)/shunt-load: $(call obj,loader/main.c) $(LOAD_A) $(LIB_A)
 $(BUILD)/shunt-decap: $(call obj,$(DECAP_SRC)) $(LOAD_A) $(LIB_A)
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,libxdp libbpf jansson) -o $@
 
+# What is compiled with other flags (SAN=, CLANG=, ...) is compiled anew.
+FLAGS_NOW := $(CC) $(CLANG) $(CPPFLAGS) $(CFLAGS) $(BPF_CFLAGS) $(LDFLAGS)
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D); echo '$(subst ','\'',$(FLAGS_NOW))' | cmp -s - $@ || echo '$(subst ','\'',$(FLAGS_NOW))' > $@
+.PHONY: FORCE
+FORCE:
+
 $(LIB_A): $(call obj,$(LIB_SRC))
 $(LOAD_A): $(call obj,$(LOAD_SRC))
-$(LLHTTP_A): $(patsubst $(LLHTTP_SRC)/%.c,$(BUILD)/llhttp/%.o,$(wildcard $(LLHTTP_SRC)/*.c))
+$(BUILD)/libllhttp.a: $(patsubst $(LLHTTP_SRC)/%.c,$(BUILD)/llhttp/%.o,$(wildcard $(LLHTTP_SRC)/*.c))
 %.a:
 	$(call say,AR,$@)rm -f $@ && $(AR) rcs $@ $^
 
-$(BUILD)/llhttp/%.o: $(LLHTTP_SRC)/%.c
+$(BUILD)/llhttp/%.o: $(LLHTTP_SRC)/%.c $(BUILD)/flags
 	$(call say,CC,$@)mkdir -p $(@D) && $(CC) -I$(LLHTTP_INC) -O2 -g $(SANFLAGS) -c $< -o $@
 
 # Skeletons are generated before anything that may include one is compiled.
 $(call obj,$(wildcard loader/*.c)): | $(SKELS)
-$(BUILD)/%.o: %.c
+$(BUILD)/%.o: %.c $(BUILD)/flags
 	$(call say,CC,$@)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
-$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c
+$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c $(BUILD)/flags
 	$(call say,BPF,$@)mkdir -p $(@D) && $(CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
-$(BUILD)/tests/%.bpf.o: tests/%.bpf.c
+$(BUILD)/tests/%.bpf.o: tests/%.bpf.c $(BUILD)/flags
 	$(call say,BPF,$@)mkdir -p $(@D) && $(CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
 $(BUILD)/skel/%.skel.h: $(BUILD)/bpf/%.bpf.o
-	$(call say,SKEL,$@)mkdir -p $(@D) && $(BPFTOOL) gen skeleton $< name $*_bpf > $@
+	$(call say,SKEL,$@)mkdir -p $(@D) && $(BPFTOOL) gen skeleton $< name $*_bpf > $@ 2> $@.log || { cat $@.log >&2; false; }
 
 # ---- tests ---------------------------------------------------------------------------------------
-$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(LIB_A) $(LOAD_A) $(LLHTTP_A)
-	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,cmocka libuv yaml-0.1 jansson libmicrohttpd libxdp libbpf) -lm -lpthread -o $@
-
-.PHONY: check-unit
-check-unit: $(UNIT_BIN) ## unit tests, without root
-	$(Q)set -e; for t in $(UNIT_BIN); do echo "== $$t"; $$t; done
-
+JOBS     ?= $(shell nproc)
+UNIT_BIN := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 TEST_BPF := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/*/*.bpf.c))
-JOBS     ?= 2
-.PHONY: check-net
+RUN       = SHUNT_BUILD=$(BUILD) tests/run --jobs $(JOBS) $(if $(K),--keyword '$(K)')
+comma    := ,
+
+$(call obj,$(filter-out %.bpf.c,$(wildcard tests/*/*.c))): | $(SKELS)
+$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(LIB_A) $(LOAD_A) $(LLHTTP_A)
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,cmocka libuv yaml-0.1 jansson libmicrohttpd libxdp libbpf $(LLHTTP_PKG)) -lm -lpthread -o $@
+
+.PHONY: test check-build check-unit check-net check-san check-valgrind test-vm
+test: deps ## install what is needed, build, run every test (as root)
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) check-build
+	$(Q)$(RUN) unit lint net
+check-build: all $(UNIT_BIN) $(TEST_BPF) ## build all that the tests need
+check-unit: $(UNIT_BIN) ## unit tests, without root
+	$(Q)$(RUN) unit
 check-net: all $(TEST_BPF) ## tests over network namespaces, as root; K=EXPR picks some
-	$(Q)SHUNT_BUILD=$(BUILD) $(PYTHON) -m pytest tests/net -q -n $(JOBS) $(if $(K),-k '$(K)')
+	$(Q)$(RUN) net
+check-san: ## unit and net tests under sanitizers: SAN=address,undefined or SAN=thread
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) BUILD=$(BUILD)-san SAN=$(or $(SAN),address$(comma)undefined) check-build
+	$(Q)SHUNT_TEST_PATIENCE=3 $(RUN) --build $(BUILD)-san unit net
+check-valgrind: $(UNIT_BIN) ## unit tests under valgrind
+	$(Q)SHUNT_TEST_PATIENCE=10 SHUNT_WRAP='valgrind -q --error-exitcode=99 --leak-check=full' $(RUN) unit
+test-vm: deps deps-vm ## boot stock kernels in qemu and run the bpf and net tests inside (as root)
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) check-build
+	$(Q)SHUNT_BUILD=$(BUILD) vm/test
+
+.PHONY: lint format
+lint: ## format, layers, ABI, banned calls, sizes, shellcheck, cppcheck
+	$(Q)$(RUN) lint
+format: ## clang-format over all C
+	clang-format -i $(shell find bpf loader userspace cli tests bench -name '*.[ch]' 2>/dev/null)
+compile_commands.json: ## for editors and clang tools
+	bear --output $@ -- $(MAKE) --no-print-directory -B -j$(JOBS) check-build
+
+.PHONY: deps deps-vm
+deps: ## install the Debian packages that building and testing need
+	$(Q).ci/deps $(DEPS_BUILD) $(DEPS_TEST)
+deps-vm: ## those that `make test-vm` needs on top
+	$(Q).ci/deps $(DEPS_VM)
 
 .PHONY: clean
 clean: ## remove all output
-	rm -rf $(BUILD) compile_commands.json
+	rm -rf $(BUILD) $(BUILD)-san compile_commands.json
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z_.-]+:.*## /{printf "  make %-21s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo '  Variables: V=1 (show commands)  SAN=address,undefined|thread  CLANG=clang-19  BUILD=DIR'
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,54 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Who may include whom. Each line of the table: a folder, then what its files may include by
+# quotes: folders (all of it) or single headers. Every quoted include names its folder.
+set -euo pipefail
+cd "${1:-$(dirname "$0")/../..}"
+
+table='
+bpf		bpf
+loader		loader bpf core skel
+core		core
+conf		conf core bpf/abi.h
+l4		l4 conf core bpf/abi.h loader/loader.h loader/maps.h
+l7		l7 conf core
+health		health l7 conf core
+worker		worker l7 conf core
+control		control worker health l7 l4 conf core bpf/abi.h loader/loader.h loader/maps.h loader/probe.h
+cli		cli core control/message.h
+'
+
+{
+	find bpf loader cli -name '*.[ch]' 2> /dev/null || true
+	find userspace -mindepth 2 -name '*.[ch]' 2> /dev/null || true
+} | sort | xargs -r awk -v table="$table" '
+	BEGIN {
+		rows = split(table, row, "\n")
+		for (r = 1; r <= rows; r++) {
+			words = split(row[r], word, /[ \t]+/)
+			for (w = 2; w <= words; w++)
+				may[word[1] "<" word[w]] = 1
+		}
+	}
+	FNR == 1 {
+		folder = FILENAME
+		sub(/^userspace\//, "", folder)
+		sub(/\/.*/, "", folder)
+	}
+	/^[ \t]*#[ \t]*include[ \t]*"/ {
+		split($0, part, "\"")
+		target = part[2]
+		from = target
+		sub(/\/.*/, "", from)
+		if (target !~ /\//)
+			say("include \"" target "\" does not name its folder")
+		else if (!((folder "<" from) in may) && !((folder "<" target) in may))
+			say(folder " must not include \"" target "\"")
+	}
+	function say(text)
+	{
+		printf "%s:%d: %s\n", FILENAME, FNR, text
+		bad = 1
+	}
+	END { exit bad }
+'
