@@ -99,8 +99,8 @@ struct backend_rt *runtime_backend(struct runtime *rt, const char *pool, const c
 				   const struct endpoint *ep);
 struct service_rt *runtime_service(struct runtime *rt, const char *name);
 
-/* Release one reference; any thread (the object itself is freed by the main thread's next call of
- * runtime_backend(), runtime_service(), runtime_sweep() or runtime_free()). NULL is fine. */
+/* Release one reference; any thread (the object itself is freed by the main thread's next
+ * runtime_sweep(), which conf_build() calls, or runtime_free()). NULL is fine. */
 void backend_rt_unref(struct backend_rt *b);
 void service_rt_unref(struct service_rt *s);
 void runtime_sweep(struct runtime *rt);

@@ -15,6 +15,7 @@
 #include "core/addr.h"
 #include "core/diag.h"
 
+struct arena;
 struct backend_rt; /* conf/runtime.h */
 struct service_rt;
 struct tree;
@@ -53,7 +54,7 @@ enum health_kind { HEALTH_NONE, HEALTH_TCP, HEALTH_HTTP };
 
 struct health_conf {
 	enum health_kind kind;
-	uint16_t port;			 /* resolved: never 0 where kind is not none */
+	uint16_t port;			 /* 0 (proxy pools only): each backend's own */
 	const char *path;		 /* HTTP: origin-form target */
 	const char *host;		 /* HTTP: Host header; NULL: the address */
 	unsigned status_min, status_max; /* HTTP: expected, default 200..299 */
@@ -72,7 +73,7 @@ struct pool;
 struct backend {
 	const char *name;
 	const struct pool *pool;
-	struct endpoint ep; /* port 0: the service's */
+	struct endpoint ep; /* port: 0 in ipip pools (the service's), never 0 in proxy pools */
 	unsigned weight;    /* 0..1000, default 1; 0 takes no new flows */
 	enum admin_state admin;
 	struct backend_rt *rt; /* the snapshot holds a reference */
@@ -146,6 +147,10 @@ struct snapshot {
 struct snapshot *snapshot_ref(struct snapshot *s);
 void snapshot_unref(struct snapshot *s); /* NULL is fine */
 
+/* For conf_build() alone: an empty one with one reference, and the memory that lives as long. */
+struct snapshot *snapshot_new(void); /* NULL: out of memory */
+struct arena *snapshot_arena(struct snapshot *s);
+
 const struct pool *snapshot_pool(const struct snapshot *s, const char *name); /* NULL: none */
 const struct service *snapshot_service(const struct snapshot *s, const char *name);
 const struct backend *pool_backend(const struct pool *p, const char *name);
@@ -153,7 +158,15 @@ const struct backend *pool_backend(const struct pool *p, const char *name);
 /* May it be given new flows or requests: up by configuration, weight over 0, not down by health. */
 bool backend_is_usable(const struct backend *b);
 
-/* Names as they stand in the configuration: "ipip", "drain", "http", ... */
+/* Names as they stand in the configuration: "ipip", "drain", "http", ... The lists are in the order
+ * of their enum, NULL at the end. */
+extern const char *const xdp_mode_words[],
+	*const forward_words[], *const balance_words[],
+					*const admin_state_words[],
+						*const service_mode_words[],
+							*const tracking_words[],
+								*const health_kind_words[];
+const char *xdp_mode_name(enum xdp_mode v);
 const char *forward_name(enum forward v);
 const char *balance_name(enum balance v);
 const char *admin_state_name(enum admin_state v);

@@ -16,7 +16,7 @@ enum tree_kind { TREE_SCALAR, TREE_SEQUENCE, TREE_MAPPING };
 
 struct tree {
 	enum tree_kind kind;
-	struct pos pos; /* file: borrowed from the caller of tree_parse() */
+	struct pos pos; /* file: the name given to tree_parse(), borrowed, also by copies */
 	bool quoted;	/* scalars: was written in quotes, so never a number or a boolean */
 	char *text;	/* scalars */
 	char *key;	/* children of a mapping */

@@ -154,6 +154,20 @@ int endpoint_cmp(const struct endpoint *a, const struct endpoint *b)
 	return c ? c : (int)a->port - (int)b->port;
 }
 
+bool addr_is_unspecified(const struct addr *addr)
+{
+	static const uint8_t zero[16];
+
+	return addr->family && !memcmp(addr->bytes, zero, sizeof(zero));
+}
+
+bool addr_is_loopback(const struct addr *addr)
+{
+	if (addr->family == AF_INET)
+		return addr->bytes[0] == 127;
+	return addr->family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&addr->v6);
+}
+
 void endpoint_to_sockaddr(const struct endpoint *ep, struct sockaddr_storage *ret_ss,
 			  socklen_t *ret_len)
 {

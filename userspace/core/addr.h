@@ -48,6 +48,10 @@ char *endpoint_format(const struct endpoint *ep, char *buf, size_t len);
 int addr_cmp(const struct addr *a, const struct addr *b);
 int endpoint_cmp(const struct endpoint *a, const struct endpoint *b);
 
+/* 0.0.0.0 or ::; 127.0.0.0/8 or ::1. */
+bool addr_is_unspecified(const struct addr *addr);
+bool addr_is_loopback(const struct addr *addr);
+
 /* Conversions to and from what the socket calls want. ret_len: size of the address written. */
 void endpoint_to_sockaddr(const struct endpoint *ep, struct sockaddr_storage *ret_ss,
 			  socklen_t *ret_len);

@@ -21,11 +21,12 @@ void diag_deinit(struct diag *d)
 void diag_vadd(struct diag *d, enum diag_level level, const struct pos *pos, const char *fmt,
 	       va_list ap)
 {
+	size_t *total = level == DIAG_ERROR ? &d->errors : &d->warnings;
 	struct diag_item *items;
 	char *text = NULL;
 
-	if (level == DIAG_ERROR)
-		d->errors++;
+	if (++*total > DIAG_MAX_KEPT)
+		return;
 	items = realloc(d->items, (d->count + 1) * sizeof(*items));
 	if (items)
 		d->items = items;
@@ -33,6 +34,9 @@ void diag_vadd(struct diag *d, enum diag_level level, const struct pos *pos, con
 		d->out_of_memory = true;
 		return;
 	}
+	for (char *p = text; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = '?';
 	items[d->count++] = (struct diag_item){
 		.level = level, .pos = pos ? *pos : (struct pos){0}, .text = text};
 }
@@ -73,6 +77,12 @@ int diag_format(const struct diag_item *item, char *buf, size_t len)
 	return snprintf(buf, len, "%s: %s", level, item->text);
 }
 
+static void print_hidden(size_t total, const char *what, FILE *out)
+{
+	if (total > DIAG_MAX_KEPT)
+		fprintf(out, "and %zu more %s\n", total - DIAG_MAX_KEPT, what);
+}
+
 void diag_print(const struct diag *d, FILE *out)
 {
 	for (size_t i = 0; i < d->count; i++) {
@@ -81,6 +91,8 @@ void diag_print(const struct diag *d, FILE *out)
 		diag_format(&d->items[i], buf, sizeof(buf));
 		fprintf(out, "%s\n", buf);
 	}
+	print_hidden(d->errors, "errors", out);
+	print_hidden(d->warnings, "warnings", out);
 	if (d->out_of_memory)
 		fprintf(out, "error: out of memory, some messages are missing\n");
 }

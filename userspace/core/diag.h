@@ -27,17 +27,23 @@ struct diag_item {
 	char *text;
 };
 
+/* Of each level, no more than this are kept: a file that is no configuration at all does not bury
+ * its reader. */
+#define DIAG_MAX_KEPT 100
+
 struct diag {
 	struct diag_item *items; /* in the order they were found */
 	size_t count;
-	size_t errors;	    /* how many of them are errors */
-	bool out_of_memory; /* an item was lost; counted in errors all the same */
+	size_t errors;	    /* all that were reported, kept or not */
+	size_t warnings;    /* the same */
+	bool out_of_memory; /* an item was lost; counted all the same */
 };
 
 void diag_init(struct diag *d);
 void diag_deinit(struct diag *d);
 
-/* pos may be NULL: the message is of no place. Text: one sentence, no full stop, no newline. */
+/* pos may be NULL: the message is of no place. Text: one sentence, no full stop, no newline; control
+ * bytes in it become '?'. */
 void diag_error(struct diag *d, const struct pos *pos, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 void diag_warning(struct diag *d, const struct pos *pos, const char *fmt, ...)
@@ -48,7 +54,7 @@ void diag_vadd(struct diag *d, enum diag_level level, const struct pos *pos, con
 /* "error" or "warning". */
 const char *diag_level_name(enum diag_level level);
 
-/* One line an item: "FILE:LINE:COLUMN: error: TEXT". */
+/* One line an item: "FILE:LINE:COLUMN: error: TEXT"; says so where some were not kept. */
 void diag_print(const struct diag *d, FILE *out);
 
 /* The same text for one item, without a newline; as snprintf. */

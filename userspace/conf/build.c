@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* From a document to a snapshot: reads every row, then resolves and checks. See build.h. */
+#include "conf/build.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/draft.h"
+#include "conf/fields.h"
+#include "conf/runtime.h"
+#include "conf/schema.h"
+#include "core/text.h"
+
+static int compare_key(const void *a, const void *b)
+{
+	return strcmp((*(struct tree *const *)a)->key, (*(struct tree *const *)b)->key);
+}
+
+/* The children of a mapping in the order of their names, bad names reported. what: "pool". Their
+ * number; 0 also where there is no mapping. */
+static size_t sort_named(struct draft *dr, const char *key, const char *what,
+			 const struct tree ***ret_sorted)
+{
+	const struct tree *mapping = tree_get(dr->root, key);
+	const struct tree **sorted;
+
+	reader_set_object(&dr->reader, "%s", key);
+	if (!mapping || !read_expect_mapping(&dr->reader, mapping) || !mapping->count)
+		return 0;
+	sorted = read_alloc(&dr->reader, mapping->count, sizeof(*sorted));
+	if (!sorted)
+		return 0;
+	for (size_t i = 0; i < mapping->count; i++) {
+		const struct tree *child = mapping->children[i];
+		const char *expected = field_refuse_name(child->key);
+
+		if (expected)
+			diag_error(dr->reader.diag, &child->key_pos,
+				   "%s: expected as the name of a %s %s, found %s", key, what,
+				   expected, text_quote(child->key).s);
+		sorted[i] = child;
+	}
+	qsort(sorted, mapping->count, sizeof(*sorted), compare_key);
+	*ret_sorted = sorted;
+	return mapping->count;
+}
+
+struct backend_row {
+	struct backend backend;
+	const struct tree *node;
+};
+
+static int compare_row(const void *a, const void *b)
+{
+	const struct backend_row *x = a, *y = b;
+	const struct pos *p = &x->node->pos, *q = &y->node->pos;
+	int c = strcmp(x->backend.name, y->backend.name);
+
+	if (c)
+		return c;
+	if (p->line != q->line)
+		return p->line < q->line ? -1 : 1;
+	return (p->column > q->column) - (p->column < q->column);
+}
+
+static void read_backend(struct draft *dr, const struct pool *pool, const struct tree *node,
+			 size_t index, struct backend_row *row)
+{
+	const struct tree *name = tree_get(node, "name");
+
+	if (name && name->kind == TREE_SCALAR && !field_refuse_name(name->text))
+		reader_set_object(&dr->reader, "backend %s/%s", pool->name, name->text);
+	else
+		reader_set_object(&dr->reader, "pool %s: backend %zu", pool->name, index + 1);
+	row->node = node;
+	row->backend.name = "";
+	row->backend.pool = pool;
+	if (read_is_null(node) || node->kind == TREE_MAPPING)
+		read_section(&dr->reader, &schema_backend, node, &row->backend);
+	else
+		(void)read_expect_mapping(&dr->reader, node); /* for its message */
+}
+
+/* The list of backends, sorted by name, with their nodes beside them. */
+static void read_backends(struct draft *dr, struct pool_draft *pd, struct pool *pool)
+{
+	const struct tree *list = tree_get(pd->node, "backends");
+	struct backend_row *rows;
+
+	if (!list || read_is_null(list))
+		return;
+	if (list->kind != TREE_SEQUENCE) {
+		read_expected(&dr->reader, section_keyword(&schema_pool, "backends"), list,
+			      "a list of backends");
+		return;
+	}
+	rows = read_alloc(&dr->reader, list->count, sizeof(*rows));
+	pool->backends = read_alloc(&dr->reader, list->count, sizeof(*pool->backends));
+	pd->backend_nodes = read_alloc(&dr->reader, list->count, sizeof(*pd->backend_nodes));
+	if (dr->reader.out_of_memory)
+		return;
+	for (size_t i = 0; i < list->count; i++) {
+		read_backend(dr, pool, list->children[i], i, &rows[i]);
+		if (!rows[i].backend.name) /* no memory for it */
+			return;
+	}
+	qsort(rows, list->count, sizeof(*rows), compare_row);
+	for (size_t i = 0; i < list->count; i++) {
+		pool->backends[i] = rows[i].backend;
+		pd->backend_nodes[i] = rows[i].node;
+	}
+	pool->backend_count = list->count;
+}
+
+static void read_pools(struct draft *dr)
+{
+	struct snapshot *snap = dr->snap;
+	const struct tree **sorted = NULL;
+	size_t count = sort_named(dr, "pools", "pool", &sorted);
+
+	snap->pools = read_alloc(&dr->reader, count, sizeof(*snap->pools));
+	dr->pools = read_alloc(&dr->reader, count, sizeof(*dr->pools));
+	if (dr->reader.out_of_memory)
+		return;
+	for (size_t i = 0; i < count && !dr->reader.out_of_memory; i++) {
+		struct pool *pool = &snap->pools[i];
+
+		dr->pools[i].node = sorted[i];
+		pool->name = read_strdup(&dr->reader, sorted[i]->key);
+		if (!pool->name)
+			return;
+		snap->pool_count = i + 1;
+		reader_set_object(&dr->reader, "pool %s", pool->name);
+		read_section(&dr->reader, &schema_pool, sorted[i], pool);
+		read_backends(dr, &dr->pools[i], pool);
+	}
+}
+
+/* Say which pool was meant, or which there are. */
+static void unknown_pool(struct draft *dr, const struct tree *name)
+{
+	const struct snapshot *snap = dr->snap;
+	bool shown = dr->reader.diag->errors < DIAG_MAX_KEPT;
+	size_t count = shown ? snap->pool_count : 0; /* nobody reads the rest */
+	const char **names = read_alloc(&dr->reader, count, sizeof(*names));
+	const char *meant;
+
+	if (!names)
+		return;
+	for (size_t i = 0; i < count; i++)
+		names[i] = snap->pools[i].name;
+	meant = text_closest(name->text, names, count);
+	if (meant)
+		diag_error(dr->reader.diag, &name->pos, "%spool %s is not there; did you mean %s?",
+			   dr->reader.object, text_quote(name->text).s, text_quote(meant).s);
+	else
+		diag_error(dr->reader.diag, &name->pos, "%spool %s is not there, add it to pools",
+			   dr->reader.object, text_quote(name->text).s);
+}
+
+static void read_services(struct draft *dr)
+{
+	struct snapshot *snap = dr->snap;
+	const struct tree **sorted = NULL;
+	size_t count = sort_named(dr, "services", "service", &sorted);
+
+	snap->services = read_alloc(&dr->reader, count, sizeof(*snap->services));
+	dr->services = read_alloc(&dr->reader, count, sizeof(*dr->services));
+	if (dr->reader.out_of_memory)
+		return;
+	for (size_t i = 0; i < count && !dr->reader.out_of_memory; i++) {
+		struct service *s = &snap->services[i];
+		const struct tree *pool = tree_get(sorted[i], "pool");
+
+		dr->services[i].node = sorted[i];
+		s->name = read_strdup(&dr->reader, sorted[i]->key);
+		if (!s->name)
+			return;
+		snap->service_count = i + 1;
+		reader_set_object(&dr->reader, "service %s", s->name);
+		read_section(&dr->reader, &schema_service, sorted[i], s);
+		if (!pool || pool->kind != TREE_SCALAR || read_is_null(pool))
+			continue;
+		s->pool = snapshot_pool(snap, pool->text);
+		if (!s->pool)
+			unknown_pool(dr, pool);
+	}
+}
+
+/* References to what outlives a snapshot. */
+static void find_runtime(struct draft *dr, struct runtime *rt)
+{
+	struct snapshot *snap = dr->snap;
+	bool *failed = &dr->reader.out_of_memory;
+
+	for (size_t i = 0; i < snap->pool_count; i++) {
+		struct pool *p = &snap->pools[i];
+
+		for (size_t j = 0; j < p->backend_count && !*failed; j++) {
+			struct backend *b = &p->backends[j];
+
+			b->rt = runtime_backend(rt, p->name, b->name, &b->ep);
+			*failed = !b->rt;
+		}
+	}
+	for (size_t i = 0; i < snap->service_count && !*failed; i++) {
+		struct service *s = &snap->services[i];
+
+		s->rt = runtime_service(rt, s->name);
+		*failed = !s->rt;
+	}
+}
+
+struct snapshot *conf_build(const struct tree *document, struct runtime *rt, struct diag *d)
+{
+	struct draft dr = {.snap = snapshot_new(), .root = document};
+	size_t errors = d->errors;
+
+	runtime_sweep(rt);
+	if (!dr.snap) {
+		diag_error(d, NULL, "out of memory");
+		return NULL;
+	}
+	reader_init(&dr.reader, snapshot_arena(dr.snap), d);
+	read_section(&dr.reader, &schema_root, document, dr.snap);
+	read_pools(&dr);
+	read_services(&dr);
+	if (!dr.reader.out_of_memory) {
+		draft_resolve(&dr);
+		draft_check(&dr);
+	}
+	if (!dr.reader.out_of_memory && d->errors == errors) {
+		find_runtime(&dr, rt);
+		dr.snap->document = tree_copy(document);
+		dr.reader.out_of_memory |= !dr.snap->document;
+	}
+	if (dr.reader.out_of_memory)
+		diag_error(d, NULL, "out of memory");
+	if (d->errors > errors) {
+		snapshot_unref(dr.snap);
+		return NULL;
+	}
+	return dr.snap;
+}

@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What no row of a configuration can know alone: see draft.h. */
+#include "conf/draft.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bpf/abi.h"
+#include "conf/schema.h"
+
+/* " (FILE:LINE:COLUMN)" of the other one of two; nothing where it has no place. */
+struct place {
+	char s[256];
+};
+
+static struct place place(const struct pos *pos)
+{
+	struct place p = {""};
+
+	if (pos->file && pos->line)
+		(void)snprintf(p.s, sizeof(p.s), " (%s:%d:%d)", pos->file, pos->line, pos->column);
+	return p;
+}
+
+const struct pos *draft_key_pos(const struct tree *node, const char *key)
+{
+	const struct tree *value = tree_get(node, key);
+
+	return value ? &value->pos : node->key ? &node->key_pos : &node->pos;
+}
+
+const struct pos *draft_listen_pos(const struct service_draft *s, size_t i)
+{
+	const struct tree *listen = tree_get(s->node, "listen");
+
+	return listen->kind == TREE_SEQUENCE ? &listen->children[i]->pos : &listen->pos;
+}
+
+/* ---- listens ---- */
+
+struct listen_row {
+	const struct listen *listen;
+	const struct service *service;
+	const struct pos *pos;
+};
+
+static int compare_pos(const struct pos *a, const struct pos *b)
+{
+	if (a->line != b->line)
+		return a->line < b->line ? -1 : 1;
+	return (a->column > b->column) - (a->column < b->column);
+}
+
+static int compare_listen(const struct listen *a, const struct listen *b)
+{
+	int c = endpoint_cmp(&a->ep, &b->ep);
+
+	return c ? c : (int)a->proto - (int)b->proto;
+}
+
+static int compare_listen_row(const void *a, const void *b)
+{
+	const struct listen_row *x = a, *y = b;
+	int c = compare_listen(x->listen, y->listen);
+
+	return c ? c : compare_pos(x->pos, y->pos);
+}
+
+/* All listens that could be read, sorted; their number. */
+static size_t sort_listens(struct draft *dr, struct listen_row **ret_rows)
+{
+	const struct snapshot *snap = dr->snap;
+	size_t count = 0;
+	struct listen_row *rows;
+
+	for (size_t i = 0; i < snap->service_count; i++)
+		count += snap->services[i].listen_count;
+	rows = read_alloc(&dr->reader, count, sizeof(*rows));
+	if (!rows)
+		return 0;
+	count = 0;
+	for (size_t i = 0; i < snap->service_count; i++) {
+		const struct service *s = &snap->services[i];
+
+		for (size_t j = 0; j < s->listen_count; j++)
+			if (s->listens[j].ep.addr.family)
+				rows[count++] = (struct listen_row){
+					&s->listens[j], s, draft_listen_pos(&dr->services[i], j)};
+	}
+	qsort(rows, count, sizeof(*rows), compare_listen_row);
+	*ret_rows = rows;
+	return count;
+}
+
+static void check_overlap(struct draft *dr, const struct listen_row *rows, size_t count)
+{
+	char text[ENDPOINT_STRLEN];
+
+	for (size_t i = 1; i < count; i++) {
+		const struct listen_row *a = &rows[i - 1], *b = &rows[i];
+
+		if (compare_listen(a->listen, b->listen) != 0)
+			continue;
+		endpoint_format(&b->listen->ep, text, sizeof(text));
+		if (a->service == b->service)
+			diag_error(dr->reader.diag, b->pos, "service %s: %s/%s is here twice%s",
+				   b->service->name, text, proto_name(b->listen->proto),
+				   place(a->pos).s);
+		else
+			diag_error(dr->reader.diag, b->pos,
+				   "service %s: %s/%s is already that of service %s%s",
+				   b->service->name, text, proto_name(b->listen->proto),
+				   a->service->name, place(a->pos).s);
+	}
+}
+
+/* ---- services ---- */
+
+static void check_listens(struct draft *dr, const struct service_draft *sd, const struct service *s)
+{
+	char text[ENDPOINT_STRLEN];
+
+	for (size_t i = 0; i < s->listen_count; i++) {
+		const struct listen *l = &s->listens[i];
+		const char *expected = NULL;
+
+		if (!l->ep.addr.family)
+			continue;
+		if (s->mode == SERVICE_HTTP && l->proto != IPPROTO_TCP)
+			expected = "tcp in mode http";
+		else if (s->mode == SERVICE_L4 && addr_is_unspecified(&l->ep.addr))
+			expected = "one address in mode l4";
+		else if (s->mode == SERVICE_L4 && addr_is_loopback(&l->ep.addr))
+			expected = "an address that packets arrive for in mode l4";
+		if (expected)
+			diag_error(dr->reader.diag, draft_listen_pos(sd, i),
+				   "service %s: listen: expected %s, found %s/%s", s->name,
+				   expected, endpoint_format(&l->ep, text, sizeof(text)),
+				   proto_name(l->proto));
+	}
+}
+
+static bool is_empty_list(const struct tree *list)
+{
+	return read_is_null(list) || (list->kind == TREE_SEQUENCE && !list->count);
+}
+
+static const struct pool_draft *draft_pool(const struct draft *dr, const struct pool *p)
+{
+	return &dr->pools[p - dr->snap->pools];
+}
+
+static void check_service(struct draft *dr, const struct service_draft *sd, const struct service *s)
+{
+	const struct tree *mode = tree_get(sd->node, "mode");
+
+	if (!mode)
+		return;
+	reader_set_object(&dr->reader, "service %s", s->name);
+	read_warn_without_effect(&dr->reader, &schema_service, sd->node, "mode",
+				 service_mode_name(s->mode));
+	check_listens(dr, sd, s);
+	if (s->mode == SERVICE_L4 &&
+	    is_empty_list(tree_get(tree_get(dr->root, "node"), "interfaces")))
+		diag_error(dr->reader.diag, &mode->pos,
+			   "service %s: mode l4 needs node.interfaces, where its packets come in",
+			   s->name);
+	if (s->mode == SERVICE_HTTP && s->limits.request_line > s->limits.header_bytes)
+		diag_error(dr->reader.diag, draft_key_pos(sd->node, "limits"),
+			   "service %s: limits.request_line is larger than limits.header_bytes",
+			   s->name);
+	if (s->pool && is_empty_list(tree_get(draft_pool(dr, s->pool)->node, "backends")))
+		diag_error(dr->reader.diag, draft_key_pos(sd->node, "pool"),
+			   "service %s: pool %s has no backends", s->name, s->pool->name);
+}
+
+/* ---- pools ---- */
+
+static void check_users(struct draft *dr, const struct pool_draft *pd, const struct pool *p)
+{
+	const struct service *l4 = NULL, *http = NULL;
+	struct diag *d = dr->reader.diag;
+
+	if (pd->l4_user)
+		l4 = &dr->snap->services[pd->l4_user - 1];
+	if (pd->http_user)
+		http = &dr->snap->services[pd->http_user - 1];
+	if (!l4 && !http) {
+		diag_warning(d, &pd->node->key_pos, "pool %s is not used by any service", p->name);
+	} else if (l4 && http) {
+		const struct pos *l4_pos =
+			draft_key_pos(dr->services[pd->l4_user - 1].node, "pool");
+
+		diag_error(d, draft_key_pos(dr->services[pd->http_user - 1].node, "pool"),
+			   "pool %s is used by http service %s and by l4 service %s%s; make two "
+			   "pools of it",
+			   p->name, http->name, l4->name, place(l4_pos).s);
+	} else if (l4 && p->forward != FORWARD_IPIP) {
+		diag_error(d, draft_key_pos(pd->node, "forward"),
+			   "pool %s: expected forward: ipip, as l4 service %s uses it%s", p->name,
+			   l4->name,
+			   place(draft_key_pos(dr->services[pd->l4_user - 1].node, "pool")).s);
+	} else if (http && p->forward != FORWARD_PROXY) {
+		diag_error(d, draft_key_pos(pd->node, "forward"),
+			   "pool %s: expected forward: proxy, as http service %s uses it%s",
+			   p->name, http->name,
+			   place(draft_key_pos(dr->services[pd->http_user - 1].node, "pool")).s);
+	}
+}
+
+static void check_backend_names(struct draft *dr, const struct pool_draft *pd, const struct pool *p)
+{
+	for (size_t i = 1; i < p->backend_count; i++)
+		if (*p->backends[i].name && !strcmp(p->backends[i].name, p->backends[i - 1].name))
+			diag_error(dr->reader.diag, draft_key_pos(pd->backend_nodes[i], "name"),
+				   "pool %s: backend %s is here twice%s", p->name,
+				   p->backends[i].name,
+				   place(draft_key_pos(pd->backend_nodes[i - 1], "name")).s);
+}
+
+struct address_row {
+	const struct backend *backend;
+	const struct pos *pos;
+};
+
+static int compare_address_row(const void *a, const void *b)
+{
+	const struct address_row *x = a, *y = b;
+	int c = endpoint_cmp(&x->backend->ep, &y->backend->ep);
+
+	return c ? c : compare_pos(x->pos, y->pos);
+}
+
+static void check_backend_addresses(struct draft *dr, const struct pool_draft *pd,
+				    const struct pool *p)
+{
+	struct address_row *rows = read_alloc(&dr->reader, p->backend_count, sizeof(*rows));
+	char text[ENDPOINT_STRLEN];
+
+	if (!rows)
+		return;
+	for (size_t i = 0; i < p->backend_count; i++)
+		rows[i] = (struct address_row){&p->backends[i],
+					       draft_key_pos(pd->backend_nodes[i], "address")};
+	qsort(rows, p->backend_count, sizeof(*rows), compare_address_row);
+	for (size_t i = 1; i < p->backend_count; i++) {
+		const struct backend *a = rows[i - 1].backend, *b = rows[i].backend;
+
+		if (b->ep.addr.family && !endpoint_cmp(&a->ep, &b->ep))
+			diag_error(dr->reader.diag, rows[i].pos,
+				   "backend %s/%s: address %s is that of backend %s%s", p->name,
+				   b->name, endpoint_format(&b->ep, text, sizeof(text)), a->name,
+				   place(rows[i - 1].pos).s);
+	}
+}
+
+/* The first row that is not before addr and port. */
+static size_t find_row(const struct listen_row *rows, size_t count, const struct addr *addr,
+		       uint16_t port)
+{
+	const struct endpoint ep = {.addr = *addr, .port = port};
+	size_t low = 0, high = count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (endpoint_cmp(&rows[middle].listen->ep, &ep) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* A TCP listen on exactly this; NULL: none. */
+static const struct listen_row *find_tcp(const struct listen_row *rows, size_t count,
+					 const struct addr *addr, uint16_t port)
+{
+	for (size_t i = find_row(rows, count, addr, port); i < count; i++) {
+		const struct listen *l = rows[i].listen;
+
+		if (addr_cmp(&l->ep.addr, addr) != 0 || l->ep.port != port)
+			break;
+		if (l->proto == IPPROTO_TCP)
+			return &rows[i];
+	}
+	return NULL;
+}
+
+/* The listen that packets or requests for a backend would come back to; NULL: none. */
+static const struct listen_row *find_loop(const struct listen_row *rows, size_t count,
+					  const struct backend *b)
+{
+	const struct addr any = {.family = b->ep.addr.family};
+	const struct listen_row *found;
+
+	if (b->pool->forward == FORWARD_PROXY) {
+		found = find_tcp(rows, count, &b->ep.addr, b->ep.port);
+		if (!found && addr_is_loopback(&b->ep.addr))
+			found = find_tcp(rows, count, &any, b->ep.port);
+		return found;
+	}
+	for (size_t i = find_row(rows, count, &b->ep.addr, 0); i < count; i++) {
+		if (addr_cmp(&rows[i].listen->ep.addr, &b->ep.addr) != 0)
+			break;
+		if (rows[i].service->mode == SERVICE_L4)
+			return &rows[i];
+	}
+	return NULL;
+}
+
+static void check_backend(struct draft *dr, const struct backend *b, const struct pos *pos,
+			  const struct listen_row *rows, size_t count)
+{
+	const struct listen_row *loop;
+	char text[ENDPOINT_STRLEN];
+	struct diag *d = dr->reader.diag;
+
+	if (!b->ep.addr.family)
+		return;
+	loop = find_loop(rows, count, b);
+	if (loop)
+		diag_error(d, pos, "backend %s/%s: %s is where service %s listens%s: a loop",
+			   b->pool->name, b->name, endpoint_format(&b->ep, text, sizeof(text)),
+			   loop->service->name, place(loop->pos).s);
+	if (b->pool->forward == FORWARD_PROXY && !b->ep.port)
+		diag_error(d, pos,
+			   "backend %s/%s: expected an address with a port in a proxy pool, found "
+			   "%s",
+			   b->pool->name, b->name, endpoint_format(&b->ep, text, sizeof(text)));
+	if (b->pool->forward == FORWARD_IPIP && addr_is_loopback(&b->ep.addr))
+		diag_error(d, pos, "backend %s/%s: a tunnel cannot lead to a loopback address",
+			   b->pool->name, b->name);
+}
+
+/* The inner packet of a tunnel keeps its port. */
+static void check_tunnel_ports(struct draft *dr, const struct service *s)
+{
+	const struct pool_draft *pd = draft_pool(dr, s->pool);
+
+	for (size_t i = 0; i < s->pool->backend_count; i++) {
+		const struct backend *b = &s->pool->backends[i];
+		size_t j = 0;
+
+		while (j < s->listen_count && s->listens[j].ep.port == b->ep.port)
+			j++;
+		if (!b->ep.port || j == s->listen_count || !s->listens[j].ep.port)
+			continue;
+		diag_error(dr->reader.diag, draft_key_pos(pd->backend_nodes[i], "address"),
+			   "backend %s/%s: forward: ipip cannot change port %u of service %s to "
+			   "%u; leave the port out",
+			   s->pool->name, b->name, s->listens[j].ep.port, s->name, b->ep.port);
+	}
+}
+
+static void check_health(struct draft *dr, const struct pool_draft *pd, const struct pool *p)
+{
+	const struct tree *health = tree_get(pd->node, "health");
+
+	if (health && p->health.kind != HEALTH_NONE && p->health.timeout_ms > p->health.every_ms)
+		diag_error(dr->reader.diag, draft_key_pos(health, "timeout"),
+			   "pool %s: health.timeout is longer than health.every", p->name);
+}
+
+static void check_pool(struct draft *dr, const struct pool_draft *pd, const struct pool *p,
+		       const struct listen_row *rows, size_t count)
+{
+	bool takes_flows = false;
+
+	reader_set_object(&dr->reader, "pool %s", p->name);
+	read_warn_without_effect(&dr->reader, &schema_pool, pd->node, "forward",
+				 forward_name(p->forward));
+	check_users(dr, pd, p);
+	check_backend_names(dr, pd, p);
+	check_backend_addresses(dr, pd, p);
+	check_health(dr, pd, p);
+	for (size_t i = 0; i < p->backend_count; i++) {
+		const struct backend *b = &p->backends[i];
+
+		takes_flows |= b->admin == ADMIN_UP && b->weight > 0;
+		check_backend(dr, b, draft_key_pos(pd->backend_nodes[i], "address"), rows, count);
+	}
+	if (p->backend_count && !takes_flows && (pd->l4_user || pd->http_user))
+		diag_warning(dr->reader.diag, &pd->node->key_pos,
+			     "pool %s: no backend is up with a weight over 0", p->name);
+}
+
+/* ---- the kernel's tables ---- */
+
+/* Only what can be said without them; whether there is room now, l4/ says. */
+static bool check_limits(struct draft *dr)
+{
+	size_t errors = dr->reader.diag->errors;
+	const struct snapshot *snap = dr->snap;
+	const struct node_limits *limits = &snap->node.limits;
+	const struct tree *node = tree_get(dr->root, "node");
+	const struct pos *pos = node ? draft_key_pos(node, "limits") : NULL;
+	uint64_t listens = 0, backends = 0, slots = 0, largest = 0;
+
+	for (size_t i = 0; i < snap->service_count; i++) {
+		const struct service *s = &snap->services[i];
+
+		if (s->mode != SERVICE_L4)
+			continue;
+		listens += s->listen_count;
+		slots += s->ring_size;
+		largest = s->ring_size > largest ? s->ring_size : largest;
+	}
+	for (size_t i = 0; i < snap->pool_count; i++)
+		if (dr->pools[i].l4_user)
+			backends += snap->pools[i].backend_count;
+	if (listens > limits->services)
+		diag_error(dr->reader.diag, pos,
+			   "node.limits.services: %u is too small for %llu listen addresses of l4 "
+			   "services",
+			   limits->services, (unsigned long long)listens);
+	if (backends >= limits->backends) /* row 0 is never used */
+		diag_error(dr->reader.diag, pos,
+			   "node.limits.backends: %u is too small for %llu backends of l4 services",
+			   limits->backends, (unsigned long long)backends);
+	if (slots + largest > limits->ring_slots)
+		diag_error(dr->reader.diag, pos,
+			   "node.limits.ring_slots: %u is too small for rings of %llu slots and "
+			   "room to replace one",
+			   limits->ring_slots, (unsigned long long)slots);
+	return dr->reader.diag->errors == errors;
+}
+
+void draft_check(struct draft *dr)
+{
+	struct snapshot *snap = dr->snap;
+	struct listen_row *rows = NULL;
+	size_t count = sort_listens(dr, &rows);
+
+	/* Within the limits each backend can be held against each listen of its services. */
+	bool within = check_limits(dr);
+
+	check_overlap(dr, rows, count);
+	for (size_t i = 0; i < snap->service_count; i++) {
+		check_service(dr, &dr->services[i], &snap->services[i]);
+		if (within && snap->services[i].pool &&
+		    snap->services[i].pool->forward == FORWARD_IPIP)
+			check_tunnel_ports(dr, &snap->services[i]);
+	}
+	for (size_t i = 0; i < snap->pool_count; i++)
+		check_pool(dr, &dr->pools[i], &snap->pools[i], rows, count);
+	if (!snap->service_count && !tree_get(dr->root, "services"))
+		diag_warning(dr->reader.diag, NULL, "no services: nothing is balanced");
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A snapshot while it is built: beside each of its rows the place in the document that it came
+ * from. Shared by conf/build.c, which fills it, and conf/check.c, which looks at what belongs
+ * together. Main thread.
+ */
+#ifndef CONF_DRAFT_H
+#define CONF_DRAFT_H
+
+#include "conf/read.h"
+#include "conf/snapshot.h"
+#include "conf/tree.h"
+
+/* Of the pool, and of its backends in their order. */
+struct pool_draft {
+	const struct tree *node;
+	const struct tree **backend_nodes;
+	size_t l4_user, http_user; /* index + 1 of the first service of that mode; 0: none */
+	int tcp_port;		   /* of all its services; 0: they have none; -1: several */
+};
+
+struct service_draft {
+	const struct tree *node;
+};
+
+struct draft {
+	struct snapshot *snap;
+	const struct tree *root;
+	struct reader reader;
+	struct pool_draft *pools;	/* as snap->pools */
+	struct service_draft *services; /* as snap->services */
+};
+
+/* Where listen i of a service is written. */
+const struct pos *draft_listen_pos(const struct service_draft *s, size_t i);
+
+/* Of a key of a node where it is given, else of the node itself. */
+const struct pos *draft_key_pos(const struct tree *node, const char *key);
+
+/* What depends on other rows and was not said: forwarding, health checks and their ports. */
+void draft_resolve(struct draft *dr);
+
+/* Everything that no row can know alone; errors go to the reader's diag. */
+void draft_check(struct draft *dr);
+
+#endif

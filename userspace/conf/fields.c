@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Keys whose values are neither a number nor a word: see fields.h. */
+#include "conf/fields.h"
+
+#include <inttypes.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "bpf/abi.h"
+#include "conf/read.h"
+#include "conf/runtime.h"
+#include "conf/schema.h"
+#include "conf/snapshot.h"
+#include "conf/tree.h"
+#include "conf/value.h"
+#include "core/strbuf.h"
+#include "core/text.h"
+
+#define INTERFACES_MAX 64
+
+/* ---- checks of text ---- */
+
+static bool is_alnum(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+const char *field_refuse_name(const char *text)
+{
+	size_t len = strlen(text);
+	bool good = len > 0 && len < SHUNT_NAME_MAX && is_alnum(text[0]);
+
+	for (size_t i = 0; good && i < len; i++)
+		good = is_alnum(text[i]) || strchr("._-", text[i]);
+	return good ? NULL
+		    : "a name of 1 to 63 letters, digits, \".\", \"_\", \"-\" that starts with a "
+		      "letter or digit";
+}
+
+static bool is_visible(const char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text <= 0x20 || (unsigned char)*text >= 0x7f)
+			return false;
+	return true;
+}
+
+const char *field_refuse_path(const char *text)
+{
+	return text[0] == '/' && strlen(text) < 4096 ? NULL : "an absolute path";
+}
+
+const char *field_refuse_socket(const char *text)
+{
+	if (strlen(text) >= sizeof(((struct sockaddr_un *)0)->sun_path))
+		return "a path of at most 107 bytes";
+	return field_refuse_path(text);
+}
+
+const char *field_refuse_target(const char *text)
+{
+	bool good =
+		text[0] == '/' && is_visible(text) && !strchr(text, '#') && strlen(text) <= 1024;
+
+	return good ? NULL : "a path that starts with / and has no spaces";
+}
+
+const char *field_refuse_host(const char *text)
+{
+	bool good = *text && strlen(text) <= 255;
+
+	for (const char *p = text; good && *p; p++)
+		good = is_alnum(*p) || strchr(".-_:[]", *p);
+	return good ? NULL : "a host name or address, with or without a port";
+}
+
+const char *field_refuse_ring_size(uint64_t n)
+{
+	return value_is_prime(n) ? NULL : "a prime number, such as 65537";
+}
+
+/* ---- node ---- */
+
+static bool is_ifname(const char *text)
+{
+	size_t len = strlen(text);
+
+	return len > 0 && len < IFNAMSIZ && strcmp(text, ".") != 0 && strcmp(text, "..") != 0 &&
+	       is_visible(text) && !strpbrk(text, "/:");
+}
+
+/* The same one earlier in the list? */
+static const struct tree *find_earlier(const struct tree *list, const struct tree *item)
+{
+	for (size_t i = 0; i < list->count && list->children[i] != item; i++)
+		if (list->children[i]->kind == TREE_SCALAR &&
+		    !strcmp(list->children[i]->text, item->text))
+			return list->children[i];
+	return NULL;
+}
+
+void field_read_interfaces(struct reader *r, const struct keyword *k, const struct tree *value,
+			   void *object)
+{
+	struct node *node = object;
+	const char **names = read_alloc(r, read_count(value), sizeof(*names));
+	const struct tree *item, *earlier;
+	size_t count = 0, at = 0;
+
+	if (!names)
+		return;
+	if (read_count(value) > INTERFACES_MAX) {
+		read_error(r, k, &value->pos, "at most %d interfaces", INTERFACES_MAX);
+		return;
+	}
+	while ((item = read_next_scalar(r, k, value, &at))) {
+		earlier = find_earlier(value, item);
+		if (!is_ifname(item->text))
+			read_expected(r, k, item, k->form);
+		else if (earlier)
+			read_error(r, k, &item->pos, "%s is here twice, first at line %d",
+				   text_quote(item->text).s, earlier->pos.line);
+		else if (!(names[count++] = read_strdup(r, item->text)))
+			return;
+	}
+	node->interfaces = names;
+	node->interface_count = count;
+}
+
+void field_format_interfaces(struct strbuf *b, const void *object)
+{
+	const struct node *node = object;
+
+	strbuf_add(b, "[");
+	for (size_t i = 0; i < node->interface_count; i++)
+		strbuf_printf(b, "%s%s", i ? ", " : "", node->interfaces[i]);
+	strbuf_add(b, "]");
+}
+
+/* Processors that this process may run on. */
+static unsigned count_cpus(void)
+{
+	cpu_set_t set;
+	long n;
+
+	CPU_ZERO(&set);
+	if (sched_getaffinity(0, sizeof(set), &set) == 0)
+		n = CPU_COUNT(&set);
+	else /* more processors than the set has bits */
+		n = sysconf(_SC_NPROCESSORS_ONLN);
+	if (n < 1)
+		n = 1;
+	return n > RUNTIME_MAX_WORKERS ? RUNTIME_MAX_WORKERS : (unsigned)n;
+}
+
+void field_read_workers(struct reader *r, const struct keyword *k, const struct tree *value,
+			void *object)
+{
+	struct node *node = object;
+	uint64_t n;
+
+	if (value->kind == TREE_SCALAR && !strcmp(value->text, "auto"))
+		node->workers = count_cpus();
+	else if (value->kind == TREE_SCALAR && !value->quoted && !value_number(value->text, &n) &&
+		 n >= 1 && n <= RUNTIME_MAX_WORKERS)
+		node->workers = (unsigned)n;
+	else
+		read_expected(r, k, value, k->form);
+}
+
+void field_format_workers(struct strbuf *b, const void *object)
+{
+	strbuf_printf(b, "%u", ((const struct node *)object)->workers);
+}
+
+void field_read_hash_seed(struct reader *r, const struct keyword *k, const struct tree *value,
+			  void *object)
+{
+	struct node *node = object;
+	char half[17] = "";
+
+	if (value->kind != TREE_SCALAR || strlen(value->text) != 32 ||
+	    strspn(value->text, "0123456789abcdefABCDEF") != 32 || strspn(value->text, "0") == 32) {
+		read_expected(r, k, value, k->form);
+		return;
+	}
+	for (size_t i = 0; i < 2; i++) {
+		memcpy(half, value->text + 16 * i, 16);
+		node->hash_seed[i] = strtoull(half, NULL, 16);
+	}
+}
+
+void field_format_hash_seed(struct strbuf *b, const void *object)
+{
+	const struct node *node = object;
+
+	if (node->hash_seed[0] || node->hash_seed[1])
+		strbuf_printf(b, "%016" PRIx64 "%016" PRIx64, node->hash_seed[0],
+			      node->hash_seed[1]);
+}
+
+/* What no packet may carry as its source or be sent to: NULL where addr is a host's own address. */
+static const char *refuse_address(const struct addr *a)
+{
+	uint32_t v4 = ntohl(a->v4.s_addr);
+
+	if (a->family == AF_INET) {
+		if (v4 >> 24 == 0)
+			return "not one of 0.0.0.0/8";
+		if (v4 == INADDR_BROADCAST)
+			return "not the broadcast address";
+		return IN_MULTICAST(v4) ? "not a multicast address" : NULL;
+	}
+	if (addr_is_unspecified(a))
+		return "not the unspecified address";
+	if (IN6_IS_ADDR_MULTICAST(&a->v6))
+		return "not a multicast address";
+	if (IN6_IS_ADDR_LINKLOCAL(&a->v6))
+		return "not a link-local address";
+	return IN6_IS_ADDR_V4MAPPED(&a->v6) ? "not an IPv4 address written as IPv6" : NULL;
+}
+
+void field_read_tunnel_source(struct reader *r, const struct keyword *k, const struct tree *value,
+			      void *object)
+{
+	struct node *node = object;
+	const struct tree *item;
+	size_t at = 0;
+
+	while ((item = read_next_scalar(r, k, value, &at))) {
+		struct addr a;
+		unsigned len, family;
+		const char *other;
+
+		if (addr_parse_prefix(item->text, true, &a, &len) < 0) {
+			read_expected(r, k, item, k->form);
+			continue;
+		}
+		family = a.family == AF_INET6;
+		other = refuse_address(&a);
+		if (other)
+			read_error(r, k, &item->pos, "expected %s, found %s", other,
+				   text_quote(item->text).s);
+		else if (len < (family ? 32U : 8U))
+			read_error(r, k, &item->pos, "expected a prefix of at least %u bits",
+				   family ? 32U : 8U);
+		else if (node->tunnel_source[family].family)
+			read_error(r, k, &item->pos, "two IPv%u sources, expected one",
+				   family ? 6U : 4U);
+		node->tunnel_source[family] = a;
+		node->tunnel_source_len[family] = len;
+	}
+}
+
+void field_format_tunnel_source(struct strbuf *b, const void *object)
+{
+	const struct node *node = object;
+	char text[ADDR_STRLEN];
+	const char *separator = "[";
+
+	for (size_t i = 0; i < 2; i++) {
+		const struct addr *a = &node->tunnel_source[i];
+
+		if (!a->family)
+			continue;
+		strbuf_printf(b, "%s%s", separator, addr_format(a, text, sizeof(text)));
+		if (node->tunnel_source_len[i] < (i ? 128U : 32U))
+			strbuf_printf(b, "/%u", node->tunnel_source_len[i]);
+		separator = ", ";
+	}
+	if (separator[0] == ',')
+		strbuf_add(b, "]");
+}
+
+/* ---- health ---- */
+
+void field_read_port(struct reader *r, const struct keyword *k, const struct tree *value,
+		     void *object)
+{
+	struct health_conf *h = object;
+
+	if (value->kind != TREE_SCALAR || value->quoted || port_parse(value->text, &h->port) < 0)
+		read_expected(r, k, value, k->form);
+}
+
+void field_format_port(struct strbuf *b, const void *object)
+{
+	const struct health_conf *h = object;
+
+	if (h->port)
+		strbuf_printf(b, "%u", h->port);
+}
+
+/* "200" or "200-299" */
+void field_read_status(struct reader *r, const struct keyword *k, const struct tree *value,
+		       void *object)
+{
+	struct health_conf *h = object;
+	const char *text = value->kind == TREE_SCALAR ? value->text : "";
+	uint64_t low = 0, high;
+	char first[4] = "";
+
+	high = 0;
+	if (strlen(text) == 3 || (strlen(text) == 7 && text[3] == '-')) {
+		memcpy(first, text, 3);
+		if (value_number(first, &low) < 0 ||
+		    value_number(text[3] ? text + 4 : text, &high) < 0)
+			low = 0;
+	}
+	if (low < 100 || high > 599 || low > high) {
+		read_expected(r, k, value, k->form);
+		return;
+	}
+	h->status_min = (unsigned)low;
+	h->status_max = (unsigned)high;
+}
+
+void field_format_status(struct strbuf *b, const void *object)
+{
+	const struct health_conf *h = object;
+
+	strbuf_printf(b, "%u", h->status_min);
+	if (h->status_max != h->status_min)
+		strbuf_printf(b, "-%u", h->status_max);
+}
+
+/* ---- backend ---- */
+
+void field_read_address(struct reader *r, const struct keyword *k, const struct tree *value,
+			void *object)
+{
+	struct backend *be = object;
+	struct endpoint ep;
+	const char *other;
+
+	if (value->kind != TREE_SCALAR || endpoint_parse(value->text, &ep) < 0) {
+		read_expected(r, k, value, k->form);
+		return;
+	}
+	other = refuse_address(&ep.addr);
+	if (other)
+		read_error(r, k, &value->pos, "expected %s, found %s", other,
+			   text_quote(value->text).s);
+	else
+		be->ep = ep;
+}
+
+void field_format_address(struct strbuf *b, const void *object)
+{
+	char text[ENDPOINT_STRLEN];
+
+	strbuf_add(b, endpoint_format(&((const struct backend *)object)->ep, text, sizeof(text)));
+}
+
+/* ---- service ---- */
+
+/* "ADDRESS:PORT/tcp" or "/udp". */
+static int parse_listen(const char *text, struct listen *ret_listen)
+{
+	const char *slash = strrchr(text, '/');
+	char buf[ENDPOINT_STRLEN];
+	struct listen l = {0};
+	size_t len;
+
+	if (!slash)
+		return -1;
+	len = (size_t)(slash - text);
+	if (len >= sizeof(buf))
+		return -1;
+	memcpy(buf, text, len);
+	buf[len] = 0;
+	if (!strcmp(slash, "/tcp"))
+		l.proto = IPPROTO_TCP;
+	else if (!strcmp(slash, "/udp"))
+		l.proto = IPPROTO_UDP;
+	if (!l.proto || endpoint_parse(buf, &l.ep) < 0 || !l.ep.port)
+		return -1;
+	*ret_listen = l;
+	return 0;
+}
+
+void field_read_listen(struct reader *r, const struct keyword *k, const struct tree *value,
+		       void *object)
+{
+	struct service *s = object;
+	struct endpoint ep;
+	const struct tree *item;
+	const char *other;
+	size_t at = 0;
+
+	s->listens = read_alloc(r, read_count(value), sizeof(*s->listens));
+	if (!s->listens)
+		return;
+	while ((item = read_next_scalar(r, k, value, &at))) {
+		struct listen *l = &s->listens[at - 1];
+
+		if (parse_listen(item->text, l) < 0) {
+			if (!endpoint_parse(item->text, &ep) && ep.port)
+				read_error(r, k, &item->pos,
+					   "the protocol is missing, write \"%s/tcp\"", item->text);
+			else
+				read_expected(r, k, item, k->form);
+			continue;
+		}
+		/* Whether an unspecified address is good depends on the mode: conf/check.c. */
+		other = addr_is_unspecified(&l->ep.addr) ? NULL : refuse_address(&l->ep.addr);
+		if (other) {
+			read_error(r, k, &item->pos, "expected %s, found %s", other,
+				   text_quote(item->text).s);
+			*l = (struct listen){0};
+		}
+	}
+	s->listen_count = at;
+	if (!at && value->kind != TREE_MAPPING) /* of a mapping it has been said */
+		read_expected(r, k, value, k->form);
+}
+
+void field_format_listen(struct strbuf *b, const void *object)
+{
+	const struct service *s = object;
+	char text[ENDPOINT_STRLEN];
+
+	strbuf_add(b, "[");
+	for (size_t i = 0; i < s->listen_count; i++) {
+		const struct listen *l = &s->listens[i];
+
+		strbuf_printf(b, "%s\"%s/%s\"", i ? ", " : "",
+			      endpoint_format(&l->ep, text, sizeof(text)), proto_name(l->proto));
+	}
+	strbuf_add(b, "]");
+}
+
+void field_read_pool(struct reader *r, const struct keyword *k, const struct tree *value,
+		     void *object)
+{
+	(void)object; /* the pool itself is known when all have been read */
+	if (value->kind != TREE_SCALAR || read_is_null(value))
+		read_expected(r, k, value, k->form);
+}
+
+void field_format_pool(struct strbuf *b, const void *object)
+{
+	const struct service *s = object;
+
+	strbuf_add(b, s->pool ? s->pool->name : "");
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The keys whose values are neither a number nor a word: read and format functions, and checks of
+ * text, for the keyword table (conf/schema.c) alone. Main thread.
+ */
+#ifndef CONF_FIELDS_H
+#define CONF_FIELDS_H
+
+#include <stdint.h>
+
+struct keyword;
+struct reader;
+struct strbuf;
+struct tree;
+
+#define FIELD_FUNCTIONS(name)                                                                      \
+	void field_read_##name(struct reader *r, const struct keyword *k,                          \
+			       const struct tree *value, void *object);                            \
+	void field_format_##name(struct strbuf *b, const void *object)
+
+FIELD_FUNCTIONS(interfaces);	/* struct node */
+FIELD_FUNCTIONS(workers);	/* struct node */
+FIELD_FUNCTIONS(hash_seed);	/* struct node */
+FIELD_FUNCTIONS(tunnel_source); /* struct node */
+FIELD_FUNCTIONS(port);		/* struct health_conf */
+FIELD_FUNCTIONS(status);	/* struct health_conf */
+FIELD_FUNCTIONS(address);	/* struct backend */
+FIELD_FUNCTIONS(listen);	/* struct service */
+FIELD_FUNCTIONS(pool);		/* struct service: only its form; conf/build.c finds the pool */
+
+#undef FIELD_FUNCTIONS
+
+/* NULL where the text is good, else what is expected. */
+const char *field_refuse_name(const char *text);
+const char *field_refuse_path(const char *text);   /* absolute, of a file */
+const char *field_refuse_socket(const char *text); /* the same, short enough for a socket */
+const char *field_refuse_target(const char *text); /* of an HTTP request */
+const char *field_refuse_host(const char *text);   /* Host header */
+const char *field_refuse_ring_size(uint64_t n);
+
+#endif

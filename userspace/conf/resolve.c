@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the configuration leaves to be found from other rows: see draft.h. */
+#include "conf/draft.h"
+
+#include "conf/schema.h"
+#include "core/text.h"
+
+static void note_tcp_port(struct pool_draft *pd, const struct service *s)
+{
+	for (size_t i = 0; i < s->listen_count; i++) {
+		const struct listen *l = &s->listens[i];
+
+		if (l->proto != IPPROTO_TCP)
+			continue;
+		pd->tcp_port = !pd->tcp_port || pd->tcp_port == l->ep.port ? l->ep.port : -1;
+	}
+}
+
+static void find_users(struct draft *dr)
+{
+	const struct snapshot *snap = dr->snap;
+
+	for (size_t i = 0; i < snap->service_count; i++) {
+		const struct service *s = &snap->services[i];
+		struct pool_draft *pd;
+		size_t *user;
+
+		if (!s->pool || !tree_get(dr->services[i].node, "mode"))
+			continue;
+		pd = &dr->pools[s->pool - snap->pools];
+		user = s->mode == SERVICE_L4 ? &pd->l4_user : &pd->http_user;
+		if (!*user)
+			*user = i + 1;
+		note_tcp_port(pd, s);
+	}
+}
+
+/* Where neither the pool nor a service says it, backends with a port speak for the proxy. */
+static enum forward guess_forward(const struct pool *p)
+{
+	return p->backend_count && p->backends[0].ep.port ? FORWARD_PROXY : FORWARD_IPIP;
+}
+
+static void resolve_forward(const struct pool_draft *pd, struct pool *p)
+{
+	if (tree_get(pd->node, "forward"))
+		return;
+	if (pd->l4_user)
+		p->forward = FORWARD_IPIP;
+	else if (pd->http_user)
+		p->forward = FORWARD_PROXY;
+	else
+		p->forward = guess_forward(p);
+}
+
+static void resolve_health_port(struct draft *dr, const struct pool_draft *pd, struct pool *p)
+{
+	const struct tree *health = tree_get(pd->node, "health");
+
+	if (p->health.kind == HEALTH_NONE || p->health.port || p->forward == FORWARD_PROXY)
+		return;
+	if (pd->tcp_port > 0)
+		p->health.port = (uint16_t)pd->tcp_port;
+	else if (!pd->l4_user && !pd->http_user)
+		p->health.kind = HEALTH_NONE; /* nothing to check it for */
+	else
+		diag_error(dr->reader.diag, &health->pos, "pool %s: health.%s.port is needed: %s",
+			   p->name, health_kind_name(p->health.kind),
+			   pd->tcp_port ? "its services have several TCP ports"
+					: "its services have no TCP port");
+}
+
+static void resolve_health(struct draft *dr, const struct pool_draft *pd, struct pool *p)
+{
+	const struct tree *health = tree_get(pd->node, "health");
+
+	if (!health) {
+		p->health.kind = p->forward == FORWARD_PROXY ? HEALTH_TCP : HEALTH_NONE;
+		if (pd->l4_user && p->forward == FORWARD_IPIP)
+			diag_warning(dr->reader.diag, &pd->node->key_pos,
+				     "pool %s: without health a dead backend keeps its share of "
+				     "new flows; write a check, or \"health: none\"",
+				     p->name);
+		return;
+	}
+	if (!tree_get(health, "timeout") && p->health.timeout_ms > p->health.every_ms)
+		p->health.timeout_ms = p->health.every_ms;
+	resolve_health_port(dr, pd, p);
+}
+
+void draft_resolve(struct draft *dr)
+{
+	find_users(dr);
+	for (size_t i = 0; i < dr->snap->pool_count; i++) {
+		resolve_forward(&dr->pools[i], &dr->snap->pools[i]);
+		resolve_health(dr, &dr->pools[i], &dr->snap->pools[i]);
+	}
+}

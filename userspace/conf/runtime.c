@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* State that outlives a snapshot, found by identity in two hash tables: see runtime.h. */
+#include "conf/runtime.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/text.h"
+
+#define COUNTER_ALIGN 64U
+
+/* What a backend and a service have in common here. References grow only on the main thread, so one
+ * that it sees without any stays without. */
+struct item {
+	struct item *next; /* in its bucket */
+	uint64_t hash;
+	atomic_uint refs;
+	void *counter_memory;
+};
+
+struct backend_item {
+	struct item item;
+	struct backend_rt rt;
+};
+
+struct service_item {
+	struct item item;
+	struct service_rt rt;
+};
+
+struct table {
+	struct item **buckets; /* a power of two of them */
+	size_t bucket_count;
+	size_t count;
+	void (*free_item)(struct item *item);
+};
+
+struct runtime {
+	struct table backends, services;
+};
+
+static void free_backend(struct item *item)
+{
+	struct backend_item *b = (struct backend_item *)item;
+
+	free(b->rt.pool);
+	free(b->rt.name);
+	free(item->counter_memory);
+	free(b);
+}
+
+static void free_service(struct item *item)
+{
+	struct service_item *s = (struct service_item *)item;
+
+	free(s->rt.name);
+	free(item->counter_memory);
+	free(s);
+}
+
+static int table_init(struct table *t, void (*free_item)(struct item *item))
+{
+	t->bucket_count = 64;
+	t->free_item = free_item;
+	t->buckets = calloc(t->bucket_count, sizeof(struct item *));
+	return t->buckets ? 0 : -1;
+}
+
+/* Frees what nobody refers to; of all, when force is true. */
+static void table_sweep(struct table *t, bool force)
+{
+	for (size_t i = 0; t->buckets && i < t->bucket_count; i++) {
+		struct item **link = &t->buckets[i];
+
+		while (*link) {
+			struct item *item = *link;
+
+			if (force || !atomic_load_explicit(&item->refs, memory_order_acquire)) {
+				*link = item->next;
+				t->free_item(item);
+				t->count--;
+			} else {
+				link = &item->next;
+			}
+		}
+	}
+}
+
+/* Twice the buckets; without memory for them the chains just get longer. */
+static void table_grow(struct table *t)
+{
+	size_t count = t->bucket_count * 2;
+	struct item **buckets = calloc(count, sizeof(struct item *));
+
+	if (!buckets)
+		return;
+	for (size_t i = 0; i < t->bucket_count; i++) {
+		while (t->buckets[i]) {
+			struct item *item = t->buckets[i];
+
+			t->buckets[i] = item->next;
+			item->next = buckets[item->hash & (count - 1)];
+			buckets[item->hash & (count - 1)] = item;
+		}
+	}
+	free(t->buckets);
+	t->buckets = buckets;
+	t->bucket_count = count;
+}
+
+static void table_insert(struct table *t, struct item *item)
+{
+	struct item **bucket;
+
+	if (t->count >= t->bucket_count)
+		table_grow(t);
+	bucket = &t->buckets[item->hash & (t->bucket_count - 1)];
+	item->next = *bucket;
+	*bucket = item;
+	t->count++;
+}
+
+static void take_ref(struct item *item)
+{
+	atomic_fetch_add_explicit(&item->refs, 1, memory_order_relaxed);
+}
+
+/* The last access to the item: the main thread may free it as soon as it sees the zero. */
+static void drop_ref(struct item *item)
+{
+	atomic_fetch_sub_explicit(&item->refs, 1, memory_order_release);
+}
+
+/* Zeroed rows, aligned to cache lines. Plain calloc() leaves pages that no worker counts on
+ * untouched. */
+static void *counters_new(struct item *item, size_t size)
+{
+	uintptr_t at;
+
+	item->counter_memory = calloc(1, size * RUNTIME_MAX_WORKERS + COUNTER_ALIGN);
+	if (!item->counter_memory)
+		return NULL;
+	at = ((uintptr_t)item->counter_memory + COUNTER_ALIGN - 1) &
+	     ~(uintptr_t)(COUNTER_ALIGN - 1);
+	return (void *)at;
+}
+
+struct runtime *runtime_new(void)
+{
+	struct runtime *rt = calloc(1, sizeof(*rt));
+
+	if (!rt)
+		return NULL;
+	if (table_init(&rt->backends, free_backend) < 0 ||
+	    table_init(&rt->services, free_service) < 0) {
+		runtime_free(rt);
+		return NULL;
+	}
+	return rt;
+}
+
+void runtime_free(struct runtime *rt)
+{
+	if (!rt)
+		return;
+	table_sweep(&rt->backends, true);
+	table_sweep(&rt->services, true);
+	free(rt->backends.buckets);
+	free(rt->services.buckets);
+	free(rt);
+}
+
+void runtime_sweep(struct runtime *rt)
+{
+	table_sweep(&rt->backends, false);
+	table_sweep(&rt->services, false);
+}
+
+static struct backend_item *backend_new(const char *pool, const char *name,
+					const struct endpoint *ep, uint64_t hash)
+{
+	struct backend_item *b = calloc(1, sizeof(*b));
+
+	if (!b)
+		return NULL;
+	b->item.hash = hash;
+	b->rt.pool = strdup(pool);
+	b->rt.name = strdup(name);
+	b->rt.ep = *ep;
+	b->rt.counters = counters_new(&b->item, sizeof(*b->rt.counters));
+	b->rt.priv = &b->item;
+	if (!b->rt.pool || !b->rt.name || !b->rt.counters) {
+		free_backend(&b->item);
+		return NULL;
+	}
+	return b;
+}
+
+struct backend_rt *runtime_backend(struct runtime *rt, const char *pool, const char *name,
+				   const struct endpoint *ep)
+{
+	uint64_t hash = text_hash(text_hash(TEXT_HASH_INIT, pool), name);
+	struct item *item = rt->backends.buckets[hash & (rt->backends.bucket_count - 1)];
+	struct backend_item *b;
+
+	for (; item; item = item->next) {
+		b = (struct backend_item *)item;
+		if (!endpoint_cmp(&b->rt.ep, ep) && !strcmp(b->rt.name, name) &&
+		    !strcmp(b->rt.pool, pool))
+			break;
+	}
+	if (!item) {
+		b = backend_new(pool, name, ep, hash);
+		if (!b)
+			return NULL;
+		item = &b->item;
+		table_insert(&rt->backends, item);
+	}
+	take_ref(item);
+	return &((struct backend_item *)item)->rt;
+}
+
+static struct service_item *service_new(const char *name, uint64_t hash)
+{
+	struct service_item *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->item.hash = hash;
+	s->rt.name = strdup(name);
+	s->rt.counters = counters_new(&s->item, sizeof(*s->rt.counters));
+	s->rt.priv = &s->item;
+	if (!s->rt.name || !s->rt.counters) {
+		free_service(&s->item);
+		return NULL;
+	}
+	return s;
+}
+
+struct service_rt *runtime_service(struct runtime *rt, const char *name)
+{
+	uint64_t hash = text_hash(TEXT_HASH_INIT, name);
+	struct item *item = rt->services.buckets[hash & (rt->services.bucket_count - 1)];
+	struct service_item *s;
+
+	while (item && strcmp(((struct service_item *)item)->rt.name, name) != 0)
+		item = item->next;
+	if (!item) {
+		s = service_new(name, hash);
+		if (!s)
+			return NULL;
+		item = &s->item;
+		table_insert(&rt->services, item);
+	}
+	take_ref(item);
+	return &((struct service_item *)item)->rt;
+}
+
+void backend_rt_unref(struct backend_rt *b)
+{
+	if (b)
+		drop_ref(b->priv);
+}
+
+void service_rt_unref(struct service_rt *s)
+{
+	if (s)
+		drop_ref(s->priv);
+}
+
+static void add(_Atomic uint64_t *sum, const _Atomic uint64_t *row)
+{
+	counter_add(sum, atomic_load_explicit(row, memory_order_relaxed));
+}
+
+void backend_rt_sum(const struct backend_rt *b, struct backend_counters *ret_sum)
+{
+	memset(ret_sum, 0, sizeof(*ret_sum));
+	for (size_t i = 0; i < RUNTIME_MAX_WORKERS; i++) {
+#define X(name, text) add(&ret_sum->name, &b->counters[i].name);
+		BACKEND_COUNTERS(X)
+#undef X
+	}
+}
+
+void service_rt_sum(const struct service_rt *s, struct service_counters *ret_sum)
+{
+	memset(ret_sum, 0, sizeof(*ret_sum));
+	for (size_t i = 0; i < RUNTIME_MAX_WORKERS; i++) {
+#define X(name, text) add(&ret_sum->name, &s->counters[i].name);
+		SERVICE_COUNTERS(X)
+#undef X
+	}
+}
+
+const char *health_state_name(enum health_state v)
+{
+	static const char *const names[] = {"unknown", "up", "down"};
+
+	return names[v];
+}

@@ -1,0 +1,564 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The language of the configuration as a table: see schema.h. */
+#include "conf/schema.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "bpf/abi.h"
+#include "conf/fields.h"
+#include "conf/snapshot.h"
+#include "conf/value.h"
+#include "core/strbuf.h"
+
+#define FIELD(type, member) .offset = offsetof(type, member), .width = sizeof(((type *)0)->member)
+#define SPECIAL(x)	    .type = KEY_SPECIAL, .read = field_read_##x, .format = field_format_##x
+#define KEYS(list)	    .keys = (list), .count = sizeof(list) / sizeof((list)[0])
+
+#define SECOND 1000ULL
+#define HOUR   (3600 * SECOND)
+#define DAY    (24 * HOUR)
+#define KIB    1024ULL
+#define MIB    (1024 * KIB)
+#define TIB    (1024 * 1024 * MIB)
+
+/* ---- node ---- */
+
+#define LIMIT(member) .type = KEY_NUMBER, FIELD(struct node_limits, member), .restart = true
+
+static const struct keyword node_limits_keys[] = {
+	{.name = "services",
+	 .text = "listen addresses of all l4 services together",
+	 LIMIT(services),
+	 .min = 1,
+	 .max = SHUNT_MAX_SERVICES,
+	 .fallback = "1024"},
+	{.name = "backends",
+	 .text = "backends of all l4 services together, those that are draining away included",
+	 LIMIT(backends),
+	 .min = 2,
+	 .max = SHUNT_MAX_BACKENDS,
+	 .fallback = "4096"},
+	{.name = "ring_slots",
+	 .text = "slots of all rings together; a change needs room for the old ring and the new",
+	 LIMIT(ring_slots),
+	 .min = 1024,
+	 .max = 1U << 28,
+	 .fallback = "8388608"},
+	{.name = "flows",
+	 .text = "tracked flows of each address family",
+	 LIMIT(flows),
+	 .min = 1024,
+	 .max = 1U << 26,
+	 .fallback = "1048576"},
+	{.name = "pending",
+	 .text = "flows of each address family of which one packet was seen",
+	 LIMIT(pending),
+	 .min = 1024,
+	 .max = 1U << 24,
+	 .fallback = "65536"},
+};
+static const struct section node_limits = {
+	.name = "limits of the node",
+	.text = "Sizes of the kernel's tables; they keep the size they were made with until "
+		"shunt-load detach --purge",
+	KEYS(node_limits_keys)};
+
+static const struct keyword node_keys[] = {
+	{.name = "interfaces",
+	 .text = "network interfaces that packets for l4 services come in by; none: the proxy "
+		 "alone",
+	 SPECIAL(interfaces),
+	 .form = "a list of interface names"},
+	{.name = "xdp_mode",
+	 .text = "native runs in the driver; generic works with any driver and is slow",
+	 .type = KEY_CHOICE,
+	 FIELD(struct node, xdp_mode),
+	 .words = xdp_mode_words,
+	 .fallback = "native"},
+	{.name = "workers",
+	 .text = "threads of the proxy; auto: one a processor that the daemon may run on",
+	 SPECIAL(workers),
+	 .form = "auto or a number from 1 to 64",
+	 .fallback = "auto",
+	 .restart = true},
+	{.name = "pin_path",
+	 .text = "directory in a bpf file system where the kernel's tables are kept",
+	 .type = KEY_TEXT,
+	 FIELD(struct node, pin_path),
+	 .form = "an absolute path",
+	 .refuse_text = field_refuse_path,
+	 .fallback = "/sys/fs/bpf/shunt",
+	 .restart = true},
+	{.name = "hash_seed",
+	 .text = "key of the flow hash, the same on every balancer of a fleet",
+	 SPECIAL(hash_seed),
+	 .form = "32 hexadecimal digits, not all zero",
+	 .fallback_text = "the one that the kernel's tables were made with, else drawn",
+	 .restart = true},
+	{.name = "tunnel_source",
+	 .text = "outer source address of tunnels, or a prefix whose free bits spread the flows",
+	 SPECIAL(tunnel_source),
+	 .form = "an address or prefix without host bits, one of each family",
+	 .fallback_text = "the interface's address"},
+	{.name = "drain_timeout",
+	 .text = "how long a daemon that is told to stop waits for its connections",
+	 .type = KEY_DURATION,
+	 FIELD(struct node, drain_ms),
+	 .max = DAY,
+	 .fallback = "30s"},
+	{.name = "limits",
+	 .text = "sizes of the kernel's tables",
+	 .type = KEY_SECTION,
+	 FIELD(struct node, limits),
+	 .section = &node_limits},
+};
+const struct section schema_node = {.name = "node", .text = "This machine", KEYS(node_keys)};
+
+/* ---- admin ---- */
+
+static const struct keyword admin_keys[] = {
+	{.name = "socket",
+	 .text = "path of the control socket",
+	 .type = KEY_TEXT,
+	 FIELD(struct admin_conf, socket),
+	 .form = "an absolute path",
+	 .refuse_text = field_refuse_socket,
+	 .fallback = "/run/shunt/control.sock",
+	 .restart = true},
+};
+const struct section schema_admin = {
+	.name = "admin", .text = "How the daemon is talked to", KEYS(admin_keys)};
+
+/* ---- pools ---- */
+
+#define HEALTH_PORT                                                                                \
+	{                                                                                          \
+		.name = "port", .text = "port that is checked", SPECIAL(port),                     \
+		.form = "a number from 1 to 65535",                                                \
+		.fallback_text =                                                                   \
+			"in proxy pools each backend's own, in ipip pools the TCP port of the "    \
+			"services where it is the same in all"                                     \
+	}
+
+static const struct keyword health_tcp_keys[] = {HEALTH_PORT};
+static const struct section health_tcp = {.name = "tcp health check",
+					  .text = "Good where a TCP connection is accepted",
+					  KEYS(health_tcp_keys)};
+
+static const struct keyword health_http_keys[] = {
+	{.name = "path",
+	 .text = "what is asked for, with its query",
+	 .type = KEY_TEXT,
+	 FIELD(struct health_conf, path),
+	 .form = "a path that starts with /",
+	 .refuse_text = field_refuse_target,
+	 .fallback = "/"},
+	HEALTH_PORT,
+	{.name = "host",
+	 .text = "Host header of the request",
+	 .type = KEY_TEXT,
+	 FIELD(struct health_conf, host),
+	 .form = "a host name or address, with or without a port",
+	 .refuse_text = field_refuse_host,
+	 .fallback_text = "the backend's address"},
+	{.name = "status",
+	 .text = "status of a good answer, one or a range",
+	 SPECIAL(status),
+	 .form = "a status such as 200 or a range such as 200-299",
+	 .fallback = "200-299"},
+};
+static const struct section health_http = {
+	.name = "http health check",
+	.text = "Good where a GET is answered with an expected status",
+	KEYS(health_http_keys)};
+
+static const struct keyword health_keys[] = {
+	{.name = "tcp",
+	 .text = "check by opening a TCP connection",
+	 .type = KEY_SECTION,
+	 .section = &health_tcp,
+	 .variant = HEALTH_TCP},
+	{.name = "http",
+	 .text = "check by an HTTP request",
+	 .type = KEY_SECTION,
+	 .section = &health_http,
+	 .variant = HEALTH_HTTP},
+	{.name = "every",
+	 .text = "from one check to the next",
+	 .type = KEY_DURATION,
+	 FIELD(struct health_conf, every_ms),
+	 .min = 100,
+	 .max = HOUR,
+	 .fallback = "2s"},
+	{.name = "timeout",
+	 .text = "how long an answer may take, at most the time from one check to the next",
+	 .type = KEY_DURATION,
+	 FIELD(struct health_conf, timeout_ms),
+	 .min = 10,
+	 .max = HOUR,
+	 .fallback = "1s",
+	 .fallback_text = "1s, or the value of every where that is shorter"},
+	{.name = "rise",
+	 .text = "good results in a row that bring a backend up",
+	 .type = KEY_NUMBER,
+	 FIELD(struct health_conf, rise),
+	 .min = 1,
+	 .max = 100,
+	 .fallback = "2"},
+	{.name = "fall",
+	 .text = "bad results in a row that take a backend down",
+	 .type = KEY_NUMBER,
+	 FIELD(struct health_conf, fall),
+	 .min = 1,
+	 .max = 100,
+	 .fallback = "3"},
+};
+static const struct section health = {.name = "health of a pool",
+				      .text = "How backends are checked: tcp or http",
+				      KEYS(health_keys),
+				      .one_of = true,
+				      .tag_offset = offsetof(struct health_conf, kind)};
+
+static const struct keyword backend_keys[] = {
+	{.name = "name",
+	 .text = "its name, once in the pool; every balancer of a fleet must use the same",
+	 .type = KEY_NAME,
+	 FIELD(struct backend, name),
+	 .form = "a name",
+	 .refuse_text = field_refuse_name,
+	 .required = true},
+	{.name = "address",
+	 .text = "its address, with a port in proxy pools",
+	 SPECIAL(address),
+	 .form = "an address, with or without a port: 10.0.0.1, 10.0.0.1:8080, [2001:db8::1]:8080",
+	 .required = true},
+	{.name = "weight",
+	 .text = "its share of new flows or requests, relative to the others; 0: none",
+	 .type = KEY_NUMBER,
+	 FIELD(struct backend, weight),
+	 .max = 1000,
+	 .fallback = "1"},
+	{.name = "state",
+	 .text = "drain: no new flows or requests, those it has go on; disabled: none at all",
+	 .type = KEY_CHOICE,
+	 FIELD(struct backend, admin),
+	 .words = admin_state_words,
+	 .fallback = "up"},
+};
+const struct section schema_backend = {
+	.name = "backend", .text = "One server of a pool", KEYS(backend_keys)};
+
+#define PROXY_ONLY .only_key = "forward", .only_word = "proxy"
+
+static const struct keyword pool_keys[] = {
+	{.name = "forward",
+	 .text = "ipip: encapsulated, the backend answers directly; proxy: requests by the daemon",
+	 .type = KEY_CHOICE,
+	 FIELD(struct pool, forward),
+	 .words = forward_words,
+	 .fallback_text = "ipip where l4 services use the pool, proxy where http ones do"},
+	{.name = "mtu",
+	 .text = "largest packet of the tunnel, its outer header included",
+	 .type = KEY_NUMBER,
+	 FIELD(struct pool, tunnel_mtu),
+	 .min = 576,
+	 .max = 65535,
+	 .fallback_text = "the interface's",
+	 .only_key = "forward",
+	 .only_word = "ipip"},
+	{.name = "health",
+	 .text = "how backends are checked; none: they count as good",
+	 .type = KEY_SECTION,
+	 FIELD(struct pool, health),
+	 .section = &health,
+	 .empty_word = "none",
+	 .fallback_text = "tcp in proxy pools; none, with a warning, in ipip pools, where a "
+			  "backend's service often does not listen on the backend's own address"},
+	{.name = "connect_timeout",
+	 .text = "how long a backend may take to accept a connection",
+	 .type = KEY_DURATION,
+	 FIELD(struct pool, connect_ms),
+	 .min = 1,
+	 .max = HOUR,
+	 .fallback = "3s",
+	 PROXY_ONLY},
+	{.name = "idle_timeout",
+	 .text = "how long a connection to a backend is kept without a request",
+	 .type = KEY_DURATION,
+	 FIELD(struct pool, idle_ms),
+	 .min = 1,
+	 .max = DAY,
+	 .fallback = "60s",
+	 PROXY_ONLY},
+	{.name = "idle_connections",
+	 .text = "connections without a request kept to one backend by one worker",
+	 .type = KEY_NUMBER,
+	 FIELD(struct pool, idle_max),
+	 .max = 65536,
+	 .fallback = "128",
+	 PROXY_ONLY},
+	{.name = "backends", .text = "its servers", .type = KEY_ITEMS, .section = &schema_backend},
+};
+const struct section schema_pool = {
+	.name = "pool",
+	.text = "Servers that are interchangeable, and how they are reached and checked",
+	KEYS(pool_keys)};
+
+/* ---- services ---- */
+
+#define L4_ONLY	  .only_key = "mode", .only_word = "l4"
+#define HTTP_ONLY .only_key = "mode", .only_word = "http"
+
+#define IDLE(state)                                                                                \
+	.type = KEY_DURATION, .offset = sizeof(uint32_t) * (state), .width = sizeof(uint32_t),     \
+	.scale = SECOND, .min = SECOND, .max = 7 * DAY
+
+static const struct keyword idle_keys[] = {
+	{.name = "syn",
+	 .text = "of which only the first packet was seen",
+	 IDLE(SHUNT_FLOW_SYN),
+	 .fallback = "60s"},
+	{.name = "established",
+	 .text = "TCP connections",
+	 IDLE(SHUNT_FLOW_ESTABLISHED),
+	 .fallback = "124m"},
+	{.name = "fin",
+	 .text = "TCP connections that the client has closed",
+	 IDLE(SHUNT_FLOW_FIN),
+	 .fallback = "2m"},
+	{.name = "udp", .text = "UDP", IDLE(SHUNT_FLOW_UDP), .fallback = "2m"},
+};
+static const struct section idle = {
+	.name = "idle of a service",
+	.text = "How long a tracked flow is remembered without a packet",
+	KEYS(idle_keys)};
+
+#define WAIT(member) .type = KEY_DURATION, FIELD(struct http_timeouts, member), .min = 1, .max = DAY
+
+static const struct keyword timeouts_keys[] = {
+	{.name = "request_header",
+	 .text = "from the first byte of a request to the end of its header",
+	 WAIT(request_header),
+	 .fallback = "10s"},
+	{.name = "request_body",
+	 .text = "between two pieces of a body from the client",
+	 WAIT(request_body),
+	 .fallback = "30s"},
+	{.name = "idle",
+	 .text = "a client's connection without a request",
+	 WAIT(idle),
+	 .fallback = "60s"},
+	{.name = "response_header",
+	 .text = "from the end of the request to the end of the response's header",
+	 WAIT(response_header),
+	 .fallback = "30s"},
+	{.name = "response_body",
+	 .text = "between two pieces of a body from the backend",
+	 WAIT(response_body),
+	 .fallback = "30s"},
+	{.name = "write",
+	 .text = "without client or backend taking a byte",
+	 WAIT(write),
+	 .fallback = "30s"},
+};
+static const struct section timeouts = {
+	.name = "timeouts of a service", .text = "Waits of an http service", KEYS(timeouts_keys)};
+
+static const struct keyword limits_keys[] = {
+	{.name = "request_line",
+	 .text = "longest request line; over it 414 is answered",
+	 .type = KEY_SIZE,
+	 FIELD(struct http_limits, request_line),
+	 .min = 256,
+	 .max = MIB,
+	 .fallback = "8KiB"},
+	{.name = "header_bytes",
+	 .text = "largest header, request line included; over it 431 is answered",
+	 .type = KEY_SIZE,
+	 FIELD(struct http_limits, header_bytes),
+	 .min = 1024,
+	 .max = MIB,
+	 .fallback = "32KiB"},
+	{.name = "header_count",
+	 .text = "most fields of a header; over it 431 is answered",
+	 .type = KEY_NUMBER,
+	 FIELD(struct http_limits, header_count),
+	 .min = 1,
+	 .max = 10000,
+	 .fallback = "100"},
+	{.name = "body",
+	 .text = "largest body of a request, 0: any; over it 413 is answered",
+	 .type = KEY_SIZE,
+	 FIELD(struct http_limits, body),
+	 .max = TIB,
+	 .fallback = "0"},
+	{.name = "connections",
+	 .text = "most client connections of one worker, 0: any",
+	 .type = KEY_NUMBER,
+	 FIELD(struct http_limits, connections),
+	 .max = 10000000,
+	 .fallback = "0"},
+};
+static const struct section limits = {.name = "limits of a service",
+				      .text = "What an http service accepts from a client",
+				      KEYS(limits_keys)};
+
+static const struct keyword service_keys[] = {
+	{.name = "listen",
+	 .text = "addresses that clients connect to, one or a list",
+	 SPECIAL(listen),
+	 .form = "ADDRESS:PORT/tcp or /udp, such as \"203.0.113.10:80/tcp\"",
+	 .required = true},
+	{.name = "mode",
+	 .text = "l4: packets are steered in the kernel; http: requests are proxied",
+	 .type = KEY_CHOICE,
+	 FIELD(struct service, mode),
+	 .words = service_mode_words,
+	 .required = true},
+	{.name = "pool",
+	 .text = "pool that serves it",
+	 SPECIAL(pool),
+	 .form = "the name of a pool",
+	 .required = true},
+	{.name = "tracking",
+	 .text = "always: a flow stays with its backend when the pool changes; never: not so",
+	 .type = KEY_CHOICE,
+	 FIELD(struct service, tracking),
+	 .words = tracking_words,
+	 .fallback = "always",
+	 L4_ONLY},
+	{.name = "ring_size",
+	 .text = "slots of the hash ring, a prime, a hundred times the backends or more",
+	 .type = KEY_NUMBER,
+	 FIELD(struct service, ring_size),
+	 .min = 251,
+	 .max = 4194301,
+	 .refuse_number = field_refuse_ring_size,
+	 .fallback = "65537",
+	 L4_ONLY},
+	{.name = "idle",
+	 .text = "how long a tracked flow is remembered without a packet",
+	 .type = KEY_SECTION,
+	 FIELD(struct service, idle_s),
+	 .section = &idle,
+	 L4_ONLY},
+	{.name = "timeouts",
+	 .text = "waits",
+	 .type = KEY_SECTION,
+	 FIELD(struct service, timeouts),
+	 .section = &timeouts,
+	 HTTP_ONLY},
+	{.name = "limits",
+	 .text = "what is accepted from a client",
+	 .type = KEY_SECTION,
+	 FIELD(struct service, limits),
+	 .section = &limits,
+	 HTTP_ONLY},
+};
+const struct section schema_service = {
+	.name = "service",
+	.text = "Addresses that clients connect to, and the pool that serves them",
+	KEYS(service_keys)};
+
+/* ---- the document ---- */
+
+static const struct keyword root_keys[] = {
+	{.name = "node",
+	 .text = "this machine",
+	 .type = KEY_SECTION,
+	 FIELD(struct snapshot, node),
+	 .section = &schema_node},
+	{.name = "admin",
+	 .text = "how the daemon is talked to",
+	 .type = KEY_SECTION,
+	 FIELD(struct snapshot, admin),
+	 .section = &schema_admin},
+	{.name = "pools", .text = "servers", .type = KEY_NAMED, .section = &schema_pool},
+	{.name = "services",
+	 .text = "what is balanced",
+	 .type = KEY_NAMED,
+	 .section = &schema_service},
+};
+const struct section schema_root = {
+	.name = "configuration", .text = "The whole document", KEYS(root_keys)};
+
+/* ---- questions to the table ---- */
+
+const struct keyword *section_keyword(const struct section *s, const char *name)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (!strcmp(s->keys[i].name, name))
+			return &s->keys[i];
+	return NULL;
+}
+
+static uint64_t load(const void *field, size_t width)
+{
+	switch (width) {
+	case 1: return *(const uint8_t *)field;
+	case 2: return *(const uint16_t *)field;
+	case 4: return *(const uint32_t *)field;
+	default: return *(const uint64_t *)field;
+	}
+}
+
+bool keyword_is_set(const struct section *s, const struct keyword *k, const void *object)
+{
+	const char *field = (const char *)object + k->offset;
+
+	if (k->variant)
+		return *(const unsigned *)((const char *)object + s->tag_offset) == k->variant;
+	if (k->type == KEY_TEXT || k->type == KEY_NAME)
+		return *(const char *const *)field != NULL;
+	/* A number without a default is zero where it was not given. */
+	if (k->type == KEY_NUMBER && !k->fallback)
+		return load(field, k->width) != 0;
+	return k->type != KEY_NAMED && k->type != KEY_ITEMS;
+}
+
+static void format_section(struct strbuf *b, const struct keyword *k, const void *object)
+{
+	const struct section *s = k->section;
+	const char *separator = "{";
+
+	if (s->one_of && !*(const unsigned *)((const char *)object + s->tag_offset)) {
+		strbuf_add(b, k->empty_word);
+		return;
+	}
+	for (size_t i = 0; i < s->count; i++) {
+		struct strbuf value;
+
+		if (!keyword_is_set(s, &s->keys[i], object))
+			continue;
+		strbuf_init(&value);
+		keyword_format(&value, &s->keys[i], object);
+		if (value.len)
+			strbuf_printf(b, "%s%s: %s", separator, s->keys[i].name, value.text);
+		if (value.len)
+			separator = ", ";
+		b->failed |= value.failed;
+		strbuf_deinit(&value);
+	}
+	strbuf_add(b, separator[0] == '{' ? "{}" : "}");
+}
+
+void keyword_format(struct strbuf *b, const struct keyword *k, const void *object)
+{
+	const void *field = (const char *)object + k->offset;
+
+	switch (k->type) {
+	case KEY_NUMBER: strbuf_printf(b, "%" PRIu64, load(field, k->width)); break;
+	case KEY_DURATION:
+		value_format_duration(b, load(field, k->width) * (k->scale ? k->scale : 1));
+		break;
+	case KEY_SIZE: value_format_size(b, load(field, k->width)); break;
+	case KEY_CHOICE: strbuf_add(b, k->words[load(field, k->width)]); break;
+	case KEY_TEXT:
+	case KEY_NAME: strbuf_add(b, *(const char *const *)field); break;
+	case KEY_SPECIAL: k->format(b, object); break;
+	case KEY_SECTION: format_section(b, k, field); break;
+	case KEY_NAMED:
+	case KEY_ITEMS: break;
+	}
+}

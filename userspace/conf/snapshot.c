@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A checked configuration, counted by reference: see snapshot.h. */
+#include "conf/snapshot.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/runtime.h"
+#include "conf/tree.h"
+#include "core/arena.h"
+
+struct snapshot_memory {
+	struct snapshot snap;
+	struct arena arena;
+	atomic_uint refs;
+};
+
+struct snapshot *snapshot_new(void)
+{
+	struct snapshot_memory *m = calloc(1, sizeof(*m));
+
+	if (!m)
+		return NULL;
+	arena_init(&m->arena);
+	atomic_init(&m->refs, 1);
+	m->snap.priv = m;
+	return &m->snap;
+}
+
+struct arena *snapshot_arena(struct snapshot *s)
+{
+	struct snapshot_memory *m = s->priv;
+
+	return &m->arena;
+}
+
+struct snapshot *snapshot_ref(struct snapshot *s)
+{
+	struct snapshot_memory *m = s->priv;
+
+	atomic_fetch_add_explicit(&m->refs, 1, memory_order_relaxed);
+	return s;
+}
+
+/* Half-built ones come here too: arrays may hold rows that are still zero. */
+void snapshot_unref(struct snapshot *s)
+{
+	struct snapshot_memory *m;
+
+	if (!s)
+		return;
+	m = s->priv;
+	if (atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	for (size_t i = 0; i < s->pool_count; i++)
+		for (size_t j = 0; j < s->pools[i].backend_count; j++)
+			backend_rt_unref(s->pools[i].backends[j].rt);
+	for (size_t i = 0; i < s->service_count; i++)
+		service_rt_unref(s->services[i].rt);
+	tree_free(s->document);
+	arena_deinit(&m->arena);
+	free(m);
+}
+
+/* All three lists are sorted, and all three structs start with their name. */
+static int compare_name(const void *key, const void *row)
+{
+	return strcmp(key, *(const char *const *)row);
+}
+
+_Static_assert(!offsetof(struct pool, name) && !offsetof(struct service, name) &&
+		       !offsetof(struct backend, name),
+	       "the name stands first");
+
+const struct pool *snapshot_pool(const struct snapshot *s, const char *name)
+{
+	if (!s->pool_count)
+		return NULL;
+	return bsearch(name, s->pools, s->pool_count, sizeof(*s->pools), compare_name);
+}
+
+const struct service *snapshot_service(const struct snapshot *s, const char *name)
+{
+	if (!s->service_count)
+		return NULL;
+	return bsearch(name, s->services, s->service_count, sizeof(*s->services), compare_name);
+}
+
+const struct backend *pool_backend(const struct pool *p, const char *name)
+{
+	if (!p->backend_count)
+		return NULL;
+	return bsearch(name, p->backends, p->backend_count, sizeof(*p->backends), compare_name);
+}
+
+bool backend_is_usable(const struct backend *b)
+{
+	return b->admin == ADMIN_UP && b->weight > 0 &&
+	       atomic_load_explicit(&b->rt->health, memory_order_relaxed) != HEALTH_DOWN;
+}
+
+const char *const xdp_mode_words[] = {"native", "generic", NULL};
+const char *const forward_words[] = {"ipip", "proxy", NULL};
+const char *const balance_words[] = {"round-robin", "maglev", NULL};
+const char *const admin_state_words[] = {"up", "drain", "disabled", NULL};
+const char *const service_mode_words[] = {"l4", "http", NULL};
+const char *const tracking_words[] = {"always", "never", NULL};
+const char *const health_kind_words[] = {"none", "tcp", "http", NULL};
+
+const char *xdp_mode_name(enum xdp_mode v)
+{
+	return xdp_mode_words[v];
+}
+
+const char *forward_name(enum forward v)
+{
+	return forward_words[v];
+}
+
+const char *balance_name(enum balance v)
+{
+	return balance_words[v];
+}
+
+const char *admin_state_name(enum admin_state v)
+{
+	return admin_state_words[v];
+}
+
+const char *service_mode_name(enum service_mode v)
+{
+	return service_mode_words[v];
+}
+
+const char *tracking_name(enum tracking v)
+{
+	return tracking_words[v];
+}
+
+const char *health_kind_name(enum health_kind v)
+{
+	return health_kind_words[v];
+}
+
+const char *proto_name(uint8_t proto)
+{
+	return proto == IPPROTO_UDP ? "udp" : "tcp";
+}
