@@ -45,7 +45,7 @@ LLHTTP_INC := /usr/share/include/llhttp
 LLHTTP_PKG := $(if $(LLHTTP_SRC),,libllhttp)
 
 WARN     := -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Werror
-SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer,)
+SANFLAGS := $(if $(FUZZ),-fsanitize=fuzzer-no-link) $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer,)
 OPT      := $(if $(SAN),-O1,-O2)
 CPPFLAGS += -iquote . -iquote userspace -iquote $(BUILD) $(if $(LLHTTP_SRC),-I$(LLHTTP_INC)) -D_GNU_SOURCE \
 	-DSHUNT_VERSION='"$(VERSION)"' $(PKG_CFLAGS)
@@ -114,6 +114,7 @@ $(BUILD)/skel/%.skel.h: $(BUILD)/bpf/%.bpf.o
 # ---- tests ---------------------------------------------------------------------------------------
 JOBS     ?= $(shell nproc)
 UNIT_BIN := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
+FUZZ_BIN := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 TEST_BPF := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/*/*.bpf.c))
 RUN       = SHUNT_BUILD=$(BUILD) tests/run --jobs $(JOBS) $(if $(K),--keyword '$(K)')
 comma    := ,
@@ -122,23 +123,38 @@ $(call obj,$(filter-out %.bpf.c,$(wildcard tests/*/*.c))): | $(SKELS)
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(LIB_A) $(LOAD_A) $(LLHTTP_A)
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,cmocka libuv yaml-0.1 jansson libmicrohttpd libxdp libbpf $(LLHTTP_PKG)) -lm -lpthread -o $@
 
+# A fuzz target is linked with libFuzzer by `make fuzz`, else with a main() that replays its corpus.
+$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(if $(FUZZ),,$(BUILD)/tests/fuzz/replay.o) $(LIB_A) $(LLHTTP_A)
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $(if $(FUZZ),-fsanitize=fuzzer) $^ $(call PKG_LIBS,libuv yaml-0.1 jansson $(LLHTTP_PKG)) -lm -lpthread -o $@
+
 .PHONY: test check-build check-unit check-net check-san check-valgrind test-vm
 test: deps ## install what is needed, build, run every test (as root)
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) check-build
 	$(Q)$(RUN) unit lint net
-check-build: all $(UNIT_BIN) $(TEST_BPF) ## build all that the tests need
-check-unit: $(UNIT_BIN) ## unit tests, without root
+check-build: all $(UNIT_BIN) $(FUZZ_BIN) $(TEST_BPF) ## build all that the tests need
+check-unit: $(UNIT_BIN) $(FUZZ_BIN) ## unit tests and fuzz corpora, without root
 	$(Q)$(RUN) unit
 check-net: all $(TEST_BPF) ## tests over network namespaces, as root; K=EXPR picks some
 	$(Q)$(RUN) net
 check-san: ## unit and net tests under sanitizers: SAN=address,undefined or SAN=thread
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) BUILD=$(BUILD)-san SAN=$(or $(SAN),address$(comma)undefined) check-build
 	$(Q)SHUNT_TEST_PATIENCE=3 $(RUN) --build $(BUILD)-san unit net
-check-valgrind: $(UNIT_BIN) ## unit tests under valgrind
+check-valgrind: $(UNIT_BIN) $(FUZZ_BIN) ## unit tests under valgrind
 	$(Q)SHUNT_TEST_PATIENCE=10 SHUNT_WRAP='valgrind -q --error-exitcode=99 --leak-check=full' $(RUN) unit
 test-vm: deps deps-vm ## boot stock kernels in qemu and run the bpf and net tests inside (as root)
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) check-build
 	$(Q)SHUNT_BUILD=$(BUILD) vm/test
+
+FUZZ_S   ?= 20
+.PHONY: fuzz fuzz-build
+fuzz: ## each fuzz target for FUZZ_S seconds, its findings in build-fuzz/
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) BUILD=$(BUILD)-fuzz CC=$(CLANG) SAN=address,undefined FUZZ=1 fuzz-build
+	$(Q)set -e; for t in $(FUZZ_BIN:$(BUILD)/tests/fuzz/fuzz_%=%); do \
+		mkdir -p $(BUILD)-fuzz/corpus/$$t; echo "== $$t"; \
+		$(BUILD)-fuzz/tests/fuzz/fuzz_$$t -max_total_time=$(FUZZ_S) -max_len=65536 -timeout=10 -verbosity=0 \
+			-print_final_stats=1 -artifact_prefix=$(BUILD)-fuzz/$$t- $(BUILD)-fuzz/corpus/$$t \
+			$(wildcard tests/fuzz/corpus)/$$t; done
+fuzz-build: $(FUZZ_BIN)
 
 .PHONY: lint format
 lint: ## format, layers, ABI, banned calls, sizes, shellcheck, cppcheck
@@ -156,7 +172,7 @@ deps-vm: ## those that `make test-vm` needs on top
 
 .PHONY: clean
 clean: ## remove all output
-	rm -rf $(BUILD) $(BUILD)-san compile_commands.json
+	rm -rf $(BUILD) $(BUILD)-san $(BUILD)-fuzz compile_commands.json
 
 .PHONY: help
 help: ## this list
