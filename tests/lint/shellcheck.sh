@@ -1,11 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 # Every shell script, by its first line.
-set -euo pipefail
-cd "${1:-$(dirname "$0")/../..}"
-find . -path './build*' -prune -o -path ./.git -prune -o -type f -print0 |
-	xargs -0 grep -lIE -m1 '^#!(/usr)?/bin/(env )?(busybox )?(ba)?sh' |
-	while read -r script; do
-		# grep takes the first match of the file, not only of its first line.
-		head -n 1 "$script" | grep -q '^#!' && echo "$script"
+set -uo pipefail
+cd "${1:-$(dirname "$0")/../..}" || exit 1
+find . -path './build*' -prune -o -path ./.git -prune -o -type f -print |
+	while read -r file; do
+		# read fails on a file without a newline; binary bytes are dropped by bash.
+		IFS= read -r first 2> /dev/null < "$file" || true
+		if [[ ${first:-} =~ ^#!/bin/(busybox )?(ba)?sh ]]; then
+			echo "$file"
+		fi
 	done | sort | xargs -r shellcheck
