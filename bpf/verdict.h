@@ -16,12 +16,9 @@ static __always_inline void count_service(const struct pkt *p, enum verdict v)
 		return;
 	s->count[SHUNT_COUNT_PACKETS]++;
 	s->count[SHUNT_COUNT_BYTES] += p->ip_len;
-	if (p->new_flow)
-		s->count[SHUNT_COUNT_NEW_FLOWS]++;
-	if (p->untracked)
-		s->count[SHUNT_COUNT_UNTRACKED]++;
-	if (p->stale)
-		s->count[SHUNT_COUNT_STALE]++;
+	s->count[SHUNT_COUNT_NEW_FLOWS] += p->new_flow;
+	s->count[SHUNT_COUNT_UNTRACKED] += p->untracked;
+	s->count[SHUNT_COUNT_STALE] += p->stale;
 	if (reason < SHUNT_DROP_COUNT)
 		s->drop[reason]++;
 }
@@ -37,8 +34,7 @@ static __always_inline void count_backend(const struct pkt *p, enum verdict v)
 		s->packets++;
 		s->bytes += p->ip_len;
 	}
-	if (p->new_flow)
-		s->new_flows++;
+	s->new_flows += p->new_flow;
 }
 
 static __always_inline int verdict_finish(const struct pkt *p, enum verdict v)
