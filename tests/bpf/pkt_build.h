@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Packets for tests, built field by field and without any code of bpf/, so that what the program
+ * emits is compared with an independent opinion. Functions abort on impossible input.
+ */
+#ifndef TESTS_BPF_PKT_BUILD_H
+#define TESTS_BPF_PKT_BUILD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define FRAME_MAX 3000
+#define ETH_LEN	  14
+
+struct frame {
+	size_t len;
+	uint8_t data[FRAME_MAX];
+};
+
+#define F_FIN 0x01
+#define F_SYN 0x02
+#define F_RST 0x04
+#define F_PSH 0x08
+#define F_ACK 0x10
+
+/* What is not named is zero. The family is that of src; dst must be of the same. */
+struct pkt_spec {
+	const char *src, *dst;
+	uint16_t sport, dport;
+	uint8_t proto;	   /* IPPROTO_*; TCP and UDP get a header, others only the payload */
+	uint8_t tcp_flags; /* F_* */
+	uint8_t tos;
+	uint8_t ip_options;  /* IPv4 options, in words of 4 bytes, up to 10 */
+	uint8_t tcp_options; /* in words of 4 bytes, up to 10 */
+	size_t payload_len;
+	size_t frame_len; /* padded to this with 0xee; 0: not */
+};
+
+/* Ethernet from router (02:..:01) to balancer (02:..:02), IP, transport; all checksums right. */
+void pkt_build(const struct pkt_spec *spec, struct frame *ret_frame);
+
+struct outer_spec {
+	const char *src, *dst; /* the outer family is theirs */
+	uint32_t label;	       /* IPv6 flow label */
+};
+
+/* The frame that in becomes: MACs swapped, outer header in front of the IP packet, ECN and DSCP
+ * copied. What stands behind the IP packet is kept. */
+void pkt_encap(const struct frame *in, const struct outer_spec *outer, struct frame *ret_frame);
+
+/* Offset of the transport header, and the length of the IP packet by its own header. */
+size_t pkt_l4(const struct frame *f);
+size_t pkt_ip_len(const struct frame *f);
+
+void pkt_put16(struct frame *f, size_t offset, uint16_t value);
+uint16_t pkt_get16(const struct frame *f, size_t offset);
+
+/* Set the IP length field so that the packet, header included, claims to have len bytes. */
+void pkt_set_ip_len(struct frame *f, size_t len);
+
+/* Make an IPv4 header's checksum right again after a change. */
+void pkt_fix_ipv4(struct frame *f, size_t l3);
+
+#endif

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "tests/bpf/steer_env.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <cmocka.h>
+
+#include "bpf/hash.h"
+#include "core/clock.h"
+#include "tests/bpf/steer_xdp.skel.h"
+
+static void stay_on_cpu(void)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(sched_getcpu(), &set);
+	assert_int_equal(sched_setaffinity(0, sizeof(set), &set), 0);
+}
+
+static void resize(struct bpf_map *map, uint32_t entries, bool plain_hash)
+{
+	assert_int_equal(bpf_map__set_max_entries(map, entries ? entries : 1024), 0);
+	if (!plain_hash)
+		return;
+	assert_int_equal(bpf_map__set_type(map, BPF_MAP_TYPE_HASH), 0);
+	assert_int_equal(bpf_map__set_map_flags(map, 0), 0);
+}
+
+void env_open(struct env *env, const struct env_opts *opts)
+{
+	static const struct env_opts defaults;
+	struct steer_xdp_bpf *skel = steer_xdp_bpf__open();
+
+	assert_non_null(skel);
+	stay_on_cpu();
+	if (!opts)
+		opts = &defaults;
+	resize(skel->maps.sh_services, 64, false);
+	resize(skel->maps.sh_backends, 64, false);
+	resize(skel->maps.sh_rings, 4096, false);
+	resize(skel->maps.sh_svc_stats, 64, false);
+	resize(skel->maps.sh_be_stats, 64, false);
+	resize(skel->maps.sh_flow4, opts->flows, opts->flows_hash);
+	resize(skel->maps.sh_flow6, opts->flows, opts->flows_hash);
+	resize(skel->maps.sh_pend4, opts->pending, opts->pending_hash);
+	resize(skel->maps.sh_pend6, opts->pending, opts->pending_hash);
+	skel->rodata->settings.hash_seed[0] = ENV_SEED0;
+	skel->rodata->settings.hash_seed[1] = ENV_SEED1;
+	assert_int_equal(steer_xdp_bpf__load(skel), 0);
+	*env = (struct env){
+		.skel = skel,
+		.svc = {.index = SVC_ROW,
+			.ring_base = RING_BASE,
+			.ring_size = RING_SIZE,
+			.action = SHUNT_ACTION_STEER,
+			.tracking = SHUNT_TRACK_ALWAYS,
+			.idle_s = {IDLE_SYN_S, IDLE_ESTABLISHED_S, IDLE_FIN_S, IDLE_UDP_S}},
+	};
+}
+
+void env_close(struct env *env)
+{
+	steer_xdp_bpf__destroy(env->skel);
+	env->skel = NULL;
+}
+
+static int family_of(const char *addr)
+{
+	return strchr(addr, ':') ? 6 : 4;
+}
+
+static void parse_addr(const char *text, void *at)
+{
+	int af = family_of(text) == 6 ? AF_INET6 : AF_INET;
+
+	assert_int_equal(inet_pton(af, text, at), 1);
+}
+
+void env_service(struct env *env, const char *addr, uint16_t port, uint8_t proto)
+{
+	struct shunt_vip_key key = {.port = htons(port), .proto = proto, .family = family_of(addr)};
+
+	parse_addr(addr, key.addr);
+	assert_int_equal(bpf_map__update_elem(env->skel->maps.sh_services, &key, sizeof(key),
+					      &env->svc, sizeof(env->svc), BPF_ANY),
+			 0);
+}
+
+uint32_t env_id(uint32_t generation, uint32_t index)
+{
+	return generation << SHUNT_ID_INDEX_BITS | index;
+}
+
+static void write_row(struct env *env, uint32_t index, const struct shunt_backend *row)
+{
+	assert_int_equal(bpf_map__update_elem(env->skel->maps.sh_backends, &index, sizeof(index),
+					      row, sizeof(*row), BPF_ANY),
+			 0);
+}
+
+void env_backend(struct env *env, const struct env_backend *be)
+{
+	struct shunt_backend row = {
+		.id = be->id,
+		.state = be->state,
+		.forward = SHUNT_FORWARD_IPIP,
+		.family = family_of(be->dst),
+		.mtu = be->mtu ? be->mtu : 1500,
+		.src_entropy = htonl(be->entropy),
+	};
+
+	parse_addr(be->src, row.family == 4 ? &row.src[3] : &row.src[0]);
+	parse_addr(be->dst, row.family == 4 ? &row.dst[3] : &row.dst[0]);
+	write_row(env, SHUNT_ID_INDEX(be->id), &row);
+}
+
+void env_backend_free(struct env *env, uint32_t index)
+{
+	static const struct shunt_backend none;
+
+	write_row(env, index, &none);
+}
+
+void env_ring_slot(struct env *env, uint32_t slot, uint32_t id)
+{
+	struct shunt_slot value = {.backend = id};
+	uint32_t index = RING_BASE + slot;
+
+	assert_int_equal(bpf_map__update_elem(env->skel->maps.sh_rings, &index, sizeof(index),
+					      &value, sizeof(value), BPF_ANY),
+			 0);
+}
+
+void env_ring(struct env *env, uint32_t id)
+{
+	for (uint32_t slot = 0; slot < RING_SIZE; slot++)
+		env_ring_slot(env, slot, id);
+}
+
+uint32_t env_run(struct env *env, const struct frame *in, struct frame *ret_out)
+{
+	static struct frame out;
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = in->data, .data_size_in = in->len,
+		    .data_out = out.data, .data_size_out = sizeof(out.data), .repeat = 1);
+	int err = bpf_prog_test_run_opts(bpf_program__fd(env->skel->progs.steer_xdp), &opts);
+
+	assert_int_equal(err, 0);
+	out.len = opts.data_size_out;
+	if (ret_out)
+		*ret_out = out;
+	return opts.retval;
+}
+
+int env_run_meta(struct env *env, const struct frame *in, uint32_t meta_len, uint32_t *ret_action)
+{
+	static uint8_t data[FRAME_MAX + 256];
+	struct xdp_md ctx = {.data = meta_len, .data_end = meta_len + in->len};
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = data, .data_size_in = meta_len + in->len,
+		    .ctx_in = &ctx, .ctx_size_in = sizeof(ctx), .repeat = 1);
+	int err;
+
+	memcpy(data + meta_len, in->data, in->len);
+	err = bpf_prog_test_run_opts(bpf_program__fd(env->skel->progs.steer_xdp), &opts);
+	if (err)
+		return err;
+	*ret_action = opts.retval;
+	return 0;
+}
+
+static uint32_t action_of(enum shunt_verdict v)
+{
+	if (v == SHUNT_VERDICT_TX)
+		return XDP_TX;
+	return v == SHUNT_VERDICT_DROP ? XDP_DROP : XDP_PASS;
+}
+
+void env_expect(struct env *env, const struct frame *in, enum shunt_verdict v,
+		struct frame *ret_out)
+{
+	uint64_t before[SHUNT_VERDICT_COUNT];
+
+	for (int i = 0; i < SHUNT_VERDICT_COUNT; i++)
+		before[i] = env_verdict(env, i);
+	assert_int_equal(env_run(env, in, ret_out), action_of(v));
+	for (int i = 0; i < SHUNT_VERDICT_COUNT; i++)
+		assert_int_equal(env_verdict(env, i) - before[i], i == (int)v);
+}
+
+void env_expect_drop(struct env *env, const struct frame *in, enum shunt_drop reason)
+{
+	struct shunt_svc_stats before = env_svc_stats(env), after;
+
+	env_expect(env, in, SHUNT_VERDICT_DROP, NULL);
+	after = env_svc_stats(env);
+	assert_int_equal(after.count[SHUNT_COUNT_PACKETS], before.count[SHUNT_COUNT_PACKETS] + 1);
+	for (int i = 0; i < SHUNT_DROP_COUNT; i++)
+		assert_int_equal(after.drop[i] - before.drop[i], i == (int)reason);
+}
+
+void env_expect_pass(struct env *env, const struct frame *in, enum shunt_verdict v)
+{
+	static struct frame out;
+
+	env_expect(env, in, v, &out);
+	assert_int_equal(out.len, in->len);
+	assert_memory_equal(out.data, in->data, in->len);
+}
+
+unsigned env_backend_of(struct env *env, const struct frame *in)
+{
+	static struct frame out;
+
+	env_expect(env, in, SHUNT_VERDICT_TX, &out);
+	return out.data[ETH_LEN] >> 4 == 6 ? out.data[ETH_LEN + 39] : out.data[ETH_LEN + 19];
+}
+
+/* Sum one row of 64-bit counters over the processors. */
+static void sum_row(struct bpf_map *map, uint32_t index, uint64_t *ret_sum, size_t count)
+{
+	int cpus = libbpf_num_possible_cpus();
+	uint64_t *rows;
+
+	assert_true(cpus > 0);
+	rows = calloc((size_t)cpus * count, sizeof(*rows));
+	assert_non_null(rows);
+	assert_int_equal(bpf_map__lookup_elem(map, &index, sizeof(index), rows,
+					      (size_t)cpus * count * sizeof(*rows), 0),
+			 0);
+	memset(ret_sum, 0, count * sizeof(*ret_sum));
+	for (size_t i = 0; i < (size_t)cpus * count; i++)
+		ret_sum[i % count] += rows[i];
+	free(rows);
+}
+
+struct shunt_svc_stats env_svc_stats(struct env *env)
+{
+	struct shunt_svc_stats s;
+
+	sum_row(env->skel->maps.sh_svc_stats, SVC_ROW, (void *)&s, sizeof(s) / sizeof(uint64_t));
+	return s;
+}
+
+struct shunt_be_stats env_be_stats(struct env *env, uint32_t index)
+{
+	struct shunt_be_stats s;
+
+	sum_row(env->skel->maps.sh_be_stats, index, (void *)&s, sizeof(s) / sizeof(uint64_t));
+	return s;
+}
+
+uint64_t env_verdict(struct env *env, enum shunt_verdict v)
+{
+	uint64_t sum;
+
+	sum_row(env->skel->maps.sh_verdicts, v, &sum, 1);
+	return sum;
+}
+
+union flow_key {
+	struct shunt_flow4_key v4;
+	struct shunt_flow6_key v6;
+};
+
+/* Returns the key's size. */
+static size_t key_of(const struct frame *in, union flow_key *ret_key)
+{
+	const uint8_t *ip = in->data + ETH_LEN, *l4 = in->data + pkt_l4(in);
+
+	memset(ret_key, 0, sizeof(*ret_key));
+	if (ip[0] >> 4 == 6) {
+		memcpy(ret_key->v6.saddr, ip + 8, 16);
+		memcpy(ret_key->v6.daddr, ip + 24, 16);
+		memcpy(&ret_key->v6.sport, l4, 2);
+		memcpy(&ret_key->v6.dport, l4 + 2, 2);
+		ret_key->v6.proto = ip[6];
+		return sizeof(ret_key->v6);
+	}
+	memcpy(&ret_key->v4.saddr, ip + 12, 4);
+	memcpy(&ret_key->v4.daddr, ip + 16, 4);
+	memcpy(&ret_key->v4.sport, l4, 2);
+	memcpy(&ret_key->v4.dport, l4 + 2, 2);
+	ret_key->v4.proto = ip[9];
+	return sizeof(ret_key->v4);
+}
+
+static struct bpf_map *table_of(struct env *env, enum env_table table, size_t key_len)
+{
+	bool v6 = key_len == sizeof(struct shunt_flow6_key);
+
+	if (table == TABLE_FLOWS)
+		return v6 ? env->skel->maps.sh_flow6 : env->skel->maps.sh_flow4;
+	return v6 ? env->skel->maps.sh_pend6 : env->skel->maps.sh_pend4;
+}
+
+bool env_flow(struct env *env, enum env_table table, const struct frame *in,
+	      struct shunt_flow *ret_flow)
+{
+	struct shunt_flow flow;
+	union flow_key key;
+	size_t len = key_of(in, &key);
+	int err =
+		bpf_map__lookup_elem(table_of(env, table, len), &key, len, &flow, sizeof(flow), 0);
+
+	if (err == -ENOENT)
+		return false;
+	assert_int_equal(err, 0);
+	if (ret_flow)
+		*ret_flow = flow;
+	return true;
+}
+
+void env_flow_set(struct env *env, enum env_table table, const struct frame *in,
+		  const struct shunt_flow *flow)
+{
+	union flow_key key;
+	size_t len = key_of(in, &key);
+
+	assert_int_equal(bpf_map__update_elem(table_of(env, table, len), &key, len, flow,
+					      sizeof(*flow), BPF_ANY),
+			 0);
+}
+
+static unsigned count_keys(struct bpf_map *map, size_t key_len)
+{
+	union flow_key key, *previous = NULL;
+	unsigned count = 0;
+
+	while (!bpf_map__get_next_key(map, previous, &key, key_len)) {
+		previous = &key;
+		count++;
+	}
+	return count;
+}
+
+unsigned env_flow_count(struct env *env, enum env_table table)
+{
+	size_t len4 = sizeof(struct shunt_flow4_key), len6 = sizeof(struct shunt_flow6_key);
+
+	return count_keys(table_of(env, table, len4), len4) +
+	       count_keys(table_of(env, table, len6), len6);
+}
+
+void env_flow_age(struct env *env, enum env_table table, const struct frame *in, unsigned age_s)
+{
+	struct shunt_flow flow;
+
+	assert_true(env_flow(env, table, in, &flow));
+	flow.seen_ns = clock_coarse_ns() - age_s * 1000000000ULL;
+	env_flow_set(env, table, in, &flow);
+}
+
+uint64_t env_hash(const struct frame *in)
+{
+	union flow_key key;
+
+	if (key_of(in, &key) == sizeof(key.v4))
+		return hash_flow4(&key.v4, ENV_SEED0, ENV_SEED1);
+	return hash_flow6(&key.v6, ENV_SEED0, ENV_SEED1);
+}
+
+uint32_t env_verified_insns(struct env *env)
+{
+	struct bpf_prog_info info = {};
+	uint32_t len = sizeof(info);
+
+	assert_int_equal(
+		bpf_obj_get_info_by_fd(bpf_program__fd(env->skel->progs.steer_xdp), &info, &len),
+		0);
+	return info.verified_insns;
+}
