@@ -123,17 +123,31 @@ $(call obj,$(filter-out %.bpf.c,$(wildcard tests/*/*.c))): | $(SKELS)
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(LIB_A) $(LOAD_A) $(LLHTTP_A)
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,cmocka libuv yaml-0.1 jansson libmicrohttpd libxdp libbpf $(LLHTTP_PKG)) -lm -lpthread -o $@
 
+# The kernel programs under test are built with new head room poisoned (bpf/pkt.h).
+BPF_BIN  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bpf/test_*.c))
+BPF_TEST_LIB := $(call obj,$(filter-out tests/bpf/test_%,$(wildcard tests/bpf/*.c)))
+BPF_TEST_SKELS := $(BPF_SRC:bpf/%.bpf.c=$(BUILD)/tests/bpf/%.skel.h)
+$(BUILD)/tests/bpf/%.bpf.o: bpf/%.bpf.c $(BUILD)/flags
+	$(call say,BPF,$@)mkdir -p $(@D) && $(CLANG) $(BPF_CFLAGS) -DSHUNT_POISON_HEADROOM -MMD -MP -c $< -o $@
+$(BUILD)/tests/bpf/%.skel.h: $(BUILD)/tests/bpf/%.bpf.o
+	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name $*_bpf > $@ 2> $@.log || { cat $@.log >&2; false; }
+$(call obj,$(wildcard tests/bpf/*.c)): | $(BPF_TEST_SKELS)
+$(BPF_BIN): %: %.o $(BPF_TEST_LIB)
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,cmocka libbpf) -o $@
+
 # A fuzz target is linked with libFuzzer by `make fuzz`, else with a main() that replays its corpus.
 $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(if $(FUZZ),,$(BUILD)/tests/fuzz/replay.o) $(LIB_A) $(LLHTTP_A)
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $(if $(FUZZ),-fsanitize=fuzzer) $^ $(call PKG_LIBS,libuv yaml-0.1 jansson $(LLHTTP_PKG)) -lm -lpthread -o $@
 
-.PHONY: test check-build check-unit check-net check-san check-valgrind test-vm
+.PHONY: test check-build check-unit check-bpf check-net check-san check-valgrind test-vm
 test: deps ## install what is needed, build, run every test (as root)
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) check-build
-	$(Q)$(RUN) unit lint net
-check-build: all $(UNIT_BIN) $(FUZZ_BIN) $(TEST_BPF) ## build all that the tests need
+	$(Q)$(RUN) unit bpf lint net
+check-build: all $(UNIT_BIN) $(FUZZ_BIN) $(BPF_BIN) $(TEST_BPF) ## build all that the tests need
 check-unit: $(UNIT_BIN) $(FUZZ_BIN) ## unit tests and fuzz corpora, without root
 	$(Q)$(RUN) unit
+check-bpf: $(BPF_BIN) ## the kernel programs, packet by packet, as root
+	$(Q)$(RUN) bpf
 check-net: all $(TEST_BPF) ## tests over network namespaces, as root; K=EXPR picks some
 	$(Q)$(RUN) net
 check-san: ## unit and net tests under sanitizers: SAN=address,undefined or SAN=thread

@@ -137,7 +137,11 @@ struct shunt_flow {
 };
 _Static_assert(sizeof(struct shunt_flow) == 16, "flow layout is ABI");
 
-/* What is counted per service, besides drops: X(NAME, "name"). */
+/*
+ * What is counted per service, besides drops: X(NAME, "name"). Packets and bytes are those that came
+ * for it, dropped ones included; bytes are those of the IP packet, without Ethernet and padding. A
+ * flow is new once, when it enters a table; without tracking, each TCP SYN is one.
+ */
 #define SHUNT_SVC_COUNTERS(X)                                                                      \
 	X(PACKETS, "packets")                                                                      \
 	X(BYTES, "bytes")                                                                          \
@@ -191,6 +195,8 @@ struct shunt_svc_stats {
 	__u64 drop[SHUNT_DROP_COUNT];
 };
 
+/* Packets and bytes that were sent to the backend, in the same bytes as above: as they came, without
+ * the outer header. */
 struct shunt_be_stats {
 	__u64 packets;
 	__u64 bytes;

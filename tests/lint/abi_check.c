@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Every struct that the kernel and user space share, instantiated. Built with -Wpadded -Werror by
+ * the C compiler and for the BPF target: a hole that only one of them sees cannot slip in.
+ */
+#include "bpf/abi.h"
+
+/* One of each, apart: what a struct of them all would need to line up is not the question. */
+struct shunt_vip_key vip_key;
+struct shunt_service service;
+struct shunt_backend backend;
+struct shunt_slot slot;
+struct shunt_flow4_key flow4_key;
+struct shunt_flow6_key flow6_key;
+struct shunt_flow flow;
+struct shunt_svc_stats svc_stats;
+struct shunt_be_stats be_stats;
+struct shunt_svc_meta svc_meta;
+struct shunt_be_meta be_meta;
+struct shunt_settings settings;
+
+_Static_assert(SHUNT_MAX_BACKENDS <= 1U << SHUNT_ID_INDEX_BITS, "an id has room for any index");
+
+#define FITS(name) _Static_assert(sizeof(name) <= 16, "the kernel keeps 15 characters of a name")
+FITS(SHUNT_MAP_SERVICES);
+FITS(SHUNT_MAP_BACKENDS);
+FITS(SHUNT_MAP_RINGS);
+FITS(SHUNT_MAP_FLOW4);
+FITS(SHUNT_MAP_FLOW6);
+FITS(SHUNT_MAP_PEND4);
+FITS(SHUNT_MAP_PEND6);
+FITS(SHUNT_MAP_SVC_STATS);
+FITS(SHUNT_MAP_BE_STATS);
+FITS(SHUNT_MAP_VERDICTS);
+FITS(SHUNT_MAP_SVC_META);
+FITS(SHUNT_MAP_BE_META);
