@@ -75,7 +75,7 @@ static void read_backend(struct draft *dr, const struct pool *pool, const struct
 	row->node = node;
 	row->backend.name = "";
 	row->backend.pool = pool;
-	if (read_is_null(node) || node->kind == TREE_MAPPING)
+	if (tree_is_null(node) || node->kind == TREE_MAPPING)
 		read_section(&dr->reader, &schema_backend, node, &row->backend);
 	else
 		(void)read_expect_mapping(&dr->reader, node); /* for its message */
@@ -87,7 +87,7 @@ static void read_backends(struct draft *dr, struct pool_draft *pd, struct pool *
 	const struct tree *list = tree_get(pd->node, "backends");
 	struct backend_row *rows;
 
-	if (!list || read_is_null(list))
+	if (!list || tree_is_null(list))
 		return;
 	if (list->kind != TREE_SEQUENCE) {
 		read_expected(&dr->reader, section_keyword(&schema_pool, "backends"), list,
@@ -179,7 +179,7 @@ static void read_services(struct draft *dr)
 		snap->service_count = i + 1;
 		reader_set_object(&dr->reader, "service %s", s->name);
 		read_section(&dr->reader, &schema_service, sorted[i], s);
-		if (!pool || pool->kind != TREE_SCALAR || read_is_null(pool))
+		if (!pool || pool->kind != TREE_SCALAR || tree_is_null(pool))
 			continue;
 		s->pool = snapshot_pool(snap, pool->text);
 		if (!s->pool)
@@ -214,7 +214,7 @@ static void find_runtime(struct draft *dr, struct runtime *rt)
 struct snapshot *conf_build(const struct tree *document, struct runtime *rt, struct diag *d)
 {
 	struct draft dr = {.snap = snapshot_new(), .root = document};
-	size_t errors = d->errors;
+	size_t errors = d->errors, first = d->count;
 
 	runtime_sweep(rt);
 	if (!dr.snap) {
@@ -236,6 +236,7 @@ struct snapshot *conf_build(const struct tree *document, struct runtime *rt, str
 	}
 	if (dr.reader.out_of_memory)
 		diag_error(d, NULL, "out of memory");
+	diag_sort(d, first);
 	if (d->errors > errors) {
 		snapshot_unref(dr.snap);
 		return NULL;

@@ -37,6 +37,13 @@ const struct pos *draft_listen_pos(const struct service_draft *s, size_t i)
 	return listen->kind == TREE_SEQUENCE ? &listen->children[i]->pos : &listen->pos;
 }
 
+bool draft_knows_mode(const struct draft *dr, const struct service *s)
+{
+	const struct tree *mode = tree_get(dr->services[s - dr->snap->services].node, "mode");
+
+	return mode && mode->kind == TREE_SCALAR && !strcmp(mode->text, service_mode_name(s->mode));
+}
+
 /* ---- listens ---- */
 
 struct listen_row {
@@ -143,7 +150,7 @@ static void check_listens(struct draft *dr, const struct service_draft *sd, cons
 
 static bool is_empty_list(const struct tree *list)
 {
-	return read_is_null(list) || (list->kind == TREE_SEQUENCE && !list->count);
+	return tree_is_null(list) || (list->kind == TREE_SEQUENCE && !list->count);
 }
 
 static const struct pool_draft *draft_pool(const struct draft *dr, const struct pool *p)
@@ -153,9 +160,7 @@ static const struct pool_draft *draft_pool(const struct draft *dr, const struct 
 
 static void check_service(struct draft *dr, const struct service_draft *sd, const struct service *s)
 {
-	const struct tree *mode = tree_get(sd->node, "mode");
-
-	if (!mode)
+	if (!draft_knows_mode(dr, s))
 		return;
 	reader_set_object(&dr->reader, "service %s", s->name);
 	read_warn_without_effect(&dr->reader, &schema_service, sd->node, "mode",
@@ -163,7 +168,7 @@ static void check_service(struct draft *dr, const struct service_draft *sd, cons
 	check_listens(dr, sd, s);
 	if (s->mode == SERVICE_L4 &&
 	    is_empty_list(tree_get(tree_get(dr->root, "node"), "interfaces")))
-		diag_error(dr->reader.diag, &mode->pos,
+		diag_error(dr->reader.diag, draft_key_pos(sd->node, "mode"),
 			   "service %s: mode l4 needs node.interfaces, where its packets come in",
 			   s->name);
 	if (s->mode == SERVICE_HTTP && s->limits.request_line > s->limits.header_bytes)

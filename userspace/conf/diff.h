@@ -16,8 +16,8 @@ enum change_kind { CHANGE_ADDED, CHANGE_REMOVED, CHANGE_CHANGED };
 struct change {
 	enum change_kind kind;
 	char *object;	/* "pool web", "backend web/web-1", "service api", "node" */
-	char *field;	/* CHANGED: the key, such as "weight"; else NULL */
-	char *old_text; /* CHANGED: as written in a configuration */
+	char *field;	/* CHANGED: the key, such as "weight" or "health.every"; else NULL */
+	char *old_text; /* CHANGED: as written in a configuration; "default" where nothing is */
 	char *new_text;
 	bool restart; /* takes effect only when the daemon starts again */
 };
@@ -27,7 +27,8 @@ struct change_list {
 	size_t count;
 };
 
-/* old may be NULL: all is added. 0, or -ENOMEM. */
+/* In the order node, admin, pools (each followed by its backends), services, by name; fields in that
+ * of the keyword table. old may be NULL: all pools, backends and services are added. 0, or -ENOMEM. */
 int diff_snapshots(const struct snapshot *old, const struct snapshot *new,
 		   struct change_list *ret_list);
 void change_list_deinit(struct change_list *l);

@@ -37,6 +37,9 @@ const struct pos *draft_listen_pos(const struct service_draft *s, size_t i);
 /* Of a key of a node where it is given, else of the node itself. */
 const struct pos *draft_key_pos(const struct tree *node, const char *key);
 
+/* Is its mode said, and one that there is? */
+bool draft_knows_mode(const struct draft *dr, const struct service *s);
+
 /* What depends on other rows and was not said: forwarding, health checks and their ports. */
 void draft_resolve(struct draft *dr);
 

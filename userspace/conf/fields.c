@@ -142,6 +142,13 @@ void field_format_interfaces(struct strbuf *b, const void *object)
 	strbuf_add(b, "]");
 }
 
+bool field_restart_interfaces(const void *old_node, const void *new_node)
+{
+	const struct node *old = old_node, *new = new_node;
+
+	return !old->interface_count != !new->interface_count;
+}
+
 /* Processors that this process may run on. */
 static unsigned count_cpus(void)
 {
@@ -204,25 +211,36 @@ void field_format_hash_seed(struct strbuf *b, const void *object)
 			      node->hash_seed[1]);
 }
 
-/* What no packet may carry as its source or be sent to: NULL where addr is a host's own address. */
+/* What a host cannot have as its own address: NULL, or what addr is instead. */
 static const char *refuse_address(const struct addr *a)
 {
 	uint32_t v4 = ntohl(a->v4.s_addr);
 
 	if (a->family == AF_INET) {
 		if (v4 >> 24 == 0)
-			return "not one of 0.0.0.0/8";
+			return "one of 0.0.0.0/8";
 		if (v4 == INADDR_BROADCAST)
-			return "not the broadcast address";
-		return IN_MULTICAST(v4) ? "not a multicast address" : NULL;
+			return "the broadcast address";
+		return IN_MULTICAST(v4) ? "a multicast address" : NULL;
 	}
 	if (addr_is_unspecified(a))
-		return "not the unspecified address";
+		return "the unspecified address";
 	if (IN6_IS_ADDR_MULTICAST(&a->v6))
-		return "not a multicast address";
+		return "a multicast address";
 	if (IN6_IS_ADDR_LINKLOCAL(&a->v6))
-		return "not a link-local address";
-	return IN6_IS_ADDR_V4MAPPED(&a->v6) ? "not an IPv4 address written as IPv6" : NULL;
+		return "a link-local address";
+	return IN6_IS_ADDR_V4MAPPED(&a->v6) ? "an IPv4 address written as IPv6" : NULL;
+}
+
+/* Is it refused? Then it is reported. */
+static bool report_address(struct reader *r, const struct keyword *k, const struct tree *value,
+			   const struct addr *a)
+{
+	const char *what = refuse_address(a);
+
+	if (what)
+		read_error(r, k, &value->pos, "%s is %s", text_quote(value->text).s, what);
+	return what != NULL;
 }
 
 void field_read_tunnel_source(struct reader *r, const struct keyword *k, const struct tree *value,
@@ -235,18 +253,15 @@ void field_read_tunnel_source(struct reader *r, const struct keyword *k, const s
 	while ((item = read_next_scalar(r, k, value, &at))) {
 		struct addr a;
 		unsigned len, family;
-		const char *other;
 
 		if (addr_parse_prefix(item->text, true, &a, &len) < 0) {
 			read_expected(r, k, item, k->form);
 			continue;
 		}
 		family = a.family == AF_INET6;
-		other = refuse_address(&a);
-		if (other)
-			read_error(r, k, &item->pos, "expected %s, found %s", other,
-				   text_quote(item->text).s);
-		else if (len < (family ? 32U : 8U))
+		if (report_address(r, k, item, &a))
+			continue;
+		if (len < (family ? 32U : 8U))
 			read_error(r, k, &item->pos, "expected a prefix of at least %u bits",
 				   family ? 32U : 8U);
 		else if (node->tunnel_source[family].family)
@@ -336,17 +351,12 @@ void field_read_address(struct reader *r, const struct keyword *k, const struct 
 {
 	struct backend *be = object;
 	struct endpoint ep;
-	const char *other;
 
 	if (value->kind != TREE_SCALAR || endpoint_parse(value->text, &ep) < 0) {
 		read_expected(r, k, value, k->form);
 		return;
 	}
-	other = refuse_address(&ep.addr);
-	if (other)
-		read_error(r, k, &value->pos, "expected %s, found %s", other,
-			   text_quote(value->text).s);
-	else
+	if (!report_address(r, k, value, &ep.addr))
 		be->ep = ep;
 }
 
@@ -390,7 +400,6 @@ void field_read_listen(struct reader *r, const struct keyword *k, const struct t
 	struct service *s = object;
 	struct endpoint ep;
 	const struct tree *item;
-	const char *other;
 	size_t at = 0;
 
 	s->listens = read_alloc(r, read_count(value), sizeof(*s->listens));
@@ -408,12 +417,8 @@ void field_read_listen(struct reader *r, const struct keyword *k, const struct t
 			continue;
 		}
 		/* Whether an unspecified address is good depends on the mode: conf/check.c. */
-		other = addr_is_unspecified(&l->ep.addr) ? NULL : refuse_address(&l->ep.addr);
-		if (other) {
-			read_error(r, k, &item->pos, "expected %s, found %s", other,
-				   text_quote(item->text).s);
+		if (!addr_is_unspecified(&l->ep.addr) && report_address(r, k, item, &l->ep.addr))
 			*l = (struct listen){0};
-		}
 	}
 	s->listen_count = at;
 	if (!at && value->kind != TREE_MAPPING) /* of a mapping it has been said */
@@ -439,7 +444,7 @@ void field_read_pool(struct reader *r, const struct keyword *k, const struct tre
 		     void *object)
 {
 	(void)object; /* the pool itself is known when all have been read */
-	if (value->kind != TREE_SCALAR || read_is_null(value))
+	if (value->kind != TREE_SCALAR || tree_is_null(value))
 		read_expected(r, k, value, k->form);
 }
 

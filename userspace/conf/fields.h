@@ -6,6 +6,7 @@
 #ifndef CONF_FIELDS_H
 #define CONF_FIELDS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct keyword;
@@ -37,5 +38,8 @@ const char *field_refuse_socket(const char *text); /* the same, short enough for
 const char *field_refuse_target(const char *text); /* of an HTTP request */
 const char *field_refuse_host(const char *text);   /* Host header */
 const char *field_refuse_ring_size(uint64_t n);
+
+/* The kernel side is opened when the daemon starts, or not at all. */
+bool field_restart_interfaces(const void *old_node, const void *new_node);
 
 #endif

@@ -16,6 +16,8 @@
 /* Most words of a choice and most keys of a section that a message lists. */
 #define LIST_MAX 32
 
+#define DESCRIBE_MAX 160 /* bytes of what a key wants */
+
 void reader_init(struct reader *r, struct arena *arena, struct diag *d)
 {
 	*r = (struct reader){.arena = arena, .diag = d};
@@ -65,28 +67,24 @@ void read_error(struct reader *r, const struct keyword *k, const struct pos *pos
 	diag_error(r->diag, pos, "%s%s%s: %s", r->object, r->path, k->name, text);
 }
 
-bool read_is_null(const struct tree *node)
-{
-	return !node || (node->kind == TREE_SCALAR && !node->quoted &&
-			 (!*node->text || !strcmp(node->text, "~") || !strcmp(node->text, "null")));
-}
-
 void read_expected(struct reader *r, const struct keyword *k, const struct tree *value,
 		   const char *what)
 {
-	if (read_is_null(value))
+	if (tree_is_null(value))
 		read_error(r, k, &value->pos, "expected %s, found nothing", what);
 	else if (value->kind == TREE_SCALAR)
 		read_error(r, k, &value->pos, "expected %s, found %s", what,
 			   text_quote(value->text).s);
 	else
-		read_error(r, k, &value->pos, "expected %s, found a %s", what,
-			   value->kind == TREE_MAPPING ? "mapping" : "list");
+		read_error(r, k, &value->pos, "expected %s, found %s", what,
+			   value->kind == TREE_MAPPING ? "a mapping"
+			   : value->count	       ? "a list"
+						       : "an empty list");
 }
 
 bool read_expect_mapping(struct reader *r, const struct tree *node)
 {
-	if (read_is_null(node) || node->kind == TREE_MAPPING)
+	if (tree_is_null(node) || node->kind == TREE_MAPPING)
 		return true;
 	diag_error(r->diag, &node->pos, "%sexpected a mapping of keys to values, found %s%s",
 		   r->object, node->kind == TREE_SCALAR ? "" : "a list",
@@ -105,7 +103,7 @@ const struct tree *read_next_scalar(struct reader *r, const struct keyword *k,
 	const struct tree *item;
 
 	if (value->kind == TREE_SCALAR) {
-		if (*at || read_is_null(value))
+		if (*at || tree_is_null(value))
 			return NULL;
 		++*at;
 		return value;
@@ -116,7 +114,7 @@ const struct tree *read_next_scalar(struct reader *r, const struct keyword *k,
 	}
 	while (*at < value->count) {
 		item = value->children[(*at)++];
-		if (item->kind == TREE_SCALAR && !read_is_null(item))
+		if (item->kind == TREE_SCALAR && !tree_is_null(item))
 			return item;
 		read_expected(r, k, item, k->form);
 	}
@@ -133,8 +131,15 @@ static void store(void *field, size_t width, uint64_t n)
 	}
 }
 
-/* "a number from 1 to 64", "a duration from 1ms to 24h, such as 5s". */
-static void describe_range(const struct keyword *k, char *buf, size_t len)
+/* "native or generic". */
+static void describe_choice(const struct keyword *k, struct strbuf *b)
+{
+	for (size_t i = 0; k->words[i]; i++)
+		strbuf_printf(b, "%s%s", !i ? "" : k->words[i + 1] ? ", " : " or ", k->words[i]);
+}
+
+/* What a key wants, for messages: "a number from 1 to 64", "a duration from 1ms to 24h". */
+static void describe(const struct keyword *k, char *buf, size_t len)
 {
 	struct strbuf b;
 
@@ -149,9 +154,13 @@ static void describe_range(const struct keyword *k, char *buf, size_t len)
 		value_format_size(&b, k->min);
 		strbuf_add(&b, " to ");
 		value_format_size(&b, k->max);
-	} else {
+	} else if (k->type == KEY_NUMBER) {
 		strbuf_printf(&b, "a number from %llu to %llu", (unsigned long long)k->min,
 			      (unsigned long long)k->max);
+	} else if (k->type == KEY_CHOICE) {
+		describe_choice(k, &b);
+	} else {
+		strbuf_add(&b, k->form ? k->form : "a mapping");
 	}
 	(void)snprintf(buf, len, "%s", b.failed ? "another value" : b.text);
 	strbuf_deinit(&b);
@@ -170,11 +179,11 @@ static void read_quantity(struct reader *r, const struct keyword *k, const struc
 			  void *field)
 {
 	unsigned scale = k->scale ? k->scale : 1;
-	char range[96];
+	char range[DESCRIBE_MAX];
 	const char *other;
 	uint64_t n;
 
-	describe_range(k, range, sizeof(range));
+	describe(k, range, sizeof(range));
 	if (value->kind != TREE_SCALAR || parse_quantity(k, value->text, &n) < 0) {
 		if (k->type == KEY_DURATION && value->kind == TREE_SCALAR &&
 		    !value_number(value->text, &n))
@@ -203,21 +212,16 @@ static void read_quantity(struct reader *r, const struct keyword *k, const struc
 static void read_choice(struct reader *r, const struct keyword *k, const struct tree *value,
 			void *field)
 {
-	char list[256] = "";
-	size_t len = 0;
+	char words[DESCRIBE_MAX];
 
 	for (size_t i = 0; k->words[i]; i++) {
 		if (value->kind == TREE_SCALAR && !strcmp(value->text, k->words[i])) {
 			store(field, k->width, i);
 			return;
 		}
-		len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%s",
-					!i		   ? ""
-					: !k->words[i + 1] ? " or "
-							   : ", ",
-					k->words[i]);
 	}
-	read_expected(r, k, value, list);
+	describe(k, words, sizeof(words));
+	read_expected(r, k, value, words);
 }
 
 static void read_text(struct reader *r, const struct keyword *k, const struct tree *value,
@@ -225,7 +229,7 @@ static void read_text(struct reader *r, const struct keyword *k, const struct tr
 {
 	const char *other;
 
-	if (value->kind != TREE_SCALAR || read_is_null(value)) {
+	if (value->kind != TREE_SCALAR || tree_is_null(value)) {
 		read_expected(r, k, value, k->form);
 		return;
 	}
@@ -243,7 +247,7 @@ static void read_subsection(struct reader *r, const struct keyword *k, const str
 
 	if (k->empty_word && value->kind == TREE_SCALAR && !strcmp(value->text, k->empty_word))
 		return;
-	if (value->kind != TREE_MAPPING && !read_is_null(value)) {
+	if (value->kind != TREE_MAPPING && !tree_is_null(value)) {
 		char what[64];
 
 		(void)snprintf(what, sizeof(what), "%s%sa mapping",
@@ -293,8 +297,10 @@ static void unknown_key(struct reader *r, const struct section *s, const struct 
 	const char *names[LIST_MAX];
 	char list[512] = "";
 	size_t len = 0, count = s->count < LIST_MAX ? s->count : LIST_MAX;
-	const char *meant;
+	int path = (int)strlen(r->path);
+	const char *meant, *separator = path ? ": " : "";
 
+	path -= path > 0; /* without its last dot */
 	for (size_t i = 0; i < count; i++) {
 		names[i] = s->keys[i].name;
 		if (len < sizeof(list))
@@ -303,11 +309,11 @@ static void unknown_key(struct reader *r, const struct section *s, const struct 
 	}
 	meant = text_closest(child->key, names, count);
 	if (meant)
-		diag_error(r->diag, &child->key_pos, "%sunknown key %s%s; did you mean \"%s\"?",
-			   r->object, r->path, text_quote(child->key).s, meant);
+		diag_error(r->diag, &child->key_pos, "%s%.*s%sunknown key %s; did you mean \"%s\"?",
+			   r->object, path, r->path, separator, text_quote(child->key).s, meant);
 	else
-		diag_error(r->diag, &child->key_pos, "%sunknown key %s%s; there are %s", r->object,
-			   r->path, text_quote(child->key).s, list);
+		diag_error(r->diag, &child->key_pos, "%s%.*s%sunknown key %s; there are %s",
+			   r->object, path, r->path, separator, text_quote(child->key).s, list);
 }
 
 /* Which variant a one_of section is. */
@@ -316,8 +322,10 @@ static void set_variant(struct reader *r, const struct section *s, const struct 
 {
 	unsigned *tag = (unsigned *)((char *)object + s->tag_offset);
 
-	if (*tag)
-		read_error(r, k, &child->key_pos, "only one of its kind, and there is another");
+	for (size_t i = 0; *tag && i < s->count; i++)
+		if (s->keys[i].variant == *tag)
+			read_error(r, k, &child->key_pos,
+				   "there is %s already, expected one of them", s->keys[i].name);
 	*tag = k->variant;
 }
 
@@ -350,6 +358,21 @@ void read_warn_without_effect(struct reader *r, const struct section *s, const s
 	}
 }
 
+static void report_missing(struct reader *r, const struct section *s, const struct tree *node)
+{
+	char what[DESCRIBE_MAX];
+
+	for (size_t i = 0; i < s->count; i++) {
+		const struct keyword *k = &s->keys[i];
+
+		if (!k->required || tree_get(node, k->name))
+			continue;
+		describe(k, what, sizeof(what));
+		diag_error(r->diag, node->key ? &node->key_pos : &node->pos,
+			   "%s%s%s is missing, expected %s", r->object, r->path, k->name, what);
+	}
+}
+
 void read_section(struct reader *r, const struct section *s, const struct tree *node, void *object)
 {
 	set_defaults(r, s, object);
@@ -370,8 +393,5 @@ void read_section(struct reader *r, const struct section *s, const struct tree *
 		read_value(r, k, child, object);
 	}
 	check_variant_given(r, s, node, object);
-	for (size_t i = 0; i < s->count; i++)
-		if (s->keys[i].required && !tree_get(node, s->keys[i].name))
-			diag_error(r->diag, &node->pos, "%s%s%s is missing: %s", r->object, r->path,
-				   s->keys[i].name, s->keys[i].text);
+	report_missing(r, s, node);
 }

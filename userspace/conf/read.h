@@ -42,7 +42,6 @@ void read_warn_without_effect(struct reader *r, const struct section *s, const s
 
 /* Is node a mapping (or nothing at all, which is an empty one)? If not, an error. */
 bool read_expect_mapping(struct reader *r, const struct tree *node);
-bool read_is_null(const struct tree *node);
 
 /* The values of a scalar or of a list of scalars, one at a time: *at starts at 0. NULL: no more.
  * What is no scalar is reported as not being of the form that k wants. */

@@ -25,7 +25,7 @@ static void find_users(struct draft *dr)
 		struct pool_draft *pd;
 		size_t *user;
 
-		if (!s->pool || !tree_get(dr->services[i].node, "mode"))
+		if (!s->pool || !draft_knows_mode(dr, s))
 			continue;
 		pd = &dr->pools[s->pool - snap->pools];
 		user = s->mode == SERVICE_L4 ? &pd->l4_user : &pd->http_user;

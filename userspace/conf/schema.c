@@ -69,7 +69,8 @@ static const struct keyword node_keys[] = {
 	 .text = "network interfaces that packets for l4 services come in by; none: the proxy "
 		 "alone",
 	 SPECIAL(interfaces),
-	 .form = "a list of interface names"},
+	 .form = "a list of interface names",
+	 .restart_if = field_restart_interfaces},
 	{.name = "xdp_mode",
 	 .text = "native runs in the driver; generic works with any driver and is slow",
 	 .type = KEY_CHOICE,

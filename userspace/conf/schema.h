@@ -48,6 +48,8 @@ struct keyword {
 	const char *only_word;	/* ... says this word */
 	bool required;
 	bool restart; /* takes effect when the daemon starts again */
+	bool (*restart_if)(const void *old_object,
+			   const void *new_object); /* the same, by values */
 
 	/* KEY_TEXT, numbers: NULL where the value is good, else what is expected. */
 	const char *(*refuse_text)(const char *text);

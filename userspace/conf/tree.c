@@ -84,6 +84,12 @@ struct tree *tree_get(const struct tree *t, const char *key)
 	return i < t->count ? t->children[i] : NULL;
 }
 
+bool tree_is_null(const struct tree *t)
+{
+	return !t || (t->kind == TREE_SCALAR && !t->quoted &&
+		      (!*t->text || !strcmp(t->text, "~") || !strcmp(t->text, "null")));
+}
+
 int tree_set(struct tree *mapping, const char *key, struct tree *value)
 {
 	size_t i = child_index(mapping, key);

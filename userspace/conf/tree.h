@@ -35,6 +35,7 @@ struct tree *tree_load(const char *path, struct diag *d);
 void tree_free(struct tree *t);				      /* NULL is fine */
 struct tree *tree_copy(const struct tree *t);		      /* NULL: out of memory */
 struct tree *tree_get(const struct tree *t, const char *key); /* of a mapping; NULL: not there */
+bool tree_is_null(const struct tree *t); /* no node, or one written as nothing, ~ or null */
 
 /* Edits for the commands. 0, or -ENOMEM; the tree is unchanged on error. */
 int tree_set(struct tree *mapping, const char *key, struct tree *value); /* takes value */

@@ -277,11 +277,6 @@ static int read_events(struct parse *p)
 	return err;
 }
 
-static bool is_empty(const struct tree *t)
-{
-	return !t || (t->kind == TREE_SCALAR && !t->quoted && !*t->text);
-}
-
 struct tree *tree_parse(const char *name, const char *text, size_t len, struct diag *d)
 {
 	struct parse p = {.name = name, .text = text, .len = len, .diag = d};
@@ -298,7 +293,7 @@ struct tree *tree_parse(const char *name, const char *text, size_t len, struct d
 	}
 	yaml_parser_set_encoding(&p.yaml, YAML_UTF8_ENCODING);
 	yaml_parser_set_input_string(&p.yaml, (const unsigned char *)text, len);
-	if (!read_events(&p) && is_empty(p.root))
+	if (!read_events(&p) && tree_is_null(p.root))
 		diag_error(d, &start, "the document is empty");
 	yaml_parser_delete(&p.yaml);
 	free(p.key);

@@ -18,7 +18,7 @@ struct unit {
 static const struct unit duration_units[] = {
 	{"ms", 1}, {"s", 1000}, {"m", 60 * 1000}, {"h", 60 * 60 * 1000}};
 static const struct unit size_units[] = {
-	{"", 1}, {"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}};
+	{"", 1}, {"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1ULL << 40}};
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 

@@ -59,6 +59,26 @@ void diag_warning(struct diag *d, const struct pos *pos, const char *fmt, ...)
 	va_end(ap);
 }
 
+static bool is_before(const struct pos *a, const struct pos *b)
+{
+	if (!a->line || !b->line)
+		return a->line && !b->line;
+	return a->line < b->line || (a->line == b->line && a->column < b->column);
+}
+
+/* By insertion: what is at one place stays in the order found, and there are at most 200. */
+void diag_sort(struct diag *d, size_t first)
+{
+	for (size_t i = first; i < d->count; i++) {
+		struct diag_item item = d->items[i];
+		size_t j = i;
+
+		for (; j > first && is_before(&item.pos, &d->items[j - 1].pos); j--)
+			d->items[j] = d->items[j - 1];
+		d->items[j] = item;
+	}
+}
+
 const char *diag_level_name(enum diag_level level)
 {
 	return level == DIAG_ERROR ? "error" : "warning";

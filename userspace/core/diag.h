@@ -51,6 +51,9 @@ void diag_warning(struct diag *d, const struct pos *pos, const char *fmt, ...)
 void diag_vadd(struct diag *d, enum diag_level level, const struct pos *pos, const char *fmt,
 	       va_list ap) __attribute__((format(printf, 4, 0)));
 
+/* Put the items from index first on in the order of the file; those without a place come last. */
+void diag_sort(struct diag *d, size_t first);
+
 /* "error" or "warning". */
 const char *diag_level_name(enum diag_level level);
 
