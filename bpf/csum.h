@@ -26,4 +26,11 @@ static __always_inline __u16 csum_ipv4(const __be32 words[5])
 	return (__u16)~csum_fold(sum);
 }
 
+/* A checksum field after one of the 16-bit words that it covers has changed (RFC 1624, eqn. 3). All
+ * in network order. */
+static __always_inline __u16 csum_replace(__u16 check, __be16 old, __be16 new)
+{
+	return (__u16)~csum_fold((__u64)(__u16)~check + (__u16)~old + new);
+}
+
 #endif

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# bpf/abi.h has the same layout for the C compiler and for the BPF target, without hidden padding.
+# bpf/*abi.h have the same layout for the C compiler and for the BPF target, without hidden padding.
 set -euo pipefail
 cd "${1:-$(dirname "$0")/../..}"
 check=tests/lint/abi_check.c

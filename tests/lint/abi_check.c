@@ -4,6 +4,7 @@
  * the C compiler and for the BPF target: a hole that only one of them sees cannot slip in.
  */
 #include "bpf/abi.h"
+#include "bpf/decap_abi.h"
 
 /* One of each, apart: what a struct of them all would need to line up is not the question. */
 struct shunt_vip_key vip_key;
@@ -18,6 +19,7 @@ struct shunt_be_stats be_stats;
 struct shunt_svc_meta svc_meta;
 struct shunt_be_meta be_meta;
 struct shunt_settings settings;
+struct decap_key decap_key;
 
 _Static_assert(SHUNT_MAX_BACKENDS <= 1U << SHUNT_ID_INDEX_BITS, "an id has room for any index");
 
