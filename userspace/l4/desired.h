@@ -23,7 +23,7 @@ struct desired_backend {
 
 struct desired_service {
 	const char *name;
-	struct shunt_service record;	 /* index and ring_base are l4/plan.c's to assign */
+	struct shunt_service record;	     /* index and ring_base are l4/plan.c's to assign */
 	size_t first_backend, backend_count; /* a run of struct desired's backends */
 };
 

@@ -107,7 +107,7 @@ static int read_mtus(const struct node *node, struct host *host, struct diag *d)
 	}
 	host->mtu = UINT16_MAX;
 	for (size_t i = 0; i < node->interface_count; i++) {
-		unsigned mtu;
+		unsigned mtu = 0;
 		int one = read_mtu(fd, node->interfaces[i], &mtu, d);
 
 		if (one < 0 && err == 0)

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "l4/assign.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A row as the sorts see it. */
+struct candidate {
+	uint32_t index;
+	const struct table_backend *row;
+};
+
+static int identity_cmp(const char *pool_a, const char *name_a, const struct shunt_backend *a,
+			const struct table_backend *b)
+{
+	int cmp = strcmp(pool_a, b->meta.pool);
+
+	if (cmp == 0)
+		cmp = strcmp(name_a, b->meta.name);
+	if (cmp == 0)
+		cmp = memcmp(a->dst, b->row.dst, sizeof(a->dst));
+	if (cmp == 0)
+		cmp = (int)a->family - (int)b->row.family;
+	return cmp;
+}
+
+static int owned_cmp(const void *va, const void *vb)
+{
+	const struct table_backend *a = ((const struct candidate *)va)->row;
+
+	return identity_cmp(a->meta.pool, a->meta.name, &a->row,
+			    ((const struct candidate *)vb)->row);
+}
+
+static int wanted_cmp(const void *key, const void *candidate)
+{
+	const struct desired_backend *b = key;
+
+	return identity_cmp(b->pool, b->name, &b->row, ((const struct candidate *)candidate)->row);
+}
+
+static int free_cmp(const void *va, const void *vb)
+{
+	const struct candidate *a = va, *b = vb;
+
+	if (a->row->freed != b->row->freed)
+		return a->row->freed < b->row->freed ? -1 : 1;
+	return a->index < b->index ? -1 : 1;
+}
+
+/* Row 0 stays out of use, so that no backend has the id 0. */
+static size_t collect(const struct tables *t, bool owned, struct candidate *ret_rows)
+{
+	size_t count = 0;
+
+	for (uint32_t i = 1; i < t->sizes.backends; i++) {
+		const struct table_backend *row = &t->backends[i];
+
+		if (owned ? table_backend_is_owned(row) : row->row.id == 0)
+			ret_rows[count++] = (struct candidate){.index = i, .row = row};
+	}
+	qsort(ret_rows, count, sizeof(*ret_rows), owned ? owned_cmp : free_cmp);
+	return count;
+}
+
+static uint32_t next_id(const struct candidate *c)
+{
+	uint32_t generation = (c->row->meta.id >> SHUNT_ID_INDEX_BITS) + 1;
+
+	if (generation > UINT32_MAX >> SHUNT_ID_INDEX_BITS)
+		generation = 1;
+	return generation << SHUNT_ID_INDEX_BITS | c->index;
+}
+
+static int say_backends_full(const struct tables *t, size_t missing, struct diag *d)
+{
+	unsigned lingering = 0;
+
+	for (uint32_t i = 1; i < t->sizes.backends; i++)
+		lingering += t->backends[i].row.id != 0 && !t->backends[i].wanted;
+	diag_error(d, NULL,
+		   "%zu backends more than the table of %u can hold, where %u rows are still held "
+		   "by removed backends with live flows: raise node.limits.backends and run "
+		   "`shunt-load detach --all --purge` before the next start",
+		   missing, t->sizes.backends - 1, lingering);
+	return -ENOSPC;
+}
+
+static int assign_backends(const struct tables *t, const struct desired *want,
+			   struct assigned_backend *ret, struct diag *d)
+{
+	struct candidate *owned = calloc(t->sizes.backends + 1, sizeof(*owned));
+	struct candidate *empty = calloc(t->sizes.backends + 1, sizeof(*empty));
+	size_t owned_count, empty_count, used = 0;
+	int err = 0;
+
+	if (owned == NULL || empty == NULL) {
+		err = -ENOMEM;
+		goto out;
+	}
+	owned_count = collect(t, true, owned);
+	empty_count = collect(t, false, empty);
+	for (size_t i = 0; i < want->backend_count; i++) {
+		const struct candidate *c =
+			bsearch(&want->backends[i], owned, owned_count, sizeof(*owned), wanted_cmp);
+
+		if (c != NULL) {
+			ret[i] = (struct assigned_backend){c->index, c->row->row.id, false};
+		} else if (used++ < empty_count) {
+			c = &empty[used - 1];
+			ret[i] = (struct assigned_backend){c->index, next_id(c), true};
+		}
+	}
+	if (used > empty_count)
+		err = say_backends_full(t, used - empty_count, d);
+out:
+	free(owned);
+	free(empty);
+	return err;
+}
+
+/* An index that a record still names is not free, whatever its meta row says. */
+static void mark_named(const struct tables *t, bool *taken)
+{
+	for (size_t i = 0; i < t->keys.count; i++) {
+		if (t->keys.rows[i].record.index < t->sizes.services)
+			taken[t->keys.rows[i].record.index] = true;
+	}
+	for (uint32_t i = 0; i < t->sizes.services; i++) {
+		if (t->services[i].meta.name[0] != '\0')
+			taken[i] = true;
+	}
+}
+
+static bool find_service(const struct tables *t, const char *name, uint32_t *ret_index)
+{
+	for (uint32_t i = 0; i < t->sizes.services; i++) {
+		if (strcmp(t->services[i].meta.name, name) == 0) {
+			*ret_index = i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static int assign_services(const struct tables *t, const struct desired *want,
+			   struct assigned_service *ret, struct diag *d)
+{
+	bool *taken = calloc(t->sizes.services + 1, sizeof(*taken));
+	uint32_t next = 0;
+	int err = 0;
+
+	if (taken == NULL)
+		return -ENOMEM;
+	mark_named(t, taken);
+	for (size_t i = 0; i < want->service_count; i++) {
+		if (find_service(t, want->services[i].name, &ret[i].index))
+			continue;
+		while (next < t->sizes.services && taken[next])
+			next++;
+		if (next == t->sizes.services) {
+			diag_error(d, NULL,
+				   "%zu services do not fit into a table of %u: raise "
+				   "node.limits.services and run `shunt-load detach --all --purge` "
+				   "before the next start",
+				   want->service_count, t->sizes.services);
+			err = -ENOSPC;
+			break;
+		}
+		ret[i] = (struct assigned_service){next, true};
+		taken[next] = true;
+	}
+	free(taken);
+	return err;
+}
+
+int assign_rows(const struct tables *t, const struct desired *want, struct assignment *ret_assigned,
+		struct diag *d)
+{
+	struct assignment a = {0};
+	int err;
+
+	a.backends = calloc(want->backend_count + 1, sizeof(*a.backends));
+	a.services = calloc(want->service_count + 1, sizeof(*a.services));
+	err = a.backends == NULL || a.services == NULL ? -ENOMEM : 0;
+	if (err == 0)
+		err = assign_backends(t, want, a.backends, d);
+	if (err == 0)
+		err = assign_services(t, want, a.services, d);
+	if (err < 0) {
+		assignment_deinit(&a);
+		return err;
+	}
+	*ret_assigned = a;
+	return 0;
+}
+
+void assignment_deinit(struct assignment *a)
+{
+	if (a == NULL)
+		return;
+	free(a->backends);
+	free(a->services);
+	*a = (struct assignment){0};
+}

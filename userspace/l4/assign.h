@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Which rows of the kernel's tables the desired backends and services have, or get. Pure; main
+ * thread.
+ */
+#ifndef L4_ASSIGN_H
+#define L4_ASSIGN_H
+
+#include "core/diag.h"
+#include "l4/desired.h"
+#include "l4/tables.h"
+
+struct assigned_backend {
+	uint32_t index;
+	uint32_t id;
+	bool claimed; /* the row was free and gets this owner */
+};
+
+struct assigned_service {
+	uint32_t index;
+	bool claimed;
+};
+
+struct assignment {
+	struct assigned_backend *backends; /* by position in struct desired */
+	struct assigned_service *services;
+};
+
+/*
+ * A backend keeps its row while pool, name and address stay: the flow entries of another address
+ * are another machine's. A row that is claimed gets the next generation of its id; those that have
+ * been free longest are claimed first. 0, -ENOMEM, or -ENOSPC with d filled.
+ */
+int assign_rows(const struct tables *t, const struct desired *want, struct assignment *ret_assigned,
+		struct diag *d);
+void assignment_deinit(struct assignment *a); /* NULL is fine */
+
+#endif

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "l4/l4.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "l4/adopt.h"
+#include "l4/assign.h"
+#include "l4/desired.h"
+#include "l4/host.h"
+#include "l4/plan.h"
+#include "l4/sync.h"
+#include "l4/tables.h"
+#include "loader/maps.h"
+
+struct l4 {
+	struct loader *loader;
+	struct tables tables;
+	bool in_step; /* the last l4_apply() went through */
+};
+
+/* Whatever goes wrong, there is a sentence about it. */
+static int finish(int err, size_t errors_before, const char *what, struct diag *d)
+{
+	if (err < 0 && d->errors == errors_before)
+		diag_error(d, NULL, "cannot %s: %s", what, strerror(-err));
+	return err;
+}
+
+static int open_loader(const struct node *node, struct loader **ret_loader, struct diag *d)
+{
+	struct loader_opts opts = {
+		.pin_path = node->pin_path,
+		.sizes =
+			{
+				.services = node->limits.services,
+				.backends = node->limits.backends,
+				.ring_slots = node->limits.ring_slots,
+				.flows = node->limits.flows,
+				.pending = node->limits.pending,
+			},
+		.hash_seed = {node->hash_seed[0], node->hash_seed[1]},
+	};
+
+	return loader_open(&opts, ret_loader, d);
+}
+
+int l4_open(const struct snapshot *snap, struct l4 **ret_l4, struct diag *d)
+{
+	struct l4 *l4 = calloc(1, sizeof(*l4));
+	size_t errors = d->errors;
+	int err;
+
+	if (l4 == NULL)
+		return finish(-ENOMEM, errors, "open the kernel's tables", d);
+	err = open_loader(&snap->node, &l4->loader, d);
+	if (err == 0)
+		err = sync_read(l4->loader, &l4->tables, d);
+	if (err < 0) {
+		l4_close(l4);
+		return finish(err, errors, "open the kernel's tables", d);
+	}
+	adopt_health(&l4->tables, snap);
+	*ret_l4 = l4;
+	return 0;
+}
+
+void l4_close(struct l4 *l4)
+{
+	if (l4 == NULL)
+		return;
+	tables_deinit(&l4->tables);
+	loader_close(l4->loader);
+	free(l4);
+}
+
+/* What is wanted, and the writes that lead there. */
+static int make_plan(struct l4 *l4, const struct snapshot *snap, struct desired *ret_want,
+		     struct plan *ret_plan, struct diag *d)
+{
+	struct desired want;
+	struct host host;
+	int err = host_read(&snap->node, &host, d);
+
+	if (err < 0)
+		return err;
+	err = desired_build(snap, &host, &want, d);
+	if (err < 0)
+		return err;
+	err = adopt_rings(&l4->tables, maps_rings(l4->loader), &want, d);
+	if (err == 0)
+		err = plan_build(&l4->tables, &want, ret_plan, d);
+	if (err < 0) {
+		desired_deinit(&want);
+		return err;
+	}
+	*ret_want = want;
+	return 0;
+}
+
+int l4_check(struct l4 *l4, const struct snapshot *snap, struct diag *d)
+{
+	struct desired want;
+	struct plan plan;
+	size_t errors = d->errors;
+	int err = make_plan(l4, snap, &want, &plan, d);
+
+	if (err < 0)
+		return finish(err, errors, "plan the kernel's tables", d);
+	plan_deinit(&plan);
+	desired_deinit(&want);
+	return 0;
+}
+
+/* Which rows the configuration names now, and how long the flows of each may rest once it does not
+ * any more. */
+static int mark_wanted(struct tables *t, const struct desired *want, struct diag *d)
+{
+	struct assignment assigned;
+	uint64_t now = clock_now_ms();
+	int err = assign_rows(t, want, &assigned, d);
+
+	if (err < 0)
+		return err;
+	for (uint32_t i = 1; i < t->sizes.backends; i++) {
+		if (t->backends[i].wanted)
+			t->backends[i].quiet_since_ms = now;
+		t->backends[i].wanted = false;
+	}
+	for (size_t i = 0; i < want->backend_count; i++) {
+		struct table_backend *b = &t->backends[assigned.backends[i].index];
+
+		b->wanted = true;
+		b->linger_s = want->backends[i].linger_s;
+	}
+	assignment_deinit(&assigned);
+	return 0;
+}
+
+int l4_apply(struct l4 *l4, const struct snapshot *snap, struct l4_report *ret_report,
+	     struct diag *d)
+{
+	struct l4_report report = {0};
+	struct desired want;
+	struct plan plan;
+	size_t errors = d->errors;
+	int err = make_plan(l4, snap, &want, &plan, d);
+
+	if (err < 0)
+		return finish(err, errors, "plan the kernel's tables", d);
+	l4->in_step = false;
+	err = mark_wanted(&l4->tables, &want, d);
+	if (err == 0)
+		err = sync_run(l4->loader, &l4->tables, &plan, &report, d);
+	l4->in_step = err == 0;
+	plan_deinit(&plan);
+	desired_deinit(&want);
+	*ret_report = report;
+	return finish(err, errors, "write the kernel's tables", d);
+}
+
+static bool node_lists(const struct node *node, const char *ifname)
+{
+	for (size_t i = 0; i < node->interface_count; i++) {
+		if (strcmp(node->interfaces[i], ifname) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int detach_unlisted(struct l4 *l4, const struct node *node, struct diag *d)
+{
+	struct attachment *list;
+	size_t count;
+	int err = loader_attachments(l4->loader, &list, &count);
+
+	if (err < 0) {
+		diag_error(d, NULL, "cannot list where the program is attached: %s",
+			   strerror(-err));
+		return err;
+	}
+	for (size_t i = 0; i < count; i++) {
+		int one;
+
+		if (node_lists(node, list[i].ifname))
+			continue;
+		one = loader_detach(l4->loader, list[i].ifname, d);
+		if (one < 0 && err == 0)
+			err = one;
+	}
+	free(list);
+	return err;
+}
+
+int l4_attach(struct l4 *l4, const struct snapshot *snap, struct diag *d)
+{
+	const struct node *node = &snap->node;
+	enum attach_mode mode = node->xdp_mode == XDP_MODE_GENERIC ? ATTACH_GENERIC : ATTACH_NATIVE;
+	int err = 0, one;
+
+	for (size_t i = 0; i < node->interface_count; i++) {
+		one = loader_attach(l4->loader, node->interfaces[i], mode, d);
+		if (one < 0 && err == 0)
+			err = one;
+	}
+	one = detach_unlisted(l4, node, d);
+	return err < 0 ? err : one;
+}
+
+/* Has no packet gone to it for so long that all its flow entries are void? One that is down has
+ * none that count. */
+static bool backend_is_spent(struct l4 *l4, uint32_t index, uint64_t now)
+{
+	struct table_backend *b = &l4->tables.backends[index];
+	struct shunt_be_stats stats;
+
+	if (!table_backend_is_owned(b) || b->row.state == SHUNT_BACKEND_DOWN)
+		return true;
+	if (maps_backend_stats(l4->loader, index, &stats) < 0)
+		return false;
+	if (b->quiet_since_ms == 0 || stats.packets != b->packets) {
+		b->packets = stats.packets;
+		b->quiet_since_ms = now;
+	}
+	return now - b->quiet_since_ms >= (uint64_t)b->linger_s * 1000;
+}
+
+unsigned l4_tick(struct l4 *l4)
+{
+	struct tables *t = &l4->tables;
+	uint32_t *spent = calloc(t->sizes.backends, sizeof(*spent));
+	uint64_t now = clock_now_ms();
+	unsigned lingering = 0, freed = 0;
+	int err;
+
+	for (uint32_t i = 1; i < t->sizes.backends; i++) {
+		if (t->backends[i].row.id == 0 || t->backends[i].wanted)
+			continue;
+		lingering++;
+		/* Until the tables are in step, a ring may still name it. */
+		if (spent != NULL && l4->in_step && backend_is_spent(l4, i, now))
+			spent[freed++] = i;
+	}
+	err = sync_free_backends(l4->loader, t, spent, freed);
+	if (err < 0)
+		log_debug("l4: cannot free rows of removed backends, will try again error=\"%s\"",
+			  strerror(-err));
+	free(spent);
+	return err < 0 ? lingering : lingering - freed;
+}
+
+int l4_service_stats(struct l4 *l4, const char *service, struct shunt_svc_stats *ret_stats)
+{
+	const struct tables *t = &l4->tables;
+
+	for (uint32_t i = 0; i < t->sizes.services; i++) {
+		if (service[0] != '\0' && strcmp(t->services[i].meta.name, service) == 0)
+			return maps_service_stats(l4->loader, i, ret_stats);
+	}
+	return -ENOENT;
+}
+
+/* A removed backend may linger beside one of the same name and another address: the one that the
+ * configuration names is meant. */
+static uint32_t find_backend(const struct tables *t, const char *pool, const char *name)
+{
+	uint32_t found = 0;
+
+	for (uint32_t i = 1; i < t->sizes.backends; i++) {
+		const struct table_backend *b = &t->backends[i];
+
+		if (table_backend_is_owned(b) && strcmp(b->meta.pool, pool) == 0 &&
+		    strcmp(b->meta.name, name) == 0 && (found == 0 || b->wanted))
+			found = i;
+	}
+	return found;
+}
+
+int l4_backend_stats(struct l4 *l4, const char *pool, const char *backend,
+		     struct shunt_be_stats *ret_stats)
+{
+	uint32_t index = find_backend(&l4->tables, pool, backend);
+
+	return index != 0 ? maps_backend_stats(l4->loader, index, ret_stats) : -ENOENT;
+}
+
+static uint32_t count_slots(const struct table_service *s, uint32_t id)
+{
+	for (size_t i = 0; i < s->member_count; i++) {
+		if (s->members[i].id == id)
+			return s->members[i].slots;
+	}
+	return 0;
+}
+
+uint32_t l4_backend_slots(struct l4 *l4, const char *service, const char *pool, const char *backend)
+{
+	const struct tables *t = &l4->tables;
+	uint32_t index = find_backend(t, pool, backend);
+
+	for (uint32_t i = 0; i < t->sizes.services && index != 0; i++) {
+		if (strcmp(t->services[i].meta.name, service) == 0)
+			return count_slots(&t->services[i], t->backends[index].row.id);
+	}
+	return 0;
+}
+
+struct loader *l4_loader(struct l4 *l4)
+{
+	return l4->loader;
+}

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "l4/sync.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "l4/slots.h"
+#include "loader/maps.h"
+
+static int say_failed(struct diag *d, int err, const char *what, const char *map)
+{
+	diag_error(d, NULL, "cannot %s %s: %s", what, map, strerror(-err));
+	return err;
+}
+
+static int read_backends(struct loader *loader, struct tables *t, struct diag *d)
+{
+	for (uint32_t i = 1; i < t->sizes.backends; i++) {
+		int err = maps_backend_meta_get(loader, i, &t->backends[i].meta);
+
+		if (err < 0)
+			return say_failed(d, err, "read", SHUNT_MAP_BE_META);
+		err = maps_backend_get(loader, i, &t->backends[i].row);
+		if (err < 0)
+			return say_failed(d, err, "read", SHUNT_MAP_BACKENDS);
+		/* Whoever wrote it, it is text from here on. */
+		t->backends[i].meta.pool[SHUNT_NAME_MAX - 1] = '\0';
+		t->backends[i].meta.name[SHUNT_NAME_MAX - 1] = '\0';
+	}
+	return 0;
+}
+
+static int read_services(struct loader *loader, struct tables *t, struct diag *d)
+{
+	struct maps_service_row *rows = NULL;
+	size_t count = 0;
+	int err;
+
+	for (uint32_t i = 0; i < t->sizes.services; i++) {
+		err = maps_service_meta_get(loader, i, &t->services[i].meta);
+		if (err < 0)
+			return say_failed(d, err, "read", SHUNT_MAP_SVC_META);
+		t->services[i].meta.name[SHUNT_NAME_MAX - 1] = '\0';
+	}
+	err = maps_service_list(loader, &rows, &count);
+	if (err < 0)
+		return say_failed(d, err, "read", SHUNT_MAP_SERVICES);
+	for (size_t i = 0; i < count && err == 0; i++)
+		err = keys_put(&t->keys, &rows[i].key, &rows[i].svc);
+	free(rows);
+	return err;
+}
+
+/* Flows of a backend that was removed before this process began: as patient as any service is. */
+static void guess_lingers(struct tables *t)
+{
+	uint32_t longest = 0;
+
+	for (size_t i = 0; i < t->keys.count; i++) {
+		const struct shunt_service *r = &t->keys.rows[i].record;
+
+		for (int state = 0; state < SHUNT_FLOW_STATE_COUNT; state++) {
+			if (r->tracking != SHUNT_TRACK_NEVER && r->idle_s[state] > longest)
+				longest = r->idle_s[state];
+		}
+	}
+	for (uint32_t i = 1; i < t->sizes.backends; i++)
+		t->backends[i].linger_s = longest;
+}
+
+int sync_read(struct loader *loader, struct tables *ret_tables, struct diag *d)
+{
+	struct loader_sizes sizes;
+	struct tables t;
+	int err;
+
+	maps_sizes(loader, &sizes);
+	err = tables_init(&t, &sizes);
+	if (err < 0)
+		return err;
+	err = read_backends(loader, &t, d);
+	if (err == 0)
+		err = read_services(loader, &t, d);
+	if (err < 0) {
+		tables_deinit(&t);
+		return err;
+	}
+	guess_lingers(&t);
+	t.unsettled = true;
+	*ret_tables = t;
+	return 0;
+}
+
+static int write_ring(struct loader *loader, struct tables *t, const struct plan_op *op)
+{
+	uint32_t *owner;
+	struct table_member *members;
+	int err = slots_build(&op->ring, &owner, &members);
+
+	if (err < 0)
+		return err;
+	slots_write(maps_rings(loader) + op->ring.base, &op->ring, owner);
+	free(owner);
+	table_service_set_ring(&t->services[op->index], op->ring.base, op->ring.size, members,
+			       op->ring.count);
+	return 0;
+}
+
+static int claim_backend(struct loader *loader, struct tables *t, const struct plan_op *op)
+{
+	int err = maps_backend_stats_clear(loader, op->index);
+
+	if (err == 0)
+		err = maps_backend_meta_set(loader, op->index, &op->be_meta);
+	if (err < 0)
+		return err;
+	t->backends[op->index].meta = op->be_meta;
+	t->backends[op->index].packets = 0;
+	return 0;
+}
+
+static int set_service_owner(struct loader *loader, struct tables *t, uint32_t index,
+			     const struct shunt_svc_meta *meta)
+{
+	int err = maps_service_meta_set(loader, index, meta);
+
+	if (err < 0)
+		return err;
+	t->services[index].meta = *meta;
+	table_service_set_ring(&t->services[index], 0, 0, NULL, 0);
+	return 0;
+}
+
+static int claim_service(struct loader *loader, struct tables *t, const struct plan_op *op)
+{
+	int err = maps_service_stats_clear(loader, op->index);
+
+	return err < 0 ? err : set_service_owner(loader, t, op->index, &op->svc_meta);
+}
+
+static int set_backend(struct loader *loader, struct tables *t, uint32_t index,
+		       const struct shunt_backend *row)
+{
+	int err = maps_backend_set(loader, index, row);
+
+	if (err == 0)
+		t->backends[index].row = *row;
+	return err;
+}
+
+/* The mirror has room before the kernel is told, so that the two cannot part. */
+static int set_service(struct loader *loader, struct tables *t, const struct plan_op *op)
+{
+	const struct table_key *have = keys_find(&t->keys, &op->service.key);
+	bool replaces = have != NULL;
+	struct shunt_service old = replaces ? have->record : (struct shunt_service){0};
+	int err = keys_put(&t->keys, &op->service.key, &op->service.record);
+
+	if (err < 0)
+		return err;
+	err = maps_service_set(loader, &op->service.key, &op->service.record);
+	if (err == 0)
+		t->unsettled = t->unsettled || replaces;
+	else if (replaces)
+		(void)keys_put(&t->keys, &op->service.key, &old); /* it is there: cannot fail */
+	else
+		keys_remove(&t->keys, &op->service.key);
+	return err;
+}
+
+static int delete_service(struct loader *loader, struct tables *t, const struct plan_op *op)
+{
+	int err = maps_service_delete(loader, &op->service.key);
+
+	if (err < 0 && err != -ENOENT)
+		return err;
+	keys_remove(&t->keys, &op->service.key);
+	t->unsettled = true;
+	return 0;
+}
+
+static int wait_for_packets(struct tables *t)
+{
+	int err = maps_wait_for_packets();
+
+	if (err == 0)
+		t->unsettled = false;
+	return err;
+}
+
+static int run_op(struct loader *loader, struct tables *t, const struct plan_op *op)
+{
+	static const struct shunt_svc_meta nobody;
+
+	switch (op->kind) {
+	case PLAN_WAIT: return wait_for_packets(t);
+	case PLAN_BACKEND_CLAIM: return claim_backend(loader, t, op);
+	case PLAN_BACKEND: return set_backend(loader, t, op->index, &op->backend);
+	case PLAN_SERVICE_CLAIM: return claim_service(loader, t, op);
+	case PLAN_RING: return write_ring(loader, t, op);
+	case PLAN_SERVICE: return set_service(loader, t, op);
+	case PLAN_SERVICE_DELETE: return delete_service(loader, t, op);
+	case PLAN_SERVICE_RELEASE: return set_service_owner(loader, t, op->index, &nobody);
+	}
+	return -EINVAL;
+}
+
+static int say_op_failed(const struct plan_op *op, int err, struct diag *d)
+{
+	switch (op->kind) {
+	case PLAN_WAIT: return say_failed(d, err, "wait for packets before writing", "the tables");
+	case PLAN_BACKEND_CLAIM: return say_failed(d, err, "write", SHUNT_MAP_BE_META);
+	case PLAN_BACKEND: return say_failed(d, err, "write", SHUNT_MAP_BACKENDS);
+	case PLAN_SERVICE_CLAIM:
+	case PLAN_SERVICE_RELEASE: return say_failed(d, err, "write", SHUNT_MAP_SVC_META);
+	case PLAN_RING: return say_failed(d, err, "build a ring in", SHUNT_MAP_RINGS);
+	case PLAN_SERVICE: return say_failed(d, err, "write", SHUNT_MAP_SERVICES);
+	case PLAN_SERVICE_DELETE: return say_failed(d, err, "delete from", SHUNT_MAP_SERVICES);
+	}
+	return err;
+}
+
+int sync_run(struct loader *loader, struct tables *t, const struct plan *plan,
+	     struct l4_report *report, struct diag *d)
+{
+	for (size_t i = 0; i < plan->count; i++) {
+		const struct plan_op *op = &plan->ops[i];
+		int err = run_op(loader, t, op);
+
+		if (err < 0)
+			return say_op_failed(op, err, d);
+		report->backends_set += op->kind == PLAN_BACKEND;
+		report->rings_built += op->kind == PLAN_RING;
+		report->services_set += op->kind == PLAN_SERVICE;
+		report->services_deleted += op->kind == PLAN_SERVICE_DELETE;
+	}
+	return 0;
+}
+
+/* The id goes first, so that neither ring nor flow entry means the row any more; the owner goes
+ * last, so that a row is never given away while a packet looks at it. */
+int sync_free_backends(struct loader *loader, struct tables *t, const uint32_t *indexes,
+		       size_t count)
+{
+	static const struct shunt_backend nothing;
+	int err = 0;
+
+	for (size_t i = 0; i < count && err == 0; i++)
+		err = set_backend(loader, t, indexes[i], &nothing);
+	if (err == 0 && count > 0)
+		err = wait_for_packets(t);
+	for (size_t i = 0; i < count && err == 0; i++) {
+		struct table_backend *b = &t->backends[indexes[i]];
+		struct shunt_be_meta meta = {.id = b->meta.id};
+
+		err = maps_backend_meta_set(loader, indexes[i], &meta);
+		if (err == 0) {
+			b->meta = meta;
+			b->freed = ++t->freed;
+		}
+	}
+	return err;
+}

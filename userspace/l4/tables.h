@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What stands in the kernel's tables, as this process knows it: read once when they are opened,
+ * then kept true by every write (l4/sync.c), since nobody else writes them. Pure; main thread.
+ */
+#ifndef L4_TABLES_H
+#define L4_TABLES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bpf/abi.h"
+#include "loader/loader.h"
+
+struct table_backend {
+	struct shunt_be_meta meta;
+	struct shunt_backend row;
+	bool wanted;	   /* the configuration names it */
+	uint32_t linger_s; /* how long an entry of its can go without a packet and still be good */
+	uint64_t packets;  /* seen by the last l4_tick() */
+	uint64_t quiet_since_ms;
+	uint64_t freed; /* counts up with each row that is freed: the smallest is reused first */
+};
+
+struct table_member {
+	uint32_t id;
+	uint32_t weight;
+	uint32_t slots; /* how many it holds */
+};
+
+/* A service and the ring that its records name, or are about to name. */
+struct table_service {
+	struct shunt_svc_meta meta;
+	uint32_t ring_base, ring_size;
+	struct table_member *members; /* what the ring was built from; NULL: not known, or none */
+	size_t member_count;
+};
+
+struct table_key {
+	struct shunt_vip_key key;
+	struct shunt_service record;
+};
+
+/* Sorted by key. */
+struct key_table {
+	struct table_key *rows;
+	size_t count, capacity;
+};
+
+struct tables {
+	struct loader_sizes sizes;
+	struct table_backend *backends; /* [sizes.backends] */
+	struct table_service *services; /* [sizes.services] */
+	struct key_table keys;
+	uint64_t freed; /* last value given to a backend row */
+	bool unsettled; /* packets may still be looking at what is not named any more */
+};
+
+/* All rows free. 0, or -ENOMEM. */
+int tables_init(struct tables *t, const struct loader_sizes *sizes);
+void tables_deinit(struct tables *t); /* NULL is fine */
+
+/* NULL: there is none. */
+struct table_key *keys_find(const struct key_table *keys, const struct shunt_vip_key *key);
+/* Insert or replace. 0, or -ENOMEM. */
+int keys_put(struct key_table *keys, const struct shunt_vip_key *key,
+	     const struct shunt_service *record);
+void keys_remove(struct key_table *keys, const struct shunt_vip_key *key);
+int keys_copy(const struct key_table *keys, struct key_table *ret_copy); /* 0, or -ENOMEM */
+void keys_deinit(struct key_table *keys);
+
+/* Does the row belong to a backend, whole and with the id that its owner was given? */
+bool table_backend_is_owned(const struct table_backend *b);
+
+/* Takes members (malloc'ed; NULL for none). */
+void table_service_set_ring(struct table_service *s, uint32_t base, uint32_t size,
+			    struct table_member *members, size_t count);
+
+#endif
