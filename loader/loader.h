@@ -16,7 +16,8 @@
 
 #define LOADER_PIN_PATH_DEFAULT "/sys/fs/bpf/shunt"
 
-/* Number of elements of each table. Pinned tables keep the size they have. */
+/* Number of elements of each table. Pinned tables keep the size they have; 0: no wish, a table that
+ * is made gets a default. */
 struct loader_sizes {
 	uint32_t services, backends, ring_slots, flows, pending;
 };
@@ -42,12 +43,27 @@ int loader_open(const struct loader_opts *opts, struct loader **ret_loader, stru
 /* Only what is there: -ENOENT where nothing is pinned. For `shunt-load status` and detach. */
 int loader_open_existing(const char *pin_path, struct loader **ret_loader, struct diag *d);
 
+/* For detach and purge alone: also what another version of this program has left there. */
+int loader_open_any(const char *pin_path, struct loader **ret_loader, struct diag *d);
+
 /* Forget in this process; everything stays in the kernel. NULL is fine. */
 void loader_close(struct loader *l);
 
 /* Were tables found (rather than made) by loader_open()? Was the program replaced? */
 bool loader_adopted(const struct loader *l);
 bool loader_replaced(const struct loader *l);
+
+/* For status. */
+struct loader_info {
+	const char *dir;	   /* where all is pinned; borrowed from the loader */
+	uint32_t prog_id;	   /* 0: none, or not known */
+	uint32_t ext_id;	   /* the same as a dispatcher's component; 0: not loaded */
+	char tag[17];		   /* the kernel's digest of the instructions */
+	uint64_t build, own_build; /* of the pinned program, of this binary */
+	uint32_t seed_fingerprint; /* equal for equal seeds; does not tell the seed */
+	int user_pid;		   /* who writes the tables now; 0: nobody */
+};
+void loader_describe(const struct loader *l, struct loader_info *ret_info);
 
 enum attach_mode { ATTACH_NATIVE, ATTACH_GENERIC };
 enum attach_kind { ATTACH_DISPATCHER, ATTACH_SINGLE };

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* libxdp's dispatcher: several XDP programs on one interface. Main thread. */
+#ifndef LOADER_DISPATCHER_H
+#define LOADER_DISPATCHER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Can this machine run one? Tries it with libxdp's own object file, on no interface. why: what is
+ * missing where it cannot. */
+bool dispatcher_is_supported(char *why, size_t len);
+
+#endif

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "loader/maps.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/membarrier.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "loader/state.h"
+
+#define BATCH 1024
+
+void maps_sizes(const struct loader *l, struct loader_sizes *ret_sizes)
+{
+	*ret_sizes = (struct loader_sizes){
+		.services = l->map_entries[LOADER_MAP_SERVICES],
+		.backends = l->map_entries[LOADER_MAP_BACKENDS],
+		.ring_slots = l->map_entries[LOADER_MAP_RINGS],
+		.flows = l->map_entries[LOADER_MAP_FLOW4],
+		.pending = l->map_entries[LOADER_MAP_PEND4],
+	};
+}
+
+static uint64_t map_memory(int fd)
+{
+	char path[64], line[128];
+	unsigned long long bytes = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	f = fopen(path, "re");
+	if (f == NULL)
+		return 0;
+	while (fgets(line, sizeof(line), f) != NULL) {
+		if (sscanf(line, "memlock: %llu", &bytes) == 1)
+			break;
+	}
+	fclose(f);
+	return bytes;
+}
+
+uint64_t maps_memory(const struct loader *l)
+{
+	uint64_t sum = 0;
+
+	for (int map = 0; map < LOADER_MAP_COUNT; map++)
+		sum += map_memory(l->map_fds[map]);
+	return sum;
+}
+
+int maps_service_set(struct loader *l, const struct shunt_vip_key *key,
+		     const struct shunt_service *svc)
+{
+	return bpf_map_update_elem(l->map_fds[LOADER_MAP_SERVICES], key, svc, BPF_ANY);
+}
+
+int maps_service_delete(struct loader *l, const struct shunt_vip_key *key)
+{
+	return bpf_map_delete_elem(l->map_fds[LOADER_MAP_SERVICES], key);
+}
+
+int maps_service_list(struct loader *l, struct maps_service_row **ret_rows, size_t *ret_count)
+{
+	int fd = l->map_fds[LOADER_MAP_SERVICES];
+	size_t room = l->map_entries[LOADER_MAP_SERVICES], count = 0;
+	struct maps_service_row *rows = calloc(room, sizeof(*rows));
+	const struct shunt_vip_key *last = NULL;
+	int err = rows == NULL ? -ENOMEM : 0;
+
+	/* Nobody else writes the table, so a walk by keys meets each once. */
+	while (err == 0 && count < room) {
+		struct maps_service_row *row = &rows[count];
+
+		err = bpf_map_get_next_key(fd, last, &row->key);
+		if (err == 0)
+			err = bpf_map_lookup_elem(fd, &row->key, &row->svc);
+		if (err == 0) {
+			last = &row->key;
+			count++;
+		}
+	}
+	if (err < 0 && err != -ENOENT) {
+		free(rows);
+		return err;
+	}
+	*ret_rows = rows;
+	*ret_count = count;
+	return 0;
+}
+
+int maps_backend_set(struct loader *l, uint32_t index, const struct shunt_backend *be)
+{
+	return bpf_map_update_elem(l->map_fds[LOADER_MAP_BACKENDS], &index, be, BPF_ANY);
+}
+
+int maps_backend_get(struct loader *l, uint32_t index, struct shunt_backend *ret_be)
+{
+	return bpf_map_lookup_elem(l->map_fds[LOADER_MAP_BACKENDS], &index, ret_be);
+}
+
+int maps_backend_meta_set(struct loader *l, uint32_t index, const struct shunt_be_meta *meta)
+{
+	return bpf_map_update_elem(l->map_fds[LOADER_MAP_BE_META], &index, meta, BPF_ANY);
+}
+
+int maps_backend_meta_get(struct loader *l, uint32_t index, struct shunt_be_meta *ret_meta)
+{
+	return bpf_map_lookup_elem(l->map_fds[LOADER_MAP_BE_META], &index, ret_meta);
+}
+
+int maps_service_meta_set(struct loader *l, uint32_t index, const struct shunt_svc_meta *meta)
+{
+	return bpf_map_update_elem(l->map_fds[LOADER_MAP_SVC_META], &index, meta, BPF_ANY);
+}
+
+int maps_service_meta_get(struct loader *l, uint32_t index, struct shunt_svc_meta *ret_meta)
+{
+	return bpf_map_lookup_elem(l->map_fds[LOADER_MAP_SVC_META], &index, ret_meta);
+}
+
+struct shunt_slot *maps_rings(struct loader *l)
+{
+	return l->rings;
+}
+
+/* The kernel waits for programs when an inner map is replaced, so that none looks at the old one:
+ * a table made for that purpose alone gives the same wait. */
+static int wait_by_inner_map(void)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts);
+	uint32_t zero = 0;
+	int inner, outer, err;
+
+	inner = bpf_map_create(BPF_MAP_TYPE_ARRAY, "sh_wait_in", 4, 4, 1, NULL);
+	if (inner < 0)
+		return inner;
+	opts.inner_map_fd = (uint32_t)inner;
+	outer = bpf_map_create(BPF_MAP_TYPE_ARRAY_OF_MAPS, "sh_wait", 4, 4, 1, &opts);
+	err = outer < 0 ? outer : bpf_map_update_elem(outer, &zero, &inner, BPF_ANY);
+	close(inner);
+	if (outer >= 0)
+		close(outer);
+	return err;
+}
+
+/*
+ * XDP programs run inside an RCU read section, and MEMBARRIER_CMD_GLOBAL is synchronize_rcu(): it
+ * returns when every section that had begun has ended. (With one processor online the kernel skips
+ * it: a program cannot be interrupted there by the process that asks.) Kernels booted with
+ * nohz_full refuse it.
+ */
+int maps_wait_for_packets(void)
+{
+	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) == 0)
+		return 0;
+	return wait_by_inner_map();
+}
+
+/* Add up one row of a per-processor table; a row is count numbers. */
+static int sum_row(int fd, uint32_t index, uint64_t *ret_sum, size_t count)
+{
+	int cpus = libbpf_num_possible_cpus();
+	uint64_t *values;
+	int err;
+
+	if (cpus < 0)
+		return cpus;
+	values = calloc((size_t)cpus * count, sizeof(*values));
+	if (values == NULL)
+		return -ENOMEM;
+	err = bpf_map_lookup_elem(fd, &index, values);
+	if (err == 0) {
+		memset(ret_sum, 0, count * sizeof(*ret_sum));
+		for (size_t i = 0; i < (size_t)cpus * count; i++)
+			ret_sum[i % count] += values[i];
+	}
+	free(values);
+	return err;
+}
+
+static int clear_row(int fd, uint32_t index, size_t count)
+{
+	int cpus = libbpf_num_possible_cpus();
+	uint64_t *values;
+	int err;
+
+	if (cpus < 0)
+		return cpus;
+	values = calloc((size_t)cpus * count, sizeof(*values));
+	if (values == NULL)
+		return -ENOMEM;
+	err = bpf_map_update_elem(fd, &index, values, BPF_ANY);
+	free(values);
+	return err;
+}
+
+#define NUMBERS(type) (sizeof(type) / sizeof(uint64_t))
+
+int maps_service_stats(const struct loader *l, uint32_t index, struct shunt_svc_stats *ret_sum)
+{
+	return sum_row(l->map_fds[LOADER_MAP_SVC_STATS], index, (uint64_t *)ret_sum,
+		       NUMBERS(*ret_sum));
+}
+
+int maps_backend_stats(const struct loader *l, uint32_t index, struct shunt_be_stats *ret_sum)
+{
+	return sum_row(l->map_fds[LOADER_MAP_BE_STATS], index, (uint64_t *)ret_sum,
+		       NUMBERS(*ret_sum));
+}
+
+int maps_verdicts(const struct loader *l, uint64_t ret_sum[SHUNT_VERDICT_COUNT])
+{
+	int err = 0;
+
+	for (uint32_t i = 0; i < SHUNT_VERDICT_COUNT && err == 0; i++)
+		err = sum_row(l->map_fds[LOADER_MAP_VERDICTS], i, &ret_sum[i], 1);
+	return err;
+}
+
+int maps_service_stats_clear(struct loader *l, uint32_t index)
+{
+	return clear_row(l->map_fds[LOADER_MAP_SVC_STATS], index, NUMBERS(struct shunt_svc_stats));
+}
+
+int maps_backend_stats_clear(struct loader *l, uint32_t index)
+{
+	return clear_row(l->map_fds[LOADER_MAP_BE_STATS], index, NUMBERS(struct shunt_be_stats));
+}
+
+/* A batch takes whole buckets, and fails where it cannot hold one: then it is made larger. */
+static int count_entries(int fd, size_t key_size, uint64_t *ret_count)
+{
+	uint32_t room = BATCH, cursor = 0, next = 0, n;
+	uint64_t sum = 0;
+	bool first = true;
+	int err = 0;
+
+	while (err == 0) {
+		void *keys = calloc(room, key_size);
+		struct shunt_flow *values = calloc(room, sizeof(*values));
+
+		n = room;
+		err = keys == NULL || values == NULL
+			      ? -ENOMEM
+			      : bpf_map_lookup_batch(fd, first ? NULL : &cursor, &next, keys,
+						     values, &n, NULL);
+		free(keys);
+		free(values);
+		if (err == -ENOSPC && room < 1U << 20) {
+			room *= 2;
+			err = 0;
+			continue;
+		}
+		if (err == 0 || err == -ENOENT)
+			sum += n;
+		cursor = next;
+		first = false;
+	}
+	if (err != -ENOENT)
+		return err;
+	*ret_count = sum;
+	return 0;
+}
+
+int maps_flow_count(const struct loader *l, uint64_t *ret_established, uint64_t *ret_pending)
+{
+	uint64_t flow4, flow6, pend4, pend6;
+	int err =
+		count_entries(l->map_fds[LOADER_MAP_FLOW4], sizeof(struct shunt_flow4_key), &flow4);
+
+	if (err == 0)
+		err = count_entries(l->map_fds[LOADER_MAP_FLOW6], sizeof(struct shunt_flow6_key),
+				    &flow6);
+	if (err == 0)
+		err = count_entries(l->map_fds[LOADER_MAP_PEND4], sizeof(struct shunt_flow4_key),
+				    &pend4);
+	if (err == 0)
+		err = count_entries(l->map_fds[LOADER_MAP_PEND6], sizeof(struct shunt_flow6_key),
+				    &pend6);
+	if (err < 0)
+		return err;
+	*ret_established = flow4 + flow6;
+	*ret_pending = pend4 + pend6;
+	return 0;
+}
