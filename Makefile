@@ -19,9 +19,10 @@ PKG_MIN := libbpf 1.1 libxdp 1.3 libuv 1.44 yaml-0.1 0.2 jansson 2.14 libmicroht
 DEPS_BUILD := gcc make clang llvm pkg-config bpftool libc6-dev libbpf-dev libxdp-dev libuv1-dev \
 	libyaml-dev libjansson-dev libmicrohttpd-dev libcurl4-openssl-dev 'libllhttp-dev|node-llhttp' \
 	libelf-dev zlib1g-dev
-DEPS_TEST := libcmocka-dev python3-pytest python3-pytest-xdist python3-pytest-timeout python3-scapy \
-	python3-yaml pyflakes3 iproute2 iputils-ping ethtool curl tcpdump clang-format shellcheck cppcheck \
-	valgrind bear xdp-tools procps libclang-rt-14-dev
+DEPS_NET := iproute2 ethtool curl procps util-linux python3 python3-yaml
+DEPS_TEST := $(DEPS_NET) libcmocka-dev python3-pytest python3-pytest-xdist python3-pytest-timeout \
+	python3-scapy pyflakes3 iputils-ping tcpdump clang-format shellcheck cppcheck valgrind \
+	bear xdp-tools libclang-rt-14-dev
 DEPS_VM := qemu-system-x86 'virtiofsd|qemu-system-common' busybox-static kmod xz-utils
 
 # Goals for which nothing needs to be installed yet.
@@ -183,6 +184,12 @@ deps: ## install the Debian packages that building and testing need
 	$(Q).ci/deps $(DEPS_BUILD) $(DEPS_TEST)
 deps-vm: ## those that `make test-vm` needs on top
 	$(Q).ci/deps $(DEPS_VM)
+
+.PHONY: demo
+demo: ## build, then show Shunt with real traffic in namespaces (as root); KEEP=1 leaves it standing
+	$(Q).ci/deps $(DEPS_BUILD) $(DEPS_NET)
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all $(BUILD)/tests/net/xdp_pass.bpf.o
+	$(Q)SHUNT_BUILD=$(BUILD) KEEP=$(KEEP) $(PYTHON) examples/demo.py
 
 .PHONY: clean
 clean: ## remove all output
