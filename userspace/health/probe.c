@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What all checks share: connect, deadline, result, closing. See probe.h. */
+#include "health/probe.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/clock.h"
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+	struct probe *p = handle->data;
+	struct probe_events events = p->events;
+
+	if (--p->open > 0)
+		return;
+	free(p->request);
+	free(p);
+	events.on_freed(events.ctx);
+}
+
+static void close_handles(struct probe *p)
+{
+	p->finished = true;
+	uv_close((uv_handle_t *)&p->timer, on_handle_closed);
+	/* A reset is refused by libuv where the socket was never made or is shut down. */
+	if (!p->kind->reset || uv_tcp_close_reset(&p->tcp, on_handle_closed))
+		uv_close((uv_handle_t *)&p->tcp, on_handle_closed);
+}
+
+double probe_elapsed_ms(const struct probe *p)
+{
+	return (double)(clock_now_ns() - p->start_ns) / 1e6;
+}
+
+static void finish(struct probe *p, bool ok, bool local, const char *fmt, va_list ap)
+{
+	struct probe_result result = {.ok = ok, .local = local};
+
+	if (p->finished)
+		return;
+	(void)vsnprintf(result.text, sizeof(result.text), fmt, ap); /* cut where too long */
+	close_handles(p);
+	p->events.on_result(p->events.ctx, &result);
+}
+
+void probe_succeed(struct probe *p, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	finish(p, true, false, fmt, ap);
+	va_end(ap);
+}
+
+void probe_fail(struct probe *p, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	finish(p, false, false, fmt, ap);
+	va_end(ap);
+}
+
+static void fail_locally(struct probe *p, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	finish(p, false, true, fmt, ap);
+	va_end(ap);
+}
+
+/* What this host ran out of is not the backend's fault. */
+static bool is_local_error(int status)
+{
+	switch (status) {
+	case -EMFILE:
+	case -ENFILE:
+	case -ENOBUFS:
+	case -ENOMEM:
+	case -EADDRNOTAVAIL: return true;
+	default: return false;
+	}
+}
+
+static void connect_failed(struct probe *p, int status)
+{
+	if (is_local_error(status))
+		fail_locally(p, "connect: %s on this host", uv_strerror(status));
+	else
+		probe_fail(p, "connect: %s", uv_strerror(status));
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	struct probe *p = timer->data;
+
+	if (p->start_status)
+		connect_failed(p, p->start_status);
+	else
+		probe_fail(p, "no answer within %u ms", p->timeout_ms);
+}
+
+static void on_connect(uv_connect_t *req, int status)
+{
+	struct probe *p = req->data;
+
+	if (p->finished)
+		return;
+	if (status)
+		connect_failed(p, status);
+	else
+		p->kind->on_connected(p);
+}
+
+static int prepare(struct probe *p, const struct health_conf *conf, const struct endpoint *target)
+{
+	p->kind = &probe_kind_tcp;
+	if (conf->kind == HEALTH_HTTP) {
+		p->kind = &probe_kind_http;
+		p->request = probe_http_request(conf, target);
+		if (!p->request)
+			return -ENOMEM;
+	}
+	p->timeout_ms = conf->timeout_ms;
+	p->status_min = conf->status_min;
+	p->status_max = conf->status_max;
+	p->start_ns = clock_now_ns();
+	return 0;
+}
+
+int probe_start(uv_loop_t *loop, const struct health_conf *conf, const struct endpoint *target,
+		const struct probe_events *events, struct probe **ret_probe)
+{
+	struct sockaddr_storage ss;
+	socklen_t ss_len;
+	struct probe *p = calloc(1, sizeof(*p));
+
+	if (!p || prepare(p, conf, target)) {
+		free(p);
+		return -ENOMEM;
+	}
+	p->events = *events;
+	/* Neither can fail: no socket is made before the connect. */
+	(void)uv_timer_init(loop, &p->timer);
+	(void)uv_tcp_init(loop, &p->tcp);
+	p->timer.data = p->tcp.data = p->connect.data = p->write.data = p;
+	p->open = 2;
+	endpoint_to_sockaddr(target, &ss, &ss_len);
+	p->start_status = uv_tcp_connect(&p->connect, &p->tcp, (struct sockaddr *)&ss, on_connect);
+	uv_update_time(loop);
+	(void)uv_timer_start(&p->timer, on_timer, p->start_status ? 0 : p->timeout_ms, 0);
+	*ret_probe = p;
+	return 0;
+}
+
+void probe_cancel(struct probe *p)
+{
+	if (p && !p->finished)
+		close_handles(p);
+}

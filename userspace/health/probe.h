@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One check of one backend: connect, perhaps ask, one result. probe.c has what all kinds share
+ * (socket, deadline, closing); probe_tcp.c and probe_http.c what they do once connected. Owner:
+ * the loop, until on_freed. Main thread.
+ */
+#ifndef HEALTH_PROBE_H
+#define HEALTH_PROBE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <uv.h>
+
+#include "conf/runtime.h"
+#include "conf/snapshot.h"
+#include "health/status_line.h"
+
+struct probe_result {
+	bool ok;
+	bool local; /* this host could not try (no descriptor, no port): says nothing of the backend */
+	char text[HEALTH_TEXT_MAX];
+};
+
+struct probe_events {
+	/* Once, never before probe_start() has returned, not after probe_cancel(). */
+	void (*on_result)(void *ctx, const struct probe_result *result);
+	/* Once, last: the loop holds nothing of the probe any more. */
+	void (*on_freed)(void *ctx);
+	void *ctx;
+};
+
+struct probe;
+
+struct probe_kind {
+	void (*on_connected)(struct probe *p);
+	bool reset; /* close with RST: nothing was said, and no TIME_WAIT is left here */
+};
+
+/* For probe_*.c only. */
+struct probe {
+	uv_tcp_t tcp;
+	uv_timer_t timer;
+	uv_connect_t connect;
+	uv_write_t write;
+	const struct probe_kind *kind;
+	struct probe_events events;
+	unsigned open; /* handles not closed yet */
+	bool finished;
+	int start_status; /* connect failed at once: told from the loop */
+	uint64_t start_ns;
+	unsigned timeout_ms;
+	unsigned status_min, status_max;
+	char *request; /* HTTP: malloc'ed */
+	struct status_line answer;
+	char inbuf[512];
+};
+
+/* conf and target are copied as far as needed. conf->kind is not HEALTH_NONE. 0, or -ENOMEM. */
+int probe_start(uv_loop_t *loop, const struct health_conf *conf, const struct endpoint *target,
+		const struct probe_events *events, struct probe **ret_probe);
+
+/* Give up; only on_freed follows. NULL is fine. */
+void probe_cancel(struct probe *p);
+
+/* For the kinds: the result, and with it the end. status: of the step that failed. */
+void probe_succeed(struct probe *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void probe_fail(struct probe *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+double probe_elapsed_ms(const struct probe *p);
+
+extern const struct probe_kind probe_kind_tcp;
+extern const struct probe_kind probe_kind_http;
+
+/* The request of an HTTP check, malloc'ed; NULL: out of memory. */
+char *probe_http_request(const struct health_conf *conf, const struct endpoint *target);
+
+#endif
