@@ -8,6 +8,7 @@
 #ifndef CONTROL_RELOAD_H
 #define CONTROL_RELOAD_H
 
+#include <sys/types.h>
 #include <uv.h>
 
 #include "conf/build.h"
@@ -21,6 +22,7 @@ struct workers;
 struct health;
 
 struct reload_parts {
+	uv_loop_t *loop;
 	struct runtime *runtime;
 	struct l4 *l4; /* NULL: no interfaces, the proxy alone */
 	struct workers *workers;
@@ -28,7 +30,10 @@ struct reload_parts {
 };
 
 int reload_new(const struct reload_parts *parts, struct reload **ret_reload);
-void reload_free(struct reload *r);
+
+/* Ends its timers and drops what is queued, without a callback; done_cb (may be NULL) when the loop
+ * holds nothing of it. The workers must have stopped. NULL is fine. */
+void reload_close(struct reload *r, void (*done_cb)(void *ctx), void *ctx);
 
 /* The snapshot in force; NULL before the first. Borrowed until the loop's next turn. */
 struct snapshot *reload_current(const struct reload *r);
@@ -45,19 +50,35 @@ typedef void (*reload_cb)(void *ctx, const struct reload_result *result);
 /* Edits the document in force; as in conf/edit.h. */
 typedef int (*reload_edit)(void *ctx, struct tree *document, struct diag *d);
 
-/* origin: "file", "signal", "command": for the log and the history; literal. Takes document. cb comes
- * exactly once, never before this returns. */
-void reload_document(struct reload *r, struct tree *document, const char *origin, reload_cb cb,
-		     void *ctx);
+/* Who asks, for the log. */
+struct reload_origin {
+	const char *what; /* "start", "signal", "command": literal */
+	long uid;	  /* of the peer of a command; -1: nobody */
+};
+
+/* Takes document. 0: cb (may be NULL) comes exactly once, never before this returns. -ENOMEM, -EBUSY
+ * (too many wait): it never comes. */
+int reload_document(struct reload *r, struct tree *document, const struct reload_origin *origin,
+		    reload_cb cb, void *ctx);
 /* The edit runs when its turn comes, on a copy of the document then in force. */
-void reload_edit_document(struct reload *r, reload_edit edit, const char *origin, reload_cb cb,
-			  void *ctx);
+int reload_edit_document(struct reload *r, reload_edit edit, const struct reload_origin *origin,
+			 reload_cb cb, void *ctx);
+
+/* The daemon stops: what waits and what still comes is refused. */
+void reload_quiesce(struct reload *r);
 
 /* Health changed: bring the kernel's maps in step. */
 void reload_health_changed(struct reload *r);
 
-/* Build and check only, against what runs now; changes are filled when it is good. */
+/* Build and check only, against what runs now; changes are filled when it is good. 0, -EINVAL, or
+ * -ENOMEM, with d filled. */
 int reload_check(struct reload *r, const struct tree *document, struct diag *d,
 		 struct change_list *ret_changes);
+
+/* Removed backends whose flows still run: what l4_tick() said last. */
+unsigned reload_lingering(const struct reload *r);
+
+/* Changes in force in the configuration that need a restart to take effect, since the start. */
+const struct change_list *reload_restart_changes(const struct reload *r);
 
 #endif

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Commands that change backends: edits of the document in force, applied as any other change. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/edit.h"
+#include "control/cmd.h"
+#include "control/reply.h"
+
+/* One edit under way. Owner: itself, until its result is told. */
+struct edit {
+	struct request *rq;
+	enum { EDIT_ADD, EDIT_REMOVE, EDIT_CHANGE } kind;
+	char pool[SHUNT_NAME_MAX];
+	char name[SHUNT_NAME_MAX];
+	char address[ENDPOINT_STRLEN];
+	bool has_weight, has_state;
+	unsigned weight;
+	enum admin_state state;
+};
+
+static int run_edit(void *ctx, struct tree *doc, struct diag *d)
+{
+	const struct edit *e = ctx;
+	int err = 0;
+
+	switch (e->kind) {
+	case EDIT_ADD:
+		return edit_backend_add(doc, e->pool, e->name, e->address,
+					e->has_weight ? &e->weight : NULL, d);
+	case EDIT_REMOVE: return edit_backend_remove(doc, e->pool, e->name, d);
+	case EDIT_CHANGE:
+		if (e->has_state)
+			err = edit_backend_state(doc, e->pool, e->name, e->state, d);
+		if (!err && e->has_weight)
+			err = edit_backend_weight(doc, e->pool, e->name, e->weight, d);
+		return err;
+	}
+	return -EINVAL;
+}
+
+static void on_applied(void *ctx, const struct reload_result *result)
+{
+	struct edit *e = ctx;
+
+	cmd_reply_result(e->rq, result);
+	free(e);
+}
+
+static void submit(struct commands_env *env, struct request *rq, const struct edit *what)
+{
+	struct reload_origin origin = {.what = "command", .uid = (long)rq->peer.uid};
+	struct edit *e = malloc(sizeof(*e));
+
+	if (e) {
+		*e = *what;
+		e->rq = rq;
+	}
+	if (!e || reload_edit_document(env->reload, run_edit, &origin, on_applied, e)) {
+		free(e);
+		reply_error(rq, REPLY_BUSY, NULL, "too many changes wait; try again");
+	}
+}
+
+/* ---- what the body says ---- */
+
+static bool copy_text(const json_t *value, char *buf, size_t len)
+{
+	const char *text = json_string_value(value);
+
+	if (!text || !text[0] || strlen(text) >= len || strlen(text) != json_string_length(value))
+		return false;
+	memcpy(buf, text, strlen(text) + 1);
+	return true;
+}
+
+static bool parse_state(const json_t *value, enum admin_state *ret_state)
+{
+	static const enum admin_state states[] = {ADMIN_UP, ADMIN_DRAIN, ADMIN_DISABLED};
+	const char *text = json_string_value(value);
+
+	for (size_t i = 0; text && i < sizeof(states) / sizeof(states[0]); i++) {
+		if (!strcmp(text, admin_state_name(states[i]))) {
+			*ret_state = states[i];
+			return true;
+		}
+	}
+	return false;
+}
+
+/* What is wrong with a field, or NULL. Whether the value suits a configuration is checked there. */
+static const char *take_field(struct edit *e, const char *key, const json_t *value)
+{
+	bool adds = e->kind == EDIT_ADD;
+
+	if (!strcmp(key, "weight")) {
+		json_int_t weight = json_integer_value(value);
+
+		if (!json_is_integer(value) || weight < 0 || weight > 1000)
+			return "weight: expected an integer from 0 to 1000";
+		e->weight = (unsigned)weight;
+		e->has_weight = true;
+		return NULL;
+	}
+	if (!adds && !strcmp(key, "state")) {
+		e->has_state = true;
+		return parse_state(value, &e->state) ? NULL
+						     : "state: expected up, drain or disabled";
+	}
+	if (adds && !strcmp(key, "name"))
+		return copy_text(value, e->name, sizeof(e->name))
+			       ? NULL
+			       : "name: expected a text of 1 to 63 bytes";
+	if (adds && !strcmp(key, "address"))
+		return copy_text(value, e->address, sizeof(e->address))
+			       ? NULL
+			       : "address: expected an address, perhaps with a port";
+	return adds ? "unknown field: expected name, address and weight"
+		    : "unknown field: expected state and weight";
+}
+
+/* False: it was answered what is wrong. */
+static bool take_body(struct request *rq, struct edit *e)
+{
+	json_error_t error;
+	json_t *root = json_loadb(rq->body, rq->body_len, JSON_REJECT_DUPLICATES, &error);
+	const char *wrong = NULL, *key;
+	json_t *value;
+
+	if (!root) {
+		reply_error(rq, REPLY_BAD_REQUEST, NULL, "the body is not JSON: line %d: %s",
+			    error.line, error.text);
+		return false;
+	}
+	if (!json_is_object(root))
+		wrong = "the body: expected an object";
+	json_object_foreach (root, key, value) {
+		if (!wrong)
+			wrong = take_field(e, key, value);
+	}
+	if (!wrong && e->kind == EDIT_ADD && (!e->name[0] || !e->address[0]))
+		wrong = "expected name and address";
+	if (!wrong && e->kind == EDIT_CHANGE && !e->has_state && !e->has_weight)
+		wrong = "expected state or weight";
+	if (wrong)
+		reply_error(rq, REPLY_BAD_REQUEST, NULL, "%s", wrong);
+	json_decref(root);
+	return !wrong;
+}
+
+static void set_names(struct edit *e, const struct route_args *args)
+{
+	memcpy(e->pool, args->name[0], sizeof(e->pool));
+	memcpy(e->name, args->name[1], sizeof(e->name));
+}
+
+void cmd_backend_add(struct commands_env *env, struct request *rq, const struct route_args *args)
+{
+	struct edit e = {.kind = EDIT_ADD};
+
+	set_names(&e, args);
+	if (take_body(rq, &e))
+		submit(env, rq, &e);
+}
+
+void cmd_backend_remove(struct commands_env *env, struct request *rq, const struct route_args *args)
+{
+	struct edit e = {.kind = EDIT_REMOVE};
+
+	set_names(&e, args);
+	submit(env, rq, &e);
+}
+
+void cmd_backend_change(struct commands_env *env, struct request *rq, const struct route_args *args)
+{
+	struct edit e = {.kind = EDIT_CHANGE};
+
+	set_names(&e, args);
+	if (take_body(rq, &e))
+		submit(env, rq, &e);
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Commands on the configuration as a whole. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/message.h"
+#include "control/cmd.h"
+#include "control/json_build.h"
+#include "control/objects.h"
+#include "control/reply.h"
+#include "control/saved.h"
+
+static json_t *scalar_json(const struct tree *t)
+{
+	char *end;
+	long long n;
+
+	if (!t->quoted && (!strcmp(t->text, "true") || !strcmp(t->text, "false")))
+		return json_boolean(t->text[0] == 't');
+	errno = 0;
+	n = strtoll(t->text, &end, 10);
+	/* Only what JSON writes the same way: no sign, no zero in front, nothing behind. */
+	if (!t->quoted && !errno && !*end && t->text[0] >= '0' && t->text[0] <= '9' &&
+	    (t->text[0] != '0' || !t->text[1]))
+		return json_integer(n);
+	return json_text(t->text);
+}
+
+/* The depth is bounded by tree_parse(). */
+static json_t *tree_json(const struct tree *t)
+{
+	json_t *value;
+	bool failed;
+
+	if (t->kind == TREE_SCALAR)
+		return scalar_json(t);
+	value = t->kind == TREE_MAPPING ? json_object() : json_array();
+	failed = !value;
+	for (size_t i = 0; i < t->count; i++) {
+		const struct tree *child = t->children[i];
+
+		if (t->kind == TREE_MAPPING)
+			json_put(value, child->key, tree_json(child), &failed);
+		else
+			json_push(value, tree_json(child), &failed);
+	}
+	return json_finish(value, failed);
+}
+
+void cmd_config_show(struct commands_env *env, struct request *rq, const struct route_args *args)
+{
+	const struct tree *document = reload_current(env->reload)->document;
+	const char *format = request_query(rq, "format");
+
+	(void)args;
+	if (format && !strcmp(format, "json"))
+		reply_json(rq, 200, tree_json(document));
+	else if (format && strcmp(format, "yaml") != 0)
+		reply_error(rq, REPLY_BAD_REQUEST, NULL, "format: expected yaml or json");
+	else
+		reply_text(rq, API_YAML, tree_emit(document));
+}
+
+static void reply_refused(struct request *rq, int status, const struct diag *d)
+{
+	if (status == -ENOMEM)
+		reply_error(rq, REPLY_NO_MEMORY, d, "shuntd is out of memory");
+	else if (d->errors == 1)
+		reply_error(rq, REPLY_REFUSED, d, "the configuration was refused; nothing changed");
+	else
+		reply_error(rq, REPLY_REFUSED, d,
+			    "the configuration was refused for %zu errors; nothing changed",
+			    d->errors);
+}
+
+/* Check a document and say what it would change. Takes t; NULL: d says why. */
+static void reply_check(struct commands_env *env, struct request *rq, struct tree *t,
+			struct diag *d)
+{
+	struct change_list changes = {0};
+	int err = t ? reload_check(env->reload, t, d, &changes) : -EINVAL;
+
+	if (err)
+		reply_refused(rq, err, d);
+	else
+		reply_json(rq, 200,
+			   json_pack("{s:b, s:I, s:o, s:o}", "valid", 1, "generation",
+				     (json_int_t)reload_current(env->reload)->generation, "changes",
+				     object_changes(&changes), "diagnostics",
+				     reply_diagnostics(d)));
+	tree_free(t);
+	change_list_deinit(&changes);
+	diag_deinit(d);
+}
+
+void cmd_config_check(struct commands_env *env, struct request *rq, const struct route_args *args)
+{
+	struct diag d;
+
+	(void)args;
+	diag_init(&d);
+	reply_check(env, rq, tree_parse(API_BODY_NAME, rq->body, rq->body_len, &d), &d);
+}
+
+void cmd_config_diff_file(struct commands_env *env, struct request *rq,
+			  const struct route_args *args)
+{
+	struct diag d;
+
+	(void)args;
+	if (!strcmp(env->config_path, "-")) {
+		reply_error(rq, REPLY_CONFLICT, NULL,
+			    "the configuration came from standard input: there is no file to "
+			    "compare with");
+		return;
+	}
+	diag_init(&d);
+	reply_check(env, rq, tree_load(env->config_path, &d), &d);
+}
+
+static enum reply_reason reason_of(int status)
+{
+	switch (status) {
+	case -ENOENT: return REPLY_NOT_FOUND;
+	case -EEXIST: return REPLY_EXISTS;
+	case -ENOMEM: return REPLY_NO_MEMORY;
+	case -EBUSY: return REPLY_BUSY;
+	default: return REPLY_REFUSED;
+	}
+}
+
+void cmd_reply_result(struct request *rq, const struct reload_result *r)
+{
+	enum reply_reason reason = reason_of(r->status);
+
+	if (!r->status)
+		reply_json(rq, 200,
+			   json_pack("{s:I, s:I, s:o, s:o}", "generation",
+				     (json_int_t)r->generation, "duration_us",
+				     (json_int_t)r->duration_us, "changes",
+				     object_changes(&r->changes), "diagnostics",
+				     reply_diagnostics(&r->diag)));
+	else if (reason == REPLY_REFUSED)
+		reply_refused(rq, r->status, &r->diag);
+	else
+		reply_error(rq, reason, &r->diag, "%s",
+			    r->diag.count ? r->diag.items[0].text : strerror(-r->status));
+}
+
+static void on_applied(void *ctx, const struct reload_result *result)
+{
+	cmd_reply_result(ctx, result);
+}
+
+void cmd_config_apply(struct commands_env *env, struct request *rq, const struct route_args *args)
+{
+	struct reload_origin origin = {.what = "command", .uid = (long)rq->peer.uid};
+	struct tree *t;
+	struct diag d;
+
+	(void)args;
+	diag_init(&d);
+	t = tree_parse(API_BODY_NAME, rq->body, rq->body_len, &d);
+	if (!t)
+		reply_refused(rq, -EINVAL, &d);
+	else if (reload_document(env->reload, t, &origin, on_applied, rq))
+		reply_error(rq, REPLY_BUSY, NULL, "too many changes wait; try again");
+	diag_deinit(&d);
+}
+
+void cmd_config_save(struct commands_env *env, struct request *rq, const struct route_args *args)
+{
+	struct diag d;
+	int err;
+
+	(void)args;
+	diag_init(&d);
+	err = saved_write(env, &d);
+	if (!err)
+		reply_json(rq, 200,
+			   json_pack("{s:s, s:I}", "file", env->config_path, "generation",
+				     (json_int_t)reload_current(env->reload)->generation));
+	else
+		reply_error(rq, err == -ENOTSUP ? REPLY_CONFLICT : REPLY_FAILED, &d, "%s",
+			    d.count ? d.items[0].text : strerror(-err));
+	diag_deinit(&d);
+}

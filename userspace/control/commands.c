@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The table of commands and the way into it: see commands.h. */
+#include "control/commands.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "control/cmd.h"
+#include "control/reply.h"
+#include "core/log.h"
+
+static const struct command {
+	const char *method;
+	const char *path;
+	bool mutates; /* logged with who asked; refused while the daemon stops */
+	command_fn run;
+} commands[] = {
+	{"GET", "/v1/version", false, cmd_version},
+	{"GET", "/v1/status", false, cmd_status},
+	{"GET", "/v1/services", false, cmd_services},
+	{"GET", "/v1/services/{}", false, cmd_service},
+	{"GET", "/v1/pools", false, cmd_pools},
+	{"GET", "/v1/pools/{}", false, cmd_pool},
+	{"GET", "/v1/backends", false, cmd_backends},
+	{"GET", "/v1/health", false, cmd_health},
+	{"GET", "/v1/config", false, cmd_config_show},
+	{"GET", "/v1/config/diff", false, cmd_config_diff_file},
+	{"POST", "/v1/config/check", false, cmd_config_check},
+	{"POST", "/v1/config/diff", false, cmd_config_check},
+	{"POST", "/v1/config/apply", true, cmd_config_apply},
+	{"POST", "/v1/config/save", true, cmd_config_save},
+	{"POST", "/v1/pools/{}/backends", true, cmd_backend_add},
+	{"DELETE", "/v1/pools/{}/backends/{}", true, cmd_backend_remove},
+	{"PATCH", "/v1/pools/{}/backends/{}", true, cmd_backend_change},
+};
+
+#define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
+
+static void reply_fault(struct request *rq)
+{
+	switch (rq->fault) {
+	case REQUEST_FORBIDDEN:
+		reply_error(rq, REPLY_FORBIDDEN, NULL,
+			    "uid %ld is neither root nor in the group of the control socket",
+			    (long)rq->peer.uid);
+		return;
+	case REQUEST_TOO_LARGE:
+		reply_error(rq, REPLY_TOO_LARGE, NULL, "expected at most %u bytes",
+			    SERVER_BODY_MAX);
+		return;
+	case REQUEST_NO_MEMORY:
+	case REQUEST_OK: break;
+	}
+	reply_error(rq, REPLY_NO_MEMORY, NULL, "shuntd is out of memory");
+}
+
+static void run_command(struct commands_env *env, const struct command *c, struct request *rq,
+			const struct route_args *args)
+{
+	if (c->mutates && env->stopping) {
+		reply_error(rq, REPLY_BUSY, NULL, "shuntd is stopping");
+		return;
+	}
+	if (c->mutates)
+		log_info("control: command method=%s path=%s uid=%ld pid=%ld", rq->method, rq->path,
+			 (long)rq->peer.uid, (long)rq->peer.pid);
+	c->run(env, rq, args);
+}
+
+void commands_handle(void *ctx, struct request *rq)
+{
+	struct route_args args;
+	char allow[64] = "";
+
+	if (rq->fault) {
+		reply_fault(rq);
+		return;
+	}
+	for (size_t i = 0; i < COMMAND_COUNT; i++) {
+		size_t len = strlen(allow);
+
+		if (!route_match(commands[i].path, rq->path, &args))
+			continue;
+		if (!strcmp(commands[i].method, rq->method)) {
+			run_command(ctx, &commands[i], rq, &args);
+			return;
+		}
+		(void)snprintf(allow + len, sizeof(allow) - len, "%s%s", len ? ", " : "",
+			       commands[i].method);
+	}
+	if (allow[0])
+		reply_method(rq, allow);
+	else
+		reply_error(rq, REPLY_NOT_FOUND, NULL, "no such path: %s", rq->path);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The commands of the control socket: one table of method, path and handler. What changes something
+ * goes through control/reload, as the file does. Main thread.
+ */
+#ifndef CONTROL_COMMANDS_H
+#define CONTROL_COMMANDS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "control/reload.h"
+#include "control/server.h"
+
+/* What the commands look at; all borrowed for the life of the server. */
+struct commands_env {
+	struct reload *reload;
+	struct l4 *l4; /* NULL: the proxy alone */
+	struct workers *workers;
+	const char *config_path; /* "-": standard input, nothing can be saved */
+	uint64_t started_ms;	 /* clock_now_ms() at the start */
+	bool stopping;
+	struct {
+		uint64_t generation; /* 0: nothing is known */
+		struct stat file;
+		bool differs;
+	} saved; /* control/saved.c: what the last comparison found */
+};
+
+/* A server_handler; ctx: struct commands_env. */
+void commands_handle(void *ctx, struct request *rq);
+
+#endif

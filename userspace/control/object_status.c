@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* JSON of the whole daemon: see objects.h. */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "control/message.h"
+#include "control/json_build.h"
+#include "control/objects.h"
+#include "core/clock.h"
+#include "l4/l4.h"
+#include "loader/loader.h"
+#include "loader/maps.h"
+#include "worker/worker.h"
+
+static json_t *attachments_json(struct loader *l)
+{
+	struct attachment *list = NULL;
+	size_t count = 0;
+	json_t *out;
+	bool failed;
+
+	if (loader_attachments(l, &list, &count))
+		return json_null(); /* the kernel did not say */
+	out = json_array();
+	failed = !out;
+	for (size_t i = 0; i < count; i++) {
+		const struct attachment *a = &list[i];
+
+		json_push(out,
+			  json_pack("{s:s, s:i, s:s, s:s, s:I}", "name", a->ifname, "index",
+				    a->ifindex, "mode",
+				    a->mode == ATTACH_NATIVE ? "native" : "generic", "kind",
+				    a->kind == ATTACH_DISPATCHER ? "dispatcher" : "single",
+				    "program_id", (json_int_t)a->prog_id),
+			  &failed);
+	}
+	free(list);
+	return json_finish(out, failed);
+}
+
+static json_t *tables_json(struct loader *l, bool flows)
+{
+	struct loader_sizes sizes = {0};
+	uint64_t established = 0, pending = 0;
+	bool counted = flows && !maps_flow_count(l, &established, &pending);
+	json_t *o = json_object();
+	bool failed = !o;
+
+	maps_sizes(l, &sizes);
+	json_put_int(o, "services_max", sizes.services, &failed);
+	json_put_int(o, "backends_max", sizes.backends, &failed);
+	json_put_int(o, "ring_slots_max", sizes.ring_slots, &failed);
+	json_put_int(o, "flows_max", sizes.flows, &failed);
+	json_put_int(o, "pending_flows_max", sizes.pending, &failed);
+	json_put_int(o, "memory_bytes", maps_memory(l), &failed);
+	json_put(o, "flows", counted ? json_integer((json_int_t)established) : json_null(),
+		 &failed);
+	json_put(o, "pending_flows", counted ? json_integer((json_int_t)pending) : json_null(),
+		 &failed);
+	return json_finish(o, failed);
+}
+
+static json_t *verdicts_json(struct loader *l)
+{
+	uint64_t sum[SHUNT_VERDICT_COUNT];
+	json_t *o;
+	bool failed;
+
+	if (maps_verdicts(l, sum))
+		return json_null();
+	o = json_object();
+	failed = !o;
+#define X(name, text) json_put_counter(o, text, sum[SHUNT_VERDICT_##name], &failed);
+	SHUNT_VERDICTS(X)
+#undef X
+	return json_finish(o, failed);
+}
+
+static json_t *l4_json(const struct commands_env *env, const struct snapshot *snap, bool flows)
+{
+	struct loader *l;
+	json_t *o;
+	bool failed;
+
+	if (!env->l4)
+		return json_null();
+	l = l4_loader(env->l4);
+	o = json_object();
+	failed = !o;
+	json_put(o, "interfaces", attachments_json(l), &failed);
+	json_put(o, "pin_path", json_string(snap->node.pin_path), &failed);
+	json_put(o, "tables_adopted", json_boolean(loader_adopted(l)), &failed);
+	json_put(o, "program_replaced", json_boolean(loader_replaced(l)), &failed);
+	json_put(o, "tables", tables_json(l, flows), &failed);
+	json_put(o, "verdicts", verdicts_json(l), &failed);
+	json_put_int(o, "lingering_backends", reload_lingering(env->reload), &failed);
+	return json_finish(o, failed);
+}
+
+static json_t *proxy_json(const struct commands_env *env)
+{
+	struct workers_status w = {0};
+	json_t *o = json_object();
+	bool failed = !o;
+
+	workers_status(env->workers, &w);
+	json_put_int(o, "workers", w.count, &failed);
+	json_put_int(o, "oldest_generation", w.generation, &failed);
+	json_put_int(o, "open_connections", w.connections, &failed);
+	json_put_int(o, "idle_backend_connections", w.upstream_idle, &failed);
+	return json_finish(o, failed);
+}
+
+json_t *object_version(void)
+{
+	return json_pack("{s:s, s:i, s:i}", "version", SHUNT_VERSION, "api", API_VERSION, "abi",
+			 SHUNT_ABI_VERSION);
+}
+
+json_t *object_status(const struct commands_env *env, const struct snapshot *snap, bool unsaved,
+		      bool flows)
+{
+	json_t *o = object_version();
+	bool failed = !o;
+
+	json_put_int(o, "pid", (uint64_t)getpid(), &failed);
+	json_put(o, "state", json_string(env->stopping ? "stopping" : "running"), &failed);
+	json_put_int(o, "uptime_seconds", (clock_now_ms() - env->started_ms) / 1000, &failed);
+	json_put_int(o, "generation", snap->generation, &failed);
+	json_put(o, "config_file", json_text(env->config_path), &failed);
+	json_put(o, "unsaved_changes", json_boolean(unsaved), &failed);
+	json_put(o, "restart_needed_for", object_changes(reload_restart_changes(env->reload)),
+		 &failed);
+	json_put_int(o, "services", snap->service_count, &failed);
+	json_put_int(o, "pools", snap->pool_count, &failed);
+	json_put(o, "backend_states", object_backend_states(snap, NULL), &failed);
+	json_put(o, "proxy", proxy_json(env), &failed);
+	json_put(o, "l4", l4_json(env, snap, flows), &failed);
+	return json_finish(o, failed);
+}

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* JSON of services, pools, backends, health and changes: see objects.h. */
+#include "control/objects.h"
+
+#include <string.h>
+
+#include "conf/runtime.h"
+#include "control/json_build.h"
+#include "core/clock.h"
+#include "l4/l4.h"
+
+const char *backend_state_word(const struct backend *b)
+{
+	if (b->admin == ADMIN_DISABLED)
+		return "disabled";
+	if (atomic_load(&b->rt->health) == HEALTH_DOWN)
+		return "down";
+	return b->admin == ADMIN_DRAIN ? "draining" : "up";
+}
+
+static json_t *age_ms(uint64_t when_ms)
+{
+	uint64_t now = clock_now_ms();
+
+	return when_ms ? json_integer((json_int_t)(now - when_ms)) : json_null();
+}
+
+static json_t *endpoint_json(const struct endpoint *ep)
+{
+	char text[ENDPOINT_STRLEN];
+
+	return json_string(endpoint_format(ep, text, sizeof(text)));
+}
+
+static json_t *listens_json(const struct service *s)
+{
+	char ep[ENDPOINT_STRLEN];
+	json_t *list = json_array();
+	bool failed = !list;
+
+	for (size_t i = 0; i < s->listen_count && !failed; i++) {
+		const struct listen *l = &s->listens[i];
+
+		json_push(list,
+			  json_sprintf("%s/%s", endpoint_format(&l->ep, ep, sizeof(ep)),
+				       proto_name(l->proto)),
+			  &failed);
+	}
+	return json_finish(list, failed);
+}
+
+/* ---- health ---- */
+
+json_t *object_health(const struct backend *b)
+{
+	const struct backend_rt *rt = b->rt;
+	json_t *o = json_object();
+	bool failed = !o;
+	enum health_state state = (enum health_state)atomic_load(&b->rt->health);
+
+	json_put(o, "pool", json_string(b->pool->name), &failed);
+	json_put(o, "name", json_string(b->name), &failed);
+	json_put(o, "address", endpoint_json(&b->ep), &failed);
+	json_put(o, "check", json_string(health_kind_name(b->pool->health.kind)), &failed);
+	json_put(o, "health", json_string(health_state_name(state)), &failed);
+	json_put(o, "result", json_string(rt->health_text), &failed);
+	json_put(o, "results_in_a_row", json_integer(rt->health_run), &failed);
+	json_put(o, "checked_ms_ago", age_ms(rt->health_checked_ms), &failed);
+	json_put(o, "changed_ms_ago", age_ms(rt->health_changed_ms), &failed);
+	json_put_int(o, "checks", rt->health_checks, &failed);
+	json_put_int(o, "failures", rt->health_failures, &failed);
+	return json_finish(o, failed);
+}
+
+json_t *object_backend_states(const struct snapshot *snap, const struct pool *pool)
+{
+	unsigned total = 0, usable = 0, down = 0, draining = 0, disabled = 0;
+
+	for (size_t i = 0; i < snap->pool_count; i++) {
+		const struct pool *p = &snap->pools[i];
+
+		for (size_t j = 0; j < p->backend_count && (!pool || p == pool); j++) {
+			const struct backend *b = &p->backends[j];
+			const char *word = backend_state_word(b);
+
+			total++;
+			usable += backend_is_usable(b);
+			down += !strcmp(word, "down");
+			draining += !strcmp(word, "draining");
+			disabled += !strcmp(word, "disabled");
+		}
+	}
+	return json_pack("{s:i, s:i, s:i, s:i, s:i}", "total", (int)total, "usable", (int)usable,
+			 "down", (int)down, "draining", (int)draining, "disabled", (int)disabled);
+}
+
+/* ---- backends ---- */
+
+static json_t *backend_slots(const struct commands_env *env, const struct snapshot *snap,
+			     const struct backend *b)
+{
+	json_t *slots = json_object();
+	bool failed = !slots;
+
+	for (size_t i = 0; i < snap->service_count; i++) {
+		const struct service *s = &snap->services[i];
+
+		if (s->mode == SERVICE_L4 && s->pool == b->pool)
+			json_put(slots, s->name,
+				 json_integer(l4_backend_slots(env->l4, s->name, b->pool->name,
+							       b->name)),
+				 &failed);
+	}
+	return json_finish(slots, failed);
+}
+
+static json_t *backend_l4(const struct commands_env *env, const struct snapshot *snap,
+			  const struct backend *b)
+{
+	struct shunt_be_stats stats = {0};
+	json_t *o;
+	bool failed;
+
+	if (!env->l4 || b->pool->forward == FORWARD_PROXY)
+		return json_null();
+	/* A backend that has no row yet has counted nothing. */
+	(void)l4_backend_stats(env->l4, b->pool->name, b->name, &stats);
+	o = json_object();
+	failed = !o;
+	json_put_int(o, "packets", stats.packets, &failed);
+	json_put_int(o, "bytes", stats.bytes, &failed);
+	json_put_int(o, "new_flows", stats.new_flows, &failed);
+	json_put(o, "slots", backend_slots(env, snap, b), &failed);
+	return json_finish(o, failed);
+}
+
+static json_t *backend_http(const struct backend *b)
+{
+	struct backend_counters sum;
+	json_t *o;
+	bool failed;
+
+	if (b->pool->forward != FORWARD_PROXY)
+		return json_null();
+	backend_rt_sum(b->rt, &sum);
+	o = json_object();
+	failed = !o;
+	json_put_int(o, "active_requests", (sum.active_up - sum.active_down), &failed);
+#define X(name, text)                                                                              \
+	if (strncmp(text, "active-", 7) != 0)                                                      \
+		json_put_counter(o, text, sum.name, &failed);
+	BACKEND_COUNTERS(X)
+#undef X
+	return json_finish(o, failed);
+}
+
+json_t *object_backend(const struct commands_env *env, const struct snapshot *snap,
+		       const struct backend *b)
+{
+	json_t *o = json_object();
+	bool failed = !o;
+
+	json_put(o, "pool", json_string(b->pool->name), &failed);
+	json_put(o, "name", json_string(b->name), &failed);
+	json_put(o, "address", endpoint_json(&b->ep), &failed);
+	json_put(o, "weight", json_integer(b->weight), &failed);
+	json_put(o, "state", json_string(backend_state_word(b)), &failed);
+	json_put(o, "admin_state", json_string(admin_state_name(b->admin)), &failed);
+	json_put(o, "usable", json_boolean(backend_is_usable(b)), &failed);
+	json_put(o, "health", object_health(b), &failed);
+	json_put(o, "l4", backend_l4(env, snap, b), &failed);
+	json_put(o, "http", backend_http(b), &failed);
+	return json_finish(o, failed);
+}
+
+/* ---- pools ---- */
+
+static json_t *health_conf_json(const struct health_conf *h)
+{
+	json_t *o;
+	bool failed;
+
+	if (h->kind == HEALTH_NONE)
+		return json_null();
+	o = json_object();
+	failed = !o;
+	json_put(o, "check", json_string(health_kind_name(h->kind)), &failed);
+	json_put(o, "port", h->port ? json_integer(h->port) : json_null(), &failed);
+	if (h->kind == HEALTH_HTTP) {
+		json_put(o, "path", json_string(h->path), &failed);
+		json_put(o, "host", h->host ? json_string(h->host) : json_null(), &failed);
+		json_put(o, "status_min", json_integer(h->status_min), &failed);
+		json_put(o, "status_max", json_integer(h->status_max), &failed);
+	}
+	json_put(o, "every_ms", json_integer(h->every_ms), &failed);
+	json_put(o, "timeout_ms", json_integer(h->timeout_ms), &failed);
+	json_put(o, "rise", json_integer(h->rise), &failed);
+	json_put(o, "fall", json_integer(h->fall), &failed);
+	return json_finish(o, failed);
+}
+
+static json_t *pool_services(const struct snapshot *snap, const struct pool *pool)
+{
+	json_t *list = json_array();
+	bool failed = !list;
+
+	for (size_t i = 0; i < snap->service_count; i++)
+		if (snap->services[i].pool == pool)
+			json_push(list, json_string(snap->services[i].name), &failed);
+	return json_finish(list, failed);
+}
+
+static json_t *pool_backends(const struct commands_env *env, const struct snapshot *snap,
+			     const struct pool *pool)
+{
+	json_t *list = json_array();
+	bool failed = !list;
+
+	for (size_t i = 0; i < pool->backend_count; i++)
+		json_push(list, object_backend(env, snap, &pool->backends[i]), &failed);
+	return json_finish(list, failed);
+}
+
+json_t *object_pool(const struct commands_env *env, const struct snapshot *snap,
+		    const struct pool *p)
+{
+	json_t *o = json_object();
+	bool failed = !o;
+
+	json_put(o, "name", json_string(p->name), &failed);
+	json_put(o, "forward", json_string(forward_name(p->forward)), &failed);
+	json_put(o, "health", health_conf_json(&p->health), &failed);
+	if (p->forward == FORWARD_IPIP) {
+		json_put(o, "tunnel_mtu", p->tunnel_mtu ? json_integer(p->tunnel_mtu) : json_null(),
+			 &failed);
+	} else {
+		json_put(o, "connect_timeout_ms", json_integer(p->connect_ms), &failed);
+		json_put(o, "idle_timeout_ms", json_integer(p->idle_ms), &failed);
+		json_put(o, "idle_connections_max", json_integer(p->idle_max), &failed);
+	}
+	json_put(o, "services", pool_services(snap, p), &failed);
+	json_put(o, "backend_states", object_backend_states(snap, p), &failed);
+	json_put(o, "backends", pool_backends(env, snap, p), &failed);
+	return json_finish(o, failed);
+}
+
+/* ---- services ---- */
+
+static json_t *idle_json(const struct service *s)
+{
+	return json_pack("{s:I, s:I, s:I, s:I}", "syn", (json_int_t)s->idle_s[SHUNT_FLOW_SYN],
+			 "established", (json_int_t)s->idle_s[SHUNT_FLOW_ESTABLISHED], "fin",
+			 (json_int_t)s->idle_s[SHUNT_FLOW_FIN], "udp",
+			 (json_int_t)s->idle_s[SHUNT_FLOW_UDP]);
+}
+
+static json_t *service_l4(const struct commands_env *env, const struct service *s)
+{
+	struct shunt_svc_stats stats = {0};
+	json_t *o, *drops;
+	bool failed;
+
+	if (s->mode != SERVICE_L4)
+		return json_null();
+	if (env->l4)
+		(void)l4_service_stats(env->l4, s->name, &stats); /* no row: nothing counted */
+	o = json_object();
+	drops = json_object();
+	failed = !o || !drops;
+	json_put(o, "tracking", json_string(tracking_name(s->tracking)), &failed);
+	json_put(o, "ring_size", json_integer(s->ring_size), &failed);
+	json_put(o, "idle_seconds", idle_json(s), &failed);
+#define X(name, text) json_put_counter(o, text, stats.count[SHUNT_COUNT_##name], &failed);
+	SHUNT_SVC_COUNTERS(X)
+#undef X
+#define X(name, text) json_put_counter(drops, text, stats.drop[SHUNT_DROP_##name], &failed);
+	SHUNT_DROPS(X)
+#undef X
+	json_put(o, "drops", drops, &failed);
+	return json_finish(o, failed);
+}
+
+static json_t *service_http(const struct service *s)
+{
+	struct service_counters sum;
+	json_t *o;
+	bool failed;
+
+	if (s->mode != SERVICE_HTTP)
+		return json_null();
+	service_rt_sum(s->rt, &sum);
+	o = json_object();
+	failed = !o;
+	json_put_int(o, "open_connections", (sum.connections - sum.closed), &failed);
+#define X(name, text) json_put_counter(o, text, sum.name, &failed);
+	SERVICE_COUNTERS(X)
+#undef X
+	return json_finish(o, failed);
+}
+
+json_t *object_service(const struct commands_env *env, const struct snapshot *snap,
+		       const struct service *s)
+{
+	json_t *o = json_object();
+	bool failed = !o;
+
+	json_put(o, "name", json_string(s->name), &failed);
+	json_put(o, "mode", json_string(service_mode_name(s->mode)), &failed);
+	json_put(o, "listen", listens_json(s), &failed);
+	json_put(o, "pool", json_string(s->pool->name), &failed);
+	json_put(o, "backend_states", object_backend_states(snap, s->pool), &failed);
+	json_put(o, "l4", service_l4(env, s), &failed);
+	json_put(o, "http", service_http(s), &failed);
+	return json_finish(o, failed);
+}
+
+/* ---- changes ---- */
+
+static const char *change_kind_word(enum change_kind kind)
+{
+	switch (kind) {
+	case CHANGE_ADDED: return "added";
+	case CHANGE_REMOVED: return "removed";
+	case CHANGE_CHANGED: return "changed";
+	}
+	return "changed";
+}
+
+json_t *object_changes(const struct change_list *changes)
+{
+	json_t *list = json_array();
+	bool failed = !list;
+
+	for (size_t i = 0; i < changes->count && !failed; i++) {
+		const struct change *c = &changes->items[i];
+
+		json_push(list,
+			  json_pack("{s:s, s:s, s:s?, s:s?, s:s?, s:b}", "kind",
+				    change_kind_word(c->kind), "object", c->object, "field",
+				    c->field, "old", c->old_text, "new", c->new_text,
+				    "needs_restart", c->restart),
+			  &failed);
+	}
+	return json_finish(list, failed);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * JSON of what there is: one function for each kind of object, whichever command shows it. Field
+ * names are stable, units stand in them. All return a new value, or NULL: out of memory. Main thread.
+ */
+#ifndef CONTROL_OBJECTS_H
+#define CONTROL_OBJECTS_H
+
+#include <jansson.h>
+
+#include "conf/diff.h"
+#include "conf/snapshot.h"
+#include "control/commands.h"
+
+json_t *object_service(const struct commands_env *env, const struct snapshot *snap,
+		       const struct service *service);
+json_t *object_pool(const struct commands_env *env, const struct snapshot *snap,
+		    const struct pool *pool);
+json_t *object_backend(const struct commands_env *env, const struct snapshot *snap,
+		       const struct backend *backend);
+json_t *object_health(const struct backend *backend); /* its checks alone */
+json_t *object_changes(const struct change_list *changes);
+
+/* How many backends there are in each state, of one pool or (pool NULL) of all. */
+json_t *object_backend_states(const struct snapshot *snap, const struct pool *pool);
+
+json_t *object_version(void);
+
+/* The whole daemon. unsaved: the document in force differs from the file. flows: count the flow
+ * tables too, which walks them and is slow where they are full. */
+json_t *object_status(const struct commands_env *env, const struct snapshot *snap, bool unsaved,
+		      bool flows);
+
+/* One word for a person: "up", "down", "draining", "disabled". */
+const char *backend_state_word(const struct backend *b);
+
+#endif

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The command line of shuntd: see options.h and shuntd(8). */
+#include "control/options.h"
+
+#include <getopt.h>
+#include <stdio.h>
+
+#include "bpf/abi.h"
+#include "core/log.h"
+
+#define EXIT_USAGE 2
+
+static const char help[] =
+	"Usage: shuntd -c FILE [--socket PATH] [--check] [--log-level LEVEL]\n"
+	"Steers L4 services in the kernel and proxies HTTP services, as FILE says.\n"
+	"\n"
+	"  -c, --config FILE     configuration to read; - is standard input\n"
+	"  -s, --socket PATH     control socket; default: admin.socket of the configuration\n"
+	"      --check           read and check FILE, print what is wrong with it, and exit:\n"
+	"                        0 where it is good, 1 where it is not\n"
+	"  -l, --log-level LEVEL error, warning, info (default) or debug\n"
+	"  -V, --version         print the version and exit\n"
+	"  -h, --help            print this and exit\n"
+	"\n"
+	"Signals: HUP reads FILE again; TERM and INT let connections end for at most\n"
+	"node.drain_timeout, a second one ends at once; USR1 logs a summary.\n"
+	"Steering in the kernel goes on when shuntd ends; `shunt-load detach` ends it.\n"
+	"See shuntd(8).\n";
+
+static int usage_error(const char *what, const char *value)
+{
+	fprintf(stderr, "shuntd: %s%s%s\nTry 'shuntd --help'.\n", what, value ? ": " : "",
+		value ? value : "");
+	return EXIT_USAGE;
+}
+
+static int set_log_level(const char *text)
+{
+	enum log_level level;
+
+	if (log_level_parse(text, &level))
+		return usage_error("--log-level: expected error, warning, info or debug", text);
+	log_set_level(level);
+	return -1;
+}
+
+int options_parse(int argc, char **argv, struct options *ret_options)
+{
+	static const struct option longs[] = {
+		{"config", required_argument, NULL, 'c'},
+		{"socket", required_argument, NULL, 's'},
+		{"check", no_argument, NULL, 'C'},
+		{"log-level", required_argument, NULL, 'l'},
+		{"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
+	};
+	struct options o = {0};
+	int c, code = -1;
+
+	while (code < 0 && (c = getopt_long(argc, argv, "c:s:l:Vh", longs, NULL)) != -1) {
+		switch (c) {
+		case 'c': o.config_path = optarg; break;
+		case 's': o.socket_path = optarg; break;
+		case 'C': o.check = true; break;
+		case 'l': code = set_log_level(optarg); break;
+		case 'V':
+			fprintf(stdout, "shuntd " SHUNT_VERSION " (kernel interface %d)\n",
+				SHUNT_ABI_VERSION);
+			return 0;
+		case 'h': fputs(help, stdout); return 0;
+		default: return usage_error("wrong usage", NULL);
+		}
+	}
+	if (code >= 0)
+		return code;
+	if (optind < argc)
+		return usage_error("unexpected argument", argv[optind]);
+	if (!o.config_path)
+		return usage_error("a configuration is needed: -c FILE", NULL);
+	*ret_options = o;
+	return -1;
+}

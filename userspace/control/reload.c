@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* How a configuration takes effect, step by step, and back again where a step fails: reload.h. */
+#include "control/reload.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/diag_log.h"
+#include "control/restart_list.h"
+#include "core/clock.h"
+#include "core/list.h"
+#include "core/log.h"
+#include "health/health.h"
+#include "l4/l4.h"
+#include "worker/worker.h"
+
+#define QUEUE_MAX	256
+#define TICK_MS		10000
+#define REPAIR_FIRST_MS 1000
+#define REPAIR_MAX_MS	30000
+
+struct job {
+	struct list node;      /* of reload.queue */
+	struct tree *document; /* or, NULL, an edit */
+	reload_edit edit;
+	struct reload_origin origin;
+	reload_cb cb;
+	void *ctx;
+	uint64_t start_ns;
+	struct snapshot *snap;
+	struct worker_sockets *sockets;
+	struct reload_result result;
+};
+
+struct reload {
+	struct reload_parts parts;
+	struct snapshot *current; /* reference; NULL before the first */
+	uint64_t generation;
+	struct list queue;
+	size_t queued;
+	struct job *running; /* waits for the workers, or is at work right now */
+	uv_timer_t start;    /* runs the next job from the loop, never from a caller */
+	uv_timer_t tick;     /* l4_tick() */
+	uv_timer_t repair;   /* writes the maps again after a failure */
+	uint64_t repair_ms;
+	unsigned lingering;
+	unsigned open; /* timers not closed yet */
+	struct change_list restart_changes;
+	bool quiesced;
+	bool closing;
+	void (*done_cb)(void *ctx);
+	void *done_ctx;
+};
+
+static void free_job(struct job *job)
+{
+	if (!job)
+		return;
+	tree_free(job->document);
+	worker_sockets_free(job->sockets);
+	snapshot_unref(job->snap);
+	diag_deinit(&job->result.diag);
+	change_list_deinit(&job->result.changes);
+	free(job);
+}
+
+/* One line for each request, whatever became of it: who, what, how long. */
+static void log_job(const struct job *job)
+{
+	const struct reload_result *r = &job->result;
+
+	/* Warnings of the document were told when it was read; an edit does not repeat them. */
+	if (r->status || !job->edit)
+		diag_log(&r->diag);
+	if (!r->status)
+		log_info("config: in force generation=%llu changes=%zu origin=%s uid=%ld "
+			 "duration_us=%llu",
+			 (unsigned long long)r->generation, r->changes.count, job->origin.what,
+			 job->origin.uid, (unsigned long long)r->duration_us);
+	else
+		log_write(job->origin.uid < 0 ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING,
+			  "config: refused, nothing changed generation=%llu origin=%s uid=%ld "
+			  "errors=%zu reason=\"%s\"",
+			  (unsigned long long)r->generation, job->origin.what, job->origin.uid,
+			  r->diag.errors, strerror(-r->status));
+}
+
+static void start_soon(struct reload *r);
+
+static void finish_job(struct reload *r, struct job *job, int status)
+{
+	job->result.status = status;
+	job->result.generation = r->generation;
+	job->result.duration_us = (clock_now_ns() - job->start_ns) / 1000;
+	if (status && !job->result.diag.errors)
+		diag_error(&job->result.diag, NULL, "%s", strerror(-status));
+	log_job(job);
+	r->running = NULL;
+	if (job->cb)
+		job->cb(job->ctx, &job->result);
+	free_job(job);
+	start_soon(r);
+}
+
+/* ---- kernel maps ---- */
+
+static void on_repair(uv_timer_t *timer);
+
+static void schedule_repair(struct reload *r)
+{
+	r->repair_ms = r->repair_ms ? r->repair_ms * 2 : REPAIR_FIRST_MS;
+	if (r->repair_ms > REPAIR_MAX_MS)
+		r->repair_ms = REPAIR_MAX_MS;
+	(void)uv_timer_start(&r->repair, on_repair, r->repair_ms, 0); /* fails only when closing */
+}
+
+/* Bring the maps in step with what is in force; try again later where that fails. */
+static void sync_maps(struct reload *r)
+{
+	struct l4_report report;
+	struct diag d;
+
+	if (!r->parts.l4 || !r->current)
+		return;
+	diag_init(&d);
+	if (l4_apply(r->parts.l4, r->current, &report, &d)) {
+		diag_log(&d);
+		schedule_repair(r);
+		log_error("config: kernel tables are behind retry_ms=%llu",
+			  (unsigned long long)r->repair_ms);
+	} else {
+		if (r->repair_ms)
+			log_info("config: kernel tables are in step again");
+		r->repair_ms = 0;
+		(void)uv_timer_stop(&r->repair);
+	}
+	diag_deinit(&d);
+}
+
+static void on_repair(uv_timer_t *timer)
+{
+	sync_maps(timer->data);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+	struct reload *r = timer->data;
+
+	r->lingering = l4_tick(r->parts.l4);
+}
+
+static bool interfaces_differ(const struct snapshot *a, const struct snapshot *b)
+{
+	if (!a || a->node.interface_count != b->node.interface_count ||
+	    a->node.xdp_mode != b->node.xdp_mode)
+		return true;
+	for (size_t i = 0; i < a->node.interface_count; i++)
+		if (strcmp(a->node.interfaces[i], b->node.interfaces[i]) != 0)
+			return true;
+	return false;
+}
+
+/* After a failure half-way: the former snapshot again. */
+static void restore(struct reload *r, bool interfaces)
+{
+	struct diag d;
+
+	if (!r->parts.l4 || !r->current)
+		return;
+	sync_maps(r);
+	if (!interfaces)
+		return;
+	diag_init(&d);
+	if (l4_attach(r->parts.l4, r->current, &d))
+		diag_log(&d);
+	diag_deinit(&d);
+}
+
+static int apply_kernel(struct reload *r, struct job *job)
+{
+	bool interfaces = interfaces_differ(r->current, job->snap);
+	struct l4_report report;
+	int err;
+
+	if (!r->parts.l4)
+		return 0;
+	err = l4_apply(r->parts.l4, job->snap, &report, &job->result.diag);
+	if (!err && interfaces)
+		err = l4_attach(r->parts.l4, job->snap, &job->result.diag);
+	if (err)
+		restore(r, interfaces);
+	return err;
+}
+
+/* ---- one job ---- */
+
+static int take_document(struct reload *r, struct job *job)
+{
+	if (job->document)
+		return 0;
+	if (!r->current)
+		return -EINVAL; /* nothing is in force that could be edited */
+	job->document = tree_copy(r->current->document);
+	if (!job->document)
+		return -ENOMEM;
+	return job->edit(job->ctx, job->document, &job->result.diag);
+}
+
+static int build(struct reload *r, const struct tree *document, struct diag *d,
+		 struct change_list *ret_changes, struct snapshot **ret_snap)
+{
+	struct snapshot *snap = conf_build(document, r->parts.runtime, d);
+	int err;
+
+	if (!snap)
+		return d->out_of_memory ? -ENOMEM : -EINVAL;
+	err = diff_snapshots(r->current, snap, ret_changes);
+	if (!err && r->parts.l4)
+		err = l4_check(r->parts.l4, snap, d);
+	if (err) {
+		snapshot_unref(snap);
+		return err;
+	}
+	if (!r->parts.l4 && snap->node.interface_count)
+		diag_warning(
+			d, NULL,
+			"node.interfaces takes effect when shuntd starts again; until then the "
+			"proxy runs alone");
+	*ret_snap = snap;
+	return 0;
+}
+
+static void on_committed(void *ctx, int status)
+{
+	struct reload *r = ctx;
+
+	finish_job(r, r->running, status);
+}
+
+static int run_job(struct reload *r, struct job *job)
+{
+	struct diag *d = &job->result.diag;
+	struct snapshot *former = r->current;
+	struct worker_sockets *sockets;
+	int err;
+
+	err = take_document(r, job);
+	if (!err)
+		err = build(r, job->document, d, &job->result.changes, &job->snap);
+	if (!err)
+		err = workers_prepare(r->parts.workers, job->snap, &job->sockets, d);
+	if (!err)
+		err = apply_kernel(r, job);
+	if (err)
+		return err;
+	err = health_apply(r->parts.health, job->snap);
+	if (err) {
+		restore(r, interfaces_differ(former, job->snap));
+		return err;
+	}
+	/* From here on nothing fails. */
+	job->snap->generation = ++r->generation;
+	r->current = snapshot_ref(job->snap);
+	snapshot_unref(former);
+	if (former && restart_list_note(&r->restart_changes, &job->result.changes))
+		log_warning("config: out of memory, a hint to restart is missing");
+	sockets = job->sockets;
+	job->sockets = NULL;
+	workers_commit(r->parts.workers, r->current, sockets, on_committed, r);
+	return 0;
+}
+
+static void on_start(uv_timer_t *timer)
+{
+	struct reload *r = timer->data;
+	struct job *job;
+	int err;
+
+	if (r->running || list_empty(&r->queue))
+		return;
+	job = list_entry(r->queue.next, struct job, node);
+	list_unlink(&job->node);
+	r->queued--;
+	r->running = job;
+	job->start_ns = clock_now_ns();
+	if (r->quiesced)
+		diag_error(&job->result.diag, NULL, "shuntd is stopping");
+	err = r->quiesced ? -EBUSY : run_job(r, job);
+	if (err)
+		finish_job(r, job, err);
+}
+
+static void start_soon(struct reload *r)
+{
+	if (!list_empty(&r->queue))
+		(void)uv_timer_start(&r->start, on_start, 0, 0); /* fails only when closing */
+}
+
+static struct job *new_job(const struct reload_origin *origin, reload_cb cb, void *ctx)
+{
+	struct job *job = calloc(1, sizeof(*job));
+
+	if (!job)
+		return NULL;
+	list_init(&job->node);
+	diag_init(&job->result.diag);
+	job->origin = *origin;
+	job->cb = cb;
+	job->ctx = ctx;
+	return job;
+}
+
+static int enqueue(struct reload *r, struct job *job)
+{
+	if (!job)
+		return -ENOMEM;
+	if (r->queued >= QUEUE_MAX || r->closing) {
+		free_job(job);
+		return -EBUSY;
+	}
+	list_append(&r->queue, &job->node);
+	r->queued++;
+	start_soon(r);
+	return 0;
+}
+
+int reload_document(struct reload *r, struct tree *document, const struct reload_origin *origin,
+		    reload_cb cb, void *ctx)
+{
+	struct job *job = new_job(origin, cb, ctx);
+
+	if (job)
+		job->document = document;
+	else
+		tree_free(document);
+	return enqueue(r, job);
+}
+
+int reload_edit_document(struct reload *r, reload_edit edit, const struct reload_origin *origin,
+			 reload_cb cb, void *ctx)
+{
+	struct job *job = new_job(origin, cb, ctx);
+
+	if (job)
+		job->edit = edit;
+	return enqueue(r, job);
+}
+
+/* ---- the rest ---- */
+
+void reload_quiesce(struct reload *r)
+{
+	r->quiesced = true;
+}
+
+void reload_health_changed(struct reload *r)
+{
+	sync_maps(r);
+}
+
+int reload_check(struct reload *r, const struct tree *document, struct diag *d,
+		 struct change_list *ret_changes)
+{
+	struct snapshot *snap;
+	int err = build(r, document, d, ret_changes, &snap);
+
+	if (!err)
+		snapshot_unref(snap);
+	return err;
+}
+
+struct snapshot *reload_current(const struct reload *r)
+{
+	return r->current;
+}
+
+unsigned reload_lingering(const struct reload *r)
+{
+	return r->lingering;
+}
+
+const struct change_list *reload_restart_changes(const struct reload *r)
+{
+	return &r->restart_changes;
+}
+
+static void init_timer(struct reload *r, uv_timer_t *timer)
+{
+	(void)uv_timer_init(r->parts.loop, timer); /* cannot fail */
+	timer->data = r;
+	r->open++;
+}
+
+int reload_new(const struct reload_parts *parts, struct reload **ret_reload)
+{
+	struct reload *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return -ENOMEM;
+	r->parts = *parts;
+	list_init(&r->queue);
+	init_timer(r, &r->start);
+	init_timer(r, &r->tick);
+	init_timer(r, &r->repair);
+	if (parts->l4)
+		(void)uv_timer_start(&r->tick, on_tick, TICK_MS, TICK_MS);
+	*ret_reload = r;
+	return 0;
+}
+
+static void on_closed(uv_handle_t *timer)
+{
+	struct reload *r = timer->data;
+
+	if (--r->open > 0)
+		return;
+	free_job(r->running);
+	list_for_each_safe (it, &r->queue)
+		free_job(list_entry(it, struct job, node));
+	change_list_deinit(&r->restart_changes);
+	snapshot_unref(r->current);
+	if (r->done_cb)
+		r->done_cb(r->done_ctx);
+	free(r);
+}
+
+void reload_close(struct reload *r, void (*done_cb)(void *ctx), void *ctx)
+{
+	if (!r) {
+		if (done_cb)
+			done_cb(ctx);
+		return;
+	}
+	r->closing = true;
+	r->done_cb = done_cb;
+	r->done_ctx = ctx;
+	uv_close((uv_handle_t *)&r->start, on_closed);
+	uv_close((uv_handle_t *)&r->tick, on_closed);
+	uv_close((uv_handle_t *)&r->repair, on_closed);
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * HTTP on the control socket, within the main loop: bytes to requests, replies to bytes, nothing of
+ * what they mean. The only file that knows libmicrohttpd. Main thread.
+ */
+#ifndef CONTROL_SERVER_H
+#define CONTROL_SERVER_H
+
+#include <stddef.h>
+#include <uv.h>
+
+#include "control/socket.h"
+
+#define SERVER_BODY_MAX (8U << 20)
+
+struct server;
+
+enum request_fault {
+	REQUEST_OK,
+	REQUEST_FORBIDDEN, /* the peer may not use this socket */
+	REQUEST_TOO_LARGE, /* body over SERVER_BODY_MAX */
+	REQUEST_NO_MEMORY,
+};
+
+/* Owner: the server, from the handler's call until it was answered. */
+struct request {
+	char *method;
+	char *path; /* decoded, without the query */
+	char *body; /* with a zero behind it; never NULL */
+	size_t body_len;
+	struct peer peer;
+	enum request_fault fault; /* to be answered with an error, nothing else */
+	struct request_io *io;	  /* server.c */
+};
+
+/* Each request must be answered exactly once by request_reply(): at once or later. */
+typedef void (*server_handler)(void *ctx, struct request *rq);
+
+/* Takes the descriptor of socket. 0, or -errno. */
+int server_start(uv_loop_t *loop, struct control_socket *socket, server_handler handler, void *ctx,
+		 struct server **ret_server);
+
+/* Stop serving; what waits for an answer is cut off, and its later request_reply() is harmless.
+ * done_cb (may be NULL) when the loop holds nothing of it. NULL is fine. */
+void server_close(struct server *s, void (*done_cb)(void *ctx), void *ctx);
+
+/* Value of a query parameter, NULL where it is not there. Borrowed. */
+const char *request_query(const struct request *rq, const char *name);
+
+/* Answer. Takes body (malloc'ed; NULL: out of memory, and a 500 is sent that says so). allow: value of
+ * an Allow header, or NULL. rq is not to be used afterwards. */
+void request_reply(struct request *rq, unsigned status, const char *content_type, const char *allow,
+		   char *body, size_t len);
+
+#endif

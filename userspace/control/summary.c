@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What SIGUSR1 writes: see summary.h. */
+#include "control/summary.h"
+
+#include "conf/runtime.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "l4/l4.h"
+#include "worker/worker.h"
+
+static unsigned count_usable(const struct pool *pool)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < pool->backend_count; i++)
+		n += backend_is_usable(&pool->backends[i]);
+	return n;
+}
+
+static void log_http(const struct service *s)
+{
+	struct service_counters c;
+
+	service_rt_sum(s->rt, &c);
+	log_info("status: service name=%s mode=http backends=%zu usable=%u open_connections=%llu "
+		 "requests=%llu responses_5xx=%llu",
+		 s->name, s->pool->backend_count, count_usable(s->pool),
+		 (unsigned long long)(c.connections - c.closed), (unsigned long long)c.requests,
+		 (unsigned long long)c.responses_5xx);
+}
+
+static void log_l4(const struct commands_env *env, const struct service *s)
+{
+	struct shunt_svc_stats stats = {0};
+	unsigned long long drops = 0;
+
+	if (env->l4)
+		(void)l4_service_stats(env->l4, s->name, &stats); /* no row: nothing counted */
+	for (int i = 0; i < SHUNT_DROP_COUNT; i++)
+		drops += stats.drop[i];
+	log_info("status: service name=%s mode=l4 backends=%zu usable=%u packets=%llu bytes=%llu "
+		 "new_flows=%llu drops=%llu",
+		 s->name, s->pool->backend_count, count_usable(s->pool),
+		 (unsigned long long)stats.count[SHUNT_COUNT_PACKETS],
+		 (unsigned long long)stats.count[SHUNT_COUNT_BYTES],
+		 (unsigned long long)stats.count[SHUNT_COUNT_NEW_FLOWS], drops);
+}
+
+void summary_log(const struct commands_env *env)
+{
+	const struct snapshot *snap = reload_current(env->reload);
+	struct workers_status w = {0};
+
+	workers_status(env->workers, &w);
+	log_info("status: version=" SHUNT_VERSION
+		 " uptime_s=%llu generation=%llu services=%zu pools=%zu workers=%u "
+		 "open_connections=%llu interfaces=%zu lingering_backends=%u",
+		 (unsigned long long)((clock_now_ms() - env->started_ms) / 1000),
+		 (unsigned long long)snap->generation, snap->service_count, snap->pool_count,
+		 w.count, (unsigned long long)w.connections, snap->node.interface_count,
+		 reload_lingering(env->reload));
+	for (size_t i = 0; i < snap->service_count; i++) {
+		if (snap->services[i].mode == SERVICE_HTTP)
+			log_http(&snap->services[i]);
+		else
+			log_l4(env, &snap->services[i]);
+	}
+}
