@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the verbs of shuntctl share: the command line as it was understood, and their entry points. */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include <stdbool.h>
+
+#include "cli/client.h"
+#include "control/message.h"
+
+enum output { OUTPUT_TABLE, OUTPUT_JSON };
+
+/* Options that not every verb takes. */
+enum option_flag {
+	TAKES_SAVE = 1 << 0,
+	TAKES_WEIGHT = 1 << 1,
+	TAKES_FLOWS = 1 << 2,
+};
+
+struct cli {
+	const char *socket;
+	enum output output;
+	unsigned given; /* enum option_flag */
+	unsigned weight;
+	int argc; /* after the verbs */
+	char **argv;
+};
+
+/* Each returns an exit code (enum api_exit) and has told what went wrong. */
+int cmd_status(const struct cli *cli);
+int cmd_version(const struct cli *cli);
+int cmd_health(const struct cli *cli);
+int cmd_service_list(const struct cli *cli);
+int cmd_service_show(const struct cli *cli);
+int cmd_pool_list(const struct cli *cli);
+int cmd_pool_show(const struct cli *cli);
+int cmd_backend_list(const struct cli *cli);
+int cmd_backend_add(const struct cli *cli);
+int cmd_backend_remove(const struct cli *cli);
+int cmd_backend_drain(const struct cli *cli);
+int cmd_backend_undrain(const struct cli *cli);
+int cmd_backend_disable(const struct cli *cli);
+int cmd_backend_enable(const struct cli *cli);
+int cmd_backend_weight(const struct cli *cli);
+int cmd_config_check(const struct cli *cli);
+int cmd_config_apply(const struct cli *cli);
+int cmd_config_show(const struct cli *cli);
+int cmd_config_diff(const struct cli *cli);
+int cmd_config_save(const struct cli *cli);
+
+#endif

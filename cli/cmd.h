@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What several verbs do alike. */
+#ifndef CLI_CMD_H
+#define CLI_CMD_H
+
+#include "cli/cli.h"
+
+/* GET path. With -o json the reply is printed here; then and after an error *ret_shown is true, and
+ * the caller only passes the exit code on. ret_reply: to be released in any case. */
+int cmd_get(const struct cli *cli, const char *path, struct reply *ret_reply, bool *ret_shown);
+
+/* GET prefix/name. */
+int cmd_get_named(const struct cli *cli, const char *prefix, const char *name,
+		  struct reply *ret_reply, bool *ret_shown);
+
+/* GET path, of the pool that the first argument names, or of all without one. */
+int cmd_get_of_pool(const struct cli *cli, const char *path, struct reply *ret_reply,
+		    bool *ret_shown);
+
+/* The table of backends, from an array of them. */
+int cmd_print_backends(const json_t *backends);
+
+/* "+ backend web/web-3" and so on, a line each, on standard output. */
+void cmd_print_changes(const json_t *changes);
+
+/* Send a change, say what came of it, and save where --save is given. */
+int cmd_change(const struct cli *cli, const struct request *rq);
+
+/* "2 of 3", with what is the matter where something is. buf of at least 64 bytes; returns buf. */
+const char *cmd_usable(const json_t *backend_states, char *buf, size_t len);
+
+#endif

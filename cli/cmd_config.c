@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* shuntctl config. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cmd.h"
+#include "cli/fields.h"
+#include "cli/print.h"
+
+#define FILE_MAX (8U << 20)
+
+static int read_all(FILE *in, char **ret_text, size_t *ret_len)
+{
+	size_t len = 0, room = 1 << 16;
+	char *text = malloc(room), *longer;
+
+	while (text) {
+		len += fread(text + len, 1, room - len, in);
+		if (len < room || len > FILE_MAX)
+			break;
+		room *= 2;
+		longer = realloc(text, room);
+		if (!longer)
+			free(text);
+		text = longer;
+	}
+	if (!text)
+		return -ENOMEM;
+	if (ferror(in) || len > FILE_MAX) {
+		free(text);
+		return ferror(in) ? -EIO : -EFBIG;
+	}
+	*ret_text = text;
+	*ret_len = len;
+	return 0;
+}
+
+/* FILE, or standard input for "-". An exit code. */
+static int read_file(const char *path, char **ret_text, size_t *ret_len)
+{
+	FILE *in = strcmp(path, "-") != 0 ? fopen(path, "re") : stdin;
+	int err = in ? read_all(in, ret_text, ret_len) : -errno;
+
+	if (in && in != stdin)
+		fclose(in);
+	if (!err)
+		return API_EXIT_OK;
+	print_error("%s: %s", path, strerror(-err));
+	return API_EXIT_FAILED;
+}
+
+static void init_request(const struct cli *cli, struct request *rq, const char *path)
+{
+	*rq = (struct request){.socket = cli->socket,
+			       .method = "GET",
+			       .path = path,
+			       .type = API_YAML,
+			       .as_json = cli->output == OUTPUT_JSON};
+}
+
+/* Have FILE, or without one the daemon's own, checked and compared. */
+static int compare(const struct cli *cli, const char *path, struct reply *ret_reply)
+{
+	struct request rq;
+	char *text = NULL;
+	int code = API_EXIT_OK;
+
+	memset(ret_reply, 0, sizeof(*ret_reply));
+	init_request(cli, &rq, path);
+	if (cli->argc) {
+		code = read_file(cli->argv[0], &text, &rq.body_len);
+		rq.method = "POST";
+		rq.body = text;
+		rq.file = strcmp(cli->argv[0], "-") != 0 ? cli->argv[0] : "(standard input)";
+	}
+	if (!code)
+		code = client_ask(&rq, ret_reply);
+	if (!code && cli->output == OUTPUT_JSON)
+		print_json(stdout, ret_reply->json);
+	else if (!code)
+		client_print_diagnostics(json_object_get(ret_reply->json, "diagnostics"), rq.file);
+	free(text);
+	return code;
+}
+
+int cmd_config_check(const struct cli *cli)
+{
+	struct reply r;
+	int code = compare(cli, cli->argc ? "/v1/config/check" : "/v1/config/diff", &r);
+	size_t n = json_array_size(json_object_get(r.json, "changes"));
+
+	if (!code && cli->output == OUTPUT_TABLE)
+		print_safe(stdout, "%s: good, would change %zu %s",
+			   cli->argc ? cli->argv[0] : "the daemon's file", n,
+			   n == 1 ? "thing" : "things");
+	if (!code && cli->output == OUTPUT_TABLE)
+		putchar('\n');
+	reply_deinit(&r);
+	return code;
+}
+
+int cmd_config_diff(const struct cli *cli)
+{
+	struct reply r;
+	int code = compare(cli, "/v1/config/diff", &r);
+	const json_t *changes = json_object_get(r.json, "changes");
+
+	if (!code && cli->output == OUTPUT_TABLE) {
+		cmd_print_changes(changes);
+		if (!json_array_size(changes))
+			puts("no difference");
+	}
+	reply_deinit(&r);
+	return code;
+}
+
+int cmd_config_apply(const struct cli *cli)
+{
+	struct request rq;
+	char *text = NULL;
+	int code;
+
+	init_request(cli, &rq, "/v1/config/apply");
+	rq.method = "POST";
+	rq.file = strcmp(cli->argv[0], "-") != 0 ? cli->argv[0] : "(standard input)";
+	code = read_file(cli->argv[0], &text, &rq.body_len);
+	rq.body = text;
+	if (!code)
+		code = cmd_change(cli, &rq);
+	free(text);
+	return code;
+}
+
+int cmd_config_show(const struct cli *cli)
+{
+	struct request rq;
+	struct reply r;
+	int code;
+
+	init_request(cli, &rq,
+		     cli->output == OUTPUT_JSON ? "/v1/config?format=json" : "/v1/config");
+	code = client_ask(&rq, &r);
+	if (!code)
+		fputs(r.body ? r.body : "", stdout);
+	reply_deinit(&r);
+	return code;
+}
+
+int cmd_config_save(const struct cli *cli)
+{
+	struct request rq;
+	struct reply r;
+	int code;
+
+	init_request(cli, &rq, "/v1/config/save");
+	rq.method = "POST";
+	rq.body = "";
+	code = client_ask(&rq, &r);
+	if (!code && cli->output == OUTPUT_JSON) {
+		print_json(stdout, r.json);
+	} else if (!code) {
+		print_safe(stdout,
+			   "saved to %s; the former file is %s.bak, its comments are not "
+			   "in the new one",
+			   field_text(r.json, "file"), field_text(r.json, "file"));
+		putchar('\n');
+	}
+	reply_deinit(&r);
+	return code;
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* shuntctl status, version, health. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cmd.h"
+#include "cli/fields.h"
+#include "cli/print.h"
+
+#define ROW "%-15s "
+
+static void print_config(const json_t *s)
+{
+	const json_t *restart = json_object_get(s, "restart_needed_for");
+	size_t i;
+	json_t *c;
+
+	print_safe(stdout, ROW "%s, generation %llu", "configuration", field_text(s, "config_file"),
+		   (unsigned long long)field_count(s, "generation"));
+	putchar('\n');
+	if (json_is_true(json_object_get(s, "unsaved_changes")))
+		printf(ROW "unsaved changes: the file differs from what is in force "
+			   "(shuntctl config diff, config save)\n",
+		       "");
+	json_array_foreach (restart, i, c) {
+		print_safe(stdout, ROW "takes effect when shuntd starts again: %s %s", "",
+			   field_text(c, "object"), field_text(c, "field"));
+		putchar('\n');
+	}
+}
+
+static void print_interfaces(const json_t *l4)
+{
+	size_t i;
+	json_t *it;
+	const json_t *list = json_object_get(l4, "interfaces");
+
+	if (!json_array_size(list))
+		printf(ROW "none attached\n", "interfaces");
+	json_array_foreach (list, i, it) {
+		print_safe(stdout, ROW "%s: XDP %s, %s, program id %llu", i ? "" : "interfaces",
+			   field_text(it, "name"), field_text(it, "mode"),
+			   !strcmp(field_text(it, "kind"), "dispatcher") ? "in a dispatcher"
+									 : "the only program",
+			   (unsigned long long)field_count(it, "program_id"));
+		putchar('\n');
+	}
+}
+
+static void print_tables(const json_t *l4)
+{
+	const json_t *t = json_object_get(l4, "tables");
+	char buf[PRINT_UNIT_MAX], flows[PRINT_UNIT_MAX], pending[PRINT_UNIT_MAX];
+
+	printf(ROW "%s of memory%s", "kernel tables",
+	       format_bytes(field_count(t, "memory_bytes"), buf),
+	       json_is_true(json_object_get(l4, "tables_adopted")) ? ", adopted at the start" : "");
+	if (json_is_integer(json_object_get(t, "flows")))
+		printf(", %s flows, %s pending", format_count(field_count(t, "flows"), flows),
+		       format_count(field_count(t, "pending_flows"), pending));
+	putchar('\n');
+	if (field_count(l4, "lingering_backends"))
+		printf(ROW "%llu removed backends still have flows\n", "",
+		       (unsigned long long)field_count(l4, "lingering_backends"));
+}
+
+static void print_verdicts(const json_t *l4)
+{
+	const char *name, *gap = "";
+	json_t *value, *verdicts = json_object_get(l4, "verdicts");
+	char buf[PRINT_UNIT_MAX];
+
+	printf(ROW, "packets");
+	json_object_foreach (verdicts, name, value) {
+		if (!json_integer_value(value))
+			continue;
+		printf("%s%s %s", gap, format_count((uint64_t)json_integer_value(value), buf),
+		       name);
+		gap = ", ";
+	}
+	puts(*gap ? "" : "none yet");
+}
+
+int cmd_status(const struct cli *cli)
+{
+	char usable[96], age[PRINT_UNIT_MAX];
+	struct reply r;
+	bool shown;
+	int code = cmd_get(cli, cli->given & TAKES_FLOWS ? "/v1/status?flows=1" : "/v1/status", &r,
+			   &shown);
+	const json_t *s = r.json, *proxy = json_object_get(s, "proxy");
+	const json_t *l4 = json_object_get(s, "l4");
+
+	if (shown)
+		goto out;
+	print_safe(stdout, ROW "%s, %s, pid %llu, up %s", "shuntd", field_text(s, "version"),
+		   field_text(s, "state"), (unsigned long long)field_count(s, "pid"),
+		   format_age(field_count(s, "uptime_seconds") * 1000, age));
+	putchar('\n');
+	print_config(s);
+	printf(ROW "%llu\n", "services", (unsigned long long)field_count(s, "services"));
+	printf(ROW "usable: %s\n", "backends",
+	       cmd_usable(json_object_get(s, "backend_states"), usable, sizeof(usable)));
+	printf(ROW "%llu workers, %llu open connections, %llu idle connections to backends\n",
+	       "proxy", (unsigned long long)field_count(proxy, "workers"),
+	       (unsigned long long)field_count(proxy, "open_connections"),
+	       (unsigned long long)field_count(proxy, "idle_backend_connections"));
+	if (json_is_object(l4)) {
+		print_interfaces(l4);
+		print_tables(l4);
+		print_verdicts(l4);
+	} else {
+		printf(ROW "none configured: the proxy runs alone\n", "interfaces");
+	}
+out:
+	reply_deinit(&r);
+	return code;
+}
+
+int cmd_version(const struct cli *cli)
+{
+	struct reply r;
+	bool shown;
+	int code;
+
+	if (cli->output == OUTPUT_TABLE)
+		puts("shuntctl " SHUNT_VERSION);
+	code = cmd_get(cli, "/v1/version", &r, &shown);
+	if (!shown) {
+		print_safe(stdout, "shuntd %s (kernel interface %llu)",
+			   field_text(r.json, "version"),
+			   (unsigned long long)field_count(r.json, "abi"));
+		putchar('\n');
+	}
+	reply_deinit(&r);
+	return code;
+}
+
+/* ---- health ---- */
+
+static void add_health(struct table *t, const json_t *h)
+{
+	const json_t *checked = json_object_get(h, "checked_ms_ago");
+	const json_t *changed = json_object_get(h, "changed_ms_ago");
+	char buf[PRINT_UNIT_MAX];
+
+	table_add(t, "%s", field_text(h, "pool"));
+	table_add(t, "%s", field_text(h, "name"));
+	table_add(t, "%s", field_text(h, "address"));
+	table_add(t, "%s", field_text(h, "check"));
+	table_add(t, "%s", field_text(h, "health"));
+	table_add(t, "%s",
+		  json_is_integer(changed) ? format_age((uint64_t)json_integer_value(changed), buf)
+					   : "-");
+	table_add(t, "%s",
+		  json_is_integer(checked) ? format_age((uint64_t)json_integer_value(checked), buf)
+					   : "-");
+	table_add(t, "%llu/%llu", (unsigned long long)field_count(h, "failures"),
+		  (unsigned long long)field_count(h, "checks"));
+	table_add(t, "%s", field_text(h, "result"));
+}
+
+static int print_health(const json_t *reply)
+{
+	static const char *const headings[] = {"POOL",	 "NAME",     "ADDRESS", "CHECK", "HEALTH",
+					       ">SINCE", ">CHECKED", ">FAILED", "RESULT"};
+	struct table t;
+	size_t i;
+	json_t *h;
+
+	table_init(&t, headings, sizeof(headings) / sizeof(headings[0]));
+	json_array_foreach (json_object_get(reply, "backends"), i, h) {
+		add_health(&t, h);
+	}
+	return table_print(&t);
+}
+
+int cmd_health(const struct cli *cli)
+{
+	struct reply r;
+	bool shown;
+	int code = cmd_get_of_pool(cli, "/v1/health", &r, &shown);
+
+	if (!shown)
+		code = print_health(r.json);
+	reply_deinit(&r);
+	return code;
+}

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* shuntctl: the table of verbs, options, help. Each verb is one request or two to shuntd. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/print.h"
+#include "core/text.h"
+
+static const struct verb {
+	const char *noun;
+	const char *verb; /* NULL: the noun alone is the command */
+	const char *args;
+	const char *help;
+	int args_min, args_max;
+	unsigned takes; /* enum option_flag */
+	int (*run)(const struct cli *cli);
+} verbs[] = {
+	{"status", NULL, "[--flows]", "the daemon: configuration, proxy, interfaces, tables", 0, 0,
+	 TAKES_FLOWS, cmd_status},
+	{"service", "list", "", "all services with their traffic", 0, 0, 0, cmd_service_list},
+	{"service", "show", "SERVICE", "one service, its counters, drops and backends", 1, 1, 0,
+	 cmd_service_show},
+	{"pool", "list", "", "all pools", 0, 0, 0, cmd_pool_list},
+	{"pool", "show", "POOL", "one pool and its backends", 1, 1, 0, cmd_pool_show},
+	{"backend", "list", "[POOL]", "backends of all pools, or of one", 0, 1, 0,
+	 cmd_backend_list},
+	{"backend", "add", "POOL NAME ADDRESS[:PORT] [--weight N] [--save]",
+	 "add a backend to a pool", 3, 3, TAKES_SAVE | TAKES_WEIGHT, cmd_backend_add},
+	{"backend", "remove", "POOL NAME [--save]",
+	 "remove a backend; connections that it has may end there", 1, 2, TAKES_SAVE,
+	 cmd_backend_remove},
+	{"backend", "drain", "POOL NAME [--save]",
+	 "give a backend nothing new; what it has goes on", 1, 2, TAKES_SAVE, cmd_backend_drain},
+	{"backend", "undrain", "POOL NAME [--save]", "end a drain", 1, 2, TAKES_SAVE,
+	 cmd_backend_undrain},
+	{"backend", "disable", "POOL NAME [--save]",
+	 "take a backend out at once: no traffic, no checks", 1, 2, TAKES_SAVE,
+	 cmd_backend_disable},
+	{"backend", "enable", "POOL NAME [--save]", "take a backend back in", 1, 2, TAKES_SAVE,
+	 cmd_backend_enable},
+	{"backend", "weight", "POOL NAME N [--save]", "change a weight, 0 to 1000", 2, 3,
+	 TAKES_SAVE, cmd_backend_weight},
+	{"config", "check", "[FILE]", "is FILE (or the daemon's own) a good configuration?", 0, 1,
+	 0, cmd_config_check},
+	{"config", "diff", "[FILE]", "what FILE (or the daemon's own) would change", 0, 1, 0,
+	 cmd_config_diff},
+	{"config", "apply", "FILE [--save]", "put FILE in force, or change nothing", 1, 1,
+	 TAKES_SAVE, cmd_config_apply},
+	{"config", "show", "", "the configuration in force, as YAML", 0, 0, 0, cmd_config_show},
+	{"config", "save", "", "write the configuration in force to the daemon's file", 0, 0, 0,
+	 cmd_config_save},
+	{"health", NULL, "[POOL]", "last check of each backend", 0, 1, 0, cmd_health},
+	{"version", NULL, "", "versions of shuntctl and shuntd", 0, 0, 0, cmd_version},
+};
+
+#define VERB_COUNT (sizeof(verbs) / sizeof(verbs[0]))
+
+static const char notes[] =
+	"\n"
+	"Options:\n"
+	"  -s, --socket PATH       control socket; default: $SHUNT_SOCKET, then\n"
+	"                          " API_SOCKET_DEFAULT "\n"
+	"  -o, --output FORMAT     table (default) or json\n"
+	"      --save              afterwards write what is in force to the daemon's file;\n"
+	"                          changes that are not saved are lost when it starts again\n"
+	"  -h, --help              of everything, or of the verb in front of it\n"
+	"  -V, --version           version of shuntctl\n"
+	"\n"
+	"A backend is named POOL NAME or POOL/NAME. FILE may be - for standard input.\n"
+	"config check asks the daemon, which also looks at ports and table space;\n"
+	"shuntd --check reads a file without a daemon.\n"
+	"Exit codes: 0 ok, 1 failed, 2 usage, 3 refused by shuntd, 4 shuntd unreachable.\n"
+	"See shuntctl(1).\n";
+
+static void print_verb(const struct verb *v)
+{
+	char left[80];
+
+	(void)snprintf(left, sizeof(left), "%s%s%s%s%s", v->noun, v->verb ? " " : "",
+		       v->verb ? v->verb : "", v->args[0] ? " " : "", v->args);
+	if (strlen(left) <= 30)
+		printf("  %-30s  %s\n", left, v->help);
+	else
+		printf("  %s\n  %30s  %s\n", left, "", v->help);
+}
+
+/* noun, verb: NULL means all of them. */
+static int print_help(const char *noun, const char *verb)
+{
+	printf("Usage: shuntctl [OPTIONS] VERB ...\n\n");
+	for (size_t i = 0; i < VERB_COUNT; i++) {
+		const struct verb *v = &verbs[i];
+
+		if (noun && strcmp(noun, v->noun) != 0)
+			continue;
+		if (verb && v->verb && strcmp(verb, v->verb) != 0)
+			continue;
+		print_verb(v);
+	}
+	fputs(notes, stdout);
+	return API_EXIT_OK;
+}
+
+static int usage(void)
+{
+	fputs("Try 'shuntctl --help'.\n", stderr);
+	return API_EXIT_USAGE;
+}
+
+/* ---- finding the verb ---- */
+
+static bool is_noun(const char *word)
+{
+	for (size_t i = 0; i < VERB_COUNT; i++)
+		if (!strcmp(verbs[i].noun, word))
+			return true;
+	return false;
+}
+
+/* noun NULL: among the nouns, else among the verbs of it. */
+static const char *suggest(const char *noun, const char *word)
+{
+	const char *names[VERB_COUNT];
+	size_t n = 0;
+
+	for (size_t i = 0; i < VERB_COUNT; i++) {
+		if (!noun)
+			names[n++] = verbs[i].noun;
+		else if (verbs[i].verb && !strcmp(noun, verbs[i].noun))
+			names[n++] = verbs[i].verb;
+	}
+	return text_closest(word, names, n);
+}
+
+static int unknown(const char *noun, const char *word)
+{
+	const char *meant = suggest(noun, word);
+
+	print_error("unknown verb '%s%s%s'%s%s%s", noun ? noun : "", noun ? " " : "", word,
+		    meant ? "; did you mean '" : "", meant ? meant : "", meant ? "'?" : "");
+	return usage();
+}
+
+/* The verb that the words name, and how many of them it took. NULL: told what is wrong. */
+static const struct verb *find_verb(int argc, char **argv, int *ret_taken)
+{
+	if (!is_noun(argv[0])) {
+		(void)unknown(NULL, argv[0]);
+		return NULL;
+	}
+	for (size_t i = 0; i < VERB_COUNT; i++) {
+		const struct verb *v = &verbs[i];
+
+		if (strcmp(v->noun, argv[0]) != 0)
+			continue;
+		if (!v->verb || (argc > 1 && !strcmp(v->verb, argv[1]))) {
+			*ret_taken = v->verb ? 2 : 1;
+			return v;
+		}
+	}
+	if (argc > 1) {
+		(void)unknown(argv[0], argv[1]);
+	} else {
+		print_error("'%s' needs one more word", argv[0]);
+		(void)usage();
+	}
+	return NULL;
+}
+
+static int run_verb(struct cli *cli, int argc, char **argv)
+{
+	int taken = 0;
+	const struct verb *v = find_verb(argc, argv, &taken);
+
+	if (!v)
+		return API_EXIT_USAGE;
+	cli->argc = argc - taken;
+	cli->argv = argv + taken;
+	if (cli->argc < v->args_min || cli->argc > v->args_max || (cli->given & ~v->takes)) {
+		print_error("%s: usage: shuntctl %s%s%s %s",
+			    cli->argc < v->args_min   ? "arguments are missing"
+			    : cli->argc > v->args_max ? "too many arguments"
+						      : "an option does not belong here",
+			    v->noun, v->verb ? " " : "", v->verb ? v->verb : "", v->args);
+		return API_EXIT_USAGE;
+	}
+	return v->run(cli);
+}
+
+/* ---- options ---- */
+
+static int parse_output(const char *text, enum output *ret_output)
+{
+	if (strcmp(text, "table") != 0 && strcmp(text, "json") != 0) {
+		print_error("-o: expected table or json, not '%s'", text);
+		return usage();
+	}
+	*ret_output = text[0] == 'j' ? OUTPUT_JSON : OUTPUT_TABLE;
+	return API_EXIT_OK;
+}
+
+static int parse_weight(struct cli *cli, const char *text)
+{
+	char *end;
+	unsigned long n;
+
+	errno = 0;
+	n = strtoul(text, &end, 10);
+	if (errno || text[0] < '0' || text[0] > '9' || *end || n > 1000) {
+		print_error("--weight: expected 0 to 1000, not '%s'", text);
+		return usage();
+	}
+	cli->weight = (unsigned)n;
+	cli->given |= TAKES_WEIGHT;
+	return API_EXIT_OK;
+}
+
+enum { OPT_SAVE = 256, OPT_WEIGHT, OPT_FLOWS };
+
+static const struct option longs[] = {
+	{"socket", required_argument, NULL, 's'}, {"output", required_argument, NULL, 'o'},
+	{"save", no_argument, NULL, OPT_SAVE},	  {"weight", required_argument, NULL, OPT_WEIGHT},
+	{"flows", no_argument, NULL, OPT_FLOWS},  {"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'V'},	  {NULL, 0, NULL, 0},
+};
+
+static int parse_option(struct cli *cli, int c)
+{
+	switch (c) {
+	case 's': cli->socket = optarg; return API_EXIT_OK;
+	case 'o': return parse_output(optarg, &cli->output);
+	case OPT_SAVE: cli->given |= TAKES_SAVE; return API_EXIT_OK;
+	case OPT_WEIGHT: return parse_weight(cli, optarg);
+	case OPT_FLOWS: cli->given |= TAKES_FLOWS; return API_EXIT_OK;
+	default: return usage();
+	}
+}
+
+int main(int argc, char **argv)
+{
+	const char *env = getenv(API_SOCKET_ENV);
+	struct cli cli = {.socket = env && env[0] ? env : API_SOCKET_DEFAULT};
+	bool help = false;
+	int c, code;
+
+	while ((c = getopt_long(argc, argv, "s:o:hV", longs, NULL)) != -1) {
+		if (c == 'V') {
+			puts("shuntctl " SHUNT_VERSION);
+			return API_EXIT_OK;
+		}
+		if (c == 'h') {
+			help = true;
+			continue;
+		}
+		code = parse_option(&cli, c);
+		if (code)
+			return code;
+	}
+	argc -= optind;
+	argv += optind;
+	if (argc > 0 && !strcmp(argv[0], "help")) {
+		help = true;
+		argc--;
+		argv++;
+	}
+	if (help)
+		return print_help(argc > 0 && is_noun(argv[0]) ? argv[0] : NULL,
+				  argc > 1 && is_noun(argv[0]) ? argv[1] : NULL);
+	if (argc == 0) {
+		print_error("expected a verb");
+		return usage();
+	}
+	code = run_verb(&cli, argc, argv);
+	if (fflush(stdout) && !code)
+		code = API_EXIT_FAILED;
+	return code;
+}
