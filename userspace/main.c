@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * shuntd: what is started in which order, what signals do, and what is ended in which order. All
+ * on the main thread and its loop; requests are served by the workers (worker/), packets by the
+ * kernel (l4/, bpf/).
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include "conf/runtime.h"
+#include "control/commands.h"
+#include "control/config_file.h"
+#include "control/diag_log.h"
+#include "control/notify.h"
+#include "control/options.h"
+#include "control/process.h"
+#include "control/reload.h"
+#include "control/server.h"
+#include "control/socket.h"
+#include "control/summary.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "health/health.h"
+#include "l4/l4.h"
+#include "loader/loader.h"
+#include "worker/worker.h"
+
+enum { SIG_RELOAD, SIG_TERMINATE, SIG_INTERRUPT, SIG_SUMMARY, SIG_RESERVED, SIG_COUNT };
+
+static const int signal_numbers[SIG_COUNT] = {
+	[SIG_RELOAD] = SIGHUP,	 [SIG_TERMINATE] = SIGTERM, [SIG_INTERRUPT] = SIGINT,
+	[SIG_SUMMARY] = SIGUSR1, [SIG_RESERVED] = SIGUSR2,
+};
+
+struct daemon {
+	struct options options;
+	uv_loop_t loop;
+	uv_signal_t signals[SIG_COUNT];
+	uv_timer_t watchdog;
+	struct runtime *runtime;
+	char *socket_path;
+	struct control_socket socket;
+	struct snapshot *first; /* until it is in force: holds what was adopted */
+	struct l4 *l4;
+	struct workers *workers;
+	struct health *health;
+	struct reload *reload;
+	struct server *server;
+	struct commands_env env;
+	struct config_file file;
+	bool loop_ready;
+	bool started; /* the first configuration is in force */
+	int exit_code;
+};
+
+static void on_health_change(void *ctx)
+{
+	struct daemon *dm = ctx;
+
+	if (dm->reload)
+		reload_health_changed(dm->reload);
+}
+
+/* ---- the end ---- */
+
+static void close_handle(uv_handle_t *handle, void *ctx)
+{
+	(void)ctx;
+	if (!uv_is_closing(handle))
+		uv_close(handle, NULL);
+}
+
+/* Reverse of the start. Kernel tables and program stay: packets keep flowing. */
+static void stop_parts(struct daemon *dm)
+{
+	workers_stop(dm->workers);
+	server_close(dm->server, NULL, NULL);
+	health_close(dm->health, NULL, NULL);
+	reload_close(dm->reload, NULL, NULL);
+	if (dm->loop_ready) {
+		uv_walk(&dm->loop, close_handle, NULL); /* signals and watchdog */
+		(void)uv_run(&dm->loop, UV_RUN_DEFAULT);
+		if (uv_loop_close(&dm->loop))
+			log_warning("main: the loop was not empty");
+	}
+	snapshot_unref(dm->first);
+	l4_close(dm->l4);
+	control_socket_close(&dm->socket);
+	free(dm->socket_path);
+	runtime_free(dm->runtime);
+}
+
+static void stop_loop(struct daemon *dm, int exit_code)
+{
+	dm->exit_code = exit_code;
+	uv_stop(&dm->loop);
+}
+
+static void on_drained(void *ctx, int status)
+{
+	if (status)
+		log_warning("main: time to drain is over, the rest was closed");
+	else
+		log_info("main: drained");
+	stop_loop(ctx, EXIT_SUCCESS);
+}
+
+static void begin_stop(struct daemon *dm)
+{
+	unsigned drain_ms = reload_current(dm->reload)->node.drain_ms;
+	struct workers_status w;
+
+	dm->env.stopping = true;
+	notify_stopping();
+	reload_quiesce(dm->reload);
+	workers_status(dm->workers, &w);
+	log_info("main: stopping, connections may end connections=%llu drain_timeout_ms=%u",
+		 (unsigned long long)w.connections, drain_ms);
+	workers_drain(dm->workers, drain_ms, on_drained, dm);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+	struct daemon *dm = handle->data;
+
+	switch (number) {
+	case SIGTERM:
+	case SIGINT:
+		if (!dm->started || dm->env.stopping) {
+			log_warning("main: stopping at once signal=%d", number);
+			stop_loop(dm, EXIT_FAILURE);
+		} else {
+			begin_stop(dm);
+		}
+		break;
+	case SIGHUP:
+		if (dm->env.stopping)
+			log_info("main: stopping, the file is not read again");
+		else
+			config_file_reload(&dm->file);
+		break;
+	case SIGUSR1:
+		if (dm->started)
+			summary_log(&dm->env);
+		break;
+	default: log_info("main: signal is reserved and ignored signal=%d", number); break;
+	}
+}
+
+/* ---- the start ---- */
+
+static void on_watchdog(uv_timer_t *timer)
+{
+	(void)timer;
+	notify_alive();
+}
+
+static int start_loop(struct daemon *dm)
+{
+	unsigned watchdog_ms = notify_watchdog_ms();
+	int err = uv_loop_init(&dm->loop);
+
+	if (err)
+		return err;
+	dm->loop_ready = true;
+	for (int i = 0; i < SIG_COUNT && !err; i++) {
+		err = uv_signal_init(&dm->loop, &dm->signals[i]);
+		dm->signals[i].data = dm;
+		if (!err)
+			err = uv_signal_start(&dm->signals[i], on_signal, signal_numbers[i]);
+	}
+	(void)uv_timer_init(&dm->loop, &dm->watchdog); /* neither can fail */
+	if (watchdog_ms)
+		(void)uv_timer_start(&dm->watchdog, on_watchdog, watchdog_ms, watchdog_ms);
+	return err;
+}
+
+static int start_parts(struct daemon *dm, struct diag *d)
+{
+	const struct snapshot *snap = dm->first;
+	struct reload_parts parts = {.loop = &dm->loop, .runtime = dm->runtime};
+	int err = 0;
+
+	if (snap->node.interface_count) {
+		loader_init_logging();
+		err = l4_open(snap, &dm->l4, d);
+	}
+	if (!err)
+		err = start_loop(dm);
+	if (!err)
+		err = workers_start(&dm->loop, snap->node.workers, &dm->workers, d);
+	if (!err)
+		err = health_start(&dm->loop, on_health_change, dm, &dm->health);
+	parts.l4 = dm->l4;
+	parts.workers = dm->workers;
+	parts.health = dm->health;
+	if (!err)
+		err = reload_new(&parts, &dm->reload);
+	dm->file.path = dm->options.config_path;
+	dm->file.reload = dm->reload;
+	dm->file.running = true; /* until the first configuration is in force */
+	return err;
+}
+
+static int start_server(struct daemon *dm)
+{
+	dm->env.reload = dm->reload;
+	dm->env.l4 = dm->l4;
+	dm->env.workers = dm->workers;
+	dm->env.config_path = dm->options.config_path;
+	dm->env.started_ms = clock_now_ms();
+	return server_start(&dm->loop, &dm->socket, commands_handle, &dm->env, &dm->server);
+}
+
+/* The first configuration took effect (tables, then interfaces, listeners, checks), or did not. */
+static void on_first(void *ctx, const struct reload_result *result)
+{
+	struct daemon *dm = ctx;
+	const struct snapshot *snap = dm->first;
+	int err = result->status;
+
+	if (!err)
+		err = start_server(dm);
+	if (err) {
+		log_error("main: cannot start error=\"%s\"", strerror(-err));
+		stop_loop(dm, EXIT_FAILURE);
+		return;
+	}
+	dm->started = true;
+	log_info("main: ready version=" SHUNT_VERSION " services=%zu pools=%zu workers=%u "
+		 "interfaces=%zu socket=%s",
+		 snap->service_count, snap->pool_count, snap->node.workers,
+		 snap->node.interface_count, dm->socket.path);
+	notify_ready("running");
+	snapshot_unref(dm->first);
+	dm->first = NULL;
+	dm->file.running = false;
+	if (dm->file.again)
+		config_file_reload(&dm->file);
+}
+
+static int start(struct daemon *dm)
+{
+	struct reload_origin origin = {.what = "start", .uid = -1};
+	struct tree *document = NULL;
+	const char *path;
+	struct diag d;
+	int err;
+
+	diag_init(&d);
+	err = config_file_load(dm->options.config_path, dm->runtime, &document, &dm->first, &d);
+	if (!err) {
+		path = dm->options.socket_path ? dm->options.socket_path : dm->first->admin.socket;
+		dm->socket_path = strdup(path);
+		/* First of all: whoever has the socket has the kernel's tables. */
+		err = dm->socket_path ? control_socket_open(dm->socket_path, &dm->socket, &d)
+				      : -ENOMEM;
+	}
+	if (!err)
+		err = start_parts(dm, &d);
+	if (!err) {
+		err = reload_document(dm->reload, document, &origin, on_first, dm);
+		document = NULL;
+	}
+	if (err) {
+		diag_log(&d);
+		log_error("main: cannot start error=\"%s\"", strerror(-err));
+	}
+	tree_free(document);
+	diag_deinit(&d);
+	return err;
+}
+
+int main(int argc, char **argv)
+{
+	struct daemon dm = {.socket.fd = -1, .exit_code = EXIT_FAILURE};
+	int code = options_parse(argc, argv, &dm.options);
+
+	if (code >= 0)
+		return code;
+	log_init();
+	notify_init();
+	process_prepare();
+	dm.runtime = runtime_new();
+	if (!dm.runtime) {
+		log_error("main: out of memory");
+		return EXIT_FAILURE;
+	}
+	if (dm.options.check) {
+		dm.exit_code = config_file_check(dm.options.config_path, dm.runtime);
+	} else if (!start(&dm)) {
+		(void)uv_run(&dm.loop, UV_RUN_DEFAULT);
+		log_info("main: ends exit_code=%d", dm.exit_code);
+	}
+	stop_parts(&dm);
+	return dm.exit_code;
+}
