@@ -12,4 +12,6 @@ for dir in loader userspace cli; do
 done
 exec cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --std=c11 \
 	--inline-suppr --max-configs=4 -j "$(nproc)" "${suppressions[@]}" \
+	-D'LIBBPF_OPTS(type, name, ...)=struct type name = {0}' \
+	-D'DECLARE_LIBXDP_OPTS(type, name, ...)=struct type name = {0}' \
 	-I . -I userspace -D__linux__ -D_GNU_SOURCE -D__x86_64__ "${dirs[@]}"

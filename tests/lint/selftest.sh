@@ -13,7 +13,7 @@ fresh()
 	rm -rf "${tree:?}"/*
 	cp "$here/../../.clang-format" "$tree/"
 	mkdir -p "$tree"/{bpf,loader,cli,tests/lint,userspace/{core,conf,l4,l7}}
-	cp "$here/../../bpf/abi.h" "$tree/bpf/"
+	cp "$here"/../../bpf/*abi.h "$tree/bpf/"
 	cp "$here/abi_check.c" "$tree/tests/lint/"
 	spdx > "$tree/userspace/core/good.c"
 }
