@@ -172,7 +172,7 @@ class Daemon:
 
     def _purge(self):
         if os.path.isdir(self.pin_path):
-            argv = [binary("shunt-load"), "detach", "--purge", "--pin-path", self.pin_path]
+            argv = [binary("shunt-load"), "detach", "--all", "--purge", "--pin-path", self.pin_path]
             done = self.ns.run(argv, check=False) if self.ns else subprocess.run(
                 argv, capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stdout + done.stderr

@@ -57,6 +57,20 @@ def wait_until(condition, timeout=10.0, what=None, interval=0.02):
         time.sleep(interval)
 
 
+def kernel_has_dispatcher():
+    """Can this kernel run several XDP programs on one interface? The stock ones of vm/ can, so
+    there nobody is asked."""
+    if os.environ.get("SHUNT_VM"):
+        return True
+    try:
+        done = subprocess.run([binary("shunt-load"), "probe", "-o", "json"], capture_output=True,
+                              check=False)
+        items = {item["name"]: item["ok"] for item in json.loads(done.stdout)}
+    except (OSError, ValueError):
+        return False
+    return items.get("xdp-dispatcher", False)
+
+
 def mount_bpffs():
     if not os.path.ismount(BPFFS):
         subprocess.run(["mount", "-t", "bpf", "bpf", BPFFS], check=True)
