@@ -23,7 +23,7 @@ int l7_new(const struct l7_env *env, struct l7 **ret_l7);
 
 /* New requests are served by snap from now on (takes a reference of its own). Connections accepted
  * for an address that snap no longer has are closed when idle. */
-void l7_set_snapshot(struct l7 *l7, struct snapshot *snap);
+int l7_set_snapshot(struct l7 *l7, struct snapshot *snap);
 
 /* Serve a client. Takes fd (non-blocking, connected), whatever is returned. service: by name, so
  * that it is found again in later snapshots. peer, local: the connection's two ends. */

@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Client connections: see conn.h. */
+#include "l7/conn.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/log.h"
+#include "l7/http1_write.h"
+#include "l7/request.h"
+
+#define REQUESTS_PER_TURN 32 /* of one connection, from its buffer */
+#define READS_PER_TURN	  4  /* of a connection that lingers */
+#define BLANK_LINES_MAX	  2  /* skipped before a request line (RFC 9112, 2.2) */
+#define LINGER_MS	  2000U
+#define LINGER_MAX	  (1U << 20) /* bytes */
+
+#define BIT(state) (1U << (state))
+
+static void set_state(struct conn *c, enum conn_state state)
+{
+	static const unsigned legal[CONN_STATE_COUNT] = {
+		[CONN_FRESH] = BIT(CONN_HEADER) | BIT(CONN_CLOSED),
+		[CONN_IDLE] = BIT(CONN_HEADER) | BIT(CONN_CLOSED),
+		[CONN_HEADER] = BIT(CONN_BUSY) | BIT(CONN_IDLE) | BIT(CONN_FLUSH) |
+				BIT(CONN_LINGER) | BIT(CONN_CLOSED),
+		[CONN_BUSY] =
+			BIT(CONN_IDLE) | BIT(CONN_FLUSH) | BIT(CONN_LINGER) | BIT(CONN_CLOSED),
+		[CONN_FLUSH] = BIT(CONN_IDLE) | BIT(CONN_LINGER) | BIT(CONN_CLOSED),
+		[CONN_LINGER] = BIT(CONN_CLOSED),
+	};
+
+	assert(legal[c->state] & BIT(state));
+	c->state = (uint8_t)state;
+}
+
+static void wait_ms(struct conn *c, unsigned ms)
+{
+	deadline_set(&c->io.deadline, deadline_in(&c->io.deadline, ms));
+}
+
+/* Is c served by this service: does it listen where c was accepted? */
+static bool listens_at(const struct service *s, const struct endpoint *local)
+{
+	static const struct addr any;
+
+	for (size_t i = 0; i < s->listen_count; i++) {
+		const struct endpoint *ep = &s->listens[i].ep;
+
+		if (ep->port != local->port || ep->addr.family != local->addr.family)
+			continue;
+		if (!memcmp(ep->addr.bytes, any.bytes, sizeof(any.bytes)) ||
+		    !addr_cmp(&ep->addr, &local->addr))
+			return true;
+	}
+	return false;
+}
+
+/* Its service in the newest snapshot; NULL: gone. */
+static const struct service *newest_service(const struct conn *c)
+{
+	const struct service *s;
+
+	if (c->view == c->l7->view)
+		return c->service;
+	s = snapshot_service(c->l7->view->snap, c->service->name);
+	return s && s->mode == SERVICE_HTTP && listens_at(s, &c->local) ? s : NULL;
+}
+
+bool conn_is_ending(const struct conn *c)
+{
+	return c->l7->is_draining || !newest_service(c);
+}
+
+static void bind_counters(struct conn *c)
+{
+	c->io.bytes_in = &conn_counters(c)->bytes_in;
+	c->io.bytes_out = &conn_counters(c)->bytes_out;
+}
+
+/* Work with the newest snapshot from now on. False: it has no such service. */
+static bool rebind(struct conn *c)
+{
+	const struct service *s = newest_service(c);
+
+	if (!s)
+		return false;
+	if (c->view != c->l7->view) {
+		view_unref(c->view);
+		c->view = view_ref(c->l7->view);
+		c->service = s;
+		bind_counters(c);
+	}
+	return true;
+}
+
+static void on_closed(struct stream *st)
+{
+	struct conn *c = list_entry(st, struct conn, io);
+
+	c->l7->conn_count--;
+	free(c);
+}
+
+void conn_close(struct conn *c)
+{
+	if (c->state == CONN_CLOSED)
+		return;
+	request_cancel(c->request);
+	c->request = NULL;
+	set_state(c, CONN_CLOSED);
+	counter_add(&conn_counters(c)->closed, 1);
+	list_unlink(&c->node);
+	list_unlink(&c->deferred);
+	stream_close(&c->io, on_closed);
+	view_unref(c->view);
+	c->view = NULL;
+}
+
+/* No more requests. What the client still sends is read for a while: closing a socket that has
+ * unread bytes makes the kernel reset it, and the client might lose what was written last. */
+static void linger(struct conn *c)
+{
+	set_state(c, CONN_LINGER);
+	sock_shutdown(&c->io.sock);
+	c->forgotten = (uint32_t)buf_len(&c->io.in);
+	buf_release(c->io.pool, &c->io.in);
+	wait_ms(c, LINGER_MS);
+	if (c->io.is_eof || stream_watch(&c->io) < 0)
+		conn_close(c);
+}
+
+/* The response is written: what now? */
+static void next(struct conn *c, bool must_linger)
+{
+	if (c->close_after) {
+		if (must_linger || buf_len(&c->io.in))
+			linger(c);
+		else
+			conn_close(c);
+		return;
+	}
+	set_state(c, CONN_IDLE);
+	c->scan = (struct http1_scan){0};
+	c->blank_lines = 0;
+	wait_ms(c, c->service->timeouts.idle);
+	conn_resume(c);
+}
+
+void conn_response_done(struct conn *c, bool close)
+{
+	c->request = NULL;
+	if (close)
+		c->close_after = true;
+	next(c, close);
+}
+
+void conn_answer(struct conn *c, enum reason reason, bool is_head, bool close)
+{
+	char text[HTTP1_ANSWER_MAX];
+	struct pieces p = {.head = {text, 0}};
+	struct service_counters *counters = conn_counters(c);
+
+	c->request = NULL;
+	if (close || conn_is_ending(c))
+		c->close_after = true;
+	counter_add(&counters->local_errors, 1);
+	counter_add(reason_status(reason) < 500 ? &counters->responses_4xx
+						: &counters->responses_5xx,
+		    1);
+	log_debug("l7: answer service=%s status=%u reason=\"%s\"", c->service->name,
+		  reason_status(reason), reason_text(reason));
+	p.head.len =
+		http1_write_answer(text, reason, is_head,
+				   c->close_after ? PERSIST_CLOSE : PERSIST_KEEP_ALIVE, time(NULL));
+	if (stream_write(&c->io, &p) < 0) {
+		conn_close(c);
+	} else if (c->io.is_blocked) {
+		set_state(c, CONN_FLUSH);
+		wait_ms(c, c->service->timeouts.write);
+		if (stream_watch(&c->io) < 0)
+			conn_close(c);
+	} else {
+		next(c, close);
+	}
+}
+
+static void skip_blank_lines(struct conn *c)
+{
+	struct buf *in = &c->io.in;
+
+	while (!c->scan.seen && c->blank_lines < BLANK_LINES_MAX && buf_len(in) >= 2 &&
+	       !memcmp(buf_head(in), "\r\n", 2)) {
+		c->blank_lines++;
+		buf_consume(c->io.pool, in, 2);
+	}
+}
+
+/* The header is not whole yet: time and room for the rest. */
+static void wait_for_header(struct conn *c)
+{
+	struct buf *in = &c->io.in;
+
+	if (c->state != CONN_HEADER) {
+		if (c->state == CONN_IDLE)
+			wait_ms(c, c->service->timeouts.request_header);
+		set_state(c, CONN_HEADER);
+	}
+	if (!buf_room(in) && buf_reserve(c->io.pool, in, in->cap) < 0)
+		conn_close(c);
+}
+
+/* A whole header block of len bytes is here. */
+static void begin(struct conn *c, size_t len)
+{
+	struct head h = {.cap = c->scan.count, .fields = l7_fields(c->l7, c->scan.count)};
+	enum reason r = REASON_NO_RESOURCES;
+
+	if (c->state != CONN_HEADER)
+		set_state(c, CONN_HEADER);
+	if (h.fields)
+		r = http1_parse_request(buf_head(&c->io.in), len, c->scan.count, &h);
+	counter_add(&conn_counters(c)->requests, 1);
+	if (r == REASON_NONE) {
+		set_state(c, CONN_BUSY);
+		r = request_start(c, &h, len);
+	}
+	if (r != REASON_NONE)
+		conn_answer(c, r, h.is_head, true);
+}
+
+/* Begin with the next request in the buffer. False: there is no whole one. */
+static bool take_request(struct conn *c)
+{
+	const struct http_limits *limits;
+	struct http1_limits l;
+	int n;
+
+	if (!rebind(c)) {
+		conn_close(c);
+		return false;
+	}
+	skip_blank_lines(c);
+	if (!buf_len(&c->io.in))
+		return false;
+	limits = &c->service->limits;
+	l = (struct http1_limits){limits->request_line, limits->header_bytes, limits->header_count};
+	n = http1_scan(&c->scan, buf_head(&c->io.in), buf_len(&c->io.in), &l);
+	if (n == 0) {
+		wait_for_header(c);
+		return false;
+	}
+	if (n > 0) {
+		begin(c, (size_t)n);
+		return true;
+	}
+	if (c->state != CONN_HEADER)
+		set_state(c, CONN_HEADER);
+	counter_add(&conn_counters(c)->requests, 1);
+	conn_answer(c, (enum reason) - n, false, true);
+	return true;
+}
+
+static bool awaits_request(const struct conn *c)
+{
+	return c->state == CONN_FRESH || c->state == CONN_IDLE || c->state == CONN_HEADER;
+}
+
+void conn_resume(struct conn *c)
+{
+	unsigned budget = REQUESTS_PER_TURN;
+
+	if (c->is_running)
+		return;
+	c->is_running = true;
+	while (awaits_request(c) && buf_len(&c->io.in)) {
+		if (!budget--) {
+			l7_defer(c->l7, c);
+			break;
+		}
+		if (!take_request(c))
+			break;
+	}
+	c->is_running = false;
+	if (c->state == CONN_IDLE && conn_is_ending(c) && !buf_len(&c->io.in))
+		conn_close(c);
+	if (awaits_request(c) && stream_watch(&c->io) < 0)
+		conn_close(c);
+}
+
+static void read_request(struct conn *c)
+{
+	bool more;
+	ssize_t n = stream_read(&c->io, &more);
+
+	if (n > 0)
+		conn_resume(c);
+	else if (n != -EAGAIN)
+		conn_close(c);
+}
+
+static void read_and_forget(struct conn *c)
+{
+	bool more = true;
+
+	for (int i = 0; i < READS_PER_TURN && more; i++) {
+		ssize_t n = stream_read(&c->io, &more);
+
+		if (n == -EAGAIN)
+			return;
+		if (n > 0)
+			c->forgotten += (uint32_t)n;
+		if (n <= 0 || c->forgotten > LINGER_MAX) {
+			conn_close(c);
+			return;
+		}
+		buf_release(c->io.pool, &c->io.in);
+	}
+}
+
+static void flush(struct conn *c)
+{
+	struct pieces none = {0};
+
+	if (stream_write(&c->io, &none) < 0)
+		conn_close(c);
+	else if (c->io.is_blocked)
+		wait_ms(c, c->service->timeouts.write);
+	else
+		next(c, c->close_after);
+}
+
+static void on_event(struct sock *s, int events)
+{
+	struct conn *c = list_entry(stream_of_sock(s), struct conn, io);
+
+	switch ((enum conn_state)c->state) {
+	case CONN_FRESH:
+	case CONN_IDLE:
+	case CONN_HEADER: read_request(c); break;
+	case CONN_BUSY: request_on_client_event(c->request, events); break;
+	case CONN_FLUSH:
+		if (events & SOCK_WRITE)
+			flush(c);
+		else
+			(void)sock_watch(s, SOCK_WRITE); /* on failure the deadline ends it */
+		break;
+	case CONN_LINGER: read_and_forget(c); break;
+	case CONN_CLOSED:
+	case CONN_STATE_COUNT: break;
+	}
+}
+
+static void on_deadline(struct deadline *d)
+{
+	struct conn *c = list_entry(stream_of_deadline(d), struct conn, io);
+
+	if (c->state == CONN_BUSY)
+		request_on_deadline(c->request);
+	else if (c->state == CONN_HEADER)
+		conn_answer(c, REASON_HEADER_TIMEOUT, false, true);
+	else
+		conn_close(c);
+}
+
+int conn_open(struct l7 *l7, int fd, const struct service *service, const struct endpoint *peer,
+	      const struct endpoint *local)
+{
+	struct conn *c = calloc(1, sizeof(*c));
+	int err;
+
+	if (!c) {
+		close(fd);
+		return -ENOMEM;
+	}
+	err = stream_open(&c->io, l7->env.loop, &l7->pool, fd, on_event, on_deadline);
+	if (err < 0) {
+		free(c);
+		return err;
+	}
+	c->l7 = l7;
+	c->view = view_ref(l7->view);
+	c->service = service;
+	c->peer = *peer;
+	c->local = *local;
+	c->state = CONN_FRESH;
+	bind_counters(c);
+	counter_add(&conn_counters(c)->connections, 1);
+	list_append(&l7->conns, &c->node);
+	list_init(&c->deferred);
+	l7->conn_count++;
+	wait_ms(c, service->timeouts.request_header);
+	if (stream_watch(&c->io) < 0)
+		conn_close(c);
+	return 0;
+}
+
+void conn_review(struct conn *c)
+{
+	if (awaits_request(c) && !rebind(c))
+		conn_close(c);
+	else if (c->state == CONN_IDLE && conn_is_ending(c) && !buf_len(&c->io.in))
+		conn_close(c);
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A client's connection: waits for requests, hands each to a struct request, goes on or closes
+ * after its response. Owned by struct l7; freed in one place, when the loop has let go of it. One
+ * thread.
+ */
+#ifndef L7_CONN_H
+#define L7_CONN_H
+
+#include "conf/runtime.h"
+#include "core/list.h"
+#include "l7/http1_scan.h"
+#include "l7/l7_int.h"
+#include "l7/stream.h"
+#include "l7/view.h"
+
+struct request;
+
+enum conn_state {
+	CONN_FRESH,  /* accepted, nothing received yet */
+	CONN_IDLE,   /* between two requests */
+	CONN_HEADER, /* a part of a request's header is here */
+	CONN_BUSY,   /* a request is under way: see request */
+	CONN_FLUSH,  /* the rest of an answer of our own is being written */
+	CONN_LINGER, /* all is said; reads on, so that the client gets to see it */
+	CONN_CLOSED,
+	CONN_STATE_COUNT,
+};
+
+struct conn {
+	struct stream io;
+	struct list node;     /* l7.conns */
+	struct list deferred; /* l7.deferred */
+	struct l7 *l7;
+	struct view *view;	       /* the one it works with now; a reference */
+	const struct service *service; /* of view */
+	struct request *request;       /* CONN_BUSY */
+	struct http1_scan scan;
+	struct endpoint peer, local;
+	uint32_t forgotten;  /* CONN_LINGER: bytes read and dropped */
+	uint8_t state;	     /* enum conn_state */
+	bool close_after;    /* this response is the last one */
+	bool is_running;     /* conn_resume() is at work further up the stack */
+	uint8_t blank_lines; /* skipped before a request line */
+};
+
+/* Takes fd, also on error. 0, or -errno. */
+int conn_open(struct l7 *l7, int fd, const struct service *service, const struct endpoint *peer,
+	      const struct endpoint *local);
+
+/* Begin with the requests that are in the buffer. */
+void conn_resume(struct conn *c);
+
+/* For struct request. conn_answer(): an answer of our own instead of a response; close: no request
+ * can follow. conn_response_done(): the response is written; both end CONN_BUSY, and the request is
+ * already gone. */
+void conn_answer(struct conn *c, enum reason reason, bool is_head, bool close);
+void conn_response_done(struct conn *c, bool close);
+
+/* Will the connection be closed after the response under way, because of a drain or because the
+ * newest snapshot has no such service at this address? */
+bool conn_is_ending(const struct conn *c);
+
+/* A new snapshot or a drain: closes where that is due now, else when it is idle again. */
+void conn_review(struct conn *c);
+
+void conn_close(struct conn *c);
+
+static inline struct service_counters *conn_counters(const struct conn *c)
+{
+	return &c->service->rt->counters[c->l7->env.worker];
+}
+
+#endif

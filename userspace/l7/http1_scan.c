@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The strict look at a raw header block: see http1_scan.h. */
+#include "l7/http1_scan.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "l7/http1_bytes.h"
+
+#define ONES  0x0101010101010101ULL
+#define HIGHS 0x8080808080808080ULL
+
+/* May one of the eight bytes be below 0x20 or 0x7f? */
+static bool word_has_control(uint64_t w)
+{
+	uint64_t del = w ^ (ONES * 0x7f);
+
+	return (((w - ONES * 0x20) & ~w) | ((del - ONES) & ~del)) & HIGHS;
+}
+
+/* First byte that may not stand in a line; NULL: none. */
+static const char *find_control(const char *p, const char *end)
+{
+	uint64_t w;
+
+	while (p < end) {
+		const char *stop = p + sizeof(w);
+
+		if (stop <= end) {
+			memcpy(&w, p, sizeof(w));
+			if (!word_has_control(w)) {
+				p = stop;
+				continue;
+			}
+		} else {
+			stop = end;
+		}
+		for (; p < stop; p++)
+			if (((unsigned char)*p < 0x20 && *p != '\t') || *p == 0x7f)
+				return p;
+	}
+	return NULL;
+}
+
+/* A field line without its end. */
+static enum reason check_field(const char *line, size_t len)
+{
+	const char *colon;
+
+	if (*line == ' ' || *line == '\t')
+		return REASON_OBS_FOLD;
+	colon = memchr(line, ':', len);
+	if (!colon)
+		return REASON_NO_COLON;
+	if (colon == line || !http1_is_token(line, (size_t)(colon - line)))
+		return REASON_FIELD_NAME;
+	return REASON_NONE;
+}
+
+/* One whole line; nl: its line feed. */
+static enum reason check_line(struct http1_scan *s, const char *line, const char *nl,
+			      const struct http1_limits *l)
+{
+	const char *bad;
+	size_t len;
+
+	if (nl == line || nl[-1] != '\r')
+		return REASON_BARE_LF;
+	len = (size_t)(nl - 1 - line);
+	bad = find_control(line, line + len);
+	if (bad)
+		return *bad == '\r' ? REASON_BARE_CR : REASON_CONTROL_BYTE;
+	if (!s->head) {
+		s->head = (uint32_t)len + 2;
+		return len > l->line ? REASON_LINE_LONG : len ? REASON_NONE : REASON_START_LINE;
+	}
+	if (len == 0)
+		return REASON_NONE;
+	if (++s->count > l->count)
+		return REASON_HEADER_COUNT;
+	return check_field(line, len);
+}
+
+/* Of what is there so far, whole or not. */
+static enum reason check_size(const struct http1_scan *s, size_t len, const struct http1_limits *l)
+{
+	if (!s->head)
+		return len > l->line + 2 ? REASON_LINE_LONG : REASON_NONE;
+	return len - s->head > l->bytes + 2 ? REASON_HEADER_LARGE : REASON_NONE;
+}
+
+int http1_scan(struct http1_scan *s, const char *data, size_t len, const struct http1_limits *l)
+{
+	enum reason r;
+
+	for (;;) {
+		const char *line = data + s->line;
+		const char *nl = memchr(data + s->seen, '\n', len - s->seen);
+
+		if (!nl) {
+			s->seen = (uint32_t)len;
+			return -(int)check_size(s, len, l);
+		}
+		r = check_line(s, line, nl, l);
+		s->line = s->seen = (uint32_t)(nl + 1 - data);
+		if (r == REASON_NONE)
+			r = check_size(s, s->line, l);
+		if (r != REASON_NONE)
+			return -(int)r;
+		if (nl - line == 1)
+			return (int)s->line;
+	}
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Messages written anew: see http1_write.h. */
+#include "l7/http1_write.h"
+
+#include <stdio.h>
+
+/* Room for all that is written beside what stood in the message. */
+#define FIXED_BYTES 256U
+
+static char *put(char *out, struct slice s)
+{
+	if (s.len)
+		memcpy(out, s.ptr, s.len);
+	return out + s.len;
+}
+
+static char *put_field(char *out, struct slice name, struct slice value)
+{
+	out = put(out, name);
+	*out++ = ':';
+	*out++ = ' ';
+	out = put(out, value);
+	*out++ = '\r';
+	*out++ = '\n';
+	return out;
+}
+
+static char *put_number(char *out, uint64_t n)
+{
+	char digits[20];
+	size_t i = sizeof(digits);
+
+	do
+		digits[--i] = (char)('0' + n % 10);
+	while (n /= 10);
+	return put(out, (struct slice){digits + i, sizeof(digits) - i});
+}
+
+static char *put_length(char *out, uint64_t length)
+{
+	out = put(out, SLICE("Content-Length: "));
+	out = put_number(out, length);
+	return put(out, SLICE("\r\n"));
+}
+
+static char *put_fields(char *out, const struct head *h)
+{
+	for (unsigned i = 0; i < h->count; i++) {
+		const struct field *f = &h->fields[i];
+
+		if (!field_is_dropped(h, f))
+			out = put_field(out, f->name, f->value);
+	}
+	return out;
+}
+
+size_t http1_request_bound(size_t block_len, const struct head *h, const struct hop *hop)
+{
+	/* The field lines may have had no space behind the colon: one more byte each. */
+	return block_len + h->count + 2 * h->authority.len + 2 * hop->local.len + hop->client.len +
+	       hop->proto.len + FIXED_BYTES;
+}
+
+size_t http1_write_request(char *out, const struct head *h, const struct hop *hop)
+{
+	char *start = out;
+
+	out = put(out, h->method);
+	*out++ = ' ';
+	out = put(out, h->target);
+	out = put(out, SLICE(" HTTP/1.1\r\n"));
+	out = put_field(out, SLICE("Host"), h->authority.len ? h->authority : hop->local);
+	out = put_fields(out, h);
+	if (h->body == BODY_CHUNKED)
+		out = put(out, SLICE("Transfer-Encoding: chunked\r\n"));
+	else if (h->has_length)
+		out = put_length(out, h->length);
+	out = put_field(out, SLICE("X-Forwarded-For"), hop->client);
+	out = put_field(out, SLICE("X-Forwarded-Proto"), hop->proto);
+	if (h->authority.len)
+		out = put_field(out, SLICE("X-Forwarded-Host"), h->authority);
+	/* A list: one more line says the same as one more element. */
+	out = put(out,
+		  h->minor ? SLICE("Via: 1.1 shunt\r\n\r\n") : SLICE("Via: 1.0 shunt\r\n\r\n"));
+	return (size_t)(out - start);
+}
+
+size_t http1_response_bound(size_t block_len)
+{
+	/* The shortest field line that can lack a space is four bytes long. */
+	return block_len + block_len / 4 + FIXED_BYTES;
+}
+
+static char *put_persistence(char *out, enum persistence persistence)
+{
+	if (persistence == PERSIST_CLOSE)
+		return put(out, SLICE("Connection: close\r\n"));
+	if (persistence == PERSIST_KEEP_ALIVE)
+		return put(out, SLICE("Connection: keep-alive\r\n"));
+	return out;
+}
+
+size_t http1_write_response(char *out, const struct head *h, enum body_kind framing,
+			    enum persistence persistence)
+{
+	char *start = out;
+
+	out = put(out, SLICE("HTTP/1.1 "));
+	out = put_number(out, h->status);
+	*out++ = ' ';
+	out = put(out, h->phrase);
+	out = put(out, SLICE("\r\n"));
+	out = put_fields(out, h);
+	if (h->status >= 200) {
+		if (framing == BODY_CHUNKED)
+			out = put(out, SLICE("Transfer-Encoding: chunked\r\n"));
+		else if (h->has_length)
+			out = put_length(out, h->length);
+		out = put_persistence(out, persistence);
+	}
+	out = put(out, SLICE("\r\n"));
+	return (size_t)(out - start);
+}
+
+size_t http1_write_answer(char out[HTTP1_ANSWER_MAX], enum reason reason, bool is_head,
+			  enum persistence persistence, time_t now)
+{
+	unsigned status = reason_status(reason);
+	char body[128], date[40];
+	char *p = out;
+	struct tm tm;
+	int n = snprintf(body, sizeof(body), "%u %s: %s\n", status, status_phrase(status),
+			 reason_text(reason));
+
+	gmtime_r(&now, &tm);
+	strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", &tm);
+	p += snprintf(p, HTTP1_ANSWER_MAX,
+		      "HTTP/1.1 %u %s\r\nDate: %s\r\nContent-Type: text/plain\r\n"
+		      "Cache-Control: no-store\r\nContent-Length: %d\r\n",
+		      status, status_phrase(status), date, n);
+	if (status == 405)
+		p = put(p, SLICE("Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"));
+	p = put_persistence(p, persistence);
+	p = put(p, SLICE("\r\n"));
+	if (!is_head)
+		p = put(p, (struct slice){body, (size_t)n});
+	return (size_t)(p - out);
+}
+
+size_t http1_write_chunk(char out[HTTP1_FRAME_MAX], bool first, size_t len)
+{
+	static const char digits[] = "0123456789abcdef";
+	char *p = out;
+	int shift = 0;
+
+	if (!first)
+		p = put(p, SLICE("\r\n"));
+	while (len >> shift > 15)
+		shift += 4;
+	for (; shift >= 0; shift -= 4)
+		*p++ = digits[len >> shift & 15];
+	return (size_t)(put(p, SLICE("\r\n")) - out);
+}
+
+struct slice http1_last_chunk(bool first)
+{
+	return first ? SLICE("0\r\n\r\n") : SLICE("\r\n0\r\n\r\n");
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Messages written anew: header blocks for the backend and for the client, and answers that the
+ * proxy makes itself. Nothing of a header is ever passed on raw. Pure.
+ */
+#ifndef L7_HTTP1_WRITE_H
+#define L7_HTTP1_WRITE_H
+
+#include <time.h>
+
+#include "l7/http1_parse.h"
+
+/* What the proxy says of the hop that a request came by. */
+struct hop {
+	struct slice client; /* its address, as text */
+	struct slice proto;  /* "http" */
+	struct slice local;  /* Host for a request that has none (HTTP/1.0) */
+};
+
+enum persistence {
+	PERSIST_DEFAULT,    /* an HTTP/1.1 client goes on: nothing to say */
+	PERSIST_KEEP_ALIVE, /* an HTTP/1.0 client that asked for it goes on */
+	PERSIST_CLOSE,
+};
+
+/* How many bytes the two below need at most. block_len: of the block that h was parsed from. */
+size_t http1_request_bound(size_t block_len, const struct head *h, const struct hop *hop);
+size_t http1_response_bound(size_t block_len);
+
+/* Return the bytes written. */
+size_t http1_write_request(char *out, const struct head *h, const struct hop *hop);
+
+/* framing: of the body as it will be sent to the client (BODY_EOF: ended by closing). An interim
+ * response (1xx) takes neither framing nor persistence. */
+size_t http1_write_response(char *out, const struct head *h, enum body_kind framing,
+			    enum persistence persistence);
+
+#define HTTP1_ANSWER_MAX 512U
+
+/* A whole answer of the proxy's own. is_head: without its body. */
+size_t http1_write_answer(char out[HTTP1_ANSWER_MAX], enum reason reason, bool is_head,
+			  enum persistence persistence, time_t now);
+
+/* What stands around a chunk of len bytes (more than 0). first: no chunk came before. */
+#define HTTP1_FRAME_MAX 24U
+size_t http1_write_chunk(char out[HTTP1_FRAME_MAX], bool first, size_t len);
+struct slice http1_last_chunk(bool first);
+
+#endif

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One worker's proxy: see l7.h. */
+#include "l7/l7_int.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "l7/conn.h"
+#include "l7/http1_parse.h"
+#include "l7/upstream.h"
+
+/* Chunks kept for later, at most 8 MiB in each worker. */
+#define SMALL_KEPT 256U
+#define LARGE_KEPT 64U
+
+static void on_idle(uv_idle_t *idle)
+{
+	struct l7 *l7 = idle->data;
+	struct list turn;
+
+	/* What is deferred again meanwhile waits for the next turn. */
+	list_init(&turn);
+	list_for_each_safe (it, &l7->deferred) {
+		list_unlink(it);
+		list_append(&turn, it);
+	}
+	while (!list_empty(&turn)) {
+		struct conn *c = list_entry(turn.next, struct conn, deferred);
+
+		list_unlink(&c->deferred);
+		conn_resume(c);
+	}
+	if (list_empty(&l7->deferred))
+		(void)uv_idle_stop(&l7->idle); /* always 0 */
+}
+
+void l7_defer(struct l7 *l7, struct conn *c)
+{
+	list_unlink(&c->deferred);
+	list_append(&l7->deferred, &c->deferred);
+	(void)uv_idle_start(&l7->idle, on_idle); /* 0, unless the callback is NULL */
+}
+
+int l7_new(const struct l7_env *env, struct l7 **ret_l7)
+{
+	struct l7 *l7 = calloc(1, sizeof(*l7));
+
+	if (!l7)
+		return -ENOMEM;
+	l7->env = *env;
+	buf_pool_init(&l7->pool, SMALL_KEPT, LARGE_KEPT);
+	list_init(&l7->conns);
+	list_init(&l7->deferred);
+	(void)uv_idle_init(env->loop, &l7->idle); /* always 0 */
+	l7->idle.data = l7;
+	*ret_l7 = l7;
+	return 0;
+}
+
+static void review_all(struct l7 *l7)
+{
+	list_for_each_safe (it, &l7->conns)
+		conn_review(list_entry(it, struct conn, node));
+}
+
+int l7_set_snapshot(struct l7 *l7, struct snapshot *snap)
+{
+	struct view *before = l7->view;
+	struct view *v = view_new(l7, snap, before);
+
+	if (!v)
+		return -ENOMEM;
+	view_activate(v, before);
+	l7->view = v;
+	review_all(l7);
+	view_unref(before);
+	return 0;
+}
+
+static bool is_full(const struct l7 *l7, const struct service *s)
+{
+	const struct service_counters *n = &s->rt->counters[l7->env.worker];
+
+	return s->limits.connections &&
+	       atomic_load_explicit(&n->connections, memory_order_relaxed) -
+			       atomic_load_explicit(&n->closed, memory_order_relaxed) >=
+		       s->limits.connections;
+}
+
+int l7_accept(struct l7 *l7, int fd, const char *service, const struct endpoint *peer,
+	      const struct endpoint *local)
+{
+	const struct service *s = l7->view ? snapshot_service(l7->view->snap, service) : NULL;
+
+	if (!s || s->mode != SERVICE_HTTP || l7->is_closed) {
+		close(fd);
+		return -ENOENT;
+	}
+	if (is_full(l7, s)) {
+		counter_add(&s->rt->counters[l7->env.worker].refused, 1);
+		close(fd);
+		return -EBUSY;
+	}
+	return conn_open(l7, fd, s, peer, local);
+}
+
+void l7_drain(struct l7 *l7)
+{
+	l7->is_draining = true;
+	review_all(l7);
+}
+
+/* The view's upstreams close their idle connections when it is no longer in force. */
+static void close_upstreams(struct l7 *l7)
+{
+	struct view *v = l7->view;
+
+	for (size_t p = 0; v && p < v->snap->pool_count; p++)
+		for (size_t b = 0; v->pools[p].upstreams && b < v->snap->pools[p].backend_count;
+		     b++)
+			upstream_close_idle(v->pools[p].upstreams[b]);
+}
+
+void l7_close_all(struct l7 *l7)
+{
+	if (l7->is_closed)
+		return;
+	l7->is_closed = true;
+	list_for_each_safe (it, &l7->conns)
+		conn_close(list_entry(it, struct conn, node));
+	close_upstreams(l7);
+	uv_close((uv_handle_t *)&l7->idle, NULL);
+}
+
+uint64_t l7_connections(const struct l7 *l7)
+{
+	return l7->conn_count;
+}
+
+uint64_t l7_upstream_idle(const struct l7 *l7)
+{
+	return l7->upstream_idle;
+}
+
+void l7_free(struct l7 *l7)
+{
+	if (!l7)
+		return;
+	assert(l7->is_closed && l7->conn_count == 0);
+	view_unref(l7->view);
+	buf_pool_deinit(&l7->pool);
+	free(l7->scratch);
+	free(l7->fields);
+	free(l7);
+}
+
+char *l7_scratch(struct l7 *l7, size_t len)
+{
+	if (len > l7->scratch_cap) {
+		char *p = realloc(l7->scratch, len);
+
+		if (!p)
+			return NULL;
+		l7->scratch = p;
+		l7->scratch_cap = len;
+	}
+	return l7->scratch;
+}
+
+struct field *l7_fields(struct l7 *l7, unsigned count)
+{
+	if (count >= l7->field_cap) {
+		unsigned cap = count < 64 ? 64 : 2 * count;
+		struct field *p = realloc(l7->fields, cap * sizeof(*p));
+
+		if (!p)
+			return NULL;
+		l7->fields = p;
+		l7->field_cap = cap;
+	}
+	return l7->fields;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the files of l7/ share in one worker: see l7.h for what others may know. One thread. */
+#ifndef L7_L7_INT_H
+#define L7_L7_INT_H
+
+#include "core/buf.h"
+#include "core/list.h"
+#include "l7/l7.h"
+
+struct conn;
+struct field;
+struct view;
+
+struct l7 {
+	struct l7_env env;
+	struct buf_pool pool;
+	struct view *view; /* the newest; NULL before the first snapshot */
+	struct list conns; /* all client connections */
+	uint64_t conn_count;
+	uint64_t upstream_idle;
+	struct list deferred; /* client connections with requests left in their buffers */
+	uv_idle_t idle;	      /* runs while there are any */
+	bool is_draining;
+	bool is_closed; /* l7_close_all() was called */
+	/* Memory that is used within one call only. */
+	char *scratch;
+	size_t scratch_cap;
+	struct field *fields;
+	unsigned field_cap;
+};
+
+/* At least len bytes, count fields; valid until the next call. NULL: out of memory. */
+char *l7_scratch(struct l7 *l7, size_t len);
+struct field *l7_fields(struct l7 *l7, unsigned count);
+
+/* Call conn_resume(c) in the loop's next turn, once; c may be closed until then. */
+void l7_defer(struct l7 *l7, struct conn *c);
+
+#endif

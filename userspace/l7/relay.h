@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One direction of a message body: from what one connection received, through the decoder, framed
+ * anew, to the other connection. Bytes go from the receiver's buffer to the kernel without being
+ * copied; what the kernel does not take stays there, so a slow reader stops a fast sender. One
+ * thread.
+ */
+#ifndef L7_RELAY_H
+#define L7_RELAY_H
+
+#include "l7/http1_body.h"
+#include "l7/stream.h"
+
+struct flow {
+	struct stream *from, *to;
+	struct body body;    /* how it comes */
+	uint8_t framing;     /* enum body_kind: how it goes; BODY_EOF: the caller closes */
+	bool chunk_written;  /* at least one */
+	bool last_written;   /* the last chunk */
+	uint32_t ready;	     /* body bytes at the front of from->in */
+	uint32_t gap;	     /* framing behind them, done with */
+	uint32_t chunk_left; /* of the chunk announced last, still to be written */
+	uint64_t limit;	     /* bytes of body; 0: none */
+	enum reason reason;  /* of FLOW_BAD */
+};
+
+enum flow_status {
+	FLOW_MORE,    /* all that came was written: waits for from */
+	FLOW_BLOCKED, /* waits for to */
+	FLOW_DONE,    /* the message is whole, and written */
+	FLOW_BAD,     /* from broke the rules, see reason */
+	FLOW_CUT,     /* from ended too early */
+	FLOW_BROKEN,  /* to cannot be written to */
+};
+
+void flow_init(struct flow *f, struct stream *from, enum body_kind kind, uint64_t length);
+void flow_send_to(struct flow *f, struct stream *to, enum body_kind framing);
+
+/* Move what can be moved. head: written first, may be empty; never needed again afterwards. */
+enum flow_status flow_pump(struct flow *f, struct slice head);
+
+/* Forget what from received of this message, unsent. FLOW_DONE: the next message begins there. */
+enum flow_status flow_discard(struct flow *f);
+
+/* Has anything of the body left from->in? If not, it can be sent again to another connection. */
+bool flow_has_begun(const struct flow *f);
+void flow_restart(struct flow *f);
+
+/* Grows with each byte of body that came or went. */
+static inline uint64_t flow_progress(const struct flow *f)
+{
+	return 2 * f->body.total - f->ready;
+}
+
+#endif

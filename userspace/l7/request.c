@@ -1,0 +1,690 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One request and its response: see request.h. */
+#include "l7/request.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "core/log.h"
+#include "l7/balance.h"
+#include "l7/conn.h"
+#include "l7/http1_write.h"
+#include "l7/relay.h"
+#include "l7/upstream.h"
+#include "l7/upstream_conn.h"
+
+#define BACKENDS_MAX   3  /* tried for one request */
+#define INTERIM_MAX    16 /* 1xx responses passed on for one request */
+#define READS_PER_TURN 4  /* of one connection */
+
+enum request_state {
+	REQUEST_CONNECT, /* no connection to a backend yet */
+	REQUEST_AWAIT,	 /* the request is being sent, or was; no response header yet */
+	REQUEST_RESPOND, /* the response header went to the client, the body follows */
+	REQUEST_OVER,
+};
+
+/* Owner: its conn, while that is CONN_BUSY. */
+struct request {
+	struct conn *conn;
+	struct upstream_conn *up; /* being connected, or ours */
+	const struct backend *backend;
+	enum request_state state;
+	uint8_t minor; /* of the client's HTTP/1.x */
+	uint8_t tried_count, interim_count;
+	bool is_head, is_idempotent, is_persistent;
+	bool awaits_continue; /* the client sends no body before a 100 (Continue) */
+	bool was_reused;      /* up had served a request before */
+	bool was_repeated;    /* sent again after a kept connection had died */
+	bool body_done;	      /* all of the request was written */
+	bool body_refused;    /* the backend takes no more of it */
+	bool close_client;    /* said so in the response */
+	bool close_backend;   /* up cannot be used again */
+	struct flow body;     /* client to backend */
+	struct flow reply;    /* backend to client */
+	enum flow_status body_status, reply_status;
+	enum reason connect_failure;
+	uint64_t body_mark, reply_mark; /* flow_progress() when the deadlines were set */
+	uint64_t body_at, reply_at;	/* deadlines */
+	struct http1_scan scan;		/* of the response header */
+	const struct backend *tried[BACKENDS_MAX];
+	size_t head_len;
+	char head[]; /* as sent to the backend */
+};
+
+static void dispatch(struct request *r);
+
+static const struct http_timeouts *timeouts(const struct request *r)
+{
+	return &r->conn->service->timeouts;
+}
+
+static uint64_t in_ms(const struct request *r, unsigned ms)
+{
+	return deadline_in(&r->conn->io.deadline, ms);
+}
+
+static struct upstream *upstream_of(const struct request *r)
+{
+	return view_upstream(r->conn->view, r->backend);
+}
+
+static void set_state(struct request *r, enum request_state state)
+{
+	static const unsigned legal[] = {
+		[REQUEST_CONNECT] = 1U << REQUEST_AWAIT | 1U << REQUEST_OVER,
+		[REQUEST_AWAIT] =
+			1U << REQUEST_CONNECT | 1U << REQUEST_RESPOND | 1U << REQUEST_OVER,
+		[REQUEST_RESPOND] = 1U << REQUEST_OVER,
+		[REQUEST_OVER] = 0,
+	};
+
+	assert(legal[r->state] & 1U << state);
+	r->state = state;
+}
+
+/* ---- how it ends --------------------------------------------------------------------------- */
+
+/* Part with the connection to the backend. */
+static void detach(struct request *r, bool keep)
+{
+	struct upstream *up;
+
+	if (!r->up)
+		return;
+	up = upstream_of(r);
+	if (r->state == REQUEST_AWAIT || r->state == REQUEST_RESPOND)
+		counter_add(&up->counters->active_down, 1);
+	if (keep)
+		upstream_put_idle(up, r->up, r->backend->pool->idle_max, r->backend->pool->idle_ms);
+	else
+		upstream_conn_close(r->up);
+	r->up = NULL;
+}
+
+/* All ways to end pass here. */
+static void end(struct request *r, bool keep)
+{
+	detach(r, keep);
+	set_state(r, REQUEST_OVER);
+	free(r);
+}
+
+static void fail_backend(struct request *r)
+{
+	counter_add(&upstream_of(r)->counters->failures, 1);
+}
+
+/* The client went away, or takes no more. */
+static void give_up(struct request *r)
+{
+	struct conn *c = r->conn;
+
+	counter_add(&conn_counters(c)->aborted, 1);
+	conn_close(c);
+}
+
+void request_cancel(struct request *r)
+{
+	if (r)
+		end(r, false);
+}
+
+/* The backend did not finish its response: only closing can say so to the client. */
+static void truncate_reply(struct request *r)
+{
+	fail_backend(r);
+	conn_close(r->conn);
+}
+
+/* Answer in the backend's place; too late for that once its header was passed on. */
+static void fail(struct request *r, enum reason reason)
+{
+	struct conn *c = r->conn;
+	bool is_head = r->is_head;
+	bool close = !r->is_persistent;
+
+	if (r->state == REQUEST_RESPOND) {
+		conn_close(c);
+		return;
+	}
+	/* Only a request that was read to its end, and understood, leaves the client in step. */
+	if (reason_status(reason) < 500 || flow_discard(&r->body) != FLOW_DONE)
+		close = true;
+	end(r, false);
+	conn_answer(c, reason, is_head, close);
+}
+
+static void complete(struct request *r)
+{
+	struct conn *c = r->conn;
+	struct stream *up = &r->up->io;
+	bool close = r->close_client;
+	bool keep = r->body_done && !r->close_backend && !up->is_eof && !buf_len(&up->in);
+
+	end(r, keep);
+	conn_response_done(c, close);
+}
+
+/* ---- deadlines and readiness --------------------------------------------------------------- */
+
+static void set_deadline(struct request *r)
+{
+	deadline_set(&r->conn->io.deadline, r->body_at < r->reply_at ? r->body_at : r->reply_at);
+}
+
+/* The request: who keeps it waiting, and how long may that take? */
+static void time_body(struct request *r, enum flow_status status)
+{
+	uint64_t mark = flow_progress(&r->body);
+	bool moved = mark != r->body_mark || status != r->body_status;
+
+	r->body_mark = mark;
+	r->body_status = status;
+	if (r->awaits_continue && r->body.body.total)
+		r->awaits_continue = false;
+	if (r->body_done || r->body_refused || r->awaits_continue)
+		r->body_at = DEADLINE_NONE;
+	else if (moved || r->body_at == DEADLINE_NONE)
+		r->body_at = in_ms(r, status == FLOW_BLOCKED ? timeouts(r)->write
+							     : timeouts(r)->request_body);
+}
+
+/* The response: from when the backend has all that it can expect. */
+static void time_header(struct request *r)
+{
+	if (!r->body_done && !r->body_refused && !r->awaits_continue)
+		r->reply_at = DEADLINE_NONE;
+	else if (r->reply_at == DEADLINE_NONE)
+		r->reply_at = in_ms(r, timeouts(r)->response_header);
+}
+
+static void time_reply(struct request *r, enum flow_status status)
+{
+	uint64_t mark = flow_progress(&r->reply);
+
+	if (mark == r->reply_mark && status == r->reply_status)
+		return;
+	r->reply_mark = mark;
+	r->reply_status = status;
+	r->reply_at =
+		in_ms(r, status == FLOW_BLOCKED ? timeouts(r)->write : timeouts(r)->response_body);
+}
+
+void request_on_deadline(struct request *r)
+{
+	uint64_t now = deadline_in(&r->conn->io.deadline, 0);
+
+	if (r->body_at > now && r->reply_at > now) {
+		set_deadline(r);
+	} else if (r->state == REQUEST_RESPOND) {
+		if (r->reply_at <= now && r->reply_status == FLOW_MORE)
+			truncate_reply(r);
+		else
+			give_up(r);
+	} else if (r->reply_at <= now) {
+		fail_backend(r);
+		fail(r, REASON_RESPONSE_TIMEOUT);
+	} else if (r->body_status == FLOW_BLOCKED) {
+		fail_backend(r);
+		fail(r, REASON_SEND_TIMEOUT);
+	} else {
+		fail(r, REASON_BODY_TIMEOUT);
+	}
+}
+
+/* ---- the response -------------------------------------------------------------------------- */
+
+static enum body_kind reply_framing(const struct request *r, const struct head *h)
+{
+	if (h->body == BODY_NONE || h->body == BODY_LENGTH)
+		return h->body;
+	return r->minor ? BODY_CHUNKED : BODY_EOF;
+}
+
+static void count_status(struct request *r, unsigned status)
+{
+	struct service_counters *n = conn_counters(r->conn);
+
+	if (status < 200)
+		counter_add(&n->responses_1xx, 1);
+	else if (status < 300)
+		counter_add(&n->responses_2xx, 1);
+	else if (status < 400)
+		counter_add(&n->responses_3xx, 1);
+	else if (status < 500)
+		counter_add(&n->responses_4xx, 1);
+	else
+		counter_add(&n->responses_5xx, 1);
+}
+
+/* Written anew into the scratch memory; empty: out of memory. */
+static struct slice write_head(struct request *r, const struct head *h, size_t block_len,
+			       enum body_kind framing)
+{
+	enum persistence persistence = PERSIST_DEFAULT;
+	char *text = l7_scratch(r->conn->l7, http1_response_bound(block_len));
+
+	if (!text)
+		return (struct slice){0};
+	if (r->close_client)
+		persistence = PERSIST_CLOSE;
+	else if (!r->minor)
+		persistence = PERSIST_KEEP_ALIVE;
+	return (struct slice){text, http1_write_response(text, h, framing, persistence)};
+}
+
+/* A 1xx response. False: the request is over. */
+static bool pass_interim(struct request *r, const struct head *h, size_t block_len)
+{
+	struct stream *up = &r->up->io;
+	struct pieces p = {0};
+
+	/* Upgrades are not passed on, so 101 cannot be meant for anyone. */
+	if (h->status == 101 || ++r->interim_count > INTERIM_MAX) {
+		fail_backend(r);
+		fail(r, REASON_BAD_RESPONSE);
+		return false;
+	}
+	if (r->minor)
+		p.head = write_head(r, h, block_len, BODY_NONE);
+	buf_consume(up->pool, &up->in, block_len);
+	r->scan = (struct http1_scan){0};
+	if (h->status == 100)
+		r->awaits_continue = false;
+	count_status(r, h->status);
+	if (p.head.len && stream_write(&r->conn->io, &p) < 0) {
+		give_up(r);
+		return false;
+	}
+	return true;
+}
+
+static bool pump_reply(struct request *r, struct slice head)
+{
+	enum flow_status status = flow_pump(&r->reply, head);
+
+	time_reply(r, status);
+	switch (status) {
+	case FLOW_MORE:
+	case FLOW_BLOCKED: return true;
+	case FLOW_DONE: complete(r); return false;
+	case FLOW_BROKEN: give_up(r); return false;
+	case FLOW_BAD:
+	case FLOW_CUT:
+	default: truncate_reply(r); return false;
+	}
+}
+
+/* The header of the final response. False: the request is over. */
+static bool begin_reply(struct request *r, const struct head *h, size_t block_len)
+{
+	struct stream *up = &r->up->io;
+	enum body_kind framing = reply_framing(r, h);
+	struct slice head;
+
+	r->close_backend = !h->persistent;
+	r->close_client = !r->is_persistent || !r->body_done || framing == BODY_EOF ||
+			  conn_is_ending(r->conn);
+	head = write_head(r, h, block_len, framing);
+	if (!head.len) {
+		fail(r, REASON_NO_RESOURCES);
+		return false;
+	}
+	count_status(r, h->status);
+	set_state(r, REQUEST_RESPOND);
+	r->awaits_continue = false;
+	flow_init(&r->reply, up, h->body, h->length);
+	flow_send_to(&r->reply, &r->conn->io, framing);
+	r->reply_mark = UINT64_MAX;
+	buf_consume(up->pool, &up->in, block_len);
+	return pump_reply(r, head);
+}
+
+/* A whole header block of the response is here. */
+static bool take_header(struct request *r, size_t block_len)
+{
+	struct head h = {.cap = r->scan.count};
+	enum reason reason = REASON_NO_RESOURCES;
+
+	h.fields = l7_fields(r->conn->l7, r->scan.count);
+	if (h.fields) {
+		reason = http1_parse_response(buf_head(&r->up->io.in), block_len, r->scan.count,
+					      r->is_head, &h);
+		if (reason != REASON_NONE) {
+			log_debug("l7: malformed response backend=%s/%s reason=\"%s\"",
+				  r->backend->pool->name, r->backend->name, reason_text(reason));
+			reason = REASON_BAD_RESPONSE;
+		}
+	}
+	if (reason != REASON_NONE) {
+		fail_backend(r);
+		fail(r, reason);
+		return false;
+	}
+	return h.status < 200 ? pass_interim(r, &h, block_len) : begin_reply(r, &h, block_len);
+}
+
+/* A kept connection can die just when a request is sent on it. The request may then be sent again:
+ * once, on a new connection, if doing it twice is as good as doing it once (RFC 9110, 9.2.2), and
+ * if all of it is still here. */
+static bool may_repeat(const struct request *r)
+{
+	return r->was_reused && !r->was_repeated && r->is_idempotent && !r->interim_count &&
+	       !buf_len(&r->up->io.in) && !flow_has_begun(&r->body);
+}
+
+static bool connect_backend(struct request *r);
+
+/* The backend ended or broke the connection before a response. The request is over, or sent anew. */
+static void lose_backend(struct request *r)
+{
+	if (!may_repeat(r)) {
+		fail_backend(r);
+		fail(r, buf_len(&r->up->io.in) ? REASON_BAD_RESPONSE : REASON_BACKEND_CLOSED);
+		return;
+	}
+	detach(r, false);
+	counter_add(&conn_counters(r->conn)->retries, 1);
+	r->was_repeated = true;
+	r->body_done = r->body_refused = false;
+	flow_restart(&r->body);
+	set_state(r, REQUEST_CONNECT);
+	if (!connect_backend(r))
+		dispatch(r);
+}
+
+/* What came from the backend. False: the request is over. */
+static bool take_response(struct request *r)
+{
+	struct stream *up = &r->up->io;
+	const struct http_limits *limits = &r->conn->service->limits;
+	struct http1_limits l = {limits->request_line, limits->header_bytes, limits->header_count};
+
+	while (r->state == REQUEST_AWAIT) {
+		int n = buf_len(&up->in)
+				? http1_scan(&r->scan, buf_head(&up->in), buf_len(&up->in), &l)
+				: 0;
+
+		if (n > 0) {
+			if (!take_header(r, (size_t)n))
+				return false;
+			continue;
+		}
+		if (n < 0) {
+			fail_backend(r);
+			fail(r, reason_status((enum reason) - n) == 400 ? REASON_BAD_RESPONSE
+									: REASON_LARGE_RESPONSE);
+			return false;
+		}
+		if (up->is_eof) {
+			lose_backend(r);
+			return false;
+		}
+		if (up->in.data && !buf_room(&up->in) &&
+		    buf_reserve(up->pool, &up->in, up->in.cap) < 0) {
+			fail(r, REASON_NO_RESOURCES);
+			return false;
+		}
+		return true;
+	}
+	return pump_reply(r, (struct slice){0});
+}
+
+/* ---- the request --------------------------------------------------------------------------- */
+
+/* Send what can be sent of it; head: not sent yet. False: the request is over. */
+static bool push_body(struct request *r, struct slice head)
+{
+	enum flow_status status;
+
+	if (r->body_done || r->body_refused)
+		return true;
+	status = flow_pump(&r->body, head);
+	r->body_done = status == FLOW_DONE;
+	/* It may have answered before it closed, so see what it says. */
+	r->body_refused = status == FLOW_BROKEN;
+	if (r->body_refused) {
+		r->close_backend = true;
+		r->up->io.is_blocked = false;
+		buf_release(r->up->io.pool, &r->up->io.out);
+	}
+	time_body(r, status);
+	if (status == FLOW_BAD) {
+		fail(r, r->body.reason);
+		return false;
+	}
+	if (status == FLOW_CUT) {
+		give_up(r);
+		return false;
+	}
+	return true;
+}
+
+/* After anything happened: move what can be moved, wait for what cannot. head: of the request, if it
+ * was not sent yet. False: the request is over. */
+static bool advance(struct request *r, struct slice head)
+{
+	if (r->state != REQUEST_CONNECT) {
+		if (!push_body(r, head) || !take_response(r))
+			return false;
+		if (r->state == REQUEST_AWAIT)
+			time_header(r);
+		set_deadline(r);
+	}
+	if (stream_watch(&r->conn->io) < 0 ||
+	    (r->state != REQUEST_CONNECT && stream_watch(&r->up->io) < 0)) {
+		give_up(r);
+		return false;
+	}
+	return true;
+}
+
+/* Reading from the backend failed. False: the request is over. */
+static bool break_backend(struct request *r)
+{
+	if (r->state == REQUEST_RESPOND && !r->reply.body.ended) {
+		truncate_reply(r);
+		return false;
+	}
+	/* As if it had closed: either all of the response is here, or nothing. */
+	r->up->io.is_eof = r->close_backend = true;
+	return advance(r, (struct slice){0});
+}
+
+static void on_backend_event(void *ctx, int events)
+{
+	struct request *r = ctx;
+	bool more = (events & SOCK_READ) != 0;
+
+	if (!more)
+		(void)advance(r, (struct slice){0});
+	for (int i = 0; i < READS_PER_TURN && more; i++) {
+		ssize_t n = stream_read(&r->up->io, &more);
+
+		if (n == -ENOMEM) {
+			fail(r, REASON_NO_RESOURCES);
+			return;
+		}
+		if (n < 0 && n != -EAGAIN && n != -ENOBUFS) {
+			(void)break_backend(r);
+			return;
+		}
+		if (!advance(r, (struct slice){0}))
+			return;
+	}
+}
+
+void request_on_client_event(struct request *r, int events)
+{
+	bool more = (events & SOCK_READ) != 0;
+
+	if (events & SOCK_WRITE && !advance(r, (struct slice){0}))
+		return;
+	for (int i = 0; i < READS_PER_TURN && more; i++) {
+		ssize_t n = stream_read(&r->conn->io, &more);
+
+		/* A client that closes its side while it waits is taken to be gone. */
+		if (n == 0 || (n < 0 && n != -EAGAIN && n != -ENOBUFS)) {
+			give_up(r);
+			return;
+		}
+		if (!advance(r, (struct slice){0}))
+			return;
+	}
+}
+
+/* ---- the backend --------------------------------------------------------------------------- */
+
+/* up is connected: send the request. */
+static void attach(struct request *r, struct upstream_conn *up, bool reused)
+{
+	struct backend_counters *n = upstream_of(r)->counters;
+
+	r->up = up;
+	up->ctx = r;
+	r->was_reused = reused;
+	r->scan = (struct http1_scan){0};
+	counter_add(&n->requests, 1);
+	counter_add(&n->active_up, 1);
+	if (reused)
+		counter_add(&n->reused, 1);
+	flow_send_to(&r->body, &up->io, r->body.body.kind);
+	set_state(r, REQUEST_AWAIT);
+	(void)advance(r, (struct slice){r->head, r->head_len});
+}
+
+/* What became of a connection that could not be made, for the answer. */
+static enum reason connect_reason(int err)
+{
+	switch (err) {
+	case -ETIMEDOUT: return REASON_CONNECT_TIMEOUT;
+	case -EMFILE:
+	case -ENFILE:
+	case -ENOMEM:
+	case -ENOBUFS: return REASON_NO_RESOURCES;
+	default: return REASON_CONNECT_FAILED;
+	}
+}
+
+static void note_connect(struct request *r, int err)
+{
+	r->connect_failure = connect_reason(err);
+	if (r->connect_failure != REASON_NO_RESOURCES)
+		fail_backend(r);
+	log_debug("l7: connect failed backend=%s/%s error=%d", r->backend->pool->name,
+		  r->backend->name, -err);
+}
+
+static void on_connect(void *ctx, int status)
+{
+	struct request *r = ctx;
+	struct upstream_conn *up = r->up;
+
+	if (status < 0) {
+		r->up = NULL; /* closed already */
+		note_connect(r, status);
+		dispatch(r);
+	} else {
+		attach(r, up, false);
+	}
+}
+
+static const struct upstream_user user = {.on_connect = on_connect, .on_event = on_backend_event};
+
+static uint16_t backend_port(const struct request *r)
+{
+	return r->backend->ep.port ? r->backend->ep.port : r->conn->local.port;
+}
+
+/* Begin to connect. False: it failed at once. */
+static bool connect_backend(struct request *r)
+{
+	struct endpoint ep = {r->backend->ep.addr, backend_port(r)};
+	int err = upstream_conn_open(upstream_of(r), &ep, r->backend->pool->connect_ms, &user, r,
+				     &r->up);
+
+	if (err < 0) {
+		note_connect(r, err);
+		return false;
+	}
+	r->body_at = r->reply_at = DEADLINE_NONE; /* up keeps the time */
+	set_deadline(r);
+	return true;
+}
+
+/* A kept connection. What cannot be sent twice only goes to one that is not known to be dead. */
+static struct upstream_conn *find_idle(struct request *r)
+{
+	bool repeatable = r->is_idempotent && r->body.body.kind == BODY_NONE;
+	struct upstream_conn *uc;
+
+	for (;;) {
+		uc = upstream_take_idle(upstream_of(r), backend_port(r));
+		if (!uc || repeatable || sock_is_quiet(&uc->io.sock))
+			return uc;
+		upstream_conn_close(uc);
+	}
+}
+
+/* To the next backend that will have it. */
+static void dispatch(struct request *r)
+{
+	struct balancer *balancer = view_pool(r->conn->view, r->conn->service->pool)->balancer;
+
+	while (r->tried_count < BACKENDS_MAX) {
+		struct upstream_conn *idle;
+
+		r->backend = balancer_pick(balancer, r->tried, r->tried_count);
+		if (!r->backend)
+			break;
+		r->tried[r->tried_count++] = r->backend;
+		idle = find_idle(r);
+		if (idle) {
+			attach(r, idle, true);
+			return;
+		}
+		if (connect_backend(r))
+			return;
+	}
+	fail(r, r->tried_count ? r->connect_failure : REASON_NO_BACKEND);
+}
+
+enum reason request_start(struct conn *c, const struct head *h, size_t block_len)
+{
+	char client[ADDR_STRLEN], local[ENDPOINT_STRLEN] = "";
+	uint64_t body_max = c->service->limits.body;
+	struct hop hop = {.proto = SLICE("http")};
+	struct request *r;
+
+	if (body_max && h->length > body_max)
+		return REASON_BODY_LARGE;
+	hop.client.ptr = addr_format(&c->peer.addr, client, sizeof(client));
+	hop.client.len = strlen(client);
+	if (!h->authority.len)
+		endpoint_format(&c->local, local, sizeof(local));
+	hop.local = (struct slice){local, strlen(local)};
+	r = malloc(sizeof(*r) + http1_request_bound(block_len, h, &hop));
+	if (!r)
+		return REASON_NO_RESOURCES;
+	*r = (struct request){
+		.conn = c,
+		.minor = h->minor,
+		.is_head = h->is_head,
+		.is_idempotent = h->is_idempotent,
+		.is_persistent = h->persistent,
+		.awaits_continue = h->expects_continue && h->body != BODY_NONE,
+		.body_mark = UINT64_MAX,
+		.body_at = DEADLINE_NONE,
+		.reply_at = DEADLINE_NONE,
+	};
+	r->head_len = http1_write_request(r->head, h, &hop);
+	flow_init(&r->body, &c->io, h->body, h->length);
+	r->body.limit = body_max;
+	buf_consume(c->io.pool, &c->io.in, block_len);
+	c->request = r;
+	deadline_set(&c->io.deadline, DEADLINE_NONE);
+	dispatch(r);
+	return REASON_NONE;
+}

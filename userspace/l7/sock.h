@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One non-blocking socket on the loop: reads and writes directly, asks for readiness only when told
+ * to. Nothing else in l7/ knows how readiness is learnt. Owner: whoever embeds it. One thread.
+ */
+#ifndef L7_SOCK_H
+#define L7_SOCK_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <uv.h>
+
+#include "core/addr.h"
+
+#define SOCK_READ  UV_READABLE
+#define SOCK_WRITE UV_WRITABLE
+
+struct sock;
+
+/* events: SOCK_READ, SOCK_WRITE; both after an error, which the next read or write returns. */
+typedef void (*sock_event_cb)(struct sock *s, int events);
+typedef void (*sock_closed_cb)(struct sock *s);
+
+struct sock {
+	uv_poll_t poll;
+	int fd;
+	int watched; /* what readiness is asked for */
+	sock_event_cb on_event;
+	sock_closed_cb on_closed;
+};
+
+/* Takes fd, also on error. Watches nothing yet. 0, or -errno; then s must not be closed. */
+int sock_open(struct sock *s, uv_loop_t *loop, int fd, sock_event_cb on_event);
+
+/* A new socket, connecting; SOCK_WRITE is to be watched, then sock_error() asked. ret_fd: for
+ * sock_open(). 0, or -errno where it failed at once. */
+int sock_connect(const struct endpoint *ep, int *ret_fd);
+int sock_error(struct sock *s);
+
+/* Be told when one of events holds. Cheap where nothing changes, else some system calls. */
+int sock_watch(struct sock *s, int events);
+
+/* Bytes moved; 0 from a read: the peer closed its side. -EAGAIN, or another -errno. */
+ssize_t sock_read(struct sock *s, void *data, size_t len);
+ssize_t sock_write(struct sock *s, const struct iovec *iov, size_t count);
+
+/* Looks without reading: false where the peer closed, failed, or sent something. */
+bool sock_is_quiet(struct sock *s);
+
+void sock_shutdown(struct sock *s); /* no more writes */
+
+/* cb, once the memory of s is no longer in use. */
+void sock_close(struct sock *s, sock_closed_cb cb);
+
+#endif

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Connections with buffers: see stream.h. */
+#include "l7/stream.h"
+
+#include <errno.h>
+
+#include "conf/runtime.h"
+#include "core/list.h"
+
+int stream_open(struct stream *st, uv_loop_t *loop, struct buf_pool *pool, int fd,
+		sock_event_cb on_event, deadline_cb on_deadline)
+{
+	int err = sock_open(&st->sock, loop, fd, on_event);
+
+	if (err < 0)
+		return err;
+	deadline_init(&st->deadline, loop, on_deadline);
+	st->in = st->out = (struct buf){0};
+	st->pool = pool;
+	st->open_handles = 2;
+	st->on_closed = NULL;
+	st->is_bulk = st->is_eof = st->is_blocked = false;
+	return 0;
+}
+
+/* Half a buffer must be free before bytes are moved to its front to make room. */
+static bool has_room(const struct buf *b)
+{
+	return buf_room(b) || buf_len(b) <= b->cap / 2;
+}
+
+ssize_t stream_read(struct stream *st, bool *ret_more)
+{
+	size_t room;
+	ssize_t n;
+
+	*ret_more = false;
+	if (!st->in.data) {
+		int err = buf_reserve(st->pool, &st->in, st->is_bulk ? BUF_LARGE : BUF_SMALL);
+
+		if (err < 0)
+			return err;
+	}
+	if (!has_room(&st->in))
+		return -ENOBUFS;
+	if (!buf_room(&st->in)) /* moves within the buffer: cannot fail */
+		(void)buf_reserve(st->pool, &st->in, st->in.cap - buf_len(&st->in));
+	room = buf_room(&st->in);
+	n = sock_read(&st->sock, st->in.data + st->in.end, room);
+	if (n > 0) {
+		st->in.end += (uint32_t)n;
+		counter_add(st->bytes_in, (uint64_t)n);
+		*ret_more = (size_t)n == room;
+		if (*ret_more)
+			st->is_bulk = true;
+		else if (n < (ssize_t)BUF_SMALL / 2)
+			st->is_bulk = false;
+		return n;
+	}
+	if (n == 0)
+		st->is_eof = true;
+	if (!buf_len(&st->in))
+		buf_release(st->pool, &st->in);
+	return n;
+}
+
+/* Of n bytes written, those that belong to a piece of len. */
+static size_t share(size_t *n, size_t len)
+{
+	size_t mine = *n < len ? *n : len;
+
+	*n -= mine;
+	return mine;
+}
+
+static int keep(struct stream *st, struct slice s, size_t *written)
+{
+	size_t n = share(written, s.len);
+
+	return buf_append(st->pool, &st->out, s.ptr + n, s.len - n);
+}
+
+static size_t put_iov(struct iovec *iov, const char *ptr, size_t len)
+{
+	if (!len)
+		return 0;
+	*iov = (struct iovec){(void *)(uintptr_t)ptr, len};
+	return 1;
+}
+
+ssize_t stream_write(struct stream *st, const struct pieces *p)
+{
+	struct iovec iov[5];
+	size_t count = 0, before = buf_len(&st->out), n = 0, taken;
+	size_t whole = before + p->head.len + p->frame.len + p->body.len + p->tail.len;
+	int err;
+
+	count += put_iov(&iov[count], buf_head(&st->out), before);
+	count += put_iov(&iov[count], p->head.ptr, p->head.len);
+	count += put_iov(&iov[count], p->frame.ptr, p->frame.len);
+	count += put_iov(&iov[count], p->body.ptr, p->body.len);
+	count += put_iov(&iov[count], p->tail.ptr, p->tail.len);
+	if (count) {
+		ssize_t r = sock_write(&st->sock, iov, count);
+
+		if (r < 0 && r != -EAGAIN)
+			return r;
+		n = r < 0 ? 0 : (size_t)r;
+		counter_add(st->bytes_out, n);
+	}
+	st->is_blocked = n < whole;
+	if (before)
+		buf_consume(st->pool, &st->out, share(&n, before));
+	err = keep(st, p->head, &n);
+	if (err == 0)
+		err = keep(st, p->frame, &n);
+	taken = share(&n, p->body.len);
+	if (err == 0 && taken == p->body.len)
+		err = keep(st, p->tail, &n);
+	return err < 0 ? err : (ssize_t)taken;
+}
+
+int stream_watch(struct stream *st)
+{
+	int events = st->is_blocked ? SOCK_WRITE : 0;
+
+	if (!st->is_eof && has_room(&st->in))
+		events |= SOCK_READ;
+	return sock_watch(&st->sock, events);
+}
+
+static void handle_closed(struct stream *st)
+{
+	if (--st->open_handles == 0)
+		st->on_closed(st);
+}
+
+static void on_sock_closed(struct sock *s)
+{
+	handle_closed(stream_of_sock(s));
+}
+
+static void on_deadline_closed(uv_handle_t *handle)
+{
+	struct deadline *d = handle->data;
+
+	handle_closed(stream_of_deadline(d));
+}
+
+void stream_close(struct stream *st, stream_closed_cb cb)
+{
+	if (st->on_closed)
+		return;
+	st->on_closed = cb;
+	buf_release(st->pool, &st->in);
+	buf_release(st->pool, &st->out);
+	sock_close(&st->sock, on_sock_closed);
+	deadline_close(&st->deadline, on_deadline_closed);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Idle connections to a backend: see upstream.h. */
+#include "l7/upstream.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "l7/upstream_conn.h"
+
+struct upstream *upstream_new(struct l7 *l7, struct backend_rt *rt)
+{
+	struct upstream *up = calloc(1, sizeof(*up));
+
+	if (!up)
+		return NULL;
+	up->l7 = l7;
+	up->rt = rt;
+	up->counters = &rt->counters[l7->env.worker];
+	list_init(&up->idle);
+	up->refs = 1;
+	return up;
+}
+
+struct upstream *upstream_ref(struct upstream *up)
+{
+	up->refs++;
+	return up;
+}
+
+void upstream_unref(struct upstream *up)
+{
+	if (!up || --up->refs)
+		return;
+	assert(list_empty(&up->idle));
+	free(up);
+}
+
+struct upstream_conn *upstream_take_idle(struct upstream *up, uint16_t port)
+{
+	list_for_each (it, &up->idle) {
+		struct upstream_conn *uc = list_entry(it, struct upstream_conn, node);
+
+		if (uc->port == port) {
+			upstream_conn_leave_idle(uc);
+			return uc;
+		}
+	}
+	return NULL;
+}
+
+void upstream_put_idle(struct upstream *up, struct upstream_conn *uc, unsigned idle_max,
+		       unsigned idle_ms)
+{
+	if (!up->keep || up->l7->is_closed || up->idle_count >= idle_max)
+		upstream_conn_close(uc);
+	else
+		upstream_conn_enter_idle(uc, idle_ms);
+}
+
+void upstream_close_idle(struct upstream *up)
+{
+	list_for_each_safe (it, &up->idle)
+		upstream_conn_close(list_entry(it, struct upstream_conn, node));
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A worker's view of a snapshot: see view.h. */
+#include "l7/view.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "l7/balance.h"
+#include "l7/upstream.h"
+
+struct pool_view *view_pool(const struct view *v, const struct pool *pool)
+{
+	return &v->pools[pool - v->snap->pools];
+}
+
+struct upstream *view_upstream(const struct view *v, const struct backend *be)
+{
+	return view_pool(v, be->pool)->upstreams[be - be->pool->backends];
+}
+
+/* The connections to the same backend (pool, name, address) in the view before. */
+static struct upstream *find_upstream(const struct view *before, const struct pool *was,
+				      const struct backend *be)
+{
+	const struct backend *b = was ? pool_backend(was, be->name) : NULL;
+
+	if (!b || b->rt != be->rt || !view_pool(before, was)->balancer)
+		return NULL;
+	return view_upstream(before, b);
+}
+
+static int fill_pool(struct view *v, const struct pool *pool, const struct view *before)
+{
+	const struct pool *was = before ? snapshot_pool(before->snap, pool->name) : NULL;
+	struct pool_view *pv = view_pool(v, pool);
+
+	if (pv->balancer) /* another service uses it too */
+		return 0;
+	pv->balancer = balancer_rr_new(pool, was ? view_pool(before, was)->balancer : NULL,
+				       v->l7->env.worker);
+	pv->upstreams = calloc(pool->backend_count + 1, sizeof(struct upstream *));
+	if (!pv->balancer || !pv->upstreams)
+		return -ENOMEM;
+	for (size_t i = 0; i < pool->backend_count; i++) {
+		struct upstream *up = find_upstream(before, was, &pool->backends[i]);
+
+		pv->upstreams[i] =
+			up ? upstream_ref(up) : upstream_new(v->l7, pool->backends[i].rt);
+		if (!pv->upstreams[i])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+struct view *view_new(struct l7 *l7, struct snapshot *snap, const struct view *before)
+{
+	struct view *v = calloc(1, sizeof(*v));
+
+	if (!v)
+		return NULL;
+	v->l7 = l7;
+	v->refs = 1;
+	v->snap = snapshot_ref(snap);
+	v->pools = calloc(snap->pool_count + 1, sizeof(*v->pools));
+	if (!v->pools)
+		goto fail;
+	for (size_t i = 0; i < snap->service_count; i++) {
+		const struct service *s = &snap->services[i];
+
+		if (s->mode == SERVICE_HTTP && fill_pool(v, s->pool, before) < 0)
+			goto fail;
+	}
+	return v;
+fail:
+	view_unref(v);
+	return NULL;
+}
+
+struct view *view_ref(struct view *v)
+{
+	v->refs++;
+	return v;
+}
+
+/* For each upstream of v: its backend goes with it. */
+static void for_each(struct view *v, void (*call)(struct upstream *up, const struct backend *be))
+{
+	for (size_t p = 0; v->pools && p < v->snap->pool_count; p++)
+		for (size_t b = 0; v->pools[p].upstreams && b < v->snap->pools[p].backend_count;
+		     b++)
+			call(v->pools[p].upstreams[b], &v->snap->pools[p].backends[b]);
+}
+
+static void unref_one(struct upstream *up, const struct backend *be)
+{
+	(void)be;
+	upstream_unref(up);
+}
+
+void view_unref(struct view *v)
+{
+	if (!v || --v->refs)
+		return;
+	for_each(v, unref_one);
+	for (size_t p = 0; v->pools && p < v->snap->pool_count; p++) {
+		balancer_free(v->pools[p].balancer);
+		free(v->pools[p].upstreams);
+	}
+	free(v->pools);
+	snapshot_unref(v->snap);
+	free(v);
+}
+
+static void forget(struct upstream *up, const struct backend *be)
+{
+	(void)be;
+	up->keep = false;
+}
+
+static void allow(struct upstream *up, const struct backend *be)
+{
+	up->keep = be->admin == ADMIN_UP;
+}
+
+static void close_unwanted(struct upstream *up, const struct backend *be)
+{
+	(void)be;
+	if (!up->keep)
+		upstream_close_idle(up);
+}
+
+void view_activate(struct view *v, const struct view *before)
+{
+	if (before)
+		for_each((struct view *)before, forget);
+	for_each(v, allow);
+	if (before)
+		for_each((struct view *)before, close_unwanted);
+}
