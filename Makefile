@@ -99,7 +99,7 @@ $(BUILD)/libllhttp.a: $(patsubst $(LLHTTP_SRC)/%.c,$(BUILD)/llhttp/%.o,$(wildcar
 	$(call say,AR,$@)rm -f $@ && $(AR) rcs $@ $^
 
 $(BUILD)/llhttp/%.o: $(LLHTTP_SRC)/%.c $(BUILD)/flags
-	$(call say,CC,$@)mkdir -p $(@D) && $(CC) -I$(LLHTTP_INC) -O2 -g $(SANFLAGS) -c $< -o $@
+	$(call say,CC,$@)mkdir -p $(@D) && $(CC) -I$(LLHTTP_INC) -DLLHTTP_STRICT_MODE=1 -O2 -g $(SANFLAGS) -c $< -o $@
 
 # Skeletons are generated before anything that may include one is compiled.
 $(call obj,$(wildcard loader/*.c)): | $(SKELS)

@@ -134,13 +134,14 @@ static void linger(struct conn *c)
 }
 
 /* The response is written: what now? */
-static void next(struct conn *c, bool must_linger)
+static void next(struct conn *c)
 {
-	if (c->close_after) {
-		if (must_linger || buf_len(&c->io.in))
-			linger(c);
-		else
-			conn_close(c);
+	if (c->after == CONN_THEN_LINGER || (c->after == CONN_THEN_CLOSE && buf_len(&c->io.in))) {
+		linger(c);
+		return;
+	}
+	if (c->after == CONN_THEN_CLOSE) {
+		conn_close(c);
 		return;
 	}
 	set_state(c, CONN_IDLE);
@@ -150,32 +151,36 @@ static void next(struct conn *c, bool must_linger)
 	conn_resume(c);
 }
 
-void conn_response_done(struct conn *c, bool close)
+void conn_response_done(struct conn *c, enum conn_after after)
 {
 	c->request = NULL;
-	if (close)
-		c->close_after = true;
-	next(c, close);
+	c->after = (uint8_t)after;
+	next(c);
 }
 
-void conn_answer(struct conn *c, enum reason reason, bool is_head, bool close)
+static void count_answer(struct conn *c, enum reason reason)
+{
+	struct service_counters *n = conn_counters(c);
+
+	counter_add(&n->local_errors, 1);
+	counter_add(reason_status(reason) < 500 ? &n->responses_4xx : &n->responses_5xx, 1);
+	log_debug("l7: answer service=%s status=%u reason=\"%s\"", c->service->name,
+		  reason_status(reason), reason_text(reason));
+}
+
+void conn_answer(struct conn *c, enum reason reason, bool is_head, enum conn_after after)
 {
 	char text[HTTP1_ANSWER_MAX];
 	struct pieces p = {.head = {text, 0}};
-	struct service_counters *counters = conn_counters(c);
 
 	c->request = NULL;
-	if (close || conn_is_ending(c))
-		c->close_after = true;
-	counter_add(&counters->local_errors, 1);
-	counter_add(reason_status(reason) < 500 ? &counters->responses_4xx
-						: &counters->responses_5xx,
-		    1);
-	log_debug("l7: answer service=%s status=%u reason=\"%s\"", c->service->name,
-		  reason_status(reason), reason_text(reason));
-	p.head.len =
-		http1_write_answer(text, reason, is_head,
-				   c->close_after ? PERSIST_CLOSE : PERSIST_KEEP_ALIVE, time(NULL));
+	if (after == CONN_GO_ON && conn_is_ending(c))
+		after = CONN_THEN_CLOSE;
+	c->after = (uint8_t)after;
+	count_answer(c, reason);
+	p.head.len = http1_write_answer(text, reason, is_head,
+					after == CONN_GO_ON ? PERSIST_KEEP_ALIVE : PERSIST_CLOSE,
+					time(NULL));
 	if (stream_write(&c->io, &p) < 0) {
 		conn_close(c);
 	} else if (c->io.is_blocked) {
@@ -184,7 +189,7 @@ void conn_answer(struct conn *c, enum reason reason, bool is_head, bool close)
 		if (stream_watch(&c->io) < 0)
 			conn_close(c);
 	} else {
-		next(c, close);
+		next(c);
 	}
 }
 
@@ -229,7 +234,7 @@ static void begin(struct conn *c, size_t len)
 		r = request_start(c, &h, len);
 	}
 	if (r != REASON_NONE)
-		conn_answer(c, r, h.is_head, true);
+		conn_answer(c, r, h.is_head, CONN_THEN_LINGER);
 }
 
 /* Begin with the next request in the buffer. False: there is no whole one. */
@@ -330,7 +335,7 @@ static void flush(struct conn *c)
 	else if (c->io.is_blocked)
 		wait_ms(c, c->service->timeouts.write);
 	else
-		next(c, c->close_after);
+		next(c);
 }
 
 static void on_event(struct sock *s, int events)
@@ -361,7 +366,7 @@ static void on_deadline(struct deadline *d)
 	if (c->state == CONN_BUSY)
 		request_on_deadline(c->request);
 	else if (c->state == CONN_HEADER)
-		conn_answer(c, REASON_HEADER_TIMEOUT, false, true);
+		conn_answer(c, REASON_HEADER_TIMEOUT, false, CONN_THEN_LINGER);
 	else
 		conn_close(c);
 }

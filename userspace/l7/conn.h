@@ -39,7 +39,7 @@ struct conn {
 	struct endpoint peer, local;
 	uint32_t forgotten;  /* CONN_LINGER: bytes read and dropped */
 	uint8_t state;	     /* enum conn_state */
-	bool close_after;    /* this response is the last one */
+	uint8_t after;	     /* enum conn_after: the response under way */
 	bool is_running;     /* conn_resume() is at work further up the stack */
 	uint8_t blank_lines; /* skipped before a request line */
 };
@@ -51,11 +51,17 @@ int conn_open(struct l7 *l7, int fd, const struct service *service, const struct
 /* Begin with the requests that are in the buffer. */
 void conn_resume(struct conn *c);
 
-/* For struct request. conn_answer(): an answer of our own instead of a response; close: no request
- * can follow. conn_response_done(): the response is written; both end CONN_BUSY, and the request is
- * already gone. */
-void conn_answer(struct conn *c, enum reason reason, bool is_head, bool close);
-void conn_response_done(struct conn *c, bool close);
+/* What follows a response. */
+enum conn_after {
+	CONN_GO_ON,
+	CONN_THEN_CLOSE,
+	CONN_THEN_LINGER, /* close, but the client may still be sending */
+};
+
+/* For struct request, which is gone already; both end CONN_BUSY. An answer of our own instead of a
+ * response; or: the response is written. */
+void conn_answer(struct conn *c, enum reason reason, bool is_head, enum conn_after after);
+void conn_response_done(struct conn *c, enum conn_after after);
 
 /* Will the connection be closed after the response under way, because of a drain or because the
  * newest snapshot has no such service at this address? */

@@ -22,18 +22,19 @@ struct l7_env {
 int l7_new(const struct l7_env *env, struct l7 **ret_l7);
 
 /* New requests are served by snap from now on (takes a reference of its own). Connections accepted
- * for an address that snap no longer has are closed when idle. */
+ * for an address that snap no longer has are closed when idle. 0, or -ENOMEM: all stays as it was. */
 int l7_set_snapshot(struct l7 *l7, struct snapshot *snap);
 
-/* Serve a client. Takes fd (non-blocking, connected), whatever is returned. service: by name, so
- * that it is found again in later snapshots. peer, local: the connection's two ends. */
+/* Serve a client. Takes fd (non-blocking, connected, TCP_NODELAY), whatever is returned. service: by
+ * name, so that it is found again in later snapshots. peer, local: the connection's two ends. 0,
+ * -ENOENT (no such service), -EBUSY (over its limit; counted), or another -errno. */
 int l7_accept(struct l7 *l7, int fd, const char *service, const struct endpoint *peer,
 	      const struct endpoint *local);
 
-void l7_drain(struct l7 *l7);		      /* close idle ones, the rest after its response */
-void l7_close_all(struct l7 *l7);	      /* now, whatever is under way */
+void l7_drain(struct l7 *l7);	  /* close idle ones, the rest after its response */
+void l7_close_all(struct l7 *l7); /* now, whatever is under way; nothing is accepted any more */
 uint64_t l7_connections(const struct l7 *l7); /* client connections not yet freed */
 uint64_t l7_upstream_idle(const struct l7 *l7);
-void l7_free(struct l7 *l7); /* after l7_connections() is 0 and the loop ran dry */
+void l7_free(struct l7 *l7); /* after l7_close_all() and when the loop ran dry; NULL is fine */
 
 #endif

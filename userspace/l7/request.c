@@ -143,7 +143,7 @@ static void fail(struct request *r, enum reason reason)
 {
 	struct conn *c = r->conn;
 	bool is_head = r->is_head;
-	bool close = !r->is_persistent;
+	enum conn_after after = r->is_persistent ? CONN_GO_ON : CONN_THEN_CLOSE;
 
 	if (r->state == REQUEST_RESPOND) {
 		conn_close(c);
@@ -151,20 +151,22 @@ static void fail(struct request *r, enum reason reason)
 	}
 	/* Only a request that was read to its end, and understood, leaves the client in step. */
 	if (reason_status(reason) < 500 || flow_discard(&r->body) != FLOW_DONE)
-		close = true;
+		after = CONN_THEN_LINGER;
 	end(r, false);
-	conn_answer(c, reason, is_head, close);
+	conn_answer(c, reason, is_head, after);
 }
 
 static void complete(struct request *r)
 {
 	struct conn *c = r->conn;
 	struct stream *up = &r->up->io;
-	bool close = r->close_client;
+	enum conn_after after = !r->close_client ? CONN_GO_ON
+				: r->body_done	 ? CONN_THEN_CLOSE
+						 : CONN_THEN_LINGER;
 	bool keep = r->body_done && !r->close_backend && !up->is_eof && !buf_len(&up->in);
 
 	end(r, keep);
-	conn_response_done(c, close);
+	conn_response_done(c, after);
 }
 
 /* ---- deadlines and readiness --------------------------------------------------------------- */

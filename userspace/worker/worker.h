@@ -35,16 +35,18 @@ void worker_sockets_free(struct worker_sockets *s); /* not committed; NULL is fi
  * Hand snap and the new sockets to every worker; cb once all have taken over. New requests are
  * served by snap; requests under way keep the snapshot that they started on; connections stay.
  * Listeners of addresses that snap no longer has are closed, their idle connections too, busy ones
- * after their response. Takes sockets and references of its own to snap.
+ * after their response. Takes sockets, which are of workers_prepare() for this snap, and references
+ * of its own to snap. status: 0, or -errno of a worker that still serves the snapshot before.
  */
 void workers_commit(struct workers *w, struct snapshot *snap, struct worker_sockets *sockets,
 		    workers_cb cb, void *ctx);
 
 /* Stop accepting, close idle connections, let requests end (answers carry Connection: close); cb
- * when nothing is left (0) or after deadline_ms, when the rest has been closed (-ETIMEDOUT). */
+ * when nothing is left (0) or after deadline_ms, when the rest has been closed (-ETIMEDOUT). Once. */
 void workers_drain(struct workers *w, unsigned deadline_ms, workers_cb cb, void *ctx);
 
-/* End the threads and free all; after a drain, or at once. NULL is fine. */
+/* End the threads, after a drain or at once; waits for them, then frees all in the main loop's next
+ * turns. Callbacks that have not come yet do not come. NULL is fine. */
 void workers_stop(struct workers *w);
 
 struct workers_status {

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One listening socket of one worker. Made on the main thread (listener_new), then handed to its
+ * worker, which alone touches it from then on.
+ */
+#ifndef WORKER_LISTENER_H
+#define WORKER_LISTENER_H
+
+#include <stdbool.h>
+#include <uv.h>
+
+#include "core/addr.h"
+#include "core/list.h"
+#include "core/log.h"
+
+struct listener;
+
+/* Takes fd. local: the end that the client sees. */
+typedef void (*listener_cb)(struct listener *l, int fd, const struct endpoint *peer,
+			    const struct endpoint *local);
+
+struct listener {
+	uv_poll_t poll;
+	uv_timer_t pause; /* after accept4() failed for want of something */
+	struct list node; /* free for the owner's use */
+	struct endpoint ep;
+	const char *service; /* the owner's: for on_accept */
+	void *ctx;
+	listener_cb on_accept;
+	struct log_limit limit;
+	int fd;
+	uint8_t open_handles;
+	bool is_any; /* a wildcard: the local address differs by connection */
+};
+
+/* Bind and listen (SO_REUSEPORT, free bind). 0, or -errno. */
+int listener_new(const struct endpoint *ep, struct listener **ret_listener);
+
+/* Begin to accept, on this loop's thread. 0, or -errno; then listener_free(). */
+int listener_start(struct listener *l, uv_loop_t *loop, listener_cb on_accept, void *ctx);
+
+/* Take what waits in the queue, then end; frees l when the loop has let go of it. */
+void listener_close(struct listener *l);
+
+/* One that was not started. NULL is fine. */
+void listener_free(struct listener *l);
+
+#endif

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The proxy's threads as the main thread sees them: see worker.h. */
+#include "worker/worker.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "worker/worker_thread.h"
+
+/* A commit under way; freed when it is over. */
+struct commit {
+	workers_cb cb;
+	void *ctx;
+	unsigned pending;
+	int status;
+};
+
+/* All that a commit needs, so that it cannot fail for want of memory. */
+struct worker_sockets {
+	struct commit *commit;
+	struct worker_message **messages; /* for each worker, with its listeners */
+	unsigned count;
+	struct endpoint *served; /* addresses that have listeners afterwards */
+	size_t served_count;
+};
+
+struct workers {
+	unsigned count;
+	struct worker **workers;
+	struct mailbox mailbox; /* what comes back from them */
+	uv_timer_t deadline;	/* of the drain */
+	unsigned open_handles;
+	struct endpoint *served; /* addresses that have listeners */
+	size_t served_count;
+	struct drain {
+		bool started;
+		workers_cb cb;
+		void *ctx;
+		unsigned pending;
+		int status;
+	} drain;
+};
+
+/* ---- messages that come back ----------------------------------------------------------------- */
+
+static void commit_done(struct commit *c, int status)
+{
+	if (status < 0)
+		c->status = status;
+	if (--c->pending)
+		return;
+	if (c->cb)
+		c->cb(c->ctx, c->status);
+	free(c);
+}
+
+static void drain_done(struct workers *w)
+{
+	struct drain d = w->drain;
+
+	if (--w->drain.pending)
+		return;
+	(void)uv_timer_stop(&w->deadline); /* always 0 */
+	d.cb(d.ctx, d.status);
+}
+
+static void on_message(struct mailbox *mailbox, struct list *node)
+{
+	struct worker_message *m = list_entry(node, struct worker_message, node);
+	enum worker_task task = m->task;
+	void *op = m->op;
+	int status = m->status;
+
+	if (task == WORKER_DRAIN) {
+		drain_done(mailbox->ctx);
+		return;
+	}
+	worker_message_free(m);
+	commit_done(op, status);
+}
+
+/* ---- start and stop -------------------------------------------------------------------------- */
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+	struct workers *w = ((struct mailbox *)handle->data)->ctx;
+
+	if (--w->open_handles)
+		return;
+	mailbox_deinit(&w->mailbox);
+	free(w->workers);
+	free(w->served);
+	free(w);
+}
+
+int workers_start(uv_loop_t *main_loop, unsigned count, struct workers **ret_workers,
+		  struct diag *d)
+{
+	struct workers *w = calloc(1, sizeof(*w));
+	int err = -ENOMEM;
+
+	if (!w)
+		goto out;
+	w->workers = calloc(count, sizeof(struct worker *));
+	if (!w->workers)
+		goto out;
+	err = mailbox_init(&w->mailbox, main_loop, on_message, w);
+	if (err < 0)
+		goto out;
+	(void)uv_timer_init(main_loop, &w->deadline); /* always 0 */
+	w->deadline.data = &w->mailbox;
+	w->open_handles = 2;
+	for (; w->count < count; w->count++) {
+		err = worker_start(w->count, &w->mailbox, &w->workers[w->count]);
+		if (err < 0) {
+			diag_error(d, NULL, "cannot start worker %u: %s", w->count, strerror(-err));
+			workers_stop(w);
+			return err;
+		}
+	}
+	*ret_workers = w;
+	return 0;
+out:
+	diag_error(d, NULL, "cannot start workers: %s", strerror(-err));
+	if (w)
+		free(w->workers);
+	free(w);
+	return err;
+}
+
+/* Commits that come too late for their callbacks. */
+static void drop_messages(struct workers *w)
+{
+	struct list *left;
+
+	while ((left = mailbox_take(&w->mailbox))) {
+		struct worker_message *m = list_entry(left, struct worker_message, node);
+
+		if (m->task == WORKER_DRAIN)
+			continue; /* a part of its worker */
+		((struct commit *)m->op)->cb = NULL;
+		commit_done(m->op, 0);
+		worker_message_free(m);
+	}
+}
+
+void workers_stop(struct workers *w)
+{
+	if (!w)
+		return;
+	for (unsigned i = 0; i < w->count; i++)
+		worker_stop(w->workers[i]);
+	for (unsigned i = 0; i < w->count; i++)
+		worker_join(w->workers[i]);
+	drop_messages(w);
+	for (unsigned i = 0; i < w->count; i++)
+		worker_free(w->workers[i]);
+	mailbox_close(&w->mailbox, on_handle_closed);
+	uv_close((uv_handle_t *)&w->deadline, on_handle_closed);
+}
+
+/* ---- commits --------------------------------------------------------------------------------- */
+
+static size_t count_listens(const struct snapshot *snap)
+{
+	size_t n = 0;
+
+	for (size_t s = 0; s < snap->service_count; s++)
+		if (snap->services[s].mode == SERVICE_HTTP)
+			n += snap->services[s].listen_count;
+	return n;
+}
+
+static bool contains(const struct endpoint *list, size_t count, const struct endpoint *ep)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!endpoint_cmp(&list[i], ep))
+			return true;
+	return false;
+}
+
+static struct worker_sockets *sockets_new(unsigned count, size_t listens)
+{
+	struct worker_sockets *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->commit = calloc(1, sizeof(*s->commit));
+	s->messages = calloc(count, sizeof(struct worker_message *));
+	s->served = calloc(listens + 1, sizeof(*s->served));
+	if (!s->commit || !s->messages || !s->served)
+		goto fail;
+	for (; s->count < count; s->count++) {
+		s->messages[s->count] = worker_message_new(WORKER_COMMIT);
+		if (!s->messages[s->count])
+			goto fail;
+	}
+	return s;
+fail:
+	worker_sockets_free(s);
+	return NULL;
+}
+
+void worker_sockets_free(struct worker_sockets *s)
+{
+	if (!s)
+		return;
+	for (unsigned i = 0; i < s->count; i++)
+		worker_message_free(s->messages[i]);
+	free(s->commit);
+	free(s->messages);
+	free(s->served);
+	free(s);
+}
+
+/* One socket for each worker. */
+static int listen_at(struct worker_sockets *s, const struct endpoint *ep)
+{
+	for (unsigned i = 0; i < s->count; i++) {
+		struct listener *l;
+		int err = listener_new(ep, &l);
+
+		if (err < 0)
+			return err;
+		list_append(&s->messages[i]->listeners, &l->node);
+	}
+	return 0;
+}
+
+static int listen_all(const struct workers *w, const struct service *service,
+		      struct worker_sockets *s, struct diag *d)
+{
+	int first = 0;
+
+	for (size_t i = 0; i < service->listen_count; i++) {
+		const struct endpoint *ep = &service->listens[i].ep;
+		char text[ENDPOINT_STRLEN];
+		int err = 0;
+
+		if (!contains(w->served, w->served_count, ep) &&
+		    !contains(s->served, s->served_count, ep))
+			err = listen_at(s, ep);
+		s->served[s->served_count++] = *ep;
+		if (err < 0)
+			diag_error(d, NULL, "service %s: cannot listen at %s: %s", service->name,
+				   endpoint_format(ep, text, sizeof(text)), strerror(-err));
+		if (!first)
+			first = err;
+	}
+	return first;
+}
+
+int workers_prepare(struct workers *w, const struct snapshot *snap,
+		    struct worker_sockets **ret_sockets, struct diag *d)
+{
+	struct worker_sockets *s = sockets_new(w->count, count_listens(snap));
+	int first = 0;
+
+	if (!s) {
+		diag_error(d, NULL, "out of memory for listening sockets");
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < snap->service_count; i++) {
+		int err = 0;
+
+		if (snap->services[i].mode == SERVICE_HTTP)
+			err = listen_all(w, &snap->services[i], s, d);
+		if (!first)
+			first = err;
+	}
+	if (first < 0) {
+		worker_sockets_free(s);
+		return first;
+	}
+	*ret_sockets = s;
+	return 0;
+}
+
+void workers_commit(struct workers *w, struct snapshot *snap, struct worker_sockets *sockets,
+		    workers_cb cb, void *ctx)
+{
+	struct commit *c = sockets->commit;
+
+	*c = (struct commit){.cb = cb, .ctx = ctx, .pending = w->count};
+	free(w->served);
+	w->served = sockets->served;
+	w->served_count = sockets->served_count;
+	for (unsigned i = 0; i < w->count; i++) {
+		struct worker_message *m = sockets->messages[i];
+
+		m->op = c;
+		m->snapshot = snapshot_ref(snap);
+		worker_post(w->workers[i], m);
+	}
+	sockets->commit = NULL;
+	sockets->served = NULL;
+	sockets->count = 0;
+	worker_sockets_free(sockets);
+}
+
+/* ---- drain and status ------------------------------------------------------------------------ */
+
+static void on_deadline(uv_timer_t *timer)
+{
+	struct workers *w = ((struct mailbox *)timer->data)->ctx;
+
+	w->drain.status = -ETIMEDOUT;
+	for (unsigned i = 0; i < w->count; i++)
+		worker_close_all(w->workers[i]);
+}
+
+void workers_drain(struct workers *w, unsigned deadline_ms, workers_cb cb, void *ctx)
+{
+	assert(!w->drain.started);
+	w->drain = (struct drain){.started = true, .cb = cb, .ctx = ctx, .pending = w->count};
+	for (unsigned i = 0; i < w->count; i++)
+		worker_drain(w->workers[i]);
+	(void)uv_timer_start(&w->deadline, on_deadline, deadline_ms, 0); /* has a callback: 0 */
+}
+
+void workers_status(const struct workers *w, struct workers_status *ret_status)
+{
+	struct workers_status s = {.count = w->count, .generation = UINT64_MAX};
+
+	for (unsigned i = 0; i < w->count; i++) {
+		const struct worker_counts *n = worker_counts(w->workers[i]);
+		uint64_t generation = atomic_load_explicit(&n->generation, memory_order_relaxed);
+
+		s.connections += atomic_load_explicit(&n->connections, memory_order_relaxed);
+		s.upstream_idle += atomic_load_explicit(&n->upstream_idle, memory_order_relaxed);
+		if (generation < s.generation)
+			s.generation = generation;
+	}
+	*ret_status = s;
+}

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One worker thread: see worker_thread.h. */
+#include "worker/worker_thread.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "l7/l7.h"
+
+struct worker {
+	pthread_t thread;
+	unsigned index;
+	struct mailbox mailbox;
+	struct mailbox *main_mailbox;
+	struct worker_counts counts;
+	struct worker_message drain, close_all, stop; /* there when memory is not */
+	/* Its own thread's: */
+	uv_loop_t loop;
+	uv_prepare_t publish; /* before each wait */
+	struct l7 *l7;
+	struct snapshot *snapshot; /* the one served; a reference, NULL before the first */
+	struct list listeners;
+	bool is_draining;
+	bool is_drained; /* and has said so */
+};
+
+struct worker_message *worker_message_new(enum worker_task task)
+{
+	struct worker_message *m = calloc(1, sizeof(*m));
+
+	if (!m)
+		return NULL;
+	m->task = task;
+	list_init(&m->node);
+	list_init(&m->listeners);
+	return m;
+}
+
+void worker_message_free(struct worker_message *m)
+{
+	if (!m)
+		return;
+	list_for_each_safe (it, &m->listeners)
+		listener_free(list_entry(it, struct listener, node));
+	snapshot_unref(m->snapshot);
+	free(m);
+}
+
+static void send_back(struct worker *w, struct worker_message *m, int status)
+{
+	m->status = status;
+	mailbox_post(w->main_mailbox, &m->node);
+}
+
+static void store(_Atomic uint64_t *to, uint64_t n)
+{
+	atomic_store_explicit(to, n, memory_order_relaxed);
+}
+
+static void on_prepare(uv_prepare_t *prepare)
+{
+	struct worker *w = prepare->data;
+
+	store(&w->counts.connections, l7_connections(w->l7));
+	store(&w->counts.upstream_idle, l7_upstream_idle(w->l7));
+	if (w->is_draining && !w->is_drained && l7_connections(w->l7) == 0) {
+		w->is_drained = true;
+		send_back(w, &w->drain, 0);
+	}
+}
+
+/* A client that the service refuses, or that there is no memory for, is counted there. */
+static void on_accept(struct listener *l, int fd, const struct endpoint *peer,
+		      const struct endpoint *local)
+{
+	struct worker *w = l->ctx;
+
+	(void)l7_accept(w->l7, fd, l->service, peer, local);
+}
+
+/* The http service of a snapshot that listens at ep; NULL: none. */
+static const char *service_at(const struct snapshot *snap, const struct endpoint *ep)
+{
+	for (size_t s = 0; s < snap->service_count; s++) {
+		const struct service *service = &snap->services[s];
+
+		if (service->mode != SERVICE_HTTP)
+			continue;
+		for (size_t i = 0; i < service->listen_count; i++)
+			if (!endpoint_cmp(&service->listens[i].ep, ep))
+				return service->name;
+	}
+	return NULL;
+}
+
+static void close_listeners(struct worker *w)
+{
+	list_for_each_safe (it, &w->listeners) {
+		list_unlink(it);
+		listener_close(list_entry(it, struct listener, node));
+	}
+}
+
+/* Each listener that is there gets the name that its service has now; or goes. */
+static void rename_listeners(struct worker *w)
+{
+	list_for_each_safe (it, &w->listeners) {
+		struct listener *l = list_entry(it, struct listener, node);
+		const char *service = service_at(w->snapshot, &l->ep);
+
+		if (service) {
+			l->service = service;
+		} else {
+			/* Nobody is served there any more, nor is who waits in the queue. */
+			list_unlink(it);
+			listener_close(l);
+		}
+	}
+}
+
+static void take_listeners(struct worker *w, struct worker_message *m)
+{
+	list_for_each_safe (it, &m->listeners) {
+		struct listener *l = list_entry(it, struct listener, node);
+		int err;
+
+		l->service = service_at(w->snapshot, &l->ep);
+		if (!l->service) /* prepared for another snapshot: the message frees it */
+			continue;
+		list_unlink(it);
+		err = listener_start(l, &w->loop, on_accept, w);
+		if (err == 0) {
+			list_append(&w->listeners, it);
+		} else {
+			listener_free(l);
+			m->status = err;
+		}
+	}
+}
+
+static int commit(struct worker *w, struct worker_message *m)
+{
+	struct snapshot *before = w->snapshot;
+	int err = l7_set_snapshot(w->l7, m->snapshot);
+
+	if (err < 0)
+		return err;
+	w->snapshot = snapshot_ref(m->snapshot);
+	m->status = 0;
+	rename_listeners(w);
+	if (!w->is_draining)
+		take_listeners(w, m);
+	snapshot_unref(before);
+	store(&w->counts.generation, w->snapshot->generation);
+	return m->status;
+}
+
+/* on_prepare(), before the next wait, sees whether anything is left. */
+static void drain(struct worker *w)
+{
+	w->is_draining = true;
+	close_listeners(w);
+	l7_drain(w->l7);
+}
+
+static void end(struct worker *w)
+{
+	close_listeners(w);
+	l7_close_all(w->l7);
+	uv_close((uv_handle_t *)&w->publish, NULL);
+	mailbox_close(&w->mailbox, NULL);
+}
+
+static void on_message(struct mailbox *mailbox, struct list *node)
+{
+	struct worker *w = mailbox->ctx;
+	struct worker_message *m = list_entry(node, struct worker_message, node);
+
+	switch (m->task) {
+	case WORKER_COMMIT: send_back(w, m, commit(w, m)); break;
+	case WORKER_DRAIN: drain(w); break;
+	case WORKER_CLOSE: l7_close_all(w->l7); break;
+	case WORKER_STOP: end(w); break;
+	}
+}
+
+static void *run(void *arg)
+{
+	struct worker *w = arg;
+	char name[16];
+
+	snprintf(name, sizeof(name), "shuntd-w%u", w->index);
+	(void)pthread_setname_np(pthread_self(), name); /* only a name */
+	(void)uv_run(&w->loop, UV_RUN_DEFAULT);		/* until end() left it nothing */
+	return NULL;
+}
+
+static int start_thread(struct worker *w)
+{
+	sigset_t all, before;
+	int err;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	err = pthread_create(&w->thread, NULL, run, w);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return -err;
+}
+
+void worker_free(struct worker *w)
+{
+	l7_free(w->l7);
+	snapshot_unref(w->snapshot);
+	mailbox_deinit(&w->mailbox);
+	(void)uv_loop_close(&w->loop); /* it ran dry */
+	free(w);
+}
+
+int worker_start(unsigned index, struct mailbox *main_mailbox, struct worker **ret_worker)
+{
+	struct worker *w = calloc(1, sizeof(*w));
+	struct l7_env env = {.worker = index};
+	int err;
+
+	if (!w)
+		return -ENOMEM;
+	w->index = index;
+	w->main_mailbox = main_mailbox;
+	w->drain.task = WORKER_DRAIN;
+	w->close_all.task = WORKER_CLOSE;
+	w->stop.task = WORKER_STOP;
+	list_init(&w->listeners);
+	err = uv_loop_init(&w->loop);
+	if (err < 0)
+		goto fail;
+	err = mailbox_init(&w->mailbox, &w->loop, on_message, w);
+	if (err < 0)
+		goto fail_loop;
+	env.loop = &w->loop;
+	err = l7_new(&env, &w->l7);
+	if (err < 0)
+		goto fail_mailbox;
+	(void)uv_prepare_init(&w->loop, &w->publish); /* both always 0 */
+	w->publish.data = w;
+	(void)uv_prepare_start(&w->publish, on_prepare);
+	err = start_thread(w);
+	if (err == 0) {
+		*ret_worker = w;
+		return 0;
+	}
+	end(w);
+	(void)uv_run(&w->loop, UV_RUN_DEFAULT);
+	worker_free(w);
+	return err;
+fail_mailbox:
+	mailbox_close(&w->mailbox, NULL);
+	(void)uv_run(&w->loop, UV_RUN_DEFAULT);
+	mailbox_deinit(&w->mailbox);
+fail_loop:
+	(void)uv_loop_close(&w->loop);
+fail:
+	free(w);
+	return err;
+}
+
+void worker_post(struct worker *w, struct worker_message *m)
+{
+	mailbox_post(&w->mailbox, &m->node);
+}
+
+void worker_drain(struct worker *w)
+{
+	worker_post(w, &w->drain);
+}
+
+void worker_close_all(struct worker *w)
+{
+	worker_post(w, &w->close_all);
+}
+
+void worker_stop(struct worker *w)
+{
+	worker_post(w, &w->stop);
+}
+
+const struct worker_counts *worker_counts(const struct worker *w)
+{
+	return &w->counts;
+}
+
+void worker_join(struct worker *w)
+{
+	(void)pthread_join(w->thread, NULL); /* fails only for a thread that is not ours */
+}
