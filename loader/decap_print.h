@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* How `shunt-decap status` looks: for people, and as JSON. */
+#ifndef LOADER_DECAP_PRINT_H
+#define LOADER_DECAP_PRINT_H
+
+#include <stdio.h>
+
+#include "loader/decap_ctl.h"
+
+void decap_print_text(const struct decap_state *states, size_t count, FILE *out);
+
+/* 0, or -ENOMEM. */
+int decap_print_json(const struct decap_state *states, size_t count, FILE *out);
+
+#endif
