@@ -205,7 +205,7 @@ static int link_path(const struct loader *l, const struct iface *iface, char *bu
 
 static int attach_single(struct loader *l, const struct iface *iface, enum attach_mode mode)
 {
-	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = kernel_mode(mode));
+	struct bpf_link_create_opts opts = {.sz = sizeof(opts), .flags = kernel_mode(mode)};
 	char path[PATH_MAX];
 	int err = link_path(l, iface, path, sizeof(path));
 	int fd;
@@ -228,7 +228,7 @@ static int attach_single(struct loader *l, const struct iface *iface, enum attac
 
 static int detach_single(struct loader *l, const struct place *p)
 {
-	LIBBPF_OPTS(bpf_xdp_attach_opts, opts);
+	struct bpf_xdp_attach_opts opts = {.sz = sizeof(opts)};
 	struct link_search link;
 	int err, fd;
 
@@ -250,7 +250,7 @@ static int detach_single(struct loader *l, const struct place *p)
 
 static int move_single(struct loader *l, const struct place *p)
 {
-	LIBBPF_OPTS(bpf_xdp_attach_opts, opts);
+	struct bpf_xdp_attach_opts opts = {.sz = sizeof(opts)};
 	struct link_search link;
 	int err, fd;
 
@@ -291,7 +291,7 @@ static int keep_extension(struct loader *l, const struct xdp_program *prog)
 /* libxdp loads the program as the extension of a dispatcher's function when it attaches it first. */
 static int attach_component(struct loader *l, int ifindex, enum attach_mode mode)
 {
-	DECLARE_LIBXDP_OPTS(xdp_program_opts, opts);
+	struct xdp_program_opts opts = {.sz = sizeof(opts)};
 	struct steer_xdp_bpf *skel = NULL;
 	struct xdp_program *prog;
 	int err = 0;

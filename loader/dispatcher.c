@@ -16,7 +16,11 @@
 /* Open libxdp's object with nothing but the trial program to be loaded. NULL: errno says why. */
 static struct xdp_program *open_trial(struct bpf_program **ret_prog)
 {
-	DECLARE_LIBXDP_OPTS(xdp_program_opts, opts, .find_filename = OBJECT, .prog_name = PROGRAM);
+	struct xdp_program_opts opts = {
+		.sz = sizeof(opts),
+		.find_filename = OBJECT,
+		.prog_name = PROGRAM,
+	};
 	struct xdp_program *xdp = xdp_program__create(&opts);
 	struct bpf_program *prog;
 	long err = libxdp_get_error(xdp);

@@ -339,7 +339,7 @@ static int program_info(int fd, struct bpf_prog_info *ret_info)
 
 static bool program_uses(int fd, uint32_t map_id)
 {
-	uint32_t ids[64];
+	uint32_t ids[64] = {0};
 	struct bpf_prog_info info = {
 		.nr_map_ids = sizeof(ids) / sizeof(ids[0]),
 		.map_ids = (uintptr_t)ids,

@@ -132,7 +132,7 @@ struct shunt_slot *maps_rings(struct loader *l)
  * a table made for that purpose alone gives the same wait. */
 static int wait_by_inner_map(void)
 {
-	LIBBPF_OPTS(bpf_map_create_opts, opts);
+	struct bpf_map_create_opts opts = {.sz = sizeof(opts)};
 	uint32_t zero = 0;
 	int inner, outer, err;
 

@@ -1,0 +1,863 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Plans carried out against tables in memory that behave like the kernel's, and that check, at
+ * every single write, what a packet would find at that moment. Every sequence is also cut short
+ * after each of its writes, and taken up again by the same process and by a new one.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "conf/build.h"
+#include "conf/runtime.h"
+#include "l4/adopt.h"
+#include "l4/plan.h"
+#include "l4/slots.h"
+#include "l4/sync.h"
+#include "loader/maps.h"
+
+#define SERVICES   8
+#define BACKENDS   12
+#define RING_SLOTS 1010
+#define RETIRED	   64
+
+struct published {
+	struct shunt_vip_key key;
+	struct shunt_service record;
+	uint64_t digest; /* of its ring at the time it was published */
+};
+
+/* The kernel's side. */
+struct kernel {
+	struct shunt_backend backends[BACKENDS];
+	struct shunt_be_meta be_meta[BACKENDS];
+	struct shunt_svc_meta svc_meta[SERVICES];
+	struct shunt_slot slots[RING_SLOTS];
+	struct published services[SERVICES];
+	size_t service_count;
+	/* What packets may still look at: unpublished since the last wait. */
+	struct published retired[RETIRED];
+	size_t retired_count;
+	bool row_freed; /* since the last wait */
+	unsigned writes, waits, stats_cleared;
+	int fail_after; /* writes that still succeed; -1: all */
+	bool nonsense;	/* not written by a daemon: packets find what they find */
+};
+
+static struct kernel kernel;
+
+static uint64_t digest(uint32_t base, uint32_t size)
+{
+	uint64_t h = 0xcbf29ce484222325ULL;
+
+	for (uint32_t i = 0; i < size; i++)
+		h = (h ^ kernel.slots[base + i].backend) * 0x100000001b3ULL;
+	return h;
+}
+
+/* A packet of any service finds a whole ring, and in each slot a backend's row. */
+static void check_packets(void)
+{
+	if (kernel.nonsense)
+		return;
+	for (size_t i = 0; i < kernel.service_count; i++) {
+		const struct shunt_service *r = &kernel.services[i].record;
+
+		assert_true(r->ring_base + r->ring_size <= RING_SLOTS);
+		assert_true(digest(r->ring_base, r->ring_size) == kernel.services[i].digest);
+		for (uint32_t k = 0; k < r->ring_size; k++) {
+			uint32_t id = kernel.slots[r->ring_base + k].backend;
+
+			assert_true(id != 0);
+			assert_int_equal(kernel.backends[SHUNT_ID_INDEX(id)].id, id);
+		}
+		/* Counters have an owner. */
+		assert_true(kernel.svc_meta[r->index].name[0] != '\0');
+	}
+	for (size_t i = 0; i < kernel.retired_count; i++) {
+		const struct published *p = &kernel.retired[i];
+
+		assert_true(digest(p->record.ring_base, p->record.ring_size) == p->digest);
+	}
+	for (uint32_t i = 1; i < BACKENDS; i++) {
+		if (kernel.backends[i].id != 0)
+			assert_int_equal(kernel.be_meta[i].id, kernel.backends[i].id);
+	}
+}
+
+static int write_now(void)
+{
+	check_packets();
+	if (kernel.fail_after == 0)
+		return -EIO;
+	if (kernel.fail_after > 0)
+		kernel.fail_after--;
+	kernel.writes++;
+	return 0;
+}
+
+/* ---- loader/maps.h, as far as l4/sync.c uses it ------------------------------------------------ */
+
+void maps_sizes(const struct loader *l, struct loader_sizes *ret_sizes)
+{
+	(void)l;
+	*ret_sizes = (struct loader_sizes){SERVICES, BACKENDS, RING_SLOTS, 100, 100};
+}
+
+static struct published *find_published(const struct shunt_vip_key *key)
+{
+	for (size_t i = 0; i < kernel.service_count; i++) {
+		if (memcmp(&kernel.services[i].key, key, sizeof(*key)) == 0)
+			return &kernel.services[i];
+	}
+	return NULL;
+}
+
+static void retire(const struct published *p)
+{
+	assert_true(kernel.retired_count < RETIRED);
+	kernel.retired[kernel.retired_count++] = *p;
+}
+
+int maps_service_set(struct loader *l, const struct shunt_vip_key *key,
+		     const struct shunt_service *svc)
+{
+	struct published *p = find_published(key);
+
+	(void)l;
+	if (write_now() < 0)
+		return -EIO;
+	/* The kernel would write into the memory of a record that was just replaced or deleted. */
+	assert_int_equal(kernel.retired_count, 0);
+	if (p != NULL) {
+		retire(p);
+	} else {
+		if (kernel.service_count == SERVICES)
+			return -E2BIG;
+		p = &kernel.services[kernel.service_count++];
+	}
+	*p = (struct published){*key, *svc, digest(svc->ring_base, svc->ring_size)};
+	check_packets();
+	return 0;
+}
+
+int maps_service_delete(struct loader *l, const struct shunt_vip_key *key)
+{
+	struct published *p = find_published(key);
+
+	(void)l;
+	if (write_now() < 0)
+		return -EIO;
+	assert_non_null(p);
+	retire(p);
+	*p = kernel.services[--kernel.service_count];
+	check_packets();
+	return 0;
+}
+
+int maps_service_list(struct loader *l, struct maps_service_row **ret_rows, size_t *ret_count)
+{
+	struct maps_service_row *rows = calloc(SERVICES, sizeof(*rows));
+
+	(void)l;
+	assert_non_null(rows);
+	for (size_t i = 0; i < kernel.service_count; i++)
+		rows[i] = (struct maps_service_row){kernel.services[i].key,
+						    kernel.services[i].record};
+	*ret_rows = rows;
+	*ret_count = kernel.service_count;
+	return 0;
+}
+
+int maps_backend_set(struct loader *l, uint32_t index, const struct shunt_backend *be)
+{
+	(void)l;
+	assert_true(index > 0 && index < BACKENDS);
+	if (write_now() < 0)
+		return -EIO;
+	kernel.row_freed = kernel.row_freed || be->id == 0;
+	kernel.backends[index] = *be;
+	check_packets();
+	return 0;
+}
+
+int maps_backend_get(struct loader *l, uint32_t index, struct shunt_backend *ret_be)
+{
+	(void)l;
+	*ret_be = kernel.backends[index];
+	return 0;
+}
+
+int maps_backend_meta_set(struct loader *l, uint32_t index, const struct shunt_be_meta *meta)
+{
+	(void)l;
+	if (write_now() < 0)
+		return -EIO;
+	/* The owner is written while the row is free, and no packet holds it. */
+	assert_int_equal(kernel.backends[index].id, 0);
+	assert_false(kernel.row_freed);
+	kernel.be_meta[index] = *meta;
+	return 0;
+}
+
+int maps_backend_meta_get(struct loader *l, uint32_t index, struct shunt_be_meta *ret_meta)
+{
+	(void)l;
+	*ret_meta = kernel.be_meta[index];
+	return 0;
+}
+
+int maps_service_meta_set(struct loader *l, uint32_t index, const struct shunt_svc_meta *meta)
+{
+	(void)l;
+	if (write_now() < 0)
+		return -EIO;
+	kernel.svc_meta[index] = *meta;
+	check_packets();
+	return 0;
+}
+
+int maps_service_meta_get(struct loader *l, uint32_t index, struct shunt_svc_meta *ret_meta)
+{
+	(void)l;
+	*ret_meta = kernel.svc_meta[index];
+	return 0;
+}
+
+struct shunt_slot *maps_rings(struct loader *l)
+{
+	(void)l;
+	return kernel.slots;
+}
+
+int maps_wait_for_packets(void)
+{
+	if (write_now() < 0)
+		return -EIO;
+	kernel.retired_count = 0;
+	kernel.row_freed = false;
+	kernel.waits++;
+	return 0;
+}
+
+int maps_service_stats_clear(struct loader *l, uint32_t index)
+{
+	(void)l;
+	(void)index;
+	kernel.stats_cleared++;
+	return write_now();
+}
+
+int maps_backend_stats_clear(struct loader *l, uint32_t index)
+{
+	(void)l;
+	assert_int_equal(kernel.backends[index].id, 0);
+	kernel.stats_cleared++;
+	return write_now();
+}
+
+/* ---- configurations ---------------------------------------------------------------------------- */
+
+static struct runtime *runtime;
+
+static struct snapshot *build(const char *text)
+{
+	struct diag d;
+	struct tree *tree;
+	struct snapshot *snap = NULL;
+
+	diag_init(&d);
+	tree = tree_parse("test", text, strlen(text), &d);
+	if (tree != NULL)
+		snap = conf_build(tree, runtime, &d);
+	if (snap == NULL)
+		diag_print(&d, stderr);
+	diag_deinit(&d);
+	tree_free(tree);
+	assert_non_null(snap);
+	return snap;
+}
+
+static void want(const struct snapshot *snap, struct desired *ret_want)
+{
+	struct host host = {.interface = "eth0", .mtu = 1500};
+	struct diag d;
+
+	diag_init(&d);
+	assert_int_equal(addr_parse("192.0.2.1", &host.source[0]), 0);
+	assert_int_equal(addr_parse("2001:db8::1", &host.source[1]), 0);
+	assert_int_equal(desired_build(snap, &host, ret_want, &d), 0);
+	diag_deinit(&d);
+}
+
+static int apply_desired(struct tables *t, const struct desired *w, struct l4_report *ret_report,
+			 struct diag *d)
+{
+	struct plan plan;
+	int err = adopt_rings(t, kernel.slots, w, d);
+
+	*ret_report = (struct l4_report){0};
+	if (err == 0)
+		err = plan_build(t, w, &plan, d);
+	if (err < 0)
+		return err;
+	err = sync_run(NULL, t, &plan, ret_report, d);
+	plan_deinit(&plan);
+	return err;
+}
+
+/* As l4_apply() does it; text of the first error in error, if not NULL. */
+static int apply(struct tables *t, const struct snapshot *snap, struct l4_report *ret_report,
+		 char error[256])
+{
+	struct desired w;
+	struct diag d;
+	int err;
+
+	diag_init(&d);
+	want(snap, &w);
+	err = apply_desired(t, &w, ret_report, &d);
+	if (error != NULL && d.count > 0)
+		snprintf(error, 256, "%s", d.items[0].text);
+	desired_deinit(&w);
+	diag_deinit(&d);
+	return err;
+}
+
+static void open_tables(struct tables *t)
+{
+	struct diag d;
+
+	diag_init(&d);
+	assert_int_equal(sync_read(NULL, t, &d), 0);
+	diag_deinit(&d);
+}
+
+/* The slots of a service belong to whom the ring says, by name. */
+static void check_ring(const struct shunt_service *r, const struct desired *w,
+		       const struct desired_service *s)
+{
+	struct ring_member members[BACKENDS];
+	uint32_t owner[RING_SLOTS];
+	size_t count = 0;
+
+	for (size_t i = 0; i < s->backend_count; i++) {
+		const struct desired_backend *b = &w->backends[s->first_backend + i];
+
+		members[count++] = (struct ring_member){b->pool, b->name, b->weight};
+	}
+	assert_int_equal(r->ring_size, s->record.ring_size);
+	if (r->ring_size == 0)
+		return;
+	assert_int_equal(ring_fill(members, count, owner, r->ring_size), 0);
+	for (uint32_t i = 0; i < r->ring_size; i++) {
+		uint32_t index = SHUNT_ID_INDEX(kernel.slots[r->ring_base + i].backend);
+
+		assert_string_equal(kernel.be_meta[index].name, members[owner[i]].name);
+	}
+}
+
+/* The tables say what the snapshot says, and there is nothing left to write. */
+static void check_in_step(struct tables *t, const struct snapshot *snap)
+{
+	struct l4_report report;
+	unsigned writes = kernel.writes;
+	struct desired w;
+
+	want(snap, &w);
+	assert_int_equal(kernel.service_count, w.key_count);
+	for (size_t i = 0; i < w.key_count; i++) {
+		const struct desired_service *s = &w.services[w.keys[i].service];
+		const struct published *p = find_published(&w.keys[i].key);
+
+		assert_non_null(p);
+		assert_string_equal(kernel.svc_meta[p->record.index].name, s->name);
+		assert_int_equal(p->record.action, s->record.action);
+		check_ring(&p->record, &w, s);
+	}
+	desired_deinit(&w);
+	assert_int_equal(apply(t, snap, &report, NULL), 0);
+	assert_int_equal(kernel.writes, writes);
+	check_packets();
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(&kernel, 0, sizeof(kernel));
+	kernel.fail_after = -1;
+	runtime = runtime_new();
+	return runtime == NULL ? -1 : 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	runtime_free(runtime);
+	return 0;
+}
+
+#define HEAD		     "node: {interfaces: [eth0]}\n"
+#define POOL(name, backends) "  " name ": {forward: ipip, health: none, backends: [" backends "]}\n"
+#define SERVICE(name, pool, listen, ring)                                                          \
+	"  " name ": {mode: l4, pool: " pool ", listen: [" listen "], ring_size: " ring "}\n"
+#define A "{name: a, address: 10.0.0.1}"
+#define B "{name: b, address: 10.0.0.2}"
+#define C "{name: c, address: 10.0.0.3}"
+
+#define TWO_BACKENDS                                                                               \
+	HEAD "pools:\n" POOL("p", A ", " B) "services:\n" SERVICE(                                 \
+		"web", "p", "\"192.0.2.10:80/tcp\", \"[2001:db8::10]:80/tcp\"", "251")
+#define THREE_BACKENDS                                                                             \
+	HEAD "pools:\n" POOL("p", A ", " B ", " C) "services:\n" SERVICE(                          \
+		"web", "p", "\"192.0.2.10:80/tcp\", \"[2001:db8::10]:80/tcp\"", "251")
+/* Everything differs: a listen address goes to another service, one is gone, one is new. */
+#define OTHER                                                                                      \
+	HEAD "pools:\n" POOL("p", A ", {name: b, address: 10.9.9.9}")                              \
+		POOL("q", C) "services:\n" SERVICE(                                                \
+			"dns", "q", "\"192.0.2.10:80/tcp\", \"192.0.2.11:53/udp\"", "257")         \
+			SERVICE("web", "p", "\"192.0.2.12:80/tcp\"", "251")
+#define EMPTY HEAD
+
+/* ---- tests ------------------------------------------------------------------------------------- */
+
+static void test_first_apply(void **state)
+{
+	struct snapshot *snap = build(TWO_BACKENDS);
+	struct l4_report report;
+	struct tables t;
+
+	(void)state;
+	open_tables(&t);
+	assert_int_equal(apply(&t, snap, &report, NULL), 0);
+	assert_int_equal(report.services_set, 2);
+	assert_int_equal(report.backends_set, 2);
+	assert_int_equal(report.rings_built, 1);
+	/* Ids: a row of its own, first generation, never 0. */
+	assert_int_equal(kernel.backends[1].id, 1U << SHUNT_ID_INDEX_BITS | 1);
+	assert_int_equal(kernel.backends[2].id, 1U << SHUNT_ID_INDEX_BITS | 2);
+	check_in_step(&t, snap);
+	tables_deinit(&t);
+	snapshot_unref(snap);
+}
+
+static void test_adoption_writes_nothing(void **state)
+{
+	struct snapshot *snap = build(TWO_BACKENDS);
+	struct l4_report report;
+	struct tables t;
+
+	(void)state;
+	open_tables(&t);
+	assert_int_equal(apply(&t, snap, &report, NULL), 0);
+	tables_deinit(&t);
+	open_tables(&t);
+	check_in_step(&t, snap);
+	tables_deinit(&t);
+	snapshot_unref(snap);
+}
+
+static void test_health_costs_little(void **state)
+{
+	struct snapshot *snap = build(THREE_BACKENDS);
+	const struct backend *b = pool_backend(snapshot_pool(snap, "p"), "b");
+	struct l4_report report;
+	struct tables t;
+	uint32_t id;
+
+	(void)state;
+	open_tables(&t);
+	assert_int_equal(apply(&t, snap, &report, NULL), 0);
+	id = kernel.backends[2].id;
+	atomic_store(&b->rt->health, HEALTH_DOWN);
+	assert_int_equal(apply(&t, snap, &report, NULL), 0);
+	assert_int_equal(report.backends_set, 1);
+	assert_int_equal(report.rings_built, 1);
+	assert_int_equal(report.services_set, 2);
+	assert_int_equal(kernel.backends[2].state, SHUNT_BACKEND_DOWN);
+	check_in_step(&t, snap);
+	atomic_store(&b->rt->health, HEALTH_UP);
+	assert_int_equal(apply(&t, snap, &report, NULL), 0);
+	assert_int_equal(kernel.backends[2].id, id);
+	check_in_step(&t, snap);
+	tables_deinit(&t);
+	snapshot_unref(snap);
+}
+
+static void test_no_usable_backend(void **state)
+{
+	struct snapshot *snap = build(TWO_BACKENDS);
+	const struct pool *p = snapshot_pool(snap, "p");
+	struct l4_report report;
+	struct tables t;
+
+	(void)state;
+	open_tables(&t);
+	assert_int_equal(apply(&t, snap, &report, NULL), 0);
+	atomic_store(&pool_backend(p, "a")->rt->health, HEALTH_DOWN);
+	atomic_store(&pool_backend(p, "b")->rt->health, HEALTH_DOWN);
+	assert_int_equal(apply(&t, snap, &report, NULL), 0);
+	assert_int_equal(kernel.services[0].record.ring_size, 0);
+	assert_int_equal(report.rings_built, 0);
+	check_in_step(&t, snap);
+	tables_deinit(&t);
+	snapshot_unref(snap);
+}
+
+static void test_removed_backend_lingers_and_comes_back(void **state)
+{
+	struct snapshot *three = build(THREE_BACKENDS), *two = build(TWO_BACKENDS);
+	struct l4_report report;
+	struct tables t;
+	uint32_t id;
+
+	(void)state;
+	open_tables(&t);
+	assert_int_equal(apply(&t, three, &report, NULL), 0);
+	id = kernel.backends[3].id;
+	assert_int_equal(apply(&t, two, &report, NULL), 0);
+	assert_int_equal(kernel.backends[3].id, id);
+	assert_int_equal(kernel.backends[3].state, SHUNT_BACKEND_DRAINING);
+	check_in_step(&t, two);
+	assert_int_equal(apply(&t, three, &report, NULL), 0);
+	assert_int_equal(kernel.backends[3].id, id);
+	assert_int_equal(kernel.backends[3].state, SHUNT_BACKEND_UP);
+	check_in_step(&t, three);
+	tables_deinit(&t);
+	snapshot_unref(three);
+	snapshot_unref(two);
+}
+
+/* Another machine under the old name must not get the old one's flows. */
+static void test_new_address_is_a_new_backend(void **state)
+{
+	struct snapshot *old = build(TWO_BACKENDS);
+	struct snapshot *new = build(
+		HEAD "pools:\n" POOL("p", A ", {name: b, address: 10.9.9.9}") "services:\n" SERVICE(
+			"web", "p", "\"192.0.2.10:80/tcp\"", "251"));
+	struct l4_report report;
+	struct tables t;
+
+	(void)state;
+	open_tables(&t);
+	assert_int_equal(apply(&t, old, &report, NULL), 0);
+	assert_int_equal(apply(&t, new, &report, NULL), 0);
+	assert_int_equal(kernel.backends[2].state, SHUNT_BACKEND_DRAINING);
+	assert_int_equal(kernel.backends[3].dst[3], inet_addr("10.9.9.9"));
+	assert_string_equal(kernel.be_meta[3].name, "b");
+	check_in_step(&t, new);
+	tables_deinit(&t);
+	snapshot_unref(old);
+	snapshot_unref(new);
+}
+
+static void test_reused_row_has_a_new_generation(void **state)
+{
+	struct snapshot *three = build(THREE_BACKENDS), *two = build(TWO_BACKENDS);
+	struct l4_report report;
+	struct tables t;
+	uint32_t index = 3;
+
+	(void)state;
+	open_tables(&t);
+	for (uint32_t generation = 1; generation <= 9; generation++) {
+		uint32_t found = 0;
+
+		assert_int_equal(apply(&t, three, &report, NULL), 0);
+		for (uint32_t i = 3; i < BACKENDS; i++) {
+			if (kernel.backends[i].id != 0)
+				found = i;
+		}
+		/* Rows that were never used come first. */
+		assert_int_equal(found, generation + 2);
+		assert_int_equal(kernel.backends[found].id, 1U << SHUNT_ID_INDEX_BITS | found);
+		assert_int_equal(apply(&t, two, &report, NULL), 0);
+		assert_int_equal(sync_free_backends(NULL, &t, &found, 1), 0);
+		assert_int_equal(kernel.backends[found].id, 0);
+	}
+	/* All have been used: the one that was freed longest ago, in its second generation. */
+	assert_int_equal(apply(&t, three, &report, NULL), 0);
+	assert_int_equal(kernel.backends[3].id, 2U << SHUNT_ID_INDEX_BITS | 3);
+	/* The last generation is followed by the first, not by 0. */
+	assert_int_equal(apply(&t, two, &report, NULL), 0);
+	assert_int_equal(sync_free_backends(NULL, &t, &index, 1), 0);
+	for (uint32_t i = 3; i < BACKENDS; i++)
+		kernel.be_meta[i].id = UINT32_MAX << SHUNT_ID_INDEX_BITS | i;
+	tables_deinit(&t);
+	open_tables(&t);
+	assert_int_equal(apply(&t, three, &report, NULL), 0);
+	assert_int_equal(kernel.backends[3].id, 1U << SHUNT_ID_INDEX_BITS | 3);
+	tables_deinit(&t);
+	snapshot_unref(three);
+	snapshot_unref(two);
+}
+
+static void test_backends_do_not_fit(void **state)
+{
+	struct snapshot *snap = build(HEAD "pools:\n" POOL(
+		"p",
+		A ", " B ", " C ", {name: d, address: 10.0.0.4}, "
+		  "{name: e, address: 10.0.0.5}, {name: f, address: 10.0.0.6}, "
+		  "{name: g, address: 10.0.0.7}, {name: h, address: 10.0.0.8}, "
+		  "{name: i, address: 10.0.0.9}, {name: j, address: "
+		  "10.0.0.10}, "
+		  "{name: k, address: 10.0.0.11}, {name: l, address: "
+		  "10.0.0.12}") "services:\n" SERVICE("web", "p", "\"192.0.2.10:80/tcp\"", "251"));
+	struct l4_report report;
+	char error[256] = "";
+	struct tables t;
+
+	(void)state;
+	open_tables(&t);
+	assert_int_equal(apply(&t, snap, &report, error), -ENOSPC);
+	assert_non_null(strstr(error, "node.limits.backends"));
+	assert_int_equal(kernel.writes, 0);
+	tables_deinit(&t);
+	snapshot_unref(snap);
+}
+
+static void test_services_do_not_fit(void **state)
+{
+	struct snapshot *snap = build(HEAD "pools:\n" POOL("p", A) "services:\n" SERVICE(
+		"web", "p",
+		"\"192.0.2.1:80/tcp\", \"192.0.2.2:80/tcp\", \"192.0.2.3:80/tcp\", "
+		"\"192.0.2.4:80/tcp\", \"192.0.2.5:80/tcp\", \"192.0.2.6:80/tcp\", "
+		"\"192.0.2.7:80/tcp\", \"192.0.2.8:80/tcp\", \"192.0.2.9:80/tcp\"",
+		"251"));
+	struct l4_report report;
+	char error[256] = "";
+	struct tables t;
+
+	(void)state;
+	open_tables(&t);
+	assert_int_equal(apply(&t, snap, &report, error), -ENOSPC);
+	assert_non_null(strstr(error, "node.limits.services"));
+	assert_int_equal(kernel.writes, 0);
+	tables_deinit(&t);
+	snapshot_unref(snap);
+}
+
+/* Old and new addresses together are more than the table holds: the old ones go first. */
+static void test_full_exchange_of_services(void **state)
+{
+	struct snapshot *first = build(HEAD "pools:\n" POOL("p", A) "services:\n" SERVICE(
+		"web", "p",
+		"\"192.0.2.1:80/tcp\", \"192.0.2.2:80/tcp\", \"192.0.2.3:80/tcp\", "
+		"\"192.0.2.4:80/tcp\", \"192.0.2.5:80/tcp\"",
+		"251"));
+	struct snapshot *second = build(HEAD "pools:\n" POOL("p", A) "services:\n" SERVICE(
+		"web", "p",
+		"\"192.0.3.1:80/tcp\", \"192.0.3.2:80/tcp\", \"192.0.3.3:80/tcp\", "
+		"\"192.0.3.4:80/tcp\", \"192.0.3.5:80/tcp\"",
+		"251"));
+	struct l4_report report;
+	struct tables t;
+
+	(void)state;
+	open_tables(&t);
+	assert_int_equal(apply(&t, first, &report, NULL), 0);
+	assert_int_equal(apply(&t, second, &report, NULL), 0);
+	assert_int_equal(report.services_deleted, 5);
+	check_in_step(&t, second);
+	tables_deinit(&t);
+	snapshot_unref(first);
+	snapshot_unref(second);
+}
+
+#define THREE_RINGS(backends)                                                                      \
+	HEAD "pools:\n" POOL("p", backends) "services:\n" SERVICE("s1", "p",                       \
+								  "\"192.0.2.1:80/tcp\"", "251")   \
+		SERVICE("s2", "p", "\"192.0.2.2:80/tcp\"", "251")                                  \
+			SERVICE("s3", "p", "\"192.0.2.3:80/tcp\"", "251")
+
+/* Room for four rings: three are rebuilt one after another through the one gap. */
+static void test_rings_through_a_narrow_gap(void **state)
+{
+	struct snapshot *before = build(THREE_RINGS(A)), *after = build(THREE_RINGS(A ", " B));
+	struct l4_report report;
+	struct tables t;
+
+	(void)state;
+	open_tables(&t);
+	assert_int_equal(apply(&t, before, &report, NULL), 0);
+	assert_int_equal(apply(&t, after, &report, NULL), 0);
+	assert_int_equal(report.rings_built, 3);
+	check_in_step(&t, after);
+	tables_deinit(&t);
+	snapshot_unref(before);
+	snapshot_unref(after);
+}
+
+static void test_rings_do_not_fit(void **state)
+{
+	struct snapshot *before = build(THREE_RINGS(A));
+	struct snapshot *after =
+		build(HEAD "pools:\n" POOL("p", A) "services:\n" SERVICE(
+			"s1", "p", "\"192.0.2.1:80/tcp\"", "251")
+			      SERVICE("s2", "p", "\"192.0.2.2:80/tcp\"", "251")
+				      SERVICE("s3", "p", "\"192.0.2.3:80/tcp\"", "251")
+					      SERVICE("s4", "p", "\"192.0.2.4:80/tcp\"", "263"));
+	struct l4_report report;
+	char error[256] = "";
+	unsigned writes;
+	struct tables t;
+
+	(void)state;
+	open_tables(&t);
+	assert_int_equal(apply(&t, before, &report, NULL), 0);
+	writes = kernel.writes;
+	assert_int_equal(apply(&t, after, &report, error), -ENOSPC);
+	assert_non_null(strstr(error, "263 slots"));
+	assert_non_null(strstr(error, "node.limits.ring_slots by 6 or more"));
+	assert_int_equal(kernel.writes, writes);
+	tables_deinit(&t);
+	snapshot_unref(before);
+	snapshot_unref(after);
+}
+
+static void test_down_survives_a_restart(void **state)
+{
+	static const char text[] =
+		HEAD "pools:\n  p: {forward: ipip, health: {tcp: {port: 80}}, backends: [" A ", " B
+		     "]}\n"
+		     "services:\n" SERVICE("web", "p", "\"192.0.2.10:80/tcp\"", "251");
+	struct snapshot *snap = build(text);
+	const struct backend *b = pool_backend(snapshot_pool(snap, "p"), "b");
+	struct l4_report report;
+	struct tables t;
+
+	(void)state;
+	open_tables(&t);
+	atomic_store(&b->rt->health, HEALTH_DOWN);
+	assert_int_equal(apply(&t, snap, &report, NULL), 0);
+	tables_deinit(&t);
+	atomic_store(&b->rt->health, HEALTH_UNKNOWN);
+	open_tables(&t);
+	adopt_health(&t, snap);
+	assert_int_equal(atomic_load(&b->rt->health), HEALTH_DOWN);
+	assert_int_equal(atomic_load(&pool_backend(snapshot_pool(snap, "p"), "a")->rt->health),
+			 HEALTH_UNKNOWN);
+	check_in_step(&t, snap);
+	tables_deinit(&t);
+	snapshot_unref(snap);
+}
+
+/* Records and owners that no daemon wrote: nothing is trusted, and all is put right. */
+static void test_nonsense_is_mended(void **state)
+{
+	struct snapshot *snap = build(TWO_BACKENDS);
+	struct l4_report report;
+	uint32_t stray = 2;
+	struct tables t;
+
+	(void)state;
+	open_tables(&t);
+	assert_int_equal(apply(&t, snap, &report, NULL), 0);
+	tables_deinit(&t);
+	kernel.service_count = 1;
+	memset(&kernel.services[0].record, 0xee, sizeof(kernel.services[0].record));
+	kernel.services[0].record.ring_size = 0;
+	kernel.services[0].record.index = 0;
+	memset(&kernel.svc_meta[3], 'x', sizeof(kernel.svc_meta[3]));
+	memset(&kernel.be_meta[7], 'x', sizeof(kernel.be_meta[7]));
+	kernel.be_meta[stray].id += 1U << SHUNT_ID_INDEX_BITS;
+	kernel.nonsense = true;
+	open_tables(&t);
+	assert_int_equal(apply(&t, snap, &report, NULL), 0);
+	assert_string_equal(kernel.be_meta[3].name, "b");
+	assert_int_equal(sync_free_backends(NULL, &t, &stray, 1), 0);
+	kernel.nonsense = false;
+	kernel.retired_count = 0;
+	check_in_step(&t, snap);
+	tables_deinit(&t);
+	snapshot_unref(snap);
+}
+
+/* From one configuration to another, cut short after every number of writes there can be. */
+static void cut_short_everywhere(const char *from, const char *to)
+{
+	struct snapshot *old = build(from), *new = build(to);
+	int cut = 0, err;
+
+	do {
+		struct l4_report report;
+		struct tables t;
+		struct kernel at_cut;
+
+		memset(&kernel, 0, sizeof(kernel));
+		kernel.fail_after = -1;
+		open_tables(&t);
+		assert_int_equal(apply(&t, old, &report, NULL), 0);
+		kernel.fail_after = cut++;
+		err = apply(&t, new, &report, NULL);
+		check_packets();
+		at_cut = kernel;
+		/* The same process goes on. */
+		kernel.fail_after = -1;
+		assert_int_equal(apply(&t, new, &report, NULL), 0);
+		check_in_step(&t, new);
+		tables_deinit(&t);
+		/* Another one takes over. */
+		kernel = at_cut;
+		kernel.fail_after = -1;
+		open_tables(&t);
+		assert_int_equal(apply(&t, new, &report, NULL), 0);
+		check_in_step(&t, new);
+		tables_deinit(&t);
+		/* Another one, that is told to go back. */
+		kernel = at_cut;
+		kernel.fail_after = -1;
+		open_tables(&t);
+		assert_int_equal(apply(&t, old, &report, NULL), 0);
+		check_in_step(&t, old);
+		tables_deinit(&t);
+	} while (err < 0);
+	assert_true(cut > 1);
+	snapshot_unref(old);
+	snapshot_unref(new);
+}
+
+static void test_cut_short(void **state)
+{
+	(void)state;
+	cut_short_everywhere(EMPTY, TWO_BACKENDS);
+	cut_short_everywhere(TWO_BACKENDS, THREE_BACKENDS);
+	cut_short_everywhere(THREE_BACKENDS, TWO_BACKENDS);
+	cut_short_everywhere(TWO_BACKENDS, OTHER);
+	cut_short_everywhere(OTHER, TWO_BACKENDS);
+	cut_short_everywhere(OTHER, EMPTY);
+	cut_short_everywhere(THREE_RINGS(A), THREE_RINGS(A ", " B));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_first_apply, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_adoption_writes_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_health_costs_little, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_usable_backend, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_removed_backend_lingers_and_comes_back, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_new_address_is_a_new_backend, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_reused_row_has_a_new_generation, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_backends_do_not_fit, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_services_do_not_fit, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_full_exchange_of_services, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_rings_through_a_narrow_gap, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_rings_do_not_fit, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_down_survives_a_restart, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_nonsense_is_mended, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_cut_short, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
