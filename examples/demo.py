@@ -115,7 +115,7 @@ class Demo:
             text = f.read()
         self.shuntd = Daemon(self.lab, text, ns=self.net.balancer, pin_path=PIN_PATH)
         self.shuntd.start()
-        wait_until(self.all_healthy, 20, what="all backends to be up")
+        wait_until(self.all_healthy, 3, what="all backends to be up")
         self.ctl("status")
         self.ctl("backend", "list")
 
@@ -123,7 +123,7 @@ class Demo:
         return self.shuntd.ctl_json("backend", "list")["backends"]
 
     def all_healthy(self):
-        return all(b["health"] == "up" for b in self.backends())
+        return all(b["health"]["health"] == "up" for b in self.backends())
 
     # ---- the steps
     def steer(self):
@@ -176,7 +176,7 @@ class Demo:
         self.step("A backend dies; the health check takes it out")
         start = time.monotonic()
         self.servers["web-2"].kill()
-        wait_until(lambda: any(b["name"] == "web-2" and b["health"] == "down"
+        wait_until(lambda: any(b["name"] == "web-2" and b["health"]["health"] == "down"
                                for b in self.backends()), 20, what="web-2 to be down")
         print(f"   found down after {time.monotonic() - start:.1f} s")
         by = self.by_backend(f"{VIP4}:7", 300)
@@ -206,7 +206,7 @@ class Demo:
                "no message was lost and no flow changed its backend")
 
     def tx_packets(self):
-        return self.shuntd.ctl_json("status")["verdicts"]["tx"]
+        return self.shuntd.ctl_json("status")["l4"]["verdicts"]["tx"]
 
     def look_around(self):
         nsenter = f"nsenter --net={self.net.client.path}"
