@@ -90,11 +90,11 @@ static int unreachable(const struct request *rq, CURL *curl, CURLcode code)
 
 	(void)curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &os_error);
 	if (code != CURLE_COULDNT_CONNECT)
-		print_error("no reply from shuntd at %s: %s", rq->socket, curl_easy_strerror(code));
+		tell_error("no reply from shuntd at %s: %s", rq->socket, curl_easy_strerror(code));
 	else
-		print_error("cannot reach shuntd at %s: %s%s", rq->socket,
-			    os_error ? strerror((int)os_error) : curl_easy_strerror(code),
-			    os_error == EACCES ? " (root and the socket's group may use it)" : "");
+		tell_error("cannot reach shuntd at %s: %s%s", rq->socket,
+			   os_error ? strerror((int)os_error) : curl_easy_strerror(code),
+			   os_error == EACCES ? " (root and the socket's group may use it)" : "");
 	return API_EXIT_UNREACHABLE;
 }
 
@@ -132,9 +132,9 @@ static int refused(const struct request *rq, const struct reply *r)
 		print_json(stderr, r->json);
 	} else if (message) {
 		client_print_diagnostics(json_object_get(error, "diagnostics"), rq->file);
-		print_error("%s", message);
+		tell_error("%s", message);
 	} else {
-		print_error("shuntd answered with status %ld", r->status);
+		tell_error("shuntd answered with status %ld", r->status);
 	}
 	return r->status >= 500 ? API_EXIT_FAILED : API_EXIT_REFUSED;
 }
@@ -171,7 +171,7 @@ int client_ask(const struct request *rq, struct reply *ret_reply)
 
 	memset(ret_reply, 0, sizeof(*ret_reply));
 	if (!curl) {
-		print_error("out of memory");
+		tell_error("out of memory");
 		return API_EXIT_FAILED;
 	}
 	code = perform(curl, rq, ret_reply);

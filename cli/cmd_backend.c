@@ -21,7 +21,7 @@ int cmd_backend_list(const struct cli *cli)
 
 static int no_memory(void)
 {
-	print_error("out of memory");
+	tell_error("out of memory");
 	return API_EXIT_FAILED;
 }
 
@@ -66,7 +66,7 @@ static int take_names(const struct cli *cli, int more, const char **ret_pool, co
 	int taken = slash ? 1 : 2;
 
 	if (cli->argc != taken + more || (slash && (slash == cli->argv[0] || !slash[1]))) {
-		print_error("expected POOL NAME or POOL/NAME%s", more ? ", then a number" : "");
+		tell_error("expected POOL NAME or POOL/NAME%s", more ? ", then a number" : "");
 		return 0;
 	}
 	*ret_pool = cli->argv[0];
@@ -81,7 +81,7 @@ int cmd_backend_add(const struct cli *cli)
 	json_t *body = json_pack("{s:s, s:s}", "name", cli->argv[1], "address", cli->argv[2]);
 
 	if (!body) {
-		print_error("NAME and ADDRESS: expected UTF-8 text");
+		tell_error("NAME and ADDRESS: expected UTF-8 text");
 		return API_EXIT_USAGE;
 	}
 	if ((cli->given & TAKES_WEIGHT) &&
@@ -143,7 +143,7 @@ int cmd_backend_weight(const struct cli *cli)
 	weight = strtoul(cli->argv[taken], &end, 10);
 	if (errno || cli->argv[taken][0] < '0' || cli->argv[taken][0] > '9' || *end ||
 	    weight > 1000) {
-		print_error("weight: expected 0 to 1000, not '%s'", cli->argv[taken]);
+		tell_error("weight: expected 0 to 1000, not '%s'", cli->argv[taken]);
 		return API_EXIT_USAGE;
 	}
 	return send_change(cli, "PATCH", pool, name,

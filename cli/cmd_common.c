@@ -18,7 +18,7 @@ int cmd_get(const struct cli *cli, const char *path, struct reply *ret_reply, bo
 	if (code)
 		return code;
 	if (!ret_reply->json) {
-		print_error("the reply of shuntd is not JSON");
+		tell_error("the reply of shuntd is not JSON");
 		return API_EXIT_FAILED;
 	}
 	if (as_json)
@@ -37,7 +37,7 @@ int cmd_get_named(const struct cli *cli, const char *prefix, const char *name,
 	*ret_shown = true;
 	memset(ret_reply, 0, sizeof(*ret_reply));
 	if (!path || client_add_segment(&path, name)) {
-		print_error("out of memory");
+		tell_error("out of memory");
 		code = API_EXIT_FAILED;
 	} else {
 		code = cmd_get(cli, path, ret_reply, ret_shown);
@@ -58,7 +58,7 @@ int cmd_get_of_pool(const struct cli *cli, const char *path, struct reply *ret_r
 	memset(ret_reply, 0, sizeof(*ret_reply));
 	escaped = client_escape(cli->argv[0]);
 	if (!escaped || asprintf(&full, "%s?pool=%s", path, escaped) < 0) {
-		print_error("out of memory");
+		tell_error("out of memory");
 		code = API_EXIT_FAILED;
 	} else {
 		code = cmd_get(cli, full, ret_reply, ret_shown);
@@ -175,7 +175,7 @@ static int save(const struct cli *cli, json_t *change)
 	int code = client_ask(&rq, &r);
 
 	if (code)
-		print_error("the change is in force, but was not saved");
+		tell_error("the change is in force, but was not saved");
 	else if (rq.as_json)
 		(void)json_object_set(change, "saved", json_object_get(r.json, "file"));
 	else

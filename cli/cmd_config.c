@@ -46,7 +46,7 @@ static int read_file(const char *path, char **ret_text, size_t *ret_len)
 		fclose(in);
 	if (!err)
 		return API_EXIT_OK;
-	print_error("%s: %s", path, strerror(-err));
+	tell_error("%s: %s", path, strerror(-err));
 	return API_EXIT_FAILED;
 }
 

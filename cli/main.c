@@ -140,8 +140,8 @@ static int unknown(const char *noun, const char *word)
 {
 	const char *meant = suggest(noun, word);
 
-	print_error("unknown verb '%s%s%s'%s%s%s", noun ? noun : "", noun ? " " : "", word,
-		    meant ? "; did you mean '" : "", meant ? meant : "", meant ? "'?" : "");
+	tell_error("unknown verb '%s%s%s'%s%s%s", noun ? noun : "", noun ? " " : "", word,
+		   meant ? "; did you mean '" : "", meant ? meant : "", meant ? "'?" : "");
 	return usage();
 }
 
@@ -165,7 +165,7 @@ static const struct verb *find_verb(int argc, char **argv, int *ret_taken)
 	if (argc > 1) {
 		(void)unknown(argv[0], argv[1]);
 	} else {
-		print_error("'%s' needs one more word", argv[0]);
+		tell_error("'%s' needs one more word", argv[0]);
 		(void)usage();
 	}
 	return NULL;
@@ -181,11 +181,11 @@ static int run_verb(struct cli *cli, int argc, char **argv)
 	cli->argc = argc - taken;
 	cli->argv = argv + taken;
 	if (cli->argc < v->args_min || cli->argc > v->args_max || (cli->given & ~v->takes)) {
-		print_error("%s: usage: shuntctl %s%s%s %s",
-			    cli->argc < v->args_min   ? "arguments are missing"
-			    : cli->argc > v->args_max ? "too many arguments"
-						      : "an option does not belong here",
-			    v->noun, v->verb ? " " : "", v->verb ? v->verb : "", v->args);
+		tell_error("%s: usage: shuntctl %s%s%s %s",
+			   cli->argc < v->args_min   ? "arguments are missing"
+			   : cli->argc > v->args_max ? "too many arguments"
+						     : "an option does not belong here",
+			   v->noun, v->verb ? " " : "", v->verb ? v->verb : "", v->args);
 		return API_EXIT_USAGE;
 	}
 	return v->run(cli);
@@ -196,7 +196,7 @@ static int run_verb(struct cli *cli, int argc, char **argv)
 static int parse_output(const char *text, enum output *ret_output)
 {
 	if (strcmp(text, "table") != 0 && strcmp(text, "json") != 0) {
-		print_error("-o: expected table or json, not '%s'", text);
+		tell_error("-o: expected table or json, not '%s'", text);
 		return usage();
 	}
 	*ret_output = text[0] == 'j' ? OUTPUT_JSON : OUTPUT_TABLE;
@@ -211,7 +211,7 @@ static int parse_weight(struct cli *cli, const char *text)
 	errno = 0;
 	n = strtoul(text, &end, 10);
 	if (errno || text[0] < '0' || text[0] > '9' || *end || n > 1000) {
-		print_error("--weight: expected 0 to 1000, not '%s'", text);
+		tell_error("--weight: expected 0 to 1000, not '%s'", text);
 		return usage();
 	}
 	cli->weight = (unsigned)n;
@@ -271,7 +271,7 @@ int main(int argc, char **argv)
 		return print_help(argc > 0 && is_noun(argv[0]) ? argv[0] : NULL,
 				  argc > 1 && is_noun(argv[0]) ? argv[1] : NULL);
 	if (argc == 0) {
-		print_error("expected a verb");
+		tell_error("expected a verb");
 		return usage();
 	}
 	code = run_verb(&cli, argc, argv);

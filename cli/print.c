@@ -38,7 +38,7 @@ void print_safe(FILE *out, const char *fmt, ...)
 	va_end(ap);
 }
 
-void print_error(const char *fmt, ...)
+void tell_error(const char *fmt, ...)
 {
 	va_list ap;
 
@@ -197,7 +197,7 @@ int table_print(struct table *t)
 	int code = API_EXIT_OK;
 
 	if (t->failed) {
-		print_error("out of memory");
+		tell_error("out of memory");
 		code = API_EXIT_FAILED;
 	}
 	for (size_t row = 0; !t->failed && row <= t->rows; row++)

@@ -12,7 +12,7 @@
 #include <stdio.h>
 
 /* "shuntctl: TEXT" on standard error. */
-void print_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void tell_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* As fprintf, with control bytes masked. */
 void print_safe(FILE *out, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -78,6 +78,8 @@ static void close_handle(uv_handle_t *handle, void *ctx)
 static void stop_parts(struct daemon *dm)
 {
 	workers_stop(dm->workers);
+	/* Removed while it still listens, so that a successor's is never taken for it. */
+	control_socket_close(&dm->socket);
 	server_close(dm->server, NULL, NULL);
 	health_close(dm->health, NULL, NULL);
 	reload_close(dm->reload, NULL, NULL);
@@ -89,7 +91,6 @@ static void stop_parts(struct daemon *dm)
 	}
 	snapshot_unref(dm->first);
 	l4_close(dm->l4);
-	control_socket_close(&dm->socket);
 	free(dm->socket_path);
 	runtime_free(dm->runtime);
 }

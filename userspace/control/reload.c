@@ -8,6 +8,7 @@
 
 #include "control/diag_log.h"
 #include "control/restart_list.h"
+#include "control/summary.h"
 #include "core/clock.h"
 #include "core/list.h"
 #include "core/log.h"
@@ -190,6 +191,8 @@ static int apply_kernel(struct reload *r, struct job *job)
 		err = l4_attach(r->parts.l4, job->snap, &job->result.diag);
 	if (err)
 		restore(r, interfaces);
+	else if (interfaces)
+		summary_log_interfaces(r->parts.l4);
 	return err;
 }
 

@@ -2,10 +2,14 @@
 /* What SIGUSR1 writes: see summary.h. */
 #include "control/summary.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "conf/runtime.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "l4/l4.h"
+#include "loader/loader.h"
 #include "worker/worker.h"
 
 static unsigned count_usable(const struct pool *pool)
@@ -46,6 +50,23 @@ static void log_l4(const struct commands_env *env, const struct service *s)
 		 (unsigned long long)stats.count[SHUNT_COUNT_NEW_FLOWS], drops);
 }
 
+void summary_log_interfaces(struct l4 *l4)
+{
+	struct attachment *list = NULL;
+	size_t count = 0;
+	int err = loader_attachments(l4_loader(l4), &list, &count);
+
+	if (err)
+		log_warning("l4: the kernel did not say what is attached error=\"%s\"",
+			    strerror(-err));
+	for (size_t i = 0; !err && i < count; i++)
+		log_info("l4: attached interface=%s mode=%s kind=%s program_id=%u", list[i].ifname,
+			 list[i].mode == ATTACH_NATIVE ? "native" : "generic",
+			 list[i].kind == ATTACH_DISPATCHER ? "dispatcher" : "single",
+			 list[i].prog_id);
+	free(list);
+}
+
 void summary_log(const struct commands_env *env)
 {
 	const struct snapshot *snap = reload_current(env->reload);
@@ -59,6 +80,8 @@ void summary_log(const struct commands_env *env)
 		 (unsigned long long)snap->generation, snap->service_count, snap->pool_count,
 		 w.count, (unsigned long long)w.connections, snap->node.interface_count,
 		 reload_lingering(env->reload));
+	if (env->l4)
+		summary_log_interfaces(env->l4);
 	for (size_t i = 0; i < snap->service_count; i++) {
 		if (snap->services[i].mode == SERVICE_HTTP)
 			log_http(&snap->services[i]);

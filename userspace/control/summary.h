@@ -7,4 +7,7 @@
 
 void summary_log(const struct commands_env *env);
 
+/* Where the program is attached, and how: a line for each interface. */
+void summary_log_interfaces(struct l4 *l4);
+
 #endif
