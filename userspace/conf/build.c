@@ -75,10 +75,7 @@ static void read_backend(struct draft *dr, const struct pool *pool, const struct
 	row->node = node;
 	row->backend.name = "";
 	row->backend.pool = pool;
-	if (tree_is_null(node) || node->kind == TREE_MAPPING)
-		read_section(&dr->reader, &schema_backend, node, &row->backend);
-	else
-		(void)read_expect_mapping(&dr->reader, node); /* for its message */
+	read_section(&dr->reader, &schema_backend, node, &row->backend);
 }
 
 /* The list of backends, sorted by name, with their nodes beside them. */

@@ -432,6 +432,13 @@ static bool check_limits(struct draft *dr)
 	return dr->reader.diag->errors == errors;
 }
 
+/* Written or not, the port of a tunnel's backend is the service's: one way to say it from here on. */
+static void drop_tunnel_ports(struct pool *p)
+{
+	for (size_t i = 0; p->forward == FORWARD_IPIP && i < p->backend_count; i++)
+		p->backends[i].ep.port = 0;
+}
+
 void draft_check(struct draft *dr)
 {
 	struct snapshot *snap = dr->snap;
@@ -449,7 +456,9 @@ void draft_check(struct draft *dr)
 			check_tunnel_ports(dr, &snap->services[i]);
 	}
 	for (size_t i = 0; i < snap->pool_count; i++)
+		drop_tunnel_ports(&snap->pools[i]);
+	for (size_t i = 0; i < snap->pool_count; i++)
 		check_pool(dr, &dr->pools[i], &snap->pools[i], rows, count);
-	if (!snap->service_count && !tree_get(dr->root, "services"))
+	if (dr->root->kind == TREE_MAPPING && !tree_get(dr->root, "services"))
 		diag_warning(dr->reader.diag, NULL, "no services: nothing is balanced");
 }

@@ -312,8 +312,8 @@ static void unknown_key(struct reader *r, const struct section *s, const struct 
 		diag_error(r->diag, &child->key_pos, "%s%.*s%sunknown key %s; did you mean \"%s\"?",
 			   r->object, path, r->path, separator, text_quote(child->key).s, meant);
 	else
-		diag_error(r->diag, &child->key_pos, "%s%.*s%sunknown key %s; there are %s",
-			   r->object, path, r->path, separator, text_quote(child->key).s, list);
+		diag_error(r->diag, &child->key_pos, "%s%.*s%sunknown key %s; known: %s", r->object,
+			   path, r->path, separator, text_quote(child->key).s, list);
 }
 
 /* Which variant a one_of section is. */
@@ -341,7 +341,8 @@ static void check_variant_given(struct reader *r, const struct section *s, const
 		if (s->keys[i].variant)
 			len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%s",
 						len ? " or " : "", s->keys[i].name);
-	diag_error(r->diag, &node->pos, "%s%sexpected one of %s", r->object, r->path, list);
+	diag_error(r->diag, &node->pos, "%s%.*s: expected %s", r->object, (int)strlen(r->path) - 1,
+		   r->path, list);
 }
 
 void read_warn_without_effect(struct reader *r, const struct section *s, const struct tree *node,
