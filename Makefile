@@ -140,6 +140,9 @@ $(BPF_BIN): %: %.o $(BPF_TEST_LIB)
 $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(if $(FUZZ),,$(BUILD)/tests/fuzz/replay.o) $(LIB_A) $(LLHTTP_A)
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $(if $(FUZZ),-fsanitize=fuzzer) $^ $(call PKG_LIBS,libuv yaml-0.1 jansson $(LLHTTP_PKG)) -lm -lpthread -o $@
 
+# Allocations that can be made to fail.
+$(BUILD)/tests/unit/test_conf_alloc: LDFLAGS += $(foreach f,malloc calloc realloc strdup vasprintf,-Wl,--wrap=$(f))
+
 .PHONY: test check-build check-unit check-bpf check-net check-san check-valgrind test-vm
 test: deps ## install what is needed, build, run every test (as root)
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) check-build

@@ -36,11 +36,17 @@ static int find_pool(struct tree *doc, const char *name, struct tree **ret_pool,
 {
 	struct tree *pools = tree_get(doc, "pools");
 	const char *names[SUGGEST_MAX];
+	struct tree *pool = tree_get(pools, name);
 	size_t count = 0;
 
-	*ret_pool = tree_get(pools, name);
-	if (*ret_pool && (*ret_pool)->kind == TREE_MAPPING)
+	if (pool && pool->kind != TREE_MAPPING && !tree_is_null(pool)) {
+		diag_error(d, &pool->pos, "pool %s is no mapping", text_quote(name).s);
+		return -EINVAL;
+	}
+	if (pool) {
+		*ret_pool = pool;
 		return 0;
+	}
 	for (size_t i = 0; pools && i < pools->count && count < SUGGEST_MAX; i++)
 		if (pools->children[i]->key)
 			names[count++] = pools->children[i]->key;
@@ -97,6 +103,11 @@ static int need_list(struct tree *pool, struct tree **ret_list, struct diag *d)
 	if (!tree_is_null(list)) {
 		diag_error(d, &list->pos, "pool %s: backends is no list", pool->key);
 		return -EINVAL;
+	}
+	if (pool->kind == TREE_SCALAR) { /* "web:" with nothing behind it */
+		free(pool->text);
+		pool->text = NULL;
+		pool->kind = TREE_MAPPING;
 	}
 	list = tree_new(TREE_SEQUENCE);
 	if (!list || tree_set(pool, "backends", list) < 0) {
