@@ -89,10 +89,10 @@ static __always_inline __u32 tunnel_inner6(const struct ipv6hdr *ip, void *end, 
 	if ((void *)(ip + 1) > end || ip->version != 6)
 		return DECAP_PASS;
 	t->dst.family = 6;
-	t->dst.addr[0] = ip->daddr.in6_u.u6_addr32[0];
-	t->dst.addr[1] = ip->daddr.in6_u.u6_addr32[1];
-	t->dst.addr[2] = ip->daddr.in6_u.u6_addr32[2];
-	t->dst.addr[3] = ip->daddr.in6_u.u6_addr32[3];
+	t->dst.addr[0] = ip->daddr.s6_addr32[0];
+	t->dst.addr[1] = ip->daddr.s6_addr32[1];
+	t->dst.addr[2] = ip->daddr.s6_addr32[2];
+	t->dst.addr[3] = ip->daddr.s6_addr32[3];
 	t->inner_tos = bpf_ntohl(*(const __be32 *)ip) >> 20;
 	t->inner_total = sizeof(*ip) + bpf_ntohs(ip->payload_len);
 	return DECAP_FOUND;

@@ -148,10 +148,10 @@ static __always_inline enum verdict parse_ipv4(struct pkt *p, struct cursor *cur
 
 static __always_inline void copy_ipv6(__be32 to[4], const struct in6_addr *from)
 {
-	to[0] = from->in6_u.u6_addr32[0];
-	to[1] = from->in6_u.u6_addr32[1];
-	to[2] = from->in6_u.u6_addr32[2];
-	to[3] = from->in6_u.u6_addr32[3];
+	to[0] = from->s6_addr32[0];
+	to[1] = from->s6_addr32[1];
+	to[2] = from->s6_addr32[2];
+	to[3] = from->s6_addr32[3];
 }
 
 static __always_inline enum verdict parse_ipv6(struct pkt *p, struct cursor *cur)

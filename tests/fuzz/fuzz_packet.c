@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The packet parser of the kernel program, built natively: whatever stands on the wire, it reads
- * nothing behind the frame, and what it says of the packet's size fits the frame. */
+ * nothing behind the frame, and what it says of the packet's size fits the frame. What it finds no
+ * fault with has room for the headers that it claims to have. */
 #include <assert.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -11,6 +12,28 @@
 #define NET_IP_ALIGN 2
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+/* By the bytes alone, and not by the parser's structs. */
+static void check_sound(const struct pkt *p, const uint8_t *ip)
+{
+	size_t l3_len = p->family == 4 ? (size_t)(ip[0] & 0xf) * 4 : 40;
+	size_t ip_len = p->family == 4 ? ip[2] << 8 | ip[3] : 40 + (ip[4] << 8 | ip[5]);
+	const uint8_t *l4 = ip + l3_len;
+
+	assert(ip_len == p->ip_len);
+	assert(ip[0] >> 4 == p->family);
+	if (p->proto == IPPROTO_TCP) {
+		assert(l4[12] >> 4 >= 5);
+		assert(l3_len + (l4[12] >> 4) * 4U <= ip_len);
+		assert(p->tcp_flags == l4[13]);
+	} else {
+		assert((l4[4] << 8 | l4[5]) >= 8);
+		assert(l3_len + (l4[4] << 8 | l4[5]) <= ip_len);
+		assert(p->tcp_flags == 0);
+	}
+	if (p->family == 4)
+		assert(!(ip[6] & 0x3f) && !ip[7]);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
@@ -33,6 +56,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		assert(p.proto == IPPROTO_TCP || p.proto == IPPROTO_UDP);
 		assert(p.ip_len + p.trail_len + ETH_HLEN == len);
 		assert(p.defect == V_NEXT || p.defect >= V_DROP_FIRST);
+		if (p.defect == V_NEXT)
+			check_sound(&p, frame + ETH_HLEN);
 	} else {
 		assert((int)v < (int)SHUNT_VERDICT_COUNT);
 	}
