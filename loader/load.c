@@ -337,35 +337,39 @@ static int program_info(int fd, struct bpf_prog_info *ret_info)
 	return bpf_obj_get_info_by_fd(fd, ret_info, &len);
 }
 
-static bool program_uses(int fd, uint32_t map_id)
+#define PROGRAM_MAPS_MAX 64
+
+/* Which of our maps a program uses: a bit for each. */
+static uint32_t maps_of_program(const struct loader *l, int fd)
 {
-	uint32_t ids[64] = {0};
+	uint32_t ids[PROGRAM_MAPS_MAX] = {0}, found = 0;
 	struct bpf_prog_info info = {
-		.nr_map_ids = sizeof(ids) / sizeof(ids[0]),
+		.nr_map_ids = PROGRAM_MAPS_MAX,
 		.map_ids = (uintptr_t)ids,
 	};
 	uint32_t len = sizeof(info);
 
 	if (bpf_obj_get_info_by_fd(fd, &info, &len) < 0)
-		return false;
-	for (uint32_t i = 0; i < info.nr_map_ids && i < sizeof(ids) / sizeof(ids[0]); i++) {
-		if (ids[i] == map_id)
-			return true;
+		return 0;
+	for (uint32_t i = 0; i < info.nr_map_ids && i < PROGRAM_MAPS_MAX; i++) {
+		for (int map = 0; map < LOADER_MAP_COUNT; map++) {
+			if (l->map_fds[map] >= 0 && l->map_ids[map] == ids[i])
+				found |= 1U << map;
+		}
 	}
-	return false;
+	return found;
 }
 
 /* Every map but those that only user space looks at. */
 static bool program_uses_all(const struct loader *l, int fd)
 {
-	for (int map = 0; map < LOADER_MAP_COUNT; map++) {
-		if (map != LOADER_MAP_SVC_META && map != LOADER_MAP_BE_META &&
-		    !program_uses(fd, l->map_ids[map]))
-			return false;
-	}
-	return true;
+	uint32_t all = (1U << LOADER_MAP_COUNT) - 1;
+	uint32_t unused = 1U << LOADER_MAP_SVC_META | 1U << LOADER_MAP_BE_META;
+
+	return (maps_of_program(l, fd) | unused) == all;
 }
 
+/* Any map of ours will do: others may have been lost since the program was loaded. */
 bool loader_owns_program(const struct loader *l, uint32_t prog_id)
 {
 	bool owns;
@@ -376,8 +380,7 @@ bool loader_owns_program(const struct loader *l, uint32_t prog_id)
 	fd = bpf_prog_get_fd_by_id(prog_id);
 	if (fd < 0)
 		return false;
-	owns = l->map_fds[LOADER_MAP_SERVICES] >= 0 &&
-	       program_uses(fd, l->map_ids[LOADER_MAP_SERVICES]);
+	owns = maps_of_program(l, fd) != 0;
 	close(fd);
 	return owns;
 }
@@ -617,20 +620,19 @@ static int open_existing(struct loader *l, struct diag *d)
 /* Only what tells our programs from others, whatever the tables look like. */
 static int open_any(struct loader *l)
 {
-	struct bpf_map_info info = {0};
-	uint32_t len = sizeof(info);
-	int fd, err;
+	int err = access(l->dir, F_OK) < 0 ? -errno : 0;
 
-	if (access(l->dir, F_OK) < 0)
-		return -errno;
-	fd = open_pin(l, map_names[LOADER_MAP_SERVICES]);
-	if (fd == -ENOENT)
-		return 0;
-	if (fd < 0)
-		return fd;
-	l->map_fds[LOADER_MAP_SERVICES] = fd;
-	err = bpf_obj_get_info_by_fd(fd, &info, &len);
-	l->map_ids[LOADER_MAP_SERVICES] = info.id;
+	for (int map = 0; map < LOADER_MAP_COUNT && err == 0; map++) {
+		struct bpf_map_info info = {0};
+		uint32_t len = sizeof(info);
+		int fd = open_pin(l, map_names[map]);
+
+		if (fd == -ENOENT)
+			continue;
+		err = fd < 0 ? fd : bpf_obj_get_info_by_fd(fd, &info, &len);
+		l->map_fds[map] = fd;
+		l->map_ids[map] = info.id;
+	}
 	return err;
 }
 

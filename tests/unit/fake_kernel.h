@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The kernel's tables in memory, behind loader/maps.h as far as l4/sync.c uses it. They check, at
+ * every single write, what a packet would find at that moment, and can be told to fail after any
+ * number of writes. For one test program; its definitions stand in for the loader's.
+ */
+#ifndef TESTS_UNIT_FAKE_KERNEL_H
+#define TESTS_UNIT_FAKE_KERNEL_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bpf/abi.h"
+#include "loader/maps.h"
+
+#define SERVICES   8
+#define BACKENDS   12
+#define RING_SLOTS 1010
+#define RETIRED	   64
+
+struct published {
+	struct shunt_vip_key key;
+	struct shunt_service record;
+	uint64_t digest; /* of its ring at the time it was published */
+};
+
+/* The kernel's side. */
+struct kernel {
+	struct shunt_backend backends[BACKENDS];
+	struct shunt_be_meta be_meta[BACKENDS];
+	struct shunt_svc_meta svc_meta[SERVICES];
+	struct shunt_slot slots[RING_SLOTS];
+	struct published services[SERVICES];
+	size_t service_count;
+	/* What packets may still look at: unpublished since the last wait. */
+	struct published retired[RETIRED];
+	size_t retired_count;
+	bool row_freed; /* since the last wait */
+	unsigned writes, waits, stats_cleared;
+	int fail_after; /* writes that still succeed; -1: all */
+	bool nonsense;	/* not written by a daemon: packets find what they find */
+};
+
+static struct kernel kernel;
+
+static uint64_t digest(uint32_t base, uint32_t size)
+{
+	uint64_t h = 0xcbf29ce484222325ULL;
+
+	for (uint32_t i = 0; i < size; i++)
+		h = (h ^ kernel.slots[base + i].backend) * 0x100000001b3ULL;
+	return h;
+}
+
+/* A packet of any service finds a whole ring, and in each slot a backend's row. */
+static void check_packets(void)
+{
+	if (kernel.nonsense)
+		return;
+	for (size_t i = 0; i < kernel.service_count; i++) {
+		const struct shunt_service *r = &kernel.services[i].record;
+
+		assert_true(r->ring_base + r->ring_size <= RING_SLOTS);
+		assert_true(digest(r->ring_base, r->ring_size) == kernel.services[i].digest);
+		for (uint32_t k = 0; k < r->ring_size; k++) {
+			uint32_t id = kernel.slots[r->ring_base + k].backend;
+
+			assert_true(id != 0);
+			assert_int_equal(kernel.backends[SHUNT_ID_INDEX(id)].id, id);
+		}
+		/* Counters have an owner. */
+		assert_true(kernel.svc_meta[r->index].name[0] != '\0');
+	}
+	for (size_t i = 0; i < kernel.retired_count; i++) {
+		const struct published *p = &kernel.retired[i];
+
+		assert_true(digest(p->record.ring_base, p->record.ring_size) == p->digest);
+	}
+	for (uint32_t i = 1; i < BACKENDS; i++) {
+		if (kernel.backends[i].id != 0)
+			assert_int_equal(kernel.be_meta[i].id, kernel.backends[i].id);
+	}
+}
+
+static int write_now(void)
+{
+	check_packets();
+	if (kernel.fail_after == 0)
+		return -EIO;
+	if (kernel.fail_after > 0)
+		kernel.fail_after--;
+	kernel.writes++;
+	return 0;
+}
+
+/* ---- loader/maps.h, as far as l4/sync.c uses it ------------------------------------------------ */
+
+void maps_sizes(const struct loader *l, struct loader_sizes *ret_sizes)
+{
+	(void)l;
+	*ret_sizes = (struct loader_sizes){SERVICES, BACKENDS, RING_SLOTS, 100, 100};
+}
+
+static struct published *find_published(const struct shunt_vip_key *key)
+{
+	for (size_t i = 0; i < kernel.service_count; i++) {
+		if (memcmp(&kernel.services[i].key, key, sizeof(*key)) == 0)
+			return &kernel.services[i];
+	}
+	return NULL;
+}
+
+static void retire(const struct published *p)
+{
+	assert_true(kernel.retired_count < RETIRED);
+	kernel.retired[kernel.retired_count++] = *p;
+}
+
+int maps_service_set(struct loader *l, const struct shunt_vip_key *key,
+		     const struct shunt_service *svc)
+{
+	struct published *p = find_published(key);
+
+	(void)l;
+	if (write_now() < 0)
+		return -EIO;
+	/* The kernel would write into the memory of a record that was just replaced or deleted. */
+	assert_int_equal(kernel.retired_count, 0);
+	if (p != NULL) {
+		retire(p);
+	} else {
+		if (kernel.service_count == SERVICES)
+			return -E2BIG;
+		p = &kernel.services[kernel.service_count++];
+	}
+	*p = (struct published){*key, *svc, digest(svc->ring_base, svc->ring_size)};
+	check_packets();
+	return 0;
+}
+
+int maps_service_delete(struct loader *l, const struct shunt_vip_key *key)
+{
+	struct published *p = find_published(key);
+
+	(void)l;
+	if (write_now() < 0)
+		return -EIO;
+	assert_non_null(p);
+	retire(p);
+	*p = kernel.services[--kernel.service_count];
+	check_packets();
+	return 0;
+}
+
+int maps_service_list(struct loader *l, struct maps_service_row **ret_rows, size_t *ret_count)
+{
+	struct maps_service_row *rows = calloc(SERVICES, sizeof(*rows));
+
+	(void)l;
+	assert_non_null(rows);
+	for (size_t i = 0; i < kernel.service_count; i++)
+		rows[i] = (struct maps_service_row){kernel.services[i].key,
+						    kernel.services[i].record};
+	*ret_rows = rows;
+	*ret_count = kernel.service_count;
+	return 0;
+}
+
+int maps_backend_set(struct loader *l, uint32_t index, const struct shunt_backend *be)
+{
+	(void)l;
+	assert_true(index > 0 && index < BACKENDS);
+	if (write_now() < 0)
+		return -EIO;
+	kernel.row_freed = kernel.row_freed || be->id == 0;
+	kernel.backends[index] = *be;
+	check_packets();
+	return 0;
+}
+
+int maps_backend_get(struct loader *l, uint32_t index, struct shunt_backend *ret_be)
+{
+	(void)l;
+	*ret_be = kernel.backends[index];
+	return 0;
+}
+
+int maps_backend_meta_set(struct loader *l, uint32_t index, const struct shunt_be_meta *meta)
+{
+	(void)l;
+	if (write_now() < 0)
+		return -EIO;
+	/* The owner is written while the row is free, and no packet holds it. */
+	assert_int_equal(kernel.backends[index].id, 0);
+	assert_false(kernel.row_freed);
+	kernel.be_meta[index] = *meta;
+	return 0;
+}
+
+int maps_backend_meta_get(struct loader *l, uint32_t index, struct shunt_be_meta *ret_meta)
+{
+	(void)l;
+	*ret_meta = kernel.be_meta[index];
+	return 0;
+}
+
+int maps_service_meta_set(struct loader *l, uint32_t index, const struct shunt_svc_meta *meta)
+{
+	(void)l;
+	if (write_now() < 0)
+		return -EIO;
+	kernel.svc_meta[index] = *meta;
+	check_packets();
+	return 0;
+}
+
+int maps_service_meta_get(struct loader *l, uint32_t index, struct shunt_svc_meta *ret_meta)
+{
+	(void)l;
+	*ret_meta = kernel.svc_meta[index];
+	return 0;
+}
+
+struct shunt_slot *maps_rings(struct loader *l)
+{
+	(void)l;
+	return kernel.slots;
+}
+
+int maps_wait_for_packets(void)
+{
+	if (write_now() < 0)
+		return -EIO;
+	kernel.retired_count = 0;
+	kernel.row_freed = false;
+	kernel.waits++;
+	return 0;
+}
+
+int maps_service_stats_clear(struct loader *l, uint32_t index)
+{
+	(void)l;
+	(void)index;
+	kernel.stats_cleared++;
+	return write_now();
+}
+
+int maps_backend_stats_clear(struct loader *l, uint32_t index)
+{
+	(void)l;
+	assert_int_equal(kernel.backends[index].id, 0);
+	kernel.stats_cleared++;
+	return write_now();
+}
+
+#endif
