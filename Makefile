@@ -133,8 +133,9 @@ $(BUILD)/tests/bpf/%.bpf.o: bpf/%.bpf.c $(BUILD)/flags
 $(BUILD)/tests/bpf/%.skel.h: $(BUILD)/tests/bpf/%.bpf.o
 	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name $*_bpf > $@ 2> $@.log || { cat $@.log >&2; false; }
 $(call obj,$(wildcard tests/bpf/*.c)): | $(BPF_TEST_SKELS)
+$(BUILD)/tests/bpf/test_l4: $(LIB_A) $(LOAD_A)
 $(BPF_BIN): %: %.o $(BPF_TEST_LIB)
-	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,cmocka libbpf) -o $@
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,cmocka yaml-0.1 libxdp libbpf) -o $@
 
 # A fuzz target is linked with libFuzzer by `make fuzz`, else with a main() that replays its corpus.
 $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(if $(FUZZ),,$(BUILD)/tests/fuzz/replay.o) $(LIB_A) $(LLHTTP_A)

@@ -2,6 +2,7 @@
 #include "l4/sync.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,9 +60,11 @@ static void guess_lingers(struct tables *t)
 
 	for (size_t i = 0; i < t->keys.count; i++) {
 		const struct shunt_service *r = &t->keys.rows[i].record;
+		bool udp = t->keys.rows[i].key.proto == IPPROTO_UDP;
 
 		for (int state = 0; state < SHUNT_FLOW_STATE_COUNT; state++) {
-			if (r->tracking != SHUNT_TRACK_NEVER && r->idle_s[state] > longest)
+			if (r->tracking != SHUNT_TRACK_NEVER && (state == SHUNT_FLOW_UDP) == udp &&
+			    r->idle_s[state] > longest)
 				longest = r->idle_s[state];
 		}
 	}

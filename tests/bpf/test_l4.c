@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * l4/ and loader/ on the kernel's own tables: a configuration is applied, and packets are put
+ * through the pinned program to see what has become of it.
+ */
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <poll.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "conf/build.h"
+#include "conf/runtime.h"
+#include "core/clock.h"
+#include "l4/l4.h"
+#include "loader/maps.h"
+#include "tests/bpf/pkt_build.h"
+
+#define RING	 "1009"
+#define VIP4	 "192.0.2.10"
+#define VIP6	 "2001:db8::10"
+#define CLIENT4	 "198.51.100.1"
+#define CLIENT6	 "2001:db8:1::1"
+#define CONNS	 200
+#define DEADLINE 20000 /* ms */
+
+struct stage {
+	char pins[64];
+	struct runtime *runtime;
+	struct snapshot *snap;
+	struct l4 *l4;
+};
+
+/* ---- a daemon without a loop -------------------------------------------------------------------- */
+
+static struct snapshot *build(struct stage *s, const char *node, const char *rest)
+{
+	struct diag d;
+	struct tree *tree;
+	struct snapshot *snap = NULL;
+	char text[4096];
+	int n = snprintf(
+		text, sizeof(text),
+		"node: {interfaces: [lo], xdp_mode: generic, pin_path: %s, limits: {services: "
+		"16, backends: 16, ring_slots: 8192, flows: 1024, pending: 1024}%s}\n%s",
+		s->pins, node, rest);
+
+	assert_true(n > 0 && (size_t)n < sizeof(text));
+	diag_init(&d);
+	tree = tree_parse("test", text, strlen(text), &d);
+	if (tree != NULL)
+		snap = conf_build(tree, s->runtime, &d);
+	if (snap == NULL)
+		diag_print(&d, stderr);
+	diag_deinit(&d);
+	tree_free(tree);
+	assert_non_null(snap);
+	return snap;
+}
+
+#define SOURCE ", tunnel_source: [192.0.2.1, \"2001:db8::1\"]"
+
+#define A "{name: a, address: 10.0.0.1}"
+#define B "{name: b, address: 10.0.0.2}"
+#define C "{name: c, address: 10.0.0.3}"
+#define CONF(backends)                                                                             \
+	"pools:\n  web: {forward: ipip, health: none, backends: [" backends "]}\n"                 \
+	"services:\n  web: {mode: l4, pool: web, listen: [\"" VIP4 ":80/tcp\", \"[" VIP6           \
+	"]:80/tcp\"], ring_size: " RING ", idle: {established: 1s, syn: 1s, fin: 1s}}\n"
+
+static void open_l4(struct stage *s)
+{
+	struct diag d;
+
+	diag_init(&d);
+	if (l4_open(s->snap, &s->l4, &d) < 0) {
+		diag_print(&d, stderr);
+		fail();
+	}
+	diag_deinit(&d);
+}
+
+static struct l4_report apply(struct stage *s)
+{
+	struct l4_report report = {0};
+	struct diag d;
+
+	diag_init(&d);
+	if (l4_check(s->l4, s->snap, &d) < 0 || l4_apply(s->l4, s->snap, &report, &d) < 0) {
+		diag_print(&d, stderr);
+		fail();
+	}
+	diag_deinit(&d);
+	return report;
+}
+
+/* Another configuration takes effect. */
+static struct l4_report change(struct stage *s, const char *rest)
+{
+	snapshot_unref(s->snap);
+	s->snap = build(s, SOURCE, rest);
+	return apply(s);
+}
+
+/* The daemon ends, however it does, and another one starts. */
+static void restart(struct stage *s, const char *node)
+{
+	struct snapshot *snap = build(s, node, CONF(A ", " B));
+
+	l4_close(s->l4);
+	s->l4 = NULL;
+	snapshot_unref(s->snap);
+	s->snap = snap;
+	open_l4(s);
+}
+
+static int setup(void **state)
+{
+	static struct stage s;
+	static int serial;
+
+	s = (struct stage){.runtime = runtime_new()};
+	snprintf(s.pins, sizeof(s.pins), "/sys/fs/bpf/shunt-%d-%d", (int)getpid(), serial++);
+	s.snap = build(&s, SOURCE, CONF(A ", " B));
+	open_l4(&s);
+	*state = &s;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct stage *s = *state;
+	struct diag d;
+
+	diag_init(&d);
+	if (s->l4 != NULL)
+		(void)loader_detach(l4_loader(s->l4), "lo", &d);
+	l4_close(s->l4);
+	snapshot_unref(s->snap);
+	runtime_free(s->runtime);
+	assert_int_equal(loader_purge(s->pins, &d), 0);
+	diag_deinit(&d);
+	return 0;
+}
+
+/* ---- packets ------------------------------------------------------------------------------------ */
+
+/* Last byte of the outer destination: the number of the backend; 0: dropped; -1: passed. */
+static int send_packet(struct stage *s, int family, uint16_t sport, uint8_t flags)
+{
+	const struct pkt_spec spec = {
+		.src = family == 4 ? CLIENT4 : CLIENT6,
+		.dst = family == 4 ? VIP4 : VIP6,
+		.sport = sport,
+		.dport = 80,
+		.proto = IPPROTO_TCP,
+		.tcp_flags = flags,
+	};
+	static struct frame in, out;
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = in.data, .data_out = out.data,
+		    .data_size_out = sizeof(out.data));
+	char path[128];
+	int fd;
+
+	pkt_build(&spec, &in);
+	opts.data_size_in = (uint32_t)in.len;
+	snprintf(path, sizeof(path), "%s/v%d/prog", s->pins, SHUNT_ABI_VERSION);
+	fd = bpf_obj_get(path);
+	assert_true(fd >= 0);
+	assert_int_equal(bpf_prog_test_run_opts(fd, &opts), 0);
+	close(fd);
+	out.len = opts.data_size_out;
+	if (opts.retval == XDP_PASS)
+		return -1;
+	if (opts.retval != XDP_TX)
+		return 0;
+	/* The outer header is IPv4, as the backends are. */
+	assert_int_equal(pkt_get16(&out, 12), 0x0800);
+	assert_memory_equal(out.data + 26, "\xc0\x00\x02\x01", 4);
+	return out.data[33];
+}
+
+/* How many of CONNS new connections each backend gets. */
+static void spread(struct stage *s, int family, uint16_t first_port, unsigned ret_count[4])
+{
+	memset(ret_count, 0, 4 * sizeof(*ret_count));
+	for (uint16_t i = 0; i < CONNS; i++) {
+		int to = send_packet(s, family, (uint16_t)(first_port + i), F_SYN);
+
+		assert_true(to >= -1 && to < 4);
+		if (to >= 0)
+			ret_count[to]++;
+	}
+}
+
+/* A connection of that port to backend b (both packets that make it known). */
+static uint16_t connect_to(struct stage *s, int backend)
+{
+	for (uint16_t port = 20000; port < 21000; port++) {
+		if (send_packet(s, 4, port, F_SYN) == backend) {
+			assert_int_equal(send_packet(s, 4, port, F_ACK), backend);
+			return port;
+		}
+	}
+	fail_msg("no connection to backend %d", backend);
+	return 0;
+}
+
+static bool is_zero(struct l4_report r)
+{
+	static const struct l4_report zero;
+
+	return memcmp(&r, &zero, sizeof(r)) == 0;
+}
+
+/* ---- tests -------------------------------------------------------------------------------------- */
+
+static void test_packets_reach_backends(void **state)
+{
+	struct stage *s = *state;
+	struct shunt_svc_stats svc;
+	struct shunt_be_stats a, b;
+	uint64_t established, pending;
+	unsigned count[4];
+
+	assert_int_equal(send_packet(s, 4, 1000, F_SYN), -1);
+	assert_int_equal(apply(s).rings_built, 1);
+	spread(s, 4, 1000, count);
+	assert_int_equal(count[1] + count[2], CONNS);
+	assert_true(count[1] > CONNS / 4 && count[2] > CONNS / 4);
+	spread(s, 6, 1000, count);
+	assert_int_equal(count[1] + count[2], CONNS);
+	assert_int_equal(l4_service_stats(s->l4, "web", &svc), 0);
+	assert_int_equal(svc.count[SHUNT_COUNT_PACKETS], 2 * CONNS);
+	assert_int_equal(svc.count[SHUNT_COUNT_NEW_FLOWS], 2 * CONNS);
+	assert_int_equal(l4_backend_stats(s->l4, "web", "a", &a), 0);
+	assert_int_equal(l4_backend_stats(s->l4, "web", "b", &b), 0);
+	assert_int_equal(a.packets + b.packets, 2 * CONNS);
+	assert_int_equal(l4_backend_stats(s->l4, "web", "x", &b), -ENOENT);
+	assert_int_equal(l4_service_stats(s->l4, "", &svc), -ENOENT);
+	assert_int_equal(l4_backend_slots(s->l4, "web", "web", "a") +
+				 l4_backend_slots(s->l4, "web", "web", "b"),
+			 1009);
+	assert_int_equal(maps_flow_count(l4_loader(s->l4), &established, &pending), 0);
+	assert_int_equal(established, 0);
+	assert_int_equal(pending, 2 * CONNS);
+}
+
+static void test_nothing_changed_nothing_written(void **state)
+{
+	struct stage *s = *state;
+
+	(void)apply(s);
+	assert_true(is_zero(apply(s)));
+	restart(s, SOURCE);
+	assert_true(loader_adopted(l4_loader(s->l4)));
+	assert_false(loader_replaced(l4_loader(s->l4)));
+	assert_true(is_zero(apply(s)));
+	assert_int_equal(l4_backend_slots(s->l4, "web", "web", "a") +
+				 l4_backend_slots(s->l4, "web", "web", "b"),
+			 1009);
+}
+
+static void test_connections_survive_restart_and_exchange(void **state)
+{
+	struct stage *s = *state;
+	uint16_t to_a, to_b;
+
+	(void)apply(s);
+	to_a = connect_to(s, 1);
+	to_b = connect_to(s, 2);
+	restart(s, SOURCE);
+	assert_int_equal(send_packet(s, 4, to_a, F_ACK), 1);
+	/* Another seed is another program, over the same tables. */
+	restart(s, SOURCE ", hash_seed: \"00112233445566778899aabbccddeeff\"");
+	assert_true(loader_replaced(l4_loader(s->l4)));
+	assert_true(is_zero(apply(s)));
+	assert_int_equal(send_packet(s, 4, to_a, F_ACK), 1);
+	assert_int_equal(send_packet(s, 4, to_b, F_ACK), 2);
+}
+
+static void test_draining_backend_keeps_its_connections(void **state)
+{
+	struct stage *s = *state;
+	unsigned count[4];
+	uint16_t to_b;
+
+	(void)apply(s);
+	to_b = connect_to(s, 2);
+	(void)change(s, CONF(A ", {name: b, address: 10.0.0.2, state: drain}"));
+	assert_int_equal(send_packet(s, 4, to_b, F_ACK), 2);
+	spread(s, 4, 3000, count);
+	assert_int_equal(count[1], CONNS);
+	(void)change(s, CONF(A ", {name: b, address: 10.0.0.2, state: disabled}"));
+	assert_int_equal(send_packet(s, 4, to_b, F_ACK), 1);
+}
+
+static void test_removed_backend_is_freed_when_it_is_quiet(void **state)
+{
+	struct stage *s = *state;
+	uint64_t deadline = clock_now_ms() + DEADLINE;
+	unsigned count[4];
+	uint16_t to_b;
+
+	(void)apply(s);
+	to_b = connect_to(s, 2);
+	(void)change(s, CONF(A ", " C));
+	spread(s, 4, 3000, count);
+	assert_int_equal(count[2], 0);
+	assert_true(count[3] > 0);
+	assert_int_equal(l4_tick(s->l4), 1);
+	assert_int_equal(send_packet(s, 4, to_b, F_ACK), 2);
+	assert_int_equal(l4_tick(s->l4), 1);
+	while (l4_tick(s->l4) > 0 && clock_now_ms() < deadline)
+		(void)poll(NULL, 0, 50);
+	assert_int_equal(l4_tick(s->l4), 0);
+	assert_int_not_equal(send_packet(s, 4, to_b, F_ACK), 2);
+	assert_true(is_zero(apply(s)));
+}
+
+/* A daemon that dies between removal and the end of the connections is followed by one that ends
+ * them in the same way. */
+static void test_removed_backend_is_freed_after_a_restart(void **state)
+{
+	struct stage *s = *state;
+	uint64_t deadline = clock_now_ms() + DEADLINE;
+	struct shunt_backend row;
+
+	(void)apply(s);
+	(void)change(s, CONF(A ", " B ", " C));
+	restart(s, SOURCE);
+	/* Not before it knows what the configuration names. */
+	assert_int_equal(maps_backend_get(l4_loader(s->l4), 3, &row), 0);
+	assert_int_not_equal(row.id, 0);
+	(void)l4_tick(s->l4);
+	(void)apply(s);
+	while (l4_tick(s->l4) > 0 && clock_now_ms() < deadline)
+		(void)poll(NULL, 0, 50);
+	assert_int_equal(maps_backend_get(l4_loader(s->l4), 3, &row), 0);
+	assert_int_equal(row.id, 0);
+	assert_int_equal(maps_backend_get(l4_loader(s->l4), 1, &row), 0);
+	assert_int_not_equal(row.id, 0);
+}
+
+static void test_local_service_passes(void **state)
+{
+	struct stage *s = *state;
+
+	(void)change(s,
+		     "pools: {api: {health: none, backends: [{name: x, address: "
+		     "\"127.0.0.1:8080\"}]}}\n"
+		     "services: {api: {mode: http, pool: api, listen: [\"" VIP4 ":80/tcp\"]}}\n");
+	assert_int_equal(send_packet(s, 4, 1000, F_SYN), -1);
+	{
+		uint64_t verdicts[SHUNT_VERDICT_COUNT];
+
+		assert_int_equal(maps_verdicts(l4_loader(s->l4), verdicts), 0);
+		assert_int_equal(verdicts[SHUNT_VERDICT_PASS_LOCAL], 1);
+	}
+}
+
+static void test_one_user_at_a_time(void **state)
+{
+	struct stage *s = *state;
+	struct l4 *other = NULL;
+	char pid[32];
+	struct diag d;
+
+	diag_init(&d);
+	assert_int_equal(l4_open(s->snap, &other, &d), -EBUSY);
+	snprintf(pid, sizeof(pid), "pid %d", (int)getpid());
+	assert_int_equal(d.errors, 1);
+	assert_non_null(strstr(d.items[0].text, pid));
+	assert_int_equal(loader_purge(s->pins, &d), -EBUSY);
+	diag_deinit(&d);
+}
+
+static void test_tunnels_need_a_source(void **state)
+{
+	struct stage *s = *state;
+	struct l4_report report;
+	struct diag d;
+
+	snapshot_unref(s->snap);
+	s->snap = build(s, "", CONF(A ", " B)); /* lo has no global address */
+	diag_init(&d);
+	assert_int_equal(l4_check(s->l4, s->snap, &d), -EINVAL);
+	assert_non_null(strstr(d.items[0].text, "node.tunnel_source"));
+	assert_int_equal(l4_apply(s->l4, s->snap, &report, &d), -EINVAL);
+	diag_deinit(&d);
+}
+
+static void test_attach(void **state)
+{
+	struct stage *s = *state;
+	struct attachment *list;
+	struct snapshot *none;
+	size_t count;
+	struct diag d;
+
+	diag_init(&d);
+	assert_int_equal(l4_attach(s->l4, s->snap, &d), 0);
+	assert_int_equal(l4_attach(s->l4, s->snap, &d), 0);
+	assert_int_equal(loader_attachments(l4_loader(s->l4), &list, &count), 0);
+	assert_int_equal(count, 1);
+	assert_string_equal(list[0].ifname, "lo");
+	assert_int_equal(list[0].mode, ATTACH_GENERIC);
+	free(list);
+	/* One that is not there: said, and the other is left, since it is not listed any more. */
+	none = build(s, SOURCE, CONF(A));
+	((const char **)none->node.interfaces)[0] = "nix0";
+	assert_int_equal(l4_attach(s->l4, none, &d), -ENODEV);
+	assert_non_null(strstr(d.items[0].text, "nix0 does not exist"));
+	assert_int_equal(loader_attachments(l4_loader(s->l4), &list, &count), 0);
+	assert_int_equal(count, 0);
+	free(list);
+	snapshot_unref(none);
+	diag_deinit(&d);
+}
+
+static void test_wait_for_packets(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(maps_wait_for_packets(), 0);
+}
+
+static void test_sizes_and_memory(void **state)
+{
+	struct stage *s = *state;
+	struct loader_sizes sizes;
+
+	maps_sizes(l4_loader(s->l4), &sizes);
+	assert_int_equal(sizes.services, 16);
+	assert_int_equal(sizes.backends, 16);
+	assert_int_equal(sizes.ring_slots, 8192);
+	assert_int_equal(sizes.flows, 1024);
+	assert_true(maps_memory(l4_loader(s->l4)) > 8192 * sizeof(struct shunt_slot));
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(test_packets_reach_backends),
+		T(test_nothing_changed_nothing_written),
+		T(test_connections_survive_restart_and_exchange),
+		T(test_draining_backend_keeps_its_connections),
+		T(test_removed_backend_is_freed_when_it_is_quiet),
+		T(test_removed_backend_is_freed_after_a_restart),
+		T(test_local_service_passes),
+		T(test_one_user_at_a_time),
+		T(test_tunnels_need_a_source),
+		T(test_attach),
+		T(test_wait_for_packets),
+		T(test_sizes_and_memory),
+	};
+	cpu_set_t one;
+
+	/* A loopback interface of our own; and one processor, so that LRU lists are not split. */
+	if (unshare(CLONE_NEWNET) < 0) {
+		perror("unshare");
+		return 1;
+	}
+	CPU_ZERO(&one);
+	CPU_SET(0, &one);
+	(void)sched_setaffinity(0, sizeof(one), &one);
+	loader_init_logging();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
