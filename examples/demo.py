@@ -221,7 +221,8 @@ Everything is left standing until Ctrl-C. In another terminal:
   nsenter --net={self.net.router.path} tcpdump -ni lb      # packets to and from the balancer
   tail -f {self.shuntd.log_path}
 
-The configuration in use is {self.shuntd.config_path}; after a change: kill -HUP {self.shuntd.proc.pid}
+The configuration is {self.shuntd.config_path}
+After a change: kill -HUP {self.shuntd.proc.pid}
 """, flush=True)
         signal.pause()
 
