@@ -208,6 +208,15 @@ static void test_padding_is_trimmed(void **state)
 	env_close(&env);
 }
 
+static void put_bits(struct frame *f, size_t offset, uint32_t mask, uint32_t bits)
+{
+	uint32_t word = (uint32_t)pkt_get16(f, offset) << 16 | pkt_get16(f, offset + 2);
+
+	word = (word & ~mask) | bits;
+	pkt_put16(f, offset, word >> 16);
+	pkt_put16(f, offset + 2, word & 0xffff);
+}
+
 /* The source's free bits carry the flow, all others stay; the same flow always has the same. */
 static void check_entropy(const char *src, const char *dst, uint32_t mask, size_t offset)
 {
@@ -231,9 +240,7 @@ static void check_entropy(const char *src, const char *dst, uint32_t mask, size_
 		bits = (uint32_t)env_hash(&in) & mask;
 		seen_ones |= bits;
 		seen_zeros |= ~bits;
-		pkt_put16(&expected, offset, pkt_get16(&expected, offset) | bits >> 16);
-		pkt_put16(&expected, offset + 2,
-			  pkt_get16(&expected, offset + 2) | (bits & 0xffff));
+		put_bits(&expected, offset, mask, bits);
 		if (!strchr(dst, ':'))
 			pkt_fix_ipv4(&expected, ETH_LEN);
 		env_expect(&env, &in, SHUNT_VERDICT_TX, &out);
@@ -249,8 +256,8 @@ static void test_entropy(void **state)
 {
 	(void)state;
 	check_entropy("10.64.0.0", BE4, 0x0000ffff, ETH_LEN + 12);
-	check_entropy("172.16.0.0", BE4, 0x000ffffc, ETH_LEN + 12);
-	check_entropy("fd00:aaaa::", BE6, 0xffffffff, ETH_LEN + 8 + 12);
+	check_entropy("172.31.255.255", BE4, 0x000ffffc, ETH_LEN + 12);
+	check_entropy("fd00:aaaa::ffff:1", BE6, 0xffffffff, ETH_LEN + 8 + 12);
 }
 
 /* All four ECN marks and a few DSCP, from each family into each. */

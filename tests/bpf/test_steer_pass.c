@@ -238,6 +238,30 @@ static void test_lying_ip_length(void **state)
 	env_close(&env);
 }
 
+/* A header that the packet has no room for is not looked at, even where padding stands there. */
+static void test_header_in_the_padding(void **state)
+{
+	static const uint8_t protos[] = {IPPROTO_TCP, IPPROTO_UDP};
+	static struct frame in;
+	struct env env;
+
+	(void)state;
+	open_env(&env);
+	for (size_t i = 0; i < sizeof(protos); i++) {
+		struct pkt_spec spec = spec4(protos[i]);
+		size_t l4;
+
+		pkt_build(&spec, &in);
+		l4 = pkt_l4(&in);
+		memset(in.data + l4 + 4, 0, in.len - l4 - 4);
+		for (size_t len = 4; len < (protos[i] == IPPROTO_TCP ? 20 : 8); len++) {
+			pkt_set_ip_len(&in, l4 - ETH_LEN + len);
+			env_expect_drop(&env, &in, SHUNT_DROP_TRUNCATED);
+		}
+	}
+	env_close(&env);
+}
+
 static void check_lying_tcp(struct env *env, const struct pkt_spec *spec)
 {
 	static struct frame in;
@@ -378,6 +402,7 @@ int main(void)
 		cmocka_unit_test(test_fragments),
 		cmocka_unit_test(test_headers_that_name_no_service),
 		cmocka_unit_test(test_lying_ip_length),
+		cmocka_unit_test(test_header_in_the_padding),
 		cmocka_unit_test(test_lying_transport_length),
 		cmocka_unit_test(test_group_frames),
 		cmocka_unit_test(test_local_service),
