@@ -72,6 +72,10 @@ static void what_is_no_configuration_is_refused(void **state)
 		 "t:1:4: error: aliases are not supported, write the value out: *here\n"},
 		{"a: !!int 1\n",
 		 "t:1:4: error: tags are not supported, remove \"tag:yaml.org,2002:int\"\n"},
+		{"# x\n%TAG !a! tag:x\n--- x\n",
+		 "t:2:1: error: tags are not supported, remove the directive\n"},
+		{"# x\r%TAG !a! tag:x\n--- x\n",
+		 "t:1:5: error: tags are not supported, remove the directive\n"},
 		{"? [a]\n: 1\n", "t:1:3: error: expected a key, found a list\n"},
 		{"{{}: 1}", "t:1:2: error: expected a key, found a mapping\n"},
 		{"a: \"x\\0y\"\n", "t:1:4: error: text with a zero byte in it\n"},
@@ -139,6 +143,15 @@ static void sizes_have_limits(void **state)
 		diag_deinit(&d);
 		free(rows[i].text);
 	}
+}
+
+static void a_directive_inside_text_is_text(void **state)
+{
+	struct tree *t = parse_good("a: \"%TAG x\" # %TAG\nb: x%TAG\n");
+
+	(void)state;
+	assert_string_equal(tree_get(t, "a")->text, "%TAG x");
+	tree_free(t);
 }
 
 static void depth_up_to_the_limit_is_fine(void **state)
@@ -312,6 +325,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_configuration_is_refused),
 		cmocka_unit_test(all_that_can_be_said_at_once_is),
 		cmocka_unit_test(sizes_have_limits),
+		cmocka_unit_test(a_directive_inside_text_is_text),
 		cmocka_unit_test(depth_up_to_the_limit_is_fine),
 		cmocka_unit_test(copies_are_equal_and_apart),
 		cmocka_unit_test(many_children_come_and_go),

@@ -25,7 +25,7 @@ struct tree {
 	size_t count;
 };
 
-/* Parse YAML text. name: what messages call it; must outlive the tree. Anchors, tags, several
+/* Parse YAML text (NULL where len is 0 is fine). name: what messages call it; must outlive the tree. Anchors, tags, several
  * documents, a key twice, too deep or too large a document are errors. NULL: see d. */
 struct tree *tree_parse(const char *name, const char *text, size_t len, struct diag *d);
 

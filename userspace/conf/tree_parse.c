@@ -262,6 +262,26 @@ static int on_event(struct parse *p, const yaml_event_t *e)
 	}
 }
 
+/* libyaml takes quadratic time over tag directives, and all of them before its first event. They
+ * stand first in a line; lines end with CR, LF or one of three characters beyond ASCII. */
+static int refuse_tag_directives(struct parse *p)
+{
+	const char *at = p->text, *end = p->text + p->len;
+
+	while ((at = memmem(at, (size_t)(end - at), "%TAG", 4))) {
+		unsigned char before = at > p->text ? (unsigned char)at[-1] : '\n';
+
+		if (before == '\n' || before == '\r' || before >= 0x80) {
+			struct pos pos = pos_at_offset(p, (size_t)(at - p->text));
+
+			diag_error(p->diag, &pos, "tags are not supported, remove the directive");
+			return -EINVAL;
+		}
+		at += 4;
+	}
+	return 0;
+}
+
 static int read_events(struct parse *p)
 {
 	int err = 0;
@@ -279,7 +299,7 @@ static int read_events(struct parse *p)
 
 struct tree *tree_parse(const char *name, const char *text, size_t len, struct diag *d)
 {
-	struct parse p = {.name = name, .text = text, .len = len, .diag = d};
+	struct parse p = {.name = name, .text = text ? text : "", .len = len, .diag = d};
 	struct pos start = {.file = name, .line = 1, .column = 1};
 	size_t errors = d->errors;
 
@@ -287,12 +307,14 @@ struct tree *tree_parse(const char *name, const char *text, size_t len, struct d
 		diag_error(d, &start, "too large: more than %u bytes", BYTES_MAX);
 		return NULL;
 	}
+	if (refuse_tag_directives(&p) < 0)
+		return NULL;
 	if (!yaml_parser_initialize(&p.yaml)) {
 		(void)fail_memory(&p); /* the result is NULL either way */
 		return NULL;
 	}
 	yaml_parser_set_encoding(&p.yaml, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(&p.yaml, (const unsigned char *)text, len);
+	yaml_parser_set_input_string(&p.yaml, (const unsigned char *)p.text, len);
 	if (!read_events(&p) && tree_is_null(p.root))
 		diag_error(d, &start, "the document is empty");
 	yaml_parser_delete(&p.yaml);
