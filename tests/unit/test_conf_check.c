@@ -363,6 +363,22 @@ static void what_belongs_together_is_checked(void **state)
 		 "t:1:36: %s: node.limits.ring_slots: 70000 is too small for rings of 131074 slots "
 		 "and "
 		 "room to replace one\n"},
+		{L4_NODE("limits: {ring_slots: 131073}"),
+		 "t:1:36: %s: node.limits.ring_slots: 131073 is too small for rings of 65537 slots "
+		 "and "
+		 "room to replace one\n"},
+		{HTTP_BACKENDS("{name: a, address: \"10.9.0.3:80\"}, {name: b, address: "
+			       "\"10.9.0.8:80\"}, {name: c, address: \"10.9.0.6:80\"}, {name: d, "
+			       "address: \"10.9.0.5:80\"}") "  x: {mode: http, pool: api, listen: "
+							    "[10.9.0.2:80/tcp, 10.9.0.3:80/tcp, "
+							    "10.9.0.5:80/tcp, 10.9.0.6:81/tcp, "
+							    "10.9.0.7:80/tcp, 10.9.0.8:80/tcp]}\n",
+		 "t:5:35: %s: backend api/a: 10.9.0.3:80 is where service x listens (t:11:56): a "
+		 "loop\n"
+		 "t:5:70: %s: backend api/b: 10.9.0.8:80 is where service x listens (t:11:124): a "
+		 "loop\n"
+		 "t:5:140: %s: backend api/d: 10.9.0.5:80 is where service x listens (t:11:73): a "
+		 "loop\n"},
 		{L4(", limits: {backends: 2}", "", B1 ", {name: b, address: 10.0.0.2}",
 		    "    listen: 10.9.0.1:80/tcp\n"),
 		 "t:1:36: %s: node.limits.backends: 2 is too small for 2 backends of l4 "
@@ -407,6 +423,10 @@ static void health_checks_are_checked(void **state)
 		{HTTP_HEALTH("{http: {status: 99}}"), "t:4:29: %s: pool api: health.http.status: "
 						      "expected a status such as 200 or a range "
 						      "such as 200-299, found \"99\"\n"},
+		{HTTP_HEALTH("{http: {status: 200-600}}"),
+		 "t:4:29: %s: pool api: health.http.status: expected a status such as 200 or a "
+		 "range "
+		 "such as 200-299, found \"200-600\"\n"},
 		{HTTP_HEALTH("{http: {status: 300-200}}"),
 		 "t:4:29: %s: pool api: health.http.status: expected a status such as 200 or a "
 		 "range "

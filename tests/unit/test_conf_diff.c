@@ -156,6 +156,32 @@ static void each_change_is_said_once(void **state)
 	"pools: {api: {health: " health ", backends: [{name: x, address: \"10.0.1.1:80\"}]}}\n"    \
 	"services: {api: {listen: 10.9.0.2:80/tcp, mode: http, pool: api}}\n"
 
+#define TWO_POOLS(a, b)                                                                            \
+	"pools: {" a ": {backends: [{name: " b ", address: \"10.0.1.1:80\"}, {name: m, address: "  \
+	"\"10.0.1.2:80\"}]}, m: {backends: [{name: m, address: \"10.0.1.2:80\"}]}}\n"              \
+	"services: {" a ": {listen: 10.9.0.2:80/tcp, mode: http, pool: " a "}, m: {listen: "       \
+	"10.9.0.3:80/tcp, mode: http, pool: m}}\n"
+
+/* Before and behind what stays, in each of the lists. */
+static void what_comes_and_goes_leaves_the_rest(void **state)
+{
+	char text[2048];
+
+	(void)state;
+	diff_texts(TWO_POOLS("a", "b"), TWO_POOLS("a", "z"), text, sizeof(text));
+	assert_string_equal(text, "- backend a/b\n+ backend a/z\n");
+	diff_texts(TWO_POOLS("a", "z"), TWO_POOLS("a", "b"), text, sizeof(text));
+	assert_string_equal(text, "+ backend a/b\n- backend a/z\n");
+	diff_texts(TWO_POOLS("a", "b"), TWO_POOLS("z", "b"), text, sizeof(text));
+	assert_string_equal(text, "- pool a\n- backend a/b\n- backend a/m\n"
+				  "+ pool z\n+ backend z/b\n+ backend z/m\n"
+				  "- service a\n+ service z\n");
+	diff_texts(TWO_POOLS("z", "b"), TWO_POOLS("a", "b"), text, sizeof(text));
+	assert_string_equal(text, "+ pool a\n+ backend a/b\n+ backend a/m\n"
+				  "- pool z\n- backend z/b\n- backend z/m\n"
+				  "+ service a\n- service z\n");
+}
+
 static void another_kind_of_check_is_one_change(void **state)
 {
 	char text[2048];
@@ -195,6 +221,7 @@ int main(void)
 		WITH_RUNTIME(from_nothing_all_is_added),
 		WITH_RUNTIME(what_is_the_same_is_no_change),
 		WITH_RUNTIME(each_change_is_said_once),
+		WITH_RUNTIME(what_comes_and_goes_leaves_the_rest),
 		WITH_RUNTIME(another_kind_of_check_is_one_change),
 		WITH_RUNTIME(the_first_interface_needs_a_restart),
 	};

@@ -84,12 +84,18 @@ static void many_are_found(void **state)
 	(void)state;
 	for (int i = 0; i < COUNT; i++) {
 		snprintf(name, sizeof(name), "b%d", i);
-		all[i] = runtime_backend(rt, "web", name, &ep);
+		/* One bucket holds several, so every part of the identity must count. */
+		all[i] = i % 2 ? runtime_backend(rt, "web", name, &ep)
+			       : runtime_backend(rt, name, "web", &ep);
 		assert_non_null(all[i]);
+		assert_string_equal(i % 2 ? all[i]->name : all[i]->pool, name);
+		assert_string_equal(i % 2 ? all[i]->pool : all[i]->name, "web");
 	}
 	for (int i = 0; i < COUNT; i++) {
 		snprintf(name, sizeof(name), "b%d", i);
-		assert_ptr_equal(runtime_backend(rt, "web", name, &ep), all[i]);
+		assert_ptr_equal(i % 2 ? runtime_backend(rt, "web", name, &ep)
+				       : runtime_backend(rt, name, "web", &ep),
+				 all[i]);
 		backend_rt_unref(all[i]);
 		backend_rt_unref(all[i]);
 	}

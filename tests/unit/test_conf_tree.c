@@ -211,6 +211,7 @@ static void keys_are_set_and_replaced(void **state)
 	assert_int_equal(t->count, 3);
 	assert_string_equal(t->children[0]->text, "3");
 	assert_string_equal(t->children[0]->key, "a");
+	assert_int_equal(t->children[0]->key_pos.line, 1);
 	assert_string_equal(t->children[2]->key, "c");
 	tree_remove(t, tree_get(t, "b"));
 	tree_remove(t, t); /* none of its children: nothing happens */

@@ -118,6 +118,10 @@ static void a_strbuf_grows(void **state)
 	assert_memory_equal(text, "000,001,", 8);
 	assert_string_equal(text + 3996, "999,end!");
 	free(text);
+	for (size_t i = 0; i < 300; i++) {
+		strbuf_add(&b, "x");
+		assert_true(b.room > b.len); /* for the zero */
+	}
 	strbuf_deinit(&b);
 }
 
