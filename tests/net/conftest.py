@@ -10,6 +10,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 # pylint: disable=wrong-import-position
 from daemon import Backend, Client, Daemon
+from l4 import L4
 from lab import Lab, Topology, mount_bpffs
 
 
@@ -52,6 +53,20 @@ def backend(lab):
 def client(lab):
     """client(verb, target, ..., ns=None) -> Client"""
     return lambda *args, **kw: Client(lab, *args, **kw)
+
+
+@pytest.fixture
+def l4(topology, shuntd, backend):
+    """l4(backends=3, weights={...}, outer=4, pool={...}, service={...}, node={...}, spare=0) -> L4,
+    steering. spare: backends that serve and are not in the configuration."""
+    def make(backends=3, spare=0, start=True, daemon=None, **kw):
+        net = topology(backends=backends + spare)
+        kw.setdefault("weights", {f"b{i}": 1 for i in range(1, backends + 1)})
+        made = L4(net, **kw)
+        made.serve(backend)
+        made.daemon = shuntd(made.config(), ns=net.balancer, start=start, **(daemon or {}))
+        return made
+    return make
 
 
 @pytest.fixture

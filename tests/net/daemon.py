@@ -57,7 +57,8 @@ class Daemon:
         self.proc = None
         self.died_as_told = False
         self.write_config(config)
-        lab.at_close(self._purge)
+        if not pin_path:  # who gave it also removes it
+            lab.at_close(self._purge)
         lab.at_close(self._check_and_end)
 
     # ---- configuration

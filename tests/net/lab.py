@@ -266,9 +266,7 @@ class Topology:
             ns = self.backends[name]
             for vip in vips:
                 ns.ip(f"addr add {vip}/{128 if ':' in vip else 32} dev lo")
-            argv = [binary("shunt-decap"), "attach", "-i", "eth0"]
-            for vip in vips:
-                argv += ["--service", vip]
-            ns.run(argv)
-            self.lab.at_close(lambda n=ns: n.run(
-                [binary("shunt-decap"), "detach", "-i", "eth0"], check=False))
+            where = ["-i", "eth0", "--pin-path", f"{BPFFS}/{unique('decap')}"]
+            services = [arg for vip in vips for arg in ("--service", vip)]
+            ns.run([binary("shunt-decap"), "attach", *where, *services])
+            self.lab.at_close(ns.run, [binary("shunt-decap"), "detach", *where])
