@@ -5,14 +5,13 @@ set -uo pipefail
 cd "${1:-$(dirname "$0")/../..}" || exit 1
 bad=0
 
-mapfile -t sources < <(find bpf loader userspace cli tests bench -name '*.[ch]' 2> /dev/null | sort)
-if [ ${#sources[@]} -gt 0 ]; then
-	for source in "${sources[@]}"; do
-		if ! clang-format --dry-run -Werror "$source" > /dev/null 2>&1; then
-			echo "$source: not formatted (make format)"
-			bad=1
-		fi
-	done
+# Output of clang-format: FILE:LINE:COLUMN: error: ..., and the line.
+if ! { find bpf loader userspace cli tests bench -name '*.[ch]' 2> /dev/null || true; } |
+	xargs -r clang-format --dry-run -Werror 2>&1 |
+	awk -F: '/error: code should be clang-formatted/ && !seen[$1]++ {
+		print $1 ":" $2 ": not formatted (make format)"
+	} END { exit length(seen) > 0 }'; then
+	bad=1
 fi
 
 mapfile -t texts < <(find . -path './build*' -prune -o -path ./.git -prune -o -type f \
