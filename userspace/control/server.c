@@ -13,8 +13,8 @@
 #include "core/list.h"
 #include "core/log.h"
 
-#define CONNECTIONS_MAX 64
-#define IDLE_SECONDS	30
+#define CONNECTIONS_MAX 256
+#define IDLE_SECONDS	10
 
 struct request_io {
 	struct request rq;
