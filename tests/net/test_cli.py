@@ -7,7 +7,7 @@ import subprocess
 import pytest
 import yaml
 
-from lab import binary
+from lab import ROOT, binary
 
 VERBS = ["status", "service list", "service show", "pool list", "pool show", "backend list",
          "backend add", "backend remove", "backend drain", "backend undrain", "backend disable",
@@ -51,6 +51,12 @@ def test_help_of_everything_names_every_verb():
         assert done.returncode == 0
         assert all(verb in done.stdout for verb in VERBS)
         assert "Exit codes" in done.stdout
+
+
+def test_the_manual_names_every_verb():
+    with open(os.path.join(ROOT, "docs/man/shuntctl.1"), encoding="utf-8") as f:
+        text = f.read()
+    assert [verb for verb in VERBS if verb not in text] == []
 
 
 @pytest.mark.parametrize("args", [
