@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -232,6 +232,25 @@ static bool has_checks(const struct backend_rt *b, uint64_t n)
 	return b->health_checks >= n;
 }
 
+static bool has_local_text(const struct backend_rt *b, uint64_t unused)
+{
+	(void)unused;
+	return strstr(b->health_text, "on this host") != NULL;
+}
+
+static void run_for(struct fixture *f, uint64_t ms)
+{
+	uint64_t end = clock_now_ms() + ms;
+	uv_timer_t tick;
+
+	assert_int_equal(uv_timer_init(&f->loop, &tick), 0);
+	assert_int_equal(uv_timer_start(&tick, on_tick, 5, 5), 0);
+	while (clock_now_ms() < end)
+		(void)uv_run(&f->loop, UV_RUN_ONCE);
+	uv_close((uv_handle_t *)&tick, NULL);
+	(void)uv_run(&f->loop, UV_RUN_NOWAIT);
+}
+
 #define TCP_CHECK  "health: {tcp: {}, every: 100ms, rise: 2, fall: 2},"
 #define HTTP_CHECK "health: {http: {path: /up}, every: 100ms, timeout: 100ms, rise: 2, fall: 2},"
 
@@ -375,6 +394,33 @@ static void test_an_adopted_down_needs_rise_successes(void **state)
 	backend_rt_unref(b);
 }
 
+/* What this host lacks is not held against the backend. */
+static void test_a_host_without_descriptors_keeps_states(void **state)
+{
+	struct fixture *f = *state;
+	struct rlimit former, none;
+	char a[128];
+	struct backend_rt *b;
+	uint64_t checks;
+
+	apply(f, TCP_CHECK, backend(f, "a", a, sizeof(a)));
+	b = find(f, "a");
+	run_until(f, has_state, b, HEALTH_UP);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &former), 0);
+	none = former;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	checks = b->health_checks;
+	run_until(f, has_local_text, b, 0);
+	run_for(f, 500);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &former), 0);
+	assert_int_equal(atomic_load(&b->health), HEALTH_UP);
+	assert_int_equal(b->health_checks, checks);
+	run_until(f, has_checks, b, checks + 2);
+	assert_int_equal(b->health_failures, 0);
+	backend_rt_unref(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -386,6 +432,7 @@ int main(void)
 		T(test_what_is_removed_is_not_checked_any_more),
 		T(test_without_a_check_a_backend_is_unknown),
 		T(test_an_adopted_down_needs_rise_successes),
+		T(test_a_host_without_descriptors_keeps_states),
 #undef T
 	};
 
