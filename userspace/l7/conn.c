@@ -197,9 +197,10 @@ static void skip_blank_lines(struct conn *c)
 {
 	struct buf *in = &c->io.in;
 
-	while (!c->scan.seen && c->blank_lines < BLANK_LINES_MAX && buf_len(in) >= 2 &&
+	while (!c->scan.line && c->blank_lines < BLANK_LINES_MAX && buf_len(in) >= 2 &&
 	       !memcmp(buf_head(in), "\r\n", 2)) {
 		c->blank_lines++;
+		c->scan.seen = 0;
 		buf_consume(c->io.pool, in, 2);
 	}
 }

@@ -132,8 +132,9 @@ static bool authority_is_good(struct slice s)
 		return false;
 	if (*p == '[') {
 		p = memchr(p, ']', s.len);
-		if (!p++)
+		if (!p)
 			return false;
+		p++;
 	} else {
 		while (p < end && *p != ':' && *p != '[' && *p != ']')
 			p++;

@@ -72,7 +72,7 @@ static enum reason check_line(struct http1_scan *s, const char *line, const char
 		return *bad == '\r' ? REASON_BARE_CR : REASON_CONTROL_BYTE;
 	if (!s->head) {
 		s->head = (uint32_t)len + 2;
-		return len > l->line ? REASON_LINE_LONG : len ? REASON_NONE : REASON_START_LINE;
+		return len ? REASON_NONE : REASON_START_LINE;
 	}
 	if (len == 0)
 		return REASON_NONE;
@@ -81,7 +81,7 @@ static enum reason check_line(struct http1_scan *s, const char *line, const char
 	return check_field(line, len);
 }
 
-/* Of what is there so far, whole or not. */
+/* Of the first len bytes, whatever they are: so that it does not matter how they came. */
 static enum reason check_size(const struct http1_scan *s, size_t len, const struct http1_limits *l)
 {
 	if (!s->head)
@@ -101,10 +101,10 @@ int http1_scan(struct http1_scan *s, const char *data, size_t len, const struct 
 			s->seen = (uint32_t)len;
 			return -(int)check_size(s, len, l);
 		}
-		r = check_line(s, line, nl, l);
 		s->line = s->seen = (uint32_t)(nl + 1 - data);
+		r = check_size(s, s->line, l);
 		if (r == REASON_NONE)
-			r = check_size(s, s->line, l);
+			r = check_line(s, line, nl, l);
 		if (r != REASON_NONE)
 			return -(int)r;
 		if (nl - line == 1)

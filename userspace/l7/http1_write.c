@@ -147,14 +147,12 @@ size_t http1_write_answer(char out[HTTP1_ANSWER_MAX], enum reason reason, bool i
 	return (size_t)(p - out);
 }
 
-size_t http1_write_chunk(char out[HTTP1_FRAME_MAX], bool first, size_t len)
+size_t http1_write_chunk(char out[HTTP1_FRAME_MAX], size_t len)
 {
 	static const char digits[] = "0123456789abcdef";
 	char *p = out;
 	int shift = 0;
 
-	if (!first)
-		p = put(p, SLICE("\r\n"));
 	while (len >> shift > 15)
 		shift += 4;
 	for (; shift >= 0; shift -= 4)
@@ -162,7 +160,10 @@ size_t http1_write_chunk(char out[HTTP1_FRAME_MAX], bool first, size_t len)
 	return (size_t)(put(p, SLICE("\r\n")) - out);
 }
 
-struct slice http1_last_chunk(bool first)
+struct slice http1_chunk_end(bool data, bool last)
 {
-	return first ? SLICE("0\r\n\r\n") : SLICE("\r\n0\r\n\r\n");
+	static const char text[] = "\r\n0\r\n\r\n";
+	size_t from = data ? 0 : 2, to = last ? sizeof(text) - 1 : 2;
+
+	return (struct slice){text + from, to - from};
 }

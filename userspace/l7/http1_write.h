@@ -41,9 +41,11 @@ size_t http1_write_response(char *out, const struct head *h, enum body_kind fram
 size_t http1_write_answer(char out[HTTP1_ANSWER_MAX], enum reason reason, bool is_head,
 			  enum persistence persistence, time_t now);
 
-/* What stands around a chunk of len bytes (more than 0). first: no chunk came before. */
+/* What stands before a chunk of len bytes (more than 0), and at its end. */
 #define HTTP1_FRAME_MAX 24U
-size_t http1_write_chunk(char out[HTTP1_FRAME_MAX], bool first, size_t len);
-struct slice http1_last_chunk(bool first);
+size_t http1_write_chunk(char out[HTTP1_FRAME_MAX], size_t len);
+
+/* data: a chunk ends here; last: the body does. */
+struct slice http1_chunk_end(bool data, bool last);
 
 #endif

@@ -26,7 +26,7 @@ bool flow_has_begun(const struct flow *f)
 void flow_restart(struct flow *f)
 {
 	assert(!flow_has_begun(f));
-	f->chunk_written = f->last_written = false;
+	f->last_written = false;
 	f->chunk_left = 0;
 }
 
@@ -88,25 +88,25 @@ static ssize_t write_some(struct flow *f, struct slice head)
 {
 	char frame[HTTP1_FRAME_MAX];
 	struct pieces p = {.head = head, .body = {buf_head(&f->from->in), f->ready}};
+	bool last = false;
 	ssize_t n;
 
 	if (f->framing == BODY_CHUNKED) {
 		if (!f->chunk_left && f->ready) {
 			p.frame.ptr = frame;
-			p.frame.len = http1_write_chunk(frame, !f->chunk_written, f->ready);
+			p.frame.len = http1_write_chunk(frame, f->ready);
 			f->chunk_left = f->ready;
-			f->chunk_written = true;
 		}
 		p.body.len = f->chunk_left;
-		if (f->body.ended && f->chunk_left == f->ready && !f->last_written)
-			p.tail = http1_last_chunk(!f->chunk_written);
+		last = f->body.ended && f->chunk_left == f->ready && !f->last_written;
+		p.tail = http1_chunk_end(p.body.len > 0, last);
 	}
 	n = stream_write(f->to, &p);
 	if (n < 0)
 		return n;
 	if (f->framing == BODY_CHUNKED)
 		f->chunk_left -= (uint32_t)n;
-	if (p.tail.len && (size_t)n == p.body.len)
+	if (last && (size_t)n == p.body.len)
 		f->last_written = true;
 	drop(f, (uint32_t)n);
 	return n;

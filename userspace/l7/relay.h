@@ -15,7 +15,6 @@ struct flow {
 	struct stream *from, *to;
 	struct body body;    /* how it comes */
 	uint8_t framing;     /* enum body_kind: how it goes; BODY_EOF: the caller closes */
-	bool chunk_written;  /* at least one */
 	bool last_written;   /* the last chunk */
 	uint32_t ready;	     /* body bytes at the front of from->in */
 	uint32_t gap;	     /* framing behind them, done with */
