@@ -6,6 +6,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <linux/capability.h>
 #include <linux/if_link.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 #include "loader/loader.h"
 #include "loader/messages.h"
 #include "loader/pins.h"
+#include "loader/privileges.h"
 #include "loader/state.h"
 #include "skel/steer_xdp.skel.h"
 
@@ -288,9 +290,19 @@ static int keep_extension(struct loader *l, const struct xdp_program *prog)
 	return loader_record_write(l);
 }
 
+/* A program of ours, on its way into or out of the dispatcher of an interface. */
+struct component {
+	struct loader *l;
+	int ifindex;
+	enum attach_mode mode;
+	uint32_t id; /* to leave */
+};
+
 /* libxdp loads the program as the extension of a dispatcher's function when it attaches it first. */
-static int attach_component(struct loader *l, int ifindex, enum attach_mode mode)
+static int attach_component(void *ctx)
 {
+	struct component *c = ctx;
+	struct loader *l = c->l;
 	struct xdp_program_opts opts = {.sz = sizeof(opts)};
 	struct steer_xdp_bpf *skel = NULL;
 	struct xdp_program *prog;
@@ -308,7 +320,7 @@ static int attach_component(struct loader *l, int ifindex, enum attach_mode mode
 	prog = xdp_program__create(&opts);
 	err = (int)libxdp_get_error(prog);
 	if (err == 0)
-		err = xdp_program__attach(prog, ifindex, libxdp_mode(mode), 0);
+		err = xdp_program__attach(prog, c->ifindex, libxdp_mode(c->mode), 0);
 	if (err == 0)
 		err = keep_extension(l, prog);
 	if (libxdp_get_error(prog) == 0)
@@ -317,26 +329,29 @@ static int attach_component(struct loader *l, int ifindex, enum attach_mode mode
 	return err;
 }
 
-static int detach_component(const struct place *p, uint32_t id)
+static int detach_component(void *ctx)
 {
-	struct xdp_program *prog = xdp_program__from_id(id);
+	struct component *c = ctx;
+	struct xdp_program *prog = xdp_program__from_id(c->id);
 	int err = (int)libxdp_get_error(prog);
 
 	if (err != 0)
 		return err;
-	err = xdp_program__detach(prog, p->iface.index, libxdp_mode(place_mode(p)), 0);
+	err = xdp_program__detach(prog, c->ifindex, libxdp_mode(c->mode), 0);
 	xdp_program__close(prog);
 	return err;
 }
 
 /* All programs of ours but one. */
-static int detach_components(const struct place *p, uint32_t keep)
+static int detach_components(struct loader *l, const struct place *p, uint32_t keep)
 {
+	struct component c = {.l = l, .ifindex = p->iface.index, .mode = place_mode(p)};
 	int err = 0;
 
 	for (size_t i = 0; i < p->count && err == 0; i++) {
-		if (p->ids[i] != keep)
-			err = detach_component(p, p->ids[i]);
+		c.id = p->ids[i];
+		if (c.id != keep)
+			err = dispatcher_call(detach_component, &c);
 	}
 	return err;
 }
@@ -344,14 +359,15 @@ static int detach_components(const struct place *p, uint32_t keep)
 /* The new one joins before the old ones leave: no packet goes by without one of them. */
 static int move_component(struct loader *l, const struct place *p)
 {
+	struct component c = {.l = l, .ifindex = p->iface.index, .mode = place_mode(p)};
 	bool there = false;
 	int err = 0;
 
 	for (size_t i = 0; i < p->count; i++)
 		there = there || (p->ids[i] == l->record.ext_id && l->record.ext_id != 0);
 	if (!there)
-		err = attach_component(l, p->iface.index, place_mode(p));
-	return err < 0 ? err : detach_components(p, l->record.ext_id);
+		err = dispatcher_call(attach_component, &c);
+	return err < 0 ? err : detach_components(l, p, l->record.ext_id);
 }
 
 /* ---- the calls --------------------------------------------------------------------------------- */
@@ -400,6 +416,14 @@ static int say_attach_failed(const struct loader *l, const struct iface *iface,
 
 	if (iface->prog_id != 0) {
 		name_of_program(iface->prog_id, other, sizeof(other));
+		if (!capability_held(CAP_SYS_ADMIN)) {
+			diag_error(
+				d, NULL,
+				"cannot attach to %s: the XDP program %s is there already, and to "
+				"look at it takes the capability CAP_SYS_ADMIN",
+				iface->name, other);
+			return -EPERM;
+		}
 		diag_error(d, NULL,
 			   "cannot attach to %s: the XDP program %s is there already, and %s",
 			   iface->name, other,
@@ -428,13 +452,14 @@ static int say_attach_failed(const struct loader *l, const struct iface *iface,
  * dispatcher: that attachment would not outlive an exchange without a gap, a link does. */
 static int attach_any(struct loader *l, const struct iface *iface, enum attach_mode mode)
 {
+	struct component c = {.l = l, .ifindex = iface->index, .mode = mode};
 	struct iface now;
 	struct place place;
 	int err;
 
 	if (!use_dispatcher(l))
 		return attach_single(l, iface, mode);
-	err = attach_component(l, iface->index, mode);
+	err = dispatcher_call(attach_component, &c);
 	if (err < 0)
 		return err;
 	err = ifaces_find(iface->name, &now);
@@ -490,7 +515,8 @@ int loader_detach(struct loader *l, const char *ifname, struct diag *d)
 	if (!find_place(l, &iface, &place))
 		return 0;
 	messages_clear();
-	err = place.kind == ATTACH_SINGLE ? detach_single(l, &place) : detach_components(&place, 0);
+	err = place.kind == ATTACH_SINGLE ? detach_single(l, &place)
+					  : detach_components(l, &place, 0);
 	if (err < 0) {
 		diag_error(d, NULL, "cannot detach from %s: %s", ifname, strerror(-err));
 		messages_to_diag(d, "libxdp", 4);

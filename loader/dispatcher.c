@@ -4,11 +4,17 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <xdp/libxdp.h>
+#include <xdp/prog_dispatcher.h>
+
+#include "core/log.h"
+#include "skel/dispatcher.skel.h"
 
 #define OBJECT	"xdp-dispatcher.o"
 #define PROGRAM "xdp_pass" /* in that object, for such trials */
@@ -88,4 +94,88 @@ out:
 	xdp_program__close(target_xdp);
 	xdp_program__close(extension_xdp);
 	return err == 0;
+}
+
+/* ---- our own dispatcher, for libxdp to find ----------------------------------------------------- */
+
+/* A directory that holds our object under the name that libxdp looks for, while it looks. */
+struct offer {
+	char dir[64];
+	char path[PATH_MAX];
+};
+
+static int write_object(const char *path)
+{
+	size_t len;
+	const char *bytes = dispatcher_bpf__elf_bytes(&len);
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int err = 0;
+
+	if (fd < 0)
+		return -errno;
+	while (len > 0 && err == 0) {
+		ssize_t n = write(fd, bytes, len);
+
+		if (n < 0) {
+			err = -errno;
+			continue;
+		}
+		bytes += n;
+		len -= (size_t)n;
+	}
+	close(fd);
+	return err;
+}
+
+static void withdraw(struct offer *o)
+{
+	(void)unsetenv(XDP_OBJECT_ENVVAR);
+	(void)unlink(o->path);
+	(void)rmdir(o->dir);
+}
+
+/* libxdp takes its object from a file and has no other way in than this variable. Where somebody
+ * has set it already, that is the wish of whoever started us. */
+static int offer(struct offer *o)
+{
+	int err;
+
+	if (getenv(XDP_OBJECT_ENVVAR) != NULL)
+		return -EEXIST;
+	snprintf(o->dir, sizeof(o->dir), "/run/shunt-dispatcher-XXXXXX");
+	if (mkdtemp(o->dir) == NULL) {
+		snprintf(o->dir, sizeof(o->dir), "/tmp/shunt-dispatcher-XXXXXX");
+		if (mkdtemp(o->dir) == NULL)
+			return -errno;
+	}
+	snprintf(o->path, sizeof(o->path), "%s/" OBJECT, o->dir);
+	err = write_object(o->path);
+	if (err == 0 && setenv(XDP_OBJECT_ENVVAR, o->dir, 1) < 0)
+		err = -errno;
+	if (err < 0)
+		withdraw(o);
+	return err;
+}
+
+int dispatcher_call(dispatcher_fn fn, void *ctx)
+{
+	static bool own_needed;
+	struct offer o;
+	int err = 0;
+
+	if (!own_needed) {
+		err = fn(ctx);
+		/* A refusal has many names by the time that libxdp has tried other ways. */
+		if (err == 0)
+			return 0;
+	}
+	if (offer(&o) < 0)
+		return own_needed ? fn(ctx) : err;
+	err = fn(ctx);
+	withdraw(&o);
+	if (err == 0 && !own_needed) {
+		log_debug("loader: libxdp's dispatcher was refused, another one is used");
+		own_needed = true;
+	}
+	return err;
 }

@@ -609,7 +609,7 @@ static int open_existing(struct loader *l, struct diag *d)
 	if (found < LOADER_MAP_COUNT)
 		return -ENOENT;
 	err = open_record(l, false);
-	if (err < 0)
+	if (err < 0 && err != -ENOENT)
 		return err;
 	open_programs(l);
 	memcpy(l->seed, l->record.seed, sizeof(l->seed));
