@@ -50,6 +50,11 @@ class Box:
         xdp = link.get("xdp")
         return (xdp["mode"], xdp["prog"]["id"]) if xdp else None
 
+    def links(self):
+        """Pinned links and what tells one from its successor: an exchange in place makes none."""
+        names = [n for n in self.pinned() if n.startswith("link-")]
+        return {n: os.stat(f"{self.pins}/v1/{n}").st_ino for n in names}
+
     def pinned(self):
         return set(os.listdir(f"{self.pins}/v1"))
 
@@ -117,6 +122,22 @@ def test_a_half_made_directory_is_healed(box, lost):
     # The interface runs the program over the tables that are pinned now.
     ids = {i["program_id"] for i in status["interfaces"]}
     assert ids <= {status["program"]["id"], status["program"]["component_id"]}
+
+
+def test_a_load_that_was_cut_short_is_done_again(box):
+    """Between the pinning of a new table and that of the program that uses it."""
+    box.attach("s0")
+    before, links = box.status()["program"]["id"], box.links()
+    os.unlink(f"{box.pins}/v1/sh_flow4")
+    subprocess.run(["bpftool", "map", "create", f"{box.pins}/v1/sh_flow4", "type", "lru_hash",
+                    "key", "16", "value", "16", "entries", "1024", "name", "sh_flow4", "flags",
+                    "2"], check=True)
+    box.attach("s0")
+    after = box.status()
+    assert after["program"]["id"] != before
+    assert box.links() == links
+    assert {i["program_id"] for i in after["interfaces"]} <= {after["program"]["id"],
+                                                              after["program"]["component_id"]}
 
 
 def test_an_interface_that_went_away_leaves_no_trace(box):
