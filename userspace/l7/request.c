@@ -303,10 +303,9 @@ static bool pass_interim(struct request *r, const struct head *h, size_t block_l
 	return true;
 }
 
-static bool pump_reply(struct request *r, struct slice head)
+/* What the pump said. False: the request is over. */
+static bool after_reply(struct request *r, enum flow_status status)
 {
-	enum flow_status status = flow_pump(&r->reply, head);
-
 	time_reply(r, status);
 	switch (status) {
 	case FLOW_MORE:
@@ -324,24 +323,31 @@ static bool begin_reply(struct request *r, const struct head *h, size_t block_le
 {
 	struct stream *up = &r->up->io;
 	enum body_kind framing = reply_framing(r, h);
+	enum flow_status status;
 	struct slice head;
 
 	r->close_backend = !h->persistent;
 	r->close_client = !r->is_persistent || !r->body_done || framing == BODY_EOF ||
 			  conn_is_ending(r->conn);
+	r->awaits_continue = false;
+	r->reply_mark = UINT64_MAX;
 	head = write_head(r, h, block_len, framing);
 	if (!head.len) {
 		fail(r, REASON_NO_RESOURCES);
 		return false;
 	}
-	count_status(r, h->status);
-	set_state(r, REQUEST_RESPOND);
-	r->awaits_continue = false;
+	buf_consume(up->pool, &up->in, block_len);
 	flow_init(&r->reply, up, h->body, h->length);
 	flow_send_to(&r->reply, &r->conn->io, framing);
-	r->reply_mark = UINT64_MAX;
-	buf_consume(up->pool, &up->in, block_len);
-	return pump_reply(r, head);
+	status = flow_pump(&r->reply, head);
+	if (status == FLOW_BAD) { /* decoding comes first: nothing was written yet */
+		fail_backend(r);
+		fail(r, REASON_BAD_RESPONSE);
+		return false;
+	}
+	count_status(r, h->status);
+	set_state(r, REQUEST_RESPOND);
+	return after_reply(r, status);
 }
 
 /* A whole header block of the response is here. */
@@ -431,7 +437,7 @@ static bool take_response(struct request *r)
 		}
 		return true;
 	}
-	return pump_reply(r, (struct slice){0});
+	return after_reply(r, flow_pump(&r->reply, (struct slice){0}));
 }
 
 /* ---- the request --------------------------------------------------------------------------- */
