@@ -11,6 +11,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
 from daemon import Backend, Client, Daemon
 from l4 import L4
+from http1 import Proxy, Script, answer_ok
 from lab import Lab, Topology, mount_bpffs
 
 
@@ -83,3 +84,21 @@ def free_port():
     yield pick
     for sock in held:
         sock.close()
+
+
+@pytest.fixture
+def http_proxy(shuntd, free_port):
+    """http_proxy(serve, ..., addr=..., **service) -> Proxy in front of one scripted backend for
+    each serve (http1.Script), or of what backends= says. An error in a script fails the test."""
+    made = []
+
+    def make(*serves, addr="127.0.0.1", backends=None, **kw):
+        scripts = [] if backends else [Script(serve, addr) for serve in serves or (answer_ok,)]
+        made.extend(scripts)
+        proxy = Proxy(shuntd, free_port, backends or scripts, addr=addr, **kw)
+        proxy.scripts = scripts
+        return proxy
+    yield make
+    for script in made:
+        script.close()
+    assert not [error for script in made for error in script.errors]

@@ -228,6 +228,10 @@ class Proxy:
         """Of the service."""
         return self.daemon.ctl_json("service", "show", "web")["http"][name]
 
+    @staticmethod
+    def wait(condition):
+        wait_until(condition, TIMEOUT_S)
+
     def wait_counter(self, name, value):
         wait_until(lambda: self.counter(name) == value, 10,
                    what=lambda: f"{name} to be {value}, not {self.counter(name)}")

@@ -4,10 +4,11 @@ import hashlib
 import json
 import subprocess
 import threading
+import time
 
 import pytest
 
-from http1 import NOBODY, OK, Proxy, Script, answer_ok
+from http1 import NOBODY, OK
 
 GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -28,23 +29,6 @@ def then_close(text):
     return serve
 
 
-@pytest.fixture
-def proxy(shuntd, free_port):
-    """proxy(serve, ..., backends=1) -> Proxy, with .scripts"""
-    made = []
-
-    def make(*serves, addr="127.0.0.1", **kw):
-        scripts = [Script(s, addr) for s in serves or (answer_ok,)]
-        made.extend(scripts)
-        p = Proxy(shuntd, free_port, scripts, addr=addr, **kw)
-        p.scripts = scripts
-        return p
-    yield make
-    for script in made:
-        script.close()
-    assert not [e for script in made for e in script.errors]
-
-
 def see(requests):
     """A backend that keeps what it was asked."""
     def serve(peer):
@@ -55,9 +39,9 @@ def see(requests):
 
 
 @pytest.mark.parametrize("addr", ["127.0.0.1", "::1"])
-def test_a_request_and_its_response(proxy, addr):
+def test_a_request_and_its_response(http_proxy, addr):
     seen = []
-    p = proxy(see(seen), addr=addr)
+    p = http_proxy(see(seen), addr=addr)
     with p.connect() as client:
         reply = client.ask("GET /a?b HTTP/1.1\r\nHost: example.org\r\nAccept: */*\r\n"
                            "X-Forwarded-For: 1.2.3.4\r\nConnection: x-y\r\nX-Y: z\r\n\r\n")
@@ -69,8 +53,8 @@ def test_a_request_and_its_response(proxy, addr):
                                   ("X-Forwarded-Host", "example.org"), ("Via", "1.1 shunt")]
 
 
-def test_connections_are_kept_on_both_sides(proxy):
-    p = proxy()
+def test_connections_are_kept_on_both_sides(http_proxy):
+    p = http_proxy()
     for _ in range(3):
         with p.connect() as client:
             for _ in range(20):
@@ -78,7 +62,7 @@ def test_connections_are_kept_on_both_sides(proxy):
     assert p.scripts[0].connections == 1
 
 
-def test_pipelined_requests_are_answered_in_order(proxy):
+def test_pipelined_requests_are_answered_in_order(http_proxy):
     seen = []
 
     def serve(peer):
@@ -87,7 +71,7 @@ def test_pipelined_requests_are_answered_in_order(proxy):
             seen.append(message)
             body = message.start.split(" ")[1]
             peer.send(f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n{body}")
-    p = proxy(serve)
+    p = http_proxy(serve)
     with p.connect() as client:
         client.send("".join(f"GET /{i} HTTP/1.1\r\nHost: a\r\n\r\n" for i in range(500)))
         for i in range(500):
@@ -95,8 +79,8 @@ def test_pipelined_requests_are_answered_in_order(proxy):
     assert len(seen) == 500
 
 
-def test_pipelined_requests_that_the_proxy_answers(shuntd, free_port):
-    p = Proxy(shuntd, free_port, [NOBODY])
+def test_pipelined_requests_that_the_proxy_answers(http_proxy):
+    p = http_proxy(backends=[NOBODY])
     with p.connect() as client:
         client.send(GET * 1000)
         for _ in range(1000):
@@ -105,17 +89,17 @@ def test_pipelined_requests_that_the_proxy_answers(shuntd, free_port):
     assert p.counter("local_errors") == 1001
 
 
-def test_a_header_byte_by_byte(proxy):
-    p = proxy()
+def test_a_header_byte_by_byte(http_proxy):
+    p = http_proxy()
     with p.connect() as client:
         for byte in "\r\n" + GET:
             client.send(byte)
         assert client.message().status == 200
 
 
-def test_a_header_as_large_as_the_limit(proxy):
+def test_a_header_as_large_as_the_limit(http_proxy):
     seen = []
-    p = proxy(see(seen))
+    p = http_proxy(see(seen))
     value = "x" * 8000
     fields = "".join(f"X-{i}: {value}\r\n" for i in range(4))
     with p.connect() as client:
@@ -125,10 +109,10 @@ def test_a_header_as_large_as_the_limit(proxy):
 
 
 @pytest.mark.parametrize("size", [0, 1, 16384, 16385, 65536, 3_000_000])
-def test_request_bodies(backend, shuntd, free_port, size, tmp_path):
+def test_request_bodies(backend, http_proxy, free_port, size, tmp_path):
     port = free_port()
     backend("b1", http=[f"127.0.0.1:{port}"])
-    p = Proxy(shuntd, free_port, [f"127.0.0.1:{port}"])
+    p = http_proxy(backends=[f"127.0.0.1:{port}"])
     data = bytes(i * 7 % 251 for i in range(size % 65536)) + b"z" * (size - size % 65536)
     path = tmp_path / "data"
     path.write_bytes(data)
@@ -146,10 +130,10 @@ def test_request_bodies(backend, shuntd, free_port, size, tmp_path):
 
 @pytest.mark.parametrize("size", [0, 1, 100_000, 5_000_000])
 @pytest.mark.parametrize("kind", ["bytes", "chunked"])
-def test_response_bodies(backend, shuntd, free_port, kind, size):
+def test_response_bodies(backend, http_proxy, free_port, kind, size):
     port = free_port()
     backend("b1", http=[f"127.0.0.1:{port}"])
-    p = Proxy(shuntd, free_port, [f"127.0.0.1:{port}"])
+    p = http_proxy(backends=[f"127.0.0.1:{port}"])
     want = (bytes(range(256)) * (size // 256 + 1))[:size]
     if kind == "chunked":
         want = b"".join((bytes(range(256)) * 17)[o % 256:o % 256 + min(4096, size - o)]
@@ -161,22 +145,22 @@ def test_response_bodies(backend, shuntd, free_port, kind, size):
         assert done.stdout == want
 
 
-def test_many_small_chunks_are_joined(proxy):
+def test_many_small_chunks_are_joined(http_proxy):
     def serve(peer):
         while True:
             peer.message()
             peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" +
                       "".join(f"{1:x};x=y\r\n{i % 10}\r\n" for i in range(1000)) +
                       "0\r\nX-Trailer: dropped\r\n\r\n")
-    p = proxy(serve)
+    p = http_proxy(serve)
     with p.connect() as client:
         for _ in range(3):
             assert client.ask(GET).body == b"0123456789" * 100
     assert p.scripts[0].connections == 1
 
 
-def test_a_response_that_ends_with_its_connection(proxy):
-    p = proxy(then_close("HTTP/1.1 200 OK\r\n\r\nall of this"))
+def test_a_response_that_ends_with_its_connection(http_proxy):
+    p = http_proxy(then_close("HTTP/1.1 200 OK\r\n\r\nall of this"))
     with p.connect() as client:  # HTTP/1.1 clients get chunks, and can go on
         for _ in range(2):
             reply = client.ask(GET)
@@ -189,16 +173,16 @@ def test_a_response_that_ends_with_its_connection(proxy):
         assert reply.body == b"all of this"
 
 
-def test_old_clients_get_old_framing(proxy):
-    p = proxy(answering("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n"
-                        "\r\n"))
+def test_old_clients_get_old_framing(http_proxy):
+    p = http_proxy(answering("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                             "3\r\nabc\r\n0\r\n\r\n"))
     with p.connect() as client:
         reply = client.ask("GET / HTTP/1.0\r\n\r\n")
         assert (reply.get("Connection"), reply.body) == ("close", b"abc")
 
 
-def test_old_clients_may_keep_their_connection(proxy):
-    p = proxy()
+def test_old_clients_may_keep_their_connection(http_proxy):
+    p = http_proxy()
     with p.connect() as client:
         for _ in range(2):
             reply = client.ask("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n")
@@ -207,24 +191,24 @@ def test_old_clients_may_keep_their_connection(proxy):
         assert client.is_closed()
 
 
-def test_connection_close_is_honoured(proxy):
-    p = proxy()
+def test_connection_close_is_honoured(http_proxy):
+    p = http_proxy()
     with p.connect() as client:
         reply = client.ask("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         assert reply.get("Connection") == "close"
         assert client.is_closed()
 
 
-def test_a_backend_that_closes_is_not_used_again(proxy):
-    p = proxy(answering("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi"))
+def test_a_backend_that_closes_is_not_used_again(http_proxy):
+    p = http_proxy(answering("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi"))
     with p.connect() as client:
         for _ in range(3):
             assert client.ask(GET).get("Connection") is None
     assert p.scripts[0].connections == 3
 
 
-def test_a_backend_that_says_too_much_is_not_used_again(proxy):
-    p = proxy(answering(OK + "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"))
+def test_a_backend_that_says_too_much_is_not_used_again(http_proxy):
+    p = http_proxy(answering(OK + "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"))
     with p.connect() as client:
         for _ in range(3):
             assert client.ask(GET).body == b"hi"
@@ -233,8 +217,8 @@ def test_a_backend_that_says_too_much_is_not_used_again(proxy):
 
 @pytest.mark.parametrize("status,fields", [
     (204, ""), (204, "Content-Length: 5\r\n"), (304, "Content-Length: 5\r\n"), (304, "")])
-def test_statuses_without_a_body(proxy, status, fields):
-    p = proxy(answering(f"HTTP/1.1 {status} X\r\n{fields}\r\n"))
+def test_statuses_without_a_body(http_proxy, status, fields):
+    p = http_proxy(answering(f"HTTP/1.1 {status} X\r\n{fields}\r\n"))
     with p.connect() as client:
         for _ in range(2):
             reply = client.ask(GET)
@@ -242,16 +226,16 @@ def test_statuses_without_a_body(proxy, status, fields):
             assert reply.get("Content-Length") == ("5" if status == 304 and fields else None)
 
 
-def test_head_has_a_length_and_no_body(proxy):
-    p = proxy(answering("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"))
+def test_head_has_a_length_and_no_body(http_proxy):
+    p = http_proxy(answering("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"))
     with p.connect() as client:
         for _ in range(2):
             reply = client.ask("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", no_body=True)
             assert reply.get("Content-Length") == "1000"
 
 
-def test_an_answer_of_the_proxy_to_head_has_no_body(shuntd, free_port):
-    p = Proxy(shuntd, free_port, [NOBODY])
+def test_an_answer_of_the_proxy_to_head_has_no_body(http_proxy):
+    p = http_proxy(backends=[NOBODY])
     with p.connect() as client:
         for _ in range(2):
             reply = client.ask("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", no_body=True)
@@ -259,14 +243,14 @@ def test_an_answer_of_the_proxy_to_head_has_no_body(shuntd, free_port):
             assert int(reply.get("Content-Length")) > 0
 
 
-def test_interim_responses_are_passed_on(proxy):
+def test_interim_responses_are_passed_on(http_proxy):
     def serve(peer):
         while True:
             peer.head()
             peer.send("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n")
             assert peer.exactly(4) == b"body"
             peer.send(OK)
-    p = proxy(serve)
+    p = http_proxy(serve)
     with p.connect() as client:
         for _ in range(2):
             client.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"
@@ -278,18 +262,18 @@ def test_interim_responses_are_passed_on(proxy):
     assert p.counter("responses_1xx") == 4
 
 
-def test_old_clients_get_no_interim_responses(proxy):
-    p = proxy(answering("HTTP/1.1 103 Early Hints\r\n\r\n" + OK))
+def test_old_clients_get_no_interim_responses(http_proxy):
+    p = http_proxy(answering("HTTP/1.1 103 Early Hints\r\n\r\n" + OK))
     with p.connect() as client:
         assert client.ask("GET / HTTP/1.0\r\n\r\n").status == 200
 
 
-def test_an_early_response_is_passed_on_then_the_connection_closes(proxy):
+def test_an_early_response_is_passed_on_then_the_connection_closes(http_proxy):
     def serve(peer):
         peer.head()
         peer.send("HTTP/1.1 401 No\r\nContent-Length: 2\r\n\r\nno")
         peer.to_end()
-    p = proxy(serve)
+    p = http_proxy(serve)
     with p.connect() as client:
         client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n" + "x" * 1000)
         reply = client.message()
@@ -299,14 +283,14 @@ def test_an_early_response_is_passed_on_then_the_connection_closes(proxy):
         assert client.is_closed()
 
 
-def test_both_bodies_can_flow_at_once(proxy):
+def test_both_bodies_can_flow_at_once(http_proxy):
     def serve(peer):
         head = peer.head()
         peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
         for _ in range(int(head.get("Content-Length")) // 10):
             peer.send(b"a\r\n" + peer.exactly(10) + b"\r\n")
         peer.send("0\r\n\r\n")
-    p = proxy(serve)
+    p = http_proxy(serve)
     with p.connect() as client:
         client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 50\r\n\r\n")
         for i in range(5):
@@ -318,7 +302,7 @@ def test_both_bodies_can_flow_at_once(proxy):
         assert client.until(b"\r\n") == b"0\r\n"
 
 
-def test_a_slow_reader_stops_the_backend(proxy):
+def test_a_slow_reader_stops_the_backend(http_proxy):
     sent = [0]
 
     def serve(peer):
@@ -327,7 +311,7 @@ def test_a_slow_reader_stops_the_backend(proxy):
         for _ in range(64 << 4):
             peer.send(b"x" * 65536)
             sent[0] += 65536
-    p = proxy(serve)
+    p = http_proxy(serve)
     before = memory(p)
     with p.connect(rcvbuf=65536) as client:
         client.send(GET)
@@ -338,7 +322,7 @@ def test_a_slow_reader_stops_the_backend(proxy):
         assert client.exactly(64 << 20) == b"x" * (64 << 20)
 
 
-def test_a_slow_backend_stops_the_client(proxy):
+def test_a_slow_backend_stops_the_client(http_proxy):
     go, got = threading.Event(), []
 
     def serve(peer):
@@ -346,7 +330,7 @@ def test_a_slow_backend_stops_the_client(proxy):
         go.wait(30)
         got.append(len(peer.exactly(int(head.get("Content-Length")))))
         peer.send(OK)
-    p = proxy(serve)
+    p = http_proxy(serve)
     before = memory(p)
     sent = [0]
 
@@ -374,7 +358,6 @@ def memory(p):
 
 def wait_for_rest(value, rest=0.5):
     """The value, once it has not changed for so long."""
-    import time  # pylint: disable=import-outside-toplevel
     seen, since = value(), time.monotonic()
     while time.monotonic() - since < rest:
         if value() != seen:
