@@ -10,7 +10,6 @@ def ok(done):
     assert done.rc == 0, done
 
 
-@pytest.mark.vm
 def test_1000_connections_stay_while_another_backend_comes_and_goes(l4, client):
     it = l4(backends=3, spare=1)
     keep = client("keep", it.target(4), "--count", 1000, ns=it.net.client)
@@ -67,6 +66,7 @@ def test_weight_0_takes_no_new_connection(l4, client):
     it.expect_served(client, names={"b2"})
 
 
+@pytest.mark.vm
 def test_reload_adds_and_removes_without_moving_a_connection(l4, client):
     it = l4(backends=2, spare=1)
     keep = client("keep", it.target(4), "--count", 300, ns=it.net.client)

@@ -8,9 +8,9 @@ import pytest
 from l4 import HTTP_PORT, shares
 
 
-@pytest.mark.vm
-@pytest.mark.parametrize("outer", [4, 6])
-@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("family,outer", [
+    pytest.param(4, 4, marks=pytest.mark.vm), (4, 6), (6, 4),
+    pytest.param(6, 6, marks=pytest.mark.vm)])
 def test_tcp_and_udp_reach_every_backend(l4, client, family, outer):
     it = l4(backends=2, outer=outer)
     it.expect_served(client, family)

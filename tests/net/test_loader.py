@@ -176,6 +176,7 @@ def test_a_foreign_program_is_left_alone(box):
 
 
 @pytest.mark.vm
+@pytest.mark.xdist_group("xdp-loader")  # runs once at a time, and fails otherwise
 @pytest.mark.skipif(not kernel_has_dispatcher(), reason="this kernel has no dispatcher")
 def test_programs_share_an_interface(box):
     def names():
