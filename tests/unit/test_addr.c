@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 
@@ -198,10 +199,26 @@ static void sockaddrs_go_both_ways(void **state)
 	assert_int_equal(endpoint_from_sockaddr((struct sockaddr *)&ss, &back), -EAFNOSUPPORT);
 }
 
+static void every_byte_of_an_address_is_written(void **state)
+{
+	(void)state;
+	for (unsigned n = 0; n < 256; n++) {
+		uint8_t bytes[] = {(uint8_t)n, (uint8_t)(n + 7), (uint8_t)(255 - n),
+				   (uint8_t)(n * 3)};
+		struct addr a = {.family = AF_INET};
+		char text[ADDR_STRLEN], want[ADDR_STRLEN];
+
+		memcpy(a.bytes, bytes, sizeof(bytes));
+		assert_non_null(inet_ntop(AF_INET, &a.v4, want, sizeof(want)));
+		assert_string_equal(addr_format(&a, text, sizeof(text)), want);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(addresses_are_parsed),
+		cmocka_unit_test(every_byte_of_an_address_is_written),
 		cmocka_unit_test(unused_bytes_are_zero),
 		cmocka_unit_test(prefixes_are_parsed),
 		cmocka_unit_test(ports_are_parsed),
