@@ -8,50 +8,11 @@
 
 #include "core/log.h"
 #include "l7/balance.h"
-#include "l7/conn.h"
 #include "l7/http1_write.h"
-#include "l7/relay.h"
+#include "l7/request_int.h"
 #include "l7/upstream.h"
-#include "l7/upstream_conn.h"
 
-#define BACKENDS_MAX   3  /* tried for one request */
-#define INTERIM_MAX    16 /* 1xx responses passed on for one request */
-#define READS_PER_TURN 4  /* of one connection */
-
-enum request_state {
-	REQUEST_CONNECT, /* no connection to a backend yet */
-	REQUEST_AWAIT,	 /* the request is being sent, or was; no response header yet */
-	REQUEST_RESPOND, /* the response header went to the client, the body follows */
-	REQUEST_OVER,
-};
-
-/* Owner: its conn, while that is CONN_BUSY. */
-struct request {
-	struct conn *conn;
-	struct upstream_conn *up; /* being connected, or ours */
-	const struct backend *backend;
-	enum request_state state;
-	uint8_t minor; /* of the client's HTTP/1.x */
-	uint8_t tried_count, interim_count;
-	bool is_head, is_idempotent, is_persistent;
-	bool awaits_continue; /* the client sends no body before a 100 (Continue) */
-	bool was_reused;      /* up had served a request before */
-	bool was_repeated;    /* sent again after a kept connection had died */
-	bool body_done;	      /* all of the request was written */
-	bool body_refused;    /* the backend takes no more of it */
-	bool close_client;    /* said so in the response */
-	bool close_backend;   /* up cannot be used again */
-	struct flow body;     /* client to backend */
-	struct flow reply;    /* backend to client */
-	enum flow_status body_status, reply_status;
-	enum reason connect_failure;
-	uint64_t body_mark, reply_mark; /* flow_progress() when the deadlines were set */
-	uint64_t body_at, reply_at;	/* deadlines */
-	struct http1_scan scan;		/* of the response header */
-	const struct backend *tried[BACKENDS_MAX];
-	size_t head_len;
-	char head[]; /* as sent to the backend */
-};
+#define READS_PER_TURN 4 /* of one connection */
 
 static void dispatch(struct request *r);
 
@@ -70,7 +31,7 @@ static struct upstream *upstream_of(const struct request *r)
 	return view_upstream(r->conn->view, r->backend);
 }
 
-static void set_state(struct request *r, enum request_state state)
+void request_set_state(struct request *r, enum request_state state)
 {
 	static const unsigned legal[] = {
 		[REQUEST_CONNECT] = 1U << REQUEST_AWAIT | 1U << REQUEST_OVER,
@@ -107,17 +68,16 @@ static void detach(struct request *r, bool keep)
 static void end(struct request *r, bool keep)
 {
 	detach(r, keep);
-	set_state(r, REQUEST_OVER);
+	request_set_state(r, REQUEST_OVER);
 	free(r);
 }
 
-static void fail_backend(struct request *r)
+void request_fail_backend(struct request *r)
 {
 	counter_add(&upstream_of(r)->counters->failures, 1);
 }
 
-/* The client went away, or takes no more. */
-static void give_up(struct request *r)
+void request_give_up(struct request *r)
 {
 	struct conn *c = r->conn;
 
@@ -131,15 +91,13 @@ void request_cancel(struct request *r)
 		end(r, false);
 }
 
-/* The backend did not finish its response: only closing can say so to the client. */
-static void truncate_reply(struct request *r)
+void request_truncate(struct request *r)
 {
-	fail_backend(r);
+	request_fail_backend(r);
 	conn_close(r->conn);
 }
 
-/* Answer in the backend's place; too late for that once its header was passed on. */
-static void fail(struct request *r, enum reason reason)
+void request_fail(struct request *r, enum reason reason)
 {
 	struct conn *c = r->conn;
 	bool is_head = r->is_head;
@@ -156,7 +114,7 @@ static void fail(struct request *r, enum reason reason)
 	conn_answer(c, reason, is_head, after);
 }
 
-static void complete(struct request *r)
+void request_complete(struct request *r)
 {
 	struct conn *c = r->conn;
 	struct stream *up = &r->up->io;
@@ -202,7 +160,7 @@ static void time_header(struct request *r)
 		r->reply_at = in_ms(r, timeouts(r)->response_header);
 }
 
-static void time_reply(struct request *r, enum flow_status status)
+void request_time_reply(struct request *r, enum flow_status status)
 {
 	uint64_t mark = flow_progress(&r->reply);
 
@@ -222,222 +180,18 @@ void request_on_deadline(struct request *r)
 		set_deadline(r);
 	} else if (r->state == REQUEST_RESPOND) {
 		if (r->reply_at <= now && r->reply_status == FLOW_MORE)
-			truncate_reply(r);
+			request_truncate(r);
 		else
-			give_up(r);
+			request_give_up(r);
 	} else if (r->reply_at <= now) {
-		fail_backend(r);
-		fail(r, REASON_RESPONSE_TIMEOUT);
+		request_fail_backend(r);
+		request_fail(r, REASON_RESPONSE_TIMEOUT);
 	} else if (r->body_status == FLOW_BLOCKED) {
-		fail_backend(r);
-		fail(r, REASON_SEND_TIMEOUT);
+		request_fail_backend(r);
+		request_fail(r, REASON_SEND_TIMEOUT);
 	} else {
-		fail(r, REASON_BODY_TIMEOUT);
+		request_fail(r, REASON_BODY_TIMEOUT);
 	}
-}
-
-/* ---- the response -------------------------------------------------------------------------- */
-
-static enum body_kind reply_framing(const struct request *r, const struct head *h)
-{
-	if (h->body == BODY_NONE || h->body == BODY_LENGTH)
-		return h->body;
-	return r->minor ? BODY_CHUNKED : BODY_EOF;
-}
-
-static void count_status(struct request *r, unsigned status)
-{
-	struct service_counters *n = conn_counters(r->conn);
-
-	if (status < 200)
-		counter_add(&n->responses_1xx, 1);
-	else if (status < 300)
-		counter_add(&n->responses_2xx, 1);
-	else if (status < 400)
-		counter_add(&n->responses_3xx, 1);
-	else if (status < 500)
-		counter_add(&n->responses_4xx, 1);
-	else
-		counter_add(&n->responses_5xx, 1);
-}
-
-/* Written anew into the scratch memory; empty: out of memory. */
-static struct slice write_head(struct request *r, const struct head *h, size_t block_len,
-			       enum body_kind framing)
-{
-	enum persistence persistence = PERSIST_DEFAULT;
-	char *text = l7_scratch(r->conn->l7, http1_response_bound(block_len));
-
-	if (!text)
-		return (struct slice){0};
-	if (r->close_client)
-		persistence = PERSIST_CLOSE;
-	else if (!r->minor)
-		persistence = PERSIST_KEEP_ALIVE;
-	return (struct slice){text, http1_write_response(text, h, framing, persistence)};
-}
-
-/* A 1xx response. False: the request is over. */
-static bool pass_interim(struct request *r, const struct head *h, size_t block_len)
-{
-	struct stream *up = &r->up->io;
-	struct pieces p = {0};
-
-	/* Upgrades are not passed on, so 101 cannot be meant for anyone. */
-	if (h->status == 101 || ++r->interim_count > INTERIM_MAX) {
-		fail_backend(r);
-		fail(r, REASON_BAD_RESPONSE);
-		return false;
-	}
-	if (r->minor)
-		p.head = write_head(r, h, block_len, BODY_NONE);
-	buf_consume(up->pool, &up->in, block_len);
-	r->scan = (struct http1_scan){0};
-	if (h->status == 100)
-		r->awaits_continue = false;
-	count_status(r, h->status);
-	if (p.head.len && stream_write(&r->conn->io, &p) < 0) {
-		give_up(r);
-		return false;
-	}
-	return true;
-}
-
-/* What the pump said. False: the request is over. */
-static bool after_reply(struct request *r, enum flow_status status)
-{
-	time_reply(r, status);
-	switch (status) {
-	case FLOW_MORE:
-	case FLOW_BLOCKED: return true;
-	case FLOW_DONE: complete(r); return false;
-	case FLOW_BROKEN: give_up(r); return false;
-	case FLOW_BAD:
-	case FLOW_CUT:
-	default: truncate_reply(r); return false;
-	}
-}
-
-/* The header of the final response. False: the request is over. */
-static bool begin_reply(struct request *r, const struct head *h, size_t block_len)
-{
-	struct stream *up = &r->up->io;
-	enum body_kind framing = reply_framing(r, h);
-	enum flow_status status;
-	struct slice head;
-
-	r->close_backend = !h->persistent;
-	r->close_client = !r->is_persistent || !r->body_done || framing == BODY_EOF ||
-			  conn_is_ending(r->conn);
-	r->awaits_continue = false;
-	r->reply_mark = UINT64_MAX;
-	head = write_head(r, h, block_len, framing);
-	if (!head.len) {
-		fail(r, REASON_NO_RESOURCES);
-		return false;
-	}
-	buf_consume(up->pool, &up->in, block_len);
-	flow_init(&r->reply, up, h->body, h->length);
-	flow_send_to(&r->reply, &r->conn->io, framing);
-	status = flow_pump(&r->reply, head);
-	if (status == FLOW_BAD) { /* decoding comes first: nothing was written yet */
-		fail_backend(r);
-		fail(r, REASON_BAD_RESPONSE);
-		return false;
-	}
-	count_status(r, h->status);
-	set_state(r, REQUEST_RESPOND);
-	return after_reply(r, status);
-}
-
-/* A whole header block of the response is here. */
-static bool take_header(struct request *r, size_t block_len)
-{
-	struct head h = {.cap = r->scan.count};
-	enum reason reason = REASON_NO_RESOURCES;
-
-	h.fields = l7_fields(r->conn->l7, r->scan.count);
-	if (h.fields) {
-		reason = http1_parse_response(buf_head(&r->up->io.in), block_len, r->scan.count,
-					      r->is_head, &h);
-		if (reason != REASON_NONE) {
-			log_debug("l7: malformed response backend=%s/%s reason=\"%s\"",
-				  r->backend->pool->name, r->backend->name, reason_text(reason));
-			reason = REASON_BAD_RESPONSE;
-		}
-	}
-	if (reason != REASON_NONE) {
-		fail_backend(r);
-		fail(r, reason);
-		return false;
-	}
-	return h.status < 200 ? pass_interim(r, &h, block_len) : begin_reply(r, &h, block_len);
-}
-
-/* A kept connection can die just when a request is sent on it. The request may then be sent again:
- * once, on a new connection, if doing it twice is as good as doing it once (RFC 9110, 9.2.2), and
- * if all of it is still here. */
-static bool may_repeat(const struct request *r)
-{
-	return r->was_reused && !r->was_repeated && r->is_idempotent && !r->interim_count &&
-	       !buf_len(&r->up->io.in) && !flow_has_begun(&r->body);
-}
-
-static bool connect_backend(struct request *r);
-
-/* The backend ended or broke the connection before a response. The request is over, or sent anew. */
-static void lose_backend(struct request *r)
-{
-	if (!may_repeat(r)) {
-		fail_backend(r);
-		fail(r, buf_len(&r->up->io.in) ? REASON_BAD_RESPONSE : REASON_BACKEND_CLOSED);
-		return;
-	}
-	detach(r, false);
-	counter_add(&conn_counters(r->conn)->retries, 1);
-	r->was_repeated = true;
-	r->body_done = r->body_refused = false;
-	flow_restart(&r->body);
-	set_state(r, REQUEST_CONNECT);
-	if (!connect_backend(r))
-		dispatch(r);
-}
-
-/* What came from the backend. False: the request is over. */
-static bool take_response(struct request *r)
-{
-	struct stream *up = &r->up->io;
-	const struct http_limits *limits = &r->conn->service->limits;
-	struct http1_limits l = {limits->request_line, limits->header_bytes, limits->header_count};
-
-	while (r->state == REQUEST_AWAIT) {
-		int n = buf_len(&up->in)
-				? http1_scan(&r->scan, buf_head(&up->in), buf_len(&up->in), &l)
-				: 0;
-
-		if (n > 0) {
-			if (!take_header(r, (size_t)n))
-				return false;
-			continue;
-		}
-		if (n < 0) {
-			fail_backend(r);
-			fail(r, reason_status((enum reason) - n) == 400 ? REASON_BAD_RESPONSE
-									: REASON_LARGE_RESPONSE);
-			return false;
-		}
-		if (up->is_eof) {
-			lose_backend(r);
-			return false;
-		}
-		if (up->in.data && !buf_room(&up->in) &&
-		    buf_reserve(up->pool, &up->in, up->in.cap) < 0) {
-			fail(r, REASON_NO_RESOURCES);
-			return false;
-		}
-		return true;
-	}
-	return after_reply(r, flow_pump(&r->reply, (struct slice){0}));
 }
 
 /* ---- the request --------------------------------------------------------------------------- */
@@ -460,11 +214,11 @@ static bool push_body(struct request *r, struct slice head)
 	}
 	time_body(r, status);
 	if (status == FLOW_BAD) {
-		fail(r, r->body.reason);
+		request_fail(r, r->body.reason);
 		return false;
 	}
 	if (status == FLOW_CUT) {
-		give_up(r);
+		request_give_up(r);
 		return false;
 	}
 	return true;
@@ -475,7 +229,7 @@ static bool push_body(struct request *r, struct slice head)
 static bool advance(struct request *r, struct slice head)
 {
 	if (r->state != REQUEST_CONNECT) {
-		if (!push_body(r, head) || !take_response(r))
+		if (!push_body(r, head) || !request_take_response(r))
 			return false;
 		if (r->state == REQUEST_AWAIT)
 			time_header(r);
@@ -483,7 +237,7 @@ static bool advance(struct request *r, struct slice head)
 	}
 	if (stream_watch(&r->conn->io) < 0 ||
 	    (r->state != REQUEST_CONNECT && stream_watch(&r->up->io) < 0)) {
-		give_up(r);
+		request_give_up(r);
 		return false;
 	}
 	return true;
@@ -493,7 +247,7 @@ static bool advance(struct request *r, struct slice head)
 static bool break_backend(struct request *r)
 {
 	if (r->state == REQUEST_RESPOND && !r->reply.body.ended) {
-		truncate_reply(r);
+		request_truncate(r);
 		return false;
 	}
 	/* As if it had closed: either all of the response is here, or nothing. */
@@ -512,7 +266,7 @@ static void on_backend_event(void *ctx, int events)
 		ssize_t n = stream_read(&r->up->io, &more);
 
 		if (n == -ENOMEM) {
-			fail(r, REASON_NO_RESOURCES);
+			request_fail(r, REASON_NO_RESOURCES);
 			return;
 		}
 		if (n < 0 && n != -EAGAIN && n != -ENOBUFS) {
@@ -535,7 +289,7 @@ void request_on_client_event(struct request *r, int events)
 
 		/* A client that closes its side while it waits is taken to be gone. */
 		if (n == 0 || (n < 0 && n != -EAGAIN && n != -ENOBUFS)) {
-			give_up(r);
+			request_give_up(r);
 			return;
 		}
 		if (!advance(r, (struct slice){0}))
@@ -559,7 +313,7 @@ static void attach(struct request *r, struct upstream_conn *up, bool reused)
 	if (reused)
 		counter_add(&n->reused, 1);
 	flow_send_to(&r->body, &up->io, r->body.body.kind);
-	set_state(r, REQUEST_AWAIT);
+	request_set_state(r, REQUEST_AWAIT);
 	(void)advance(r, (struct slice){r->head, r->head_len});
 }
 
@@ -580,7 +334,7 @@ static void note_connect(struct request *r, int err)
 {
 	r->connect_failure = connect_reason(err);
 	if (r->connect_failure != REASON_NO_RESOURCES)
-		fail_backend(r);
+		request_fail_backend(r);
 	log_debug("l7: connect failed backend=%s/%s error=%d", r->backend->pool->name,
 		  r->backend->name, -err);
 }
@@ -636,12 +390,39 @@ static struct upstream_conn *find_idle(struct request *r)
 	}
 }
 
+/* A kept connection can die just when a request is sent on it. The request may then be sent again:
+ * once, on a new connection, if doing it twice is as good as doing it once (RFC 9110, 9.2.2), and
+ * if all of it is still here. */
+static bool may_repeat(const struct request *r)
+{
+	return r->was_reused && !r->was_repeated && r->is_idempotent && !r->interim_count &&
+	       !buf_len(&r->up->io.in) && !flow_has_begun(&r->body);
+}
+
+void request_lose_backend(struct request *r)
+{
+	if (!may_repeat(r)) {
+		request_fail_backend(r);
+		request_fail(r,
+			     buf_len(&r->up->io.in) ? REASON_BAD_RESPONSE : REASON_BACKEND_CLOSED);
+		return;
+	}
+	detach(r, false);
+	counter_add(&conn_counters(r->conn)->retries, 1);
+	r->was_repeated = true;
+	r->body_done = r->body_refused = false;
+	flow_restart(&r->body);
+	request_set_state(r, REQUEST_CONNECT);
+	if (!connect_backend(r))
+		dispatch(r);
+}
+
 /* To the next backend that will have it. */
 static void dispatch(struct request *r)
 {
 	struct balancer *balancer = view_pool(r->conn->view, r->conn->service->pool)->balancer;
 
-	while (r->tried_count < BACKENDS_MAX) {
+	while (r->tried_count < REQUEST_BACKENDS_MAX) {
 		struct upstream_conn *idle;
 
 		r->backend = balancer_pick(balancer, r->tried, r->tried_count);
@@ -656,7 +437,7 @@ static void dispatch(struct request *r)
 		if (connect_backend(r))
 			return;
 	}
-	fail(r, r->tried_count ? r->connect_failure : REASON_NO_BACKEND);
+	request_fail(r, r->tried_count ? r->connect_failure : REASON_NO_BACKEND);
 }
 
 enum reason request_start(struct conn *c, const struct head *h, size_t block_len)

@@ -7,6 +7,9 @@
 #include "conf/runtime.h"
 #include "core/list.h"
 
+/* So many smaller reads after one that filled a small chunk until small ones will do again. */
+#define BULK_READS 8
+
 int stream_open(struct stream *st, uv_loop_t *loop, struct buf_pool *pool, int fd,
 		sock_event_cb on_event, deadline_cb on_deadline)
 {
@@ -19,7 +22,8 @@ int stream_open(struct stream *st, uv_loop_t *loop, struct buf_pool *pool, int f
 	st->pool = pool;
 	st->open_handles = 2;
 	st->on_closed = NULL;
-	st->is_bulk = st->is_eof = st->is_blocked = false;
+	st->bulk = 0;
+	st->is_eof = st->is_blocked = false;
 	return 0;
 }
 
@@ -36,7 +40,7 @@ ssize_t stream_read(struct stream *st, bool *ret_more)
 
 	*ret_more = false;
 	if (!st->in.data) {
-		int err = buf_reserve(st->pool, &st->in, st->is_bulk ? BUF_LARGE : BUF_SMALL);
+		int err = buf_reserve(st->pool, &st->in, st->bulk ? BUF_LARGE : BUF_SMALL);
 
 		if (err < 0)
 			return err;
@@ -51,10 +55,10 @@ ssize_t stream_read(struct stream *st, bool *ret_more)
 		st->in.end += (uint32_t)n;
 		counter_add(st->bytes_in, (uint64_t)n);
 		*ret_more = (size_t)n == room;
-		if (*ret_more)
-			st->is_bulk = true;
-		else if (n < (ssize_t)BUF_SMALL / 2)
-			st->is_bulk = false;
+		if ((size_t)n >= BUF_SMALL || *ret_more)
+			st->bulk = BULK_READS;
+		else if (st->bulk)
+			st->bulk--;
 		return n;
 	}
 	if (n == 0)

@@ -27,7 +27,7 @@ struct stream {
 	_Atomic uint64_t *bytes_in, *bytes_out; /* counters of the owner's row */
 	stream_closed_cb on_closed;
 	uint8_t open_handles;
-	bool is_bulk;	 /* reads have been filling the buffer: use large ones */
+	uint8_t bulk;	 /* more than 0: reads have been filling buffers, use large ones */
 	bool is_eof;	 /* the peer sends no more */
 	bool is_blocked; /* the last write was not taken whole */
 };

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What request.c and response.c share of a request under way: see request.h. One thread. */
+#ifndef L7_REQUEST_INT_H
+#define L7_REQUEST_INT_H
+
+#include "l7/conn.h"
+#include "l7/http1_parse.h"
+#include "l7/relay.h"
+#include "l7/request.h"
+#include "l7/upstream_conn.h"
+
+#define REQUEST_BACKENDS_MAX 3 /* tried for one request */
+
+enum request_state {
+	REQUEST_CONNECT, /* no connection to a backend yet */
+	REQUEST_AWAIT,	 /* the request is being sent, or was; no response header yet */
+	REQUEST_RESPOND, /* the response header went to the client, the body follows */
+	REQUEST_OVER,
+};
+
+/* Owner: its conn, while that is CONN_BUSY. */
+struct request {
+	struct conn *conn;
+	struct upstream_conn *up; /* being connected, or ours */
+	const struct backend *backend;
+	enum request_state state;
+	uint8_t minor; /* of the client's HTTP/1.x */
+	uint8_t tried_count, interim_count;
+	bool is_head, is_idempotent, is_persistent;
+	bool awaits_continue; /* the client sends no body before a 100 (Continue) */
+	bool was_reused;      /* up had served a request before */
+	bool was_repeated;    /* sent again after a kept connection had died */
+	bool body_done;	      /* all of the request was written */
+	bool body_refused;    /* the backend takes no more of it */
+	bool close_client;    /* said so in the response */
+	bool close_backend;   /* up cannot be used again */
+	struct flow body;     /* client to backend */
+	struct flow reply;    /* backend to client */
+	enum flow_status body_status, reply_status;
+	enum reason connect_failure;
+	uint64_t body_mark, reply_mark; /* flow_progress() when the deadlines were set */
+	uint64_t body_at, reply_at;	/* deadlines */
+	struct http1_scan scan;		/* of the response header */
+	const struct backend *tried[REQUEST_BACKENDS_MAX];
+	size_t head_len;
+	char head[]; /* as sent to the backend */
+};
+
+void request_set_state(struct request *r, enum request_state state);
+
+/* The deadline of the response, after its pump said status. */
+void request_time_reply(struct request *r, enum flow_status status);
+
+/* Count a failure of the backend. */
+void request_fail_backend(struct request *r);
+
+/* The ways to end; r is gone afterwards, so each is the last thing that a caller does with it.
+ * complete: the response is written. fail: an answer of our own, if it is not too late for that.
+ * truncate: the backend did not finish its response, and only closing can say so to the client.
+ * give_up: the client went away, or takes no more. */
+void request_complete(struct request *r);
+void request_fail(struct request *r, enum reason reason);
+void request_truncate(struct request *r);
+void request_give_up(struct request *r);
+
+/* The backend ended or broke the connection before a response: over, or sent anew elsewhere. */
+void request_lose_backend(struct request *r);
+
+/* Pass on what came from the backend. False: the request is over. (response.c) */
+bool request_take_response(struct request *r);
+
+#endif

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The way back of a request: the backend's header and body to the client. See request_int.h. */
+#include "core/log.h"
+#include "l7/http1_write.h"
+#include "l7/request_int.h"
+
+#define INTERIM_MAX 16 /* 1xx responses passed on for one request */
+
+static enum body_kind reply_framing(const struct request *r, const struct head *h)
+{
+	if (h->body == BODY_NONE || h->body == BODY_LENGTH)
+		return h->body;
+	return r->minor ? BODY_CHUNKED : BODY_EOF;
+}
+
+static void count_status(struct request *r, unsigned status)
+{
+	struct service_counters *n = conn_counters(r->conn);
+
+	if (status < 200)
+		counter_add(&n->responses_1xx, 1);
+	else if (status < 300)
+		counter_add(&n->responses_2xx, 1);
+	else if (status < 400)
+		counter_add(&n->responses_3xx, 1);
+	else if (status < 500)
+		counter_add(&n->responses_4xx, 1);
+	else
+		counter_add(&n->responses_5xx, 1);
+}
+
+/* Written anew into the scratch memory; empty: out of memory. */
+static struct slice write_head(struct request *r, const struct head *h, size_t block_len,
+			       enum body_kind framing)
+{
+	enum persistence persistence = PERSIST_DEFAULT;
+	char *text = l7_scratch(r->conn->l7, http1_response_bound(block_len));
+
+	if (!text)
+		return (struct slice){0};
+	if (r->close_client)
+		persistence = PERSIST_CLOSE;
+	else if (!r->minor)
+		persistence = PERSIST_KEEP_ALIVE;
+	return (struct slice){text, http1_write_response(text, h, framing, persistence)};
+}
+
+/* A 1xx response. False: the request is over. */
+static bool pass_interim(struct request *r, const struct head *h, size_t block_len)
+{
+	struct stream *up = &r->up->io;
+	struct pieces p = {0};
+
+	/* Upgrades are not passed on, so 101 cannot be meant for anyone. */
+	if (h->status == 101 || ++r->interim_count > INTERIM_MAX) {
+		request_fail_backend(r);
+		request_fail(r, REASON_BAD_RESPONSE);
+		return false;
+	}
+	if (r->minor)
+		p.head = write_head(r, h, block_len, BODY_NONE);
+	buf_consume(up->pool, &up->in, block_len);
+	r->scan = (struct http1_scan){0};
+	if (h->status == 100)
+		r->awaits_continue = false;
+	count_status(r, h->status);
+	if (p.head.len && stream_write(&r->conn->io, &p) < 0) {
+		request_give_up(r);
+		return false;
+	}
+	return true;
+}
+
+/* What the pump said. False: the request is over. */
+static bool after_reply(struct request *r, enum flow_status status)
+{
+	request_time_reply(r, status);
+	switch (status) {
+	case FLOW_MORE:
+	case FLOW_BLOCKED: return true;
+	case FLOW_DONE: request_complete(r); return false;
+	case FLOW_BROKEN: request_give_up(r); return false;
+	case FLOW_BAD:
+	case FLOW_CUT:
+	default: request_truncate(r); return false;
+	}
+}
+
+/* The header of the final response. False: the request is over. */
+static bool begin_reply(struct request *r, const struct head *h, size_t block_len)
+{
+	struct stream *up = &r->up->io;
+	enum body_kind framing = reply_framing(r, h);
+	enum flow_status status;
+	struct slice head;
+
+	r->close_backend = !h->persistent;
+	r->close_client = !r->is_persistent || !r->body_done || framing == BODY_EOF ||
+			  conn_is_ending(r->conn);
+	r->awaits_continue = false;
+	r->reply_mark = UINT64_MAX;
+	head = write_head(r, h, block_len, framing);
+	if (!head.len) {
+		request_fail(r, REASON_NO_RESOURCES);
+		return false;
+	}
+	buf_consume(up->pool, &up->in, block_len);
+	flow_init(&r->reply, up, h->body, h->length);
+	flow_send_to(&r->reply, &r->conn->io, framing);
+	status = flow_pump(&r->reply, head);
+	if (status == FLOW_BAD) { /* decoding comes first: nothing was written yet */
+		request_fail_backend(r);
+		request_fail(r, REASON_BAD_RESPONSE);
+		return false;
+	}
+	count_status(r, h->status);
+	request_set_state(r, REQUEST_RESPOND);
+	return after_reply(r, status);
+}
+
+/* A whole header block of the response is here. */
+static bool take_header(struct request *r, size_t block_len)
+{
+	struct head h = {.cap = r->scan.count};
+	enum reason reason = REASON_NO_RESOURCES;
+
+	h.fields = l7_fields(r->conn->l7, r->scan.count);
+	if (h.fields) {
+		reason = http1_parse_response(buf_head(&r->up->io.in), block_len, r->scan.count,
+					      r->is_head, &h);
+		if (reason != REASON_NONE) {
+			log_debug("l7: malformed response backend=%s/%s reason=\"%s\"",
+				  r->backend->pool->name, r->backend->name, reason_text(reason));
+			reason = REASON_BAD_RESPONSE;
+		}
+	}
+	if (reason != REASON_NONE) {
+		request_fail_backend(r);
+		request_fail(r, reason);
+		return false;
+	}
+	return h.status < 200 ? pass_interim(r, &h, block_len) : begin_reply(r, &h, block_len);
+}
+
+/* What came from the backend. False: the request is over. */
+bool request_take_response(struct request *r)
+{
+	struct stream *up = &r->up->io;
+	const struct http_limits *limits = &r->conn->service->limits;
+	struct http1_limits l = {limits->request_line, limits->header_bytes, limits->header_count};
+
+	while (r->state == REQUEST_AWAIT) {
+		int n = buf_len(&up->in)
+				? http1_scan(&r->scan, buf_head(&up->in), buf_len(&up->in), &l)
+				: 0;
+
+		if (n > 0) {
+			if (!take_header(r, (size_t)n))
+				return false;
+			continue;
+		}
+		if (n < 0) {
+			request_fail_backend(r);
+			request_fail(r, reason_status((enum reason) - n) == 400
+						? REASON_BAD_RESPONSE
+						: REASON_LARGE_RESPONSE);
+			return false;
+		}
+		if (up->is_eof) {
+			request_lose_backend(r);
+			return false;
+		}
+		if (up->in.data && !buf_room(&up->in) &&
+		    buf_reserve(up->pool, &up->in, up->in.cap) < 0) {
+			request_fail(r, REASON_NO_RESOURCES);
+			return false;
+		}
+		return true;
+	}
+	return after_reply(r, flow_pump(&r->reply, (struct slice){0}));
+}
