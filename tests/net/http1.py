@@ -200,10 +200,10 @@ class Script:
 
 class Proxy:
     """A shuntd with one http service on loopback. backends: scripts, addresses, or the keys of a
-    backend; they are called b1, b2, ..."""
+    backend; they are called b1, b2, ... daemon: for Daemon()."""
 
     def __init__(self, shuntd, free_port, backends, pool=None, addr="127.0.0.1", workers=1,
-                 **service):
+                 daemon=None, **service):
         self.addr, self.port = addr, free_port(addr)
         listen = f"[{addr}]:{self.port}" if ":" in addr else f"{addr}:{self.port}"
         self.config = {
@@ -215,7 +215,7 @@ class Proxy:
                                          {"address": getattr(b, "target", b)})}
                 for i, b in enumerate(backends)]}},
         }
-        self.daemon = shuntd(self.config)
+        self.daemon = shuntd(self.config, **(daemon or {}))
 
     def connect(self, **kw):
         return connect(self.port, self.addr, **kw)
