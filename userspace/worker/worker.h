@@ -36,7 +36,8 @@ void worker_sockets_free(struct worker_sockets *s); /* not committed; NULL is fi
  * served by snap; requests under way keep the snapshot that they started on; connections stay.
  * Listeners of addresses that snap no longer has are closed, their idle connections too, busy ones
  * after their response. Takes sockets, which are of workers_prepare() for this snap, and references
- * of its own to snap. status: 0, or -errno of a worker that still serves the snapshot before.
+ * of its own to snap. A worker without memory tries again until it has some. status: 0, or -errno
+ * where a worker could not start to accept at one of the addresses.
  */
 void workers_commit(struct workers *w, struct snapshot *snap, struct worker_sockets *sockets,
 		    workers_cb cb, void *ctx);

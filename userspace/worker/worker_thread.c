@@ -10,6 +10,8 @@
 
 #include "l7/l7.h"
 
+#define RETRY_MS 100
+
 struct worker {
 	pthread_t thread;
 	unsigned index;
@@ -23,6 +25,8 @@ struct worker {
 	struct l7 *l7;
 	struct snapshot *snapshot; /* the one served; a reference, NULL before the first */
 	struct list listeners;
+	struct list commits; /* to be done, in the order they came */
+	uv_timer_t retry;    /* the first one found no memory */
 	bool is_draining;
 	bool is_drained; /* and has said so */
 };
@@ -141,6 +145,7 @@ static void take_listeners(struct worker *w, struct worker_message *m)
 	}
 }
 
+/* -ENOMEM: nothing was done. */
 static int commit(struct worker *w, struct worker_message *m)
 {
 	struct snapshot *before = w->snapshot;
@@ -149,13 +154,34 @@ static int commit(struct worker *w, struct worker_message *m)
 	if (err < 0)
 		return err;
 	w->snapshot = snapshot_ref(m->snapshot);
-	m->status = 0;
 	rename_listeners(w);
 	if (!w->is_draining)
 		take_listeners(w, m);
 	snapshot_unref(before);
 	store(&w->counts.generation, w->snapshot->generation);
-	return m->status;
+	return 0;
+}
+
+static void on_retry(uv_timer_t *timer);
+
+/* The other workers have the new snapshot already: want of memory is waited out. */
+static void run_commits(struct worker *w)
+{
+	while (!list_empty(&w->commits)) {
+		struct worker_message *m = list_entry(w->commits.next, struct worker_message, node);
+
+		if (commit(w, m) < 0) {
+			(void)uv_timer_start(&w->retry, on_retry, RETRY_MS, 0); /* 0 */
+			return;
+		}
+		list_unlink(&m->node);
+		send_back(w, m, m->status);
+	}
+}
+
+static void on_retry(uv_timer_t *timer)
+{
+	run_commits(timer->data);
 }
 
 /* on_prepare(), before the next wait, sees whether anything is left. */
@@ -168,9 +194,16 @@ static void drain(struct worker *w)
 
 static void end(struct worker *w)
 {
+	while (!list_empty(&w->commits)) {
+		struct worker_message *m = list_entry(w->commits.next, struct worker_message, node);
+
+		list_unlink(&m->node);
+		send_back(w, m, -ECANCELED);
+	}
 	close_listeners(w);
 	l7_close_all(w->l7);
 	uv_close((uv_handle_t *)&w->publish, NULL);
+	uv_close((uv_handle_t *)&w->retry, NULL);
 	mailbox_close(&w->mailbox, NULL);
 }
 
@@ -180,7 +213,11 @@ static void on_message(struct mailbox *mailbox, struct list *node)
 	struct worker_message *m = list_entry(node, struct worker_message, node);
 
 	switch (m->task) {
-	case WORKER_COMMIT: send_back(w, m, commit(w, m)); break;
+	case WORKER_COMMIT:
+		list_append(&w->commits, &m->node);
+		if (!uv_is_active((uv_handle_t *)&w->retry))
+			run_commits(w);
+		break;
 	case WORKER_DRAIN: drain(w); break;
 	case WORKER_CLOSE: l7_close_all(w->l7); break;
 	case WORKER_STOP: end(w); break;
@@ -233,6 +270,7 @@ int worker_start(unsigned index, struct mailbox *main_mailbox, struct worker **r
 	w->close_all.task = WORKER_CLOSE;
 	w->stop.task = WORKER_STOP;
 	list_init(&w->listeners);
+	list_init(&w->commits);
 	err = uv_loop_init(&w->loop);
 	if (err < 0)
 		goto fail;
@@ -243,8 +281,10 @@ int worker_start(unsigned index, struct mailbox *main_mailbox, struct worker **r
 	err = l7_new(&env, &w->l7);
 	if (err < 0)
 		goto fail_mailbox;
-	(void)uv_prepare_init(&w->loop, &w->publish); /* both always 0 */
-	w->publish.data = w;
+	/* These are always 0. */
+	(void)uv_timer_init(&w->loop, &w->retry);
+	(void)uv_prepare_init(&w->loop, &w->publish);
+	w->publish.data = w->retry.data = w;
 	(void)uv_prepare_start(&w->publish, on_prepare);
 	err = start_thread(w);
 	if (err == 0) {
