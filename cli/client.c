@@ -110,7 +110,7 @@ void client_print_diagnostics(const json_t *list, const char *file)
 		json_int_t line = json_integer_value(json_object_get(item, "line"));
 		json_int_t column = json_integer_value(json_object_get(item, "column"));
 
-		if (in && file && !strcmp(in, API_BODY_NAME))
+		if (in && file && (!strcmp(in, API_BODY_NAME) || !strcmp(in, API_APPLIED_NAME)))
 			in = file;
 		if (in && line)
 			print_safe(stderr, "%s:%lld:%lld: ", in, (long long)line,

@@ -148,7 +148,7 @@ static void add_health(struct table *t, const json_t *h)
 	table_add(t, "%s", field_text(h, "name"));
 	table_add(t, "%s", field_text(h, "address"));
 	table_add(t, "%s", field_text(h, "check"));
-	table_add(t, "%s", field_text(h, "health"));
+	table_add(t, "%s", field_text(h, "state"));
 	table_add(t, "%s",
 		  json_is_integer(changed) ? format_age((uint64_t)json_integer_value(changed), buf)
 					   : "-");
@@ -162,7 +162,7 @@ static void add_health(struct table *t, const json_t *h)
 
 static int print_health(const json_t *reply)
 {
-	static const char *const headings[] = {"POOL",	 "NAME",     "ADDRESS", "CHECK", "HEALTH",
+	static const char *const headings[] = {"POOL",	 "NAME",     "ADDRESS", "CHECK", "STATE",
 					       ">SINCE", ">CHECKED", ">FAILED", "RESULT"};
 	struct table t;
 	size_t i;

@@ -123,7 +123,7 @@ class Demo:
         return self.shuntd.ctl_json("backend", "list")["backends"]
 
     def all_healthy(self):
-        return all(b["health"]["health"] == "up" for b in self.backends())
+        return all(b["health"]["state"] == "up" for b in self.backends())
 
     # ---- the steps
     def steer(self):
@@ -176,7 +176,7 @@ class Demo:
         self.step("A backend dies; the health check takes it out")
         start = time.monotonic()
         self.servers["web-2"].kill()
-        wait_until(lambda: any(b["name"] == "web-2" and b["health"]["health"] == "down"
+        wait_until(lambda: any(b["name"] == "web-2" and b["health"]["state"] == "down"
                                for b in self.backends()), 20, what="web-2 to be down")
         print(f"   found down after {time.monotonic() - start:.1f} s")
         by = self.by_backend(f"{VIP4}:7", 300)

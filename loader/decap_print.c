@@ -37,6 +37,18 @@ void decap_print_text(const struct decap_state *states, size_t count, FILE *out)
 		print_state(&states[i], out);
 }
 
+/* Names of results have hyphens, fields have underscores. */
+static void put_counter(json_t *counters, const char *name, uint64_t value)
+{
+	char key[32];
+
+	(void)snprintf(key, sizeof(key), "%s", name); /* no result has a longer name */
+	for (char *c = key; *c; c++)
+		if (*c == '-')
+			*c = '_';
+	(void)json_object_set_new(counters, key, json_integer((json_int_t)value));
+}
+
 /* A new reference, or NULL. */
 static json_t *state_json(const struct decap_state *s)
 {
@@ -48,8 +60,7 @@ static json_t *state_json(const struct decap_state *s)
 		(void)json_array_append_new(
 			services, json_string(addr_format(&s->services[i], text, sizeof(text))));
 	for (int i = 0; i < DECAP_RESULT_COUNT; i++)
-		(void)json_object_set_new(counters, result_names[i],
-					  json_integer((json_int_t)s->counters[i]));
+		put_counter(counters, result_names[i], s->counters[i]);
 	if (json_array_size(services) != s->service_count ||
 	    json_object_size(counters) != DECAP_RESULT_COUNT) {
 		json_decref(services);
@@ -57,7 +68,7 @@ static json_t *state_json(const struct decap_state *s)
 		return NULL;
 	}
 	return json_pack("{s:s, s:b, s:s, s:I, s:o, s:o}", "interface", s->ifname, "attached",
-			 s->attached, "how", decap_how_name(s->how), "program",
+			 s->attached, "mode", decap_how_name(s->how), "program_id",
 			 (json_int_t)s->prog_id, "services", services, "counters", counters);
 }
 

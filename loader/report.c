@@ -126,7 +126,7 @@ static json_t *status_json(const struct status *st)
 		table_json(st->used.services, st->sizes.services), "backends",
 		table_json(st->used.backends, st->sizes.backends - 1), "ring_slots",
 		table_json(st->used.ring_slots, st->sizes.ring_slots), "flows",
-		table_json(st->used.flows, 2 * st->sizes.flows), "pending",
+		table_json(st->used.flows, 2 * st->sizes.flows), "pending_flows",
 		table_json(st->used.pending, 2 * st->sizes.pending), "memory_bytes",
 		(json_int_t)st->memory, "user_pid", (json_int_t)i->user_pid);
 }

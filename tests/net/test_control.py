@@ -111,7 +111,7 @@ def test_each_object_is_there_under_its_path(shuntd, host):
     _, _, backends = ask(daemon, "GET", "/v1/backends?pool=web")
     assert backends["backends"] == pool["backends"]
     _, _, health = ask(daemon, "GET", "/v1/health")
-    assert [b["health"] for b in health["backends"]] == ["unknown", "unknown"]
+    assert [b["state"] for b in health["backends"]] == ["unknown", "unknown"]
     _, headers, text = ask(daemon, "GET", "/v1/config")
     assert headers["Content-Type"] == "application/yaml" and b"127.0.0.1:9001" in text
     _, _, document = ask(daemon, "GET", "/v1/config?format=json")
@@ -166,7 +166,7 @@ def test_a_refused_document_names_line_and_column(shuntd, host):
                            "pools:\n  web:\n    bakends: []\n    weight: x\n")
     assert status == 422
     places = {(d["file"], d["line"]) for d in reply["error"]["diagnostics"]}
-    assert {("<request>", 3), ("<request>", 4)} <= places
+    assert {("(config apply)", 3), ("(config apply)", 4)} <= places
     assert "backends" in json.dumps(reply)  # what was probably meant
     assert daemon.generation() == 1
 

@@ -69,7 +69,7 @@ def test_tunnel_packets_reach_the_service(host, how):
         for inner in INNERS:
             assert host.ask(outer, inner), (outer, inner)
     state, = host.status()
-    assert state["interface"] == "eth0" and state["attached"] and state["how"] == how
+    assert state["interface"] == "eth0" and state["attached"] and state["mode"] == how
     assert state["services"] == [VIP4, VIP6]
     assert state["counters"]["decapsulated"] == 4
     assert all(n == 0 for name, n in state["counters"].items() if name.startswith("dropped"))

@@ -29,7 +29,7 @@ def health(daemon, name):
 
 
 def wait_for(daemon, **states):
-    wait_until(lambda: all(health(daemon, n)["health"] == s for n, s in states.items()), 20,
+    wait_until(lambda: all(health(daemon, n)["state"] == s for n, s in states.items()), 20,
                what=lambda: f"{states}; now {daemon.ctl('health').stdout}")
 
 
@@ -85,7 +85,7 @@ def test_fall_results_in_a_row_are_needed(shuntd, host, backend):
     wait_for(daemon, b1="up", b2="up")
     b1.set_health(500)
     wait_until(lambda: health(daemon, "b1")["failures"] >= 5, 20)
-    assert health(daemon, "b1")["health"] == "up"
+    assert health(daemon, "b1")["state"] == "up"
 
 
 def test_ipv6_backends_are_checked(shuntd, host, backend):
@@ -112,7 +112,7 @@ def test_a_reload_keeps_states_and_counts(shuntd, host, backend):
     before = {n: health(daemon, n)["checks"] for n in ("b1", "b2")}
     for _ in range(5):
         daemon.reload(config(HTTP))
-        assert (health(daemon, "b1")["health"], health(daemon, "b2")["health"]) == ("down", "up")
+        assert (health(daemon, "b1")["state"], health(daemon, "b2")["state"]) == ("down", "up")
     assert all(health(daemon, n)["checks"] >= before[n] for n in before)
     assert daemon.log.count("backend is down pool=web backend=b1") == 1
 
@@ -125,7 +125,7 @@ def test_checks_go_on_while_a_backend_drains_and_stop_while_it_is_disabled(shunt
     before = health(daemon, "b1")["checks"]
     wait_until(lambda: health(daemon, "b1")["checks"] > before, 10)
     daemon.ctl("backend", "disable", "web/b1")
-    assert health(daemon, "b1")["health"] == "unknown"
+    assert health(daemon, "b1")["state"] == "unknown"
     stopped, other = health(daemon, "b1")["checks"], health(daemon, "b2")["checks"]
     wait_until(lambda: health(daemon, "b2")["checks"] >= other + 3, 10)
     assert health(daemon, "b1")["checks"] == stopped

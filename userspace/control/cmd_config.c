@@ -161,7 +161,7 @@ void cmd_config_apply(struct commands_env *env, struct request *rq, const struct
 
 	(void)args;
 	diag_init(&d);
-	t = tree_parse(API_BODY_NAME, rq->body, rq->body_len, &d);
+	t = tree_parse(API_APPLIED_NAME, rq->body, rq->body_len, &d);
 	if (!t)
 		reply_refused(rq, -EINVAL, &d);
 	else if (reload_document(env->reload, t, &origin, on_applied, rq))

@@ -71,23 +71,19 @@ void cmd_pool(struct commands_env *env, struct request *rq, const struct route_a
 		reply_error(rq, REPLY_NOT_FOUND, NULL, "no such pool: %s", args->name[0]);
 }
 
-/* All backends of snap, or of one pool, each as make() says. */
+typedef void (*push_pool)(json_t *list, const struct commands_env *env, const struct snapshot *snap,
+			  const struct pool *pool, bool *failed);
+
+/* All backends of snap, or of one pool, each as push() says. */
 static json_t *list_backends(const struct commands_env *env, const struct snapshot *snap,
-			     const char *pool,
-			     json_t *(*make)(const struct commands_env *env,
-					     const struct snapshot *snap, const struct backend *b))
+			     const char *pool, push_pool push)
 {
 	json_t *list = json_array();
 	bool failed = !list;
 
-	for (size_t i = 0; i < snap->pool_count; i++) {
-		const struct pool *p = &snap->pools[i];
-
-		if (pool && strcmp(p->name, pool) != 0)
-			continue;
-		for (size_t j = 0; j < p->backend_count; j++)
-			json_push(list, make(env, snap, &p->backends[j]), &failed);
-	}
+	for (size_t i = 0; i < snap->pool_count; i++)
+		if (!pool || !strcmp(snap->pools[i].name, pool))
+			push(list, env, snap, &snap->pools[i], &failed);
 	return json_finish(list, failed);
 }
 
@@ -113,15 +109,17 @@ void cmd_backends(struct commands_env *env, struct request *rq, const struct rou
 	if (!take_pool(snap, rq, &pool))
 		return;
 	reply_json(rq, 200,
-		   json_pack("{s:o}", "backends", list_backends(env, snap, pool, object_backend)));
+		   json_pack("{s:o}", "backends",
+			     list_backends(env, snap, pool, object_push_backends)));
 }
 
-static json_t *make_health(const struct commands_env *env, const struct snapshot *snap,
-			   const struct backend *b)
+static void push_health(json_t *list, const struct commands_env *env, const struct snapshot *snap,
+			const struct pool *pool, bool *failed)
 {
 	(void)env;
 	(void)snap;
-	return object_health(b);
+	for (size_t i = 0; i < pool->backend_count; i++)
+		json_push(list, object_health(&pool->backends[i]), failed);
 }
 
 void cmd_health(struct commands_env *env, struct request *rq, const struct route_args *args)
@@ -135,5 +133,5 @@ void cmd_health(struct commands_env *env, struct request *rq, const struct route
 	reply_json(rq, 200,
 		   json_pack("{s:o, s:o}", "backend_states",
 			     object_backend_states(snap, pool ? snapshot_pool(snap, pool) : NULL),
-			     "backends", list_backends(env, snap, pool, make_health)));
+			     "backends", list_backends(env, snap, pool, push_health)));
 }

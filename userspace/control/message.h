@@ -11,8 +11,10 @@
 #define API_SOCKET_DEFAULT "/run/shunt/control.sock"
 #define API_SOCKET_ENV	   "SHUNT_SOCKET"
 
-/* In diagnostics, the "file" of what was sent in the body of the request. */
-#define API_BODY_NAME "<request>"
+/* In diagnostics, the "file" of what was sent in the body of the request: to be checked, or to be
+ * applied. The latter is also what later messages call a document that came by this way. */
+#define API_BODY_NAME	 "(request)"
+#define API_APPLIED_NAME "(config apply)"
 
 #define API_JSON "application/json"
 #define API_YAML "application/yaml"

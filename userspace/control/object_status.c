@@ -27,7 +27,7 @@ static json_t *attachments_json(struct loader *l)
 		const struct attachment *a = &list[i];
 
 		json_push(out,
-			  json_pack("{s:s, s:i, s:s, s:s, s:I}", "name", a->ifname, "index",
+			  json_pack("{s:s, s:i, s:s, s:s, s:I}", "name", a->ifname, "ifindex",
 				    a->ifindex, "mode",
 				    a->mode == ATTACH_NATIVE ? "native" : "generic", "kind",
 				    a->kind == ATTACH_DISPATCHER ? "dispatcher" : "single",

@@ -25,13 +25,6 @@ static json_t *age_ms(uint64_t when_ms)
 	return when_ms ? json_integer((json_int_t)(now - when_ms)) : json_null();
 }
 
-static json_t *endpoint_json(const struct endpoint *ep)
-{
-	char text[ENDPOINT_STRLEN];
-
-	return json_string(endpoint_format(ep, text, sizeof(text)));
-}
-
 static json_t *listens_json(const struct service *s)
 {
 	char ep[ENDPOINT_STRLEN];
@@ -51,24 +44,37 @@ static json_t *listens_json(const struct service *s)
 
 /* ---- health ---- */
 
-json_t *object_health(const struct backend *b)
+void object_put_checks(json_t *o, const struct backend *b, bool *failed)
 {
 	const struct backend_rt *rt = b->rt;
+	enum health_state state = (enum health_state)atomic_load(&rt->health);
+
+	json_put(o, "check", json_string(health_kind_name(b->pool->health.kind)), failed);
+	json_put(o, "state", json_string(health_state_name(state)), failed);
+	json_put(o, "result", json_string(rt->health_text), failed);
+	json_put(o, "results_in_a_row", json_integer(rt->health_run), failed);
+	json_put(o, "checked_ms_ago", age_ms(rt->health_checked_ms), failed);
+	json_put(o, "changed_ms_ago", age_ms(rt->health_changed_ms), failed);
+	json_put_int(o, "checks", rt->health_checks, failed);
+	json_put_int(o, "failures", rt->health_failures, failed);
+}
+
+void object_put_identity(json_t *o, const struct backend *b, bool *failed)
+{
+	char text[ENDPOINT_STRLEN];
+
+	json_put(o, "pool", json_string(b->pool->name), failed);
+	json_put(o, "name", json_string(b->name), failed);
+	json_put(o, "address", json_string(endpoint_format(&b->ep, text, sizeof(text))), failed);
+}
+
+json_t *object_health(const struct backend *b)
+{
 	json_t *o = json_object();
 	bool failed = !o;
-	enum health_state state = (enum health_state)atomic_load(&b->rt->health);
 
-	json_put(o, "pool", json_string(b->pool->name), &failed);
-	json_put(o, "name", json_string(b->name), &failed);
-	json_put(o, "address", endpoint_json(&b->ep), &failed);
-	json_put(o, "check", json_string(health_kind_name(b->pool->health.kind)), &failed);
-	json_put(o, "health", json_string(health_state_name(state)), &failed);
-	json_put(o, "result", json_string(rt->health_text), &failed);
-	json_put(o, "results_in_a_row", json_integer(rt->health_run), &failed);
-	json_put(o, "checked_ms_ago", age_ms(rt->health_checked_ms), &failed);
-	json_put(o, "changed_ms_ago", age_ms(rt->health_changed_ms), &failed);
-	json_put_int(o, "checks", rt->health_checks, &failed);
-	json_put_int(o, "failures", rt->health_failures, &failed);
+	object_put_identity(o, b, &failed);
+	object_put_checks(o, b, &failed);
 	return json_finish(o, failed);
 }
 
@@ -92,85 +98,6 @@ json_t *object_backend_states(const struct snapshot *snap, const struct pool *po
 	}
 	return json_pack("{s:i, s:i, s:i, s:i, s:i}", "total", (int)total, "usable", (int)usable,
 			 "down", (int)down, "draining", (int)draining, "disabled", (int)disabled);
-}
-
-/* ---- backends ---- */
-
-static json_t *backend_slots(const struct commands_env *env, const struct snapshot *snap,
-			     const struct backend *b)
-{
-	json_t *slots = json_object();
-	bool failed = !slots;
-
-	for (size_t i = 0; i < snap->service_count; i++) {
-		const struct service *s = &snap->services[i];
-
-		if (s->mode == SERVICE_L4 && s->pool == b->pool)
-			json_put(slots, s->name,
-				 json_integer(l4_backend_slots(env->l4, s->name, b->pool->name,
-							       b->name)),
-				 &failed);
-	}
-	return json_finish(slots, failed);
-}
-
-static json_t *backend_l4(const struct commands_env *env, const struct snapshot *snap,
-			  const struct backend *b)
-{
-	struct shunt_be_stats stats = {0};
-	json_t *o;
-	bool failed;
-
-	if (!env->l4 || b->pool->forward == FORWARD_PROXY)
-		return json_null();
-	/* A backend that has no row yet has counted nothing. */
-	(void)l4_backend_stats(env->l4, b->pool->name, b->name, &stats);
-	o = json_object();
-	failed = !o;
-	json_put_int(o, "packets", stats.packets, &failed);
-	json_put_int(o, "bytes", stats.bytes, &failed);
-	json_put_int(o, "new_flows", stats.new_flows, &failed);
-	json_put(o, "slots", backend_slots(env, snap, b), &failed);
-	return json_finish(o, failed);
-}
-
-static json_t *backend_http(const struct backend *b)
-{
-	struct backend_counters sum;
-	json_t *o;
-	bool failed;
-
-	if (b->pool->forward != FORWARD_PROXY)
-		return json_null();
-	backend_rt_sum(b->rt, &sum);
-	o = json_object();
-	failed = !o;
-	json_put_int(o, "active_requests", (sum.active_up - sum.active_down), &failed);
-#define X(name, text)                                                                              \
-	if (strncmp(text, "active-", 7) != 0)                                                      \
-		json_put_counter(o, text, sum.name, &failed);
-	BACKEND_COUNTERS(X)
-#undef X
-	return json_finish(o, failed);
-}
-
-json_t *object_backend(const struct commands_env *env, const struct snapshot *snap,
-		       const struct backend *b)
-{
-	json_t *o = json_object();
-	bool failed = !o;
-
-	json_put(o, "pool", json_string(b->pool->name), &failed);
-	json_put(o, "name", json_string(b->name), &failed);
-	json_put(o, "address", endpoint_json(&b->ep), &failed);
-	json_put(o, "weight", json_integer(b->weight), &failed);
-	json_put(o, "state", json_string(backend_state_word(b)), &failed);
-	json_put(o, "admin_state", json_string(admin_state_name(b->admin)), &failed);
-	json_put(o, "usable", json_boolean(backend_is_usable(b)), &failed);
-	json_put(o, "health", object_health(b), &failed);
-	json_put(o, "l4", backend_l4(env, snap, b), &failed);
-	json_put(o, "http", backend_http(b), &failed);
-	return json_finish(o, failed);
 }
 
 /* ---- pools ---- */
@@ -210,21 +137,10 @@ static json_t *pool_services(const struct snapshot *snap, const struct pool *poo
 	return json_finish(list, failed);
 }
 
-static json_t *pool_backends(const struct commands_env *env, const struct snapshot *snap,
-			     const struct pool *pool)
-{
-	json_t *list = json_array();
-	bool failed = !list;
-
-	for (size_t i = 0; i < pool->backend_count; i++)
-		json_push(list, object_backend(env, snap, &pool->backends[i]), &failed);
-	return json_finish(list, failed);
-}
-
 json_t *object_pool(const struct commands_env *env, const struct snapshot *snap,
 		    const struct pool *p)
 {
-	json_t *o = json_object();
+	json_t *o = json_object(), *backends;
 	bool failed = !o;
 
 	json_put(o, "name", json_string(p->name), &failed);
@@ -240,7 +156,10 @@ json_t *object_pool(const struct commands_env *env, const struct snapshot *snap,
 	}
 	json_put(o, "services", pool_services(snap, p), &failed);
 	json_put(o, "backend_states", object_backend_states(snap, p), &failed);
-	json_put(o, "backends", pool_backends(env, snap, p), &failed);
+	backends = json_array();
+	failed |= !backends;
+	object_push_backends(backends, env, snap, p, &failed);
+	json_put(o, "backends", backends, &failed);
 	return json_finish(o, failed);
 }
 
@@ -280,6 +199,24 @@ static json_t *service_l4(const struct commands_env *env, const struct service *
 	return json_finish(o, failed);
 }
 
+static json_t *timeouts_json(const struct http_timeouts *t)
+{
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "request_header_ms",
+			 (json_int_t)t->request_header, "request_body_ms",
+			 (json_int_t)t->request_body, "idle_ms", (json_int_t)t->idle,
+			 "response_header_ms", (json_int_t)t->response_header, "response_body_ms",
+			 (json_int_t)t->response_body, "write_ms", (json_int_t)t->write);
+}
+
+/* Zero stands for "no limit", as in the configuration. */
+static json_t *limits_json(const struct http_limits *l)
+{
+	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "request_line_bytes",
+			 (json_int_t)l->request_line, "header_bytes", (json_int_t)l->header_bytes,
+			 "header_count", (json_int_t)l->header_count, "body_bytes",
+			 (json_int_t)l->body, "connections_per_worker", (json_int_t)l->connections);
+}
+
 static json_t *service_http(const struct service *s)
 {
 	struct service_counters sum;
@@ -295,6 +232,8 @@ static json_t *service_http(const struct service *s)
 #define X(name, text) json_put_counter(o, text, sum.name, &failed);
 	SERVICE_COUNTERS(X)
 #undef X
+	json_put(o, "timeouts", timeouts_json(&s->timeouts), &failed);
+	json_put(o, "limits", limits_json(&s->limits), &failed);
 	return json_finish(o, failed);
 }
 

@@ -16,10 +16,16 @@ json_t *object_service(const struct commands_env *env, const struct snapshot *sn
 		       const struct service *service);
 json_t *object_pool(const struct commands_env *env, const struct snapshot *snap,
 		    const struct pool *pool);
-json_t *object_backend(const struct commands_env *env, const struct snapshot *snap,
-		       const struct backend *backend);
 json_t *object_health(const struct backend *backend); /* its checks alone */
 json_t *object_changes(const struct change_list *changes);
+
+/* All backends of a pool, appended to list; they are read from the kernel together. */
+void object_push_backends(json_t *list, const struct commands_env *env, const struct snapshot *snap,
+			  const struct pool *pool, bool *failed);
+
+/* Parts of an object: who a backend is; what its checks found. */
+void object_put_identity(json_t *object, const struct backend *backend, bool *failed);
+void object_put_checks(json_t *object, const struct backend *backend, bool *failed);
 
 /* How many backends there are in each state, of one pool or (pool NULL) of all. */
 json_t *object_backend_states(const struct snapshot *snap, const struct pool *pool);

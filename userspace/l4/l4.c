@@ -263,49 +263,64 @@ int l4_service_stats(struct l4 *l4, const char *service, struct shunt_svc_stats 
 	return -ENOENT;
 }
 
+/* Where in the pool the backend stands that a row belongs to; backend_count: not in this pool. */
+static size_t place_of(const struct pool *pool, const struct table_backend *row)
+{
+	const struct backend *b = NULL;
+
+	if (table_backend_is_owned(row) && strcmp(row->meta.pool, pool->name) == 0)
+		b = pool_backend(pool, row->meta.name);
+	return b != NULL ? (size_t)(b - pool->backends) : pool->backend_count;
+}
+
 /* A removed backend may linger beside one of the same name and another address: the one that the
  * configuration names is meant. */
-static uint32_t find_backend(const struct tables *t, const char *pool, const char *name)
-{
-	uint32_t found = 0;
-
-	for (uint32_t i = 1; i < t->sizes.backends; i++) {
-		const struct table_backend *b = &t->backends[i];
-
-		if (table_backend_is_owned(b) && strcmp(b->meta.pool, pool) == 0 &&
-		    strcmp(b->meta.name, name) == 0 && (found == 0 || b->wanted))
-			found = i;
-	}
-	return found;
-}
-
-int l4_backend_stats(struct l4 *l4, const char *pool, const char *backend,
-		     struct shunt_be_stats *ret_stats)
-{
-	uint32_t index = find_backend(&l4->tables, pool, backend);
-
-	return index != 0 ? maps_backend_stats(l4->loader, index, ret_stats) : -ENOENT;
-}
-
-static uint32_t count_slots(const struct table_service *s, uint32_t id)
-{
-	for (size_t i = 0; i < s->member_count; i++) {
-		if (s->members[i].id == id)
-			return s->members[i].slots;
-	}
-	return 0;
-}
-
-uint32_t l4_backend_slots(struct l4 *l4, const char *service, const char *pool, const char *backend)
+int l4_pool_stats(struct l4 *l4, const struct pool *pool, struct shunt_be_stats *ret_stats)
 {
 	const struct tables *t = &l4->tables;
-	uint32_t index = find_backend(t, pool, backend);
+	uint32_t *rows = calloc(pool->backend_count + 1, sizeof(*rows));
 
-	for (uint32_t i = 0; i < t->sizes.services && index != 0; i++) {
-		if (strcmp(t->services[i].meta.name, service) == 0)
-			return count_slots(&t->services[i], t->backends[index].row.id);
+	if (rows == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 1; i < t->sizes.backends; i++) {
+		size_t place = place_of(pool, &t->backends[i]);
+
+		if (rows[place] == 0 || t->backends[i].wanted)
+			rows[place] = i;
 	}
+	for (size_t i = 0; i < pool->backend_count; i++) {
+		if (rows[i] == 0 || maps_backend_stats(l4->loader, rows[i], &ret_stats[i]) < 0)
+			ret_stats[i] = (struct shunt_be_stats){0};
+	}
+	free(rows);
 	return 0;
+}
+
+static void read_slots(const struct tables *t, const struct table_service *s,
+		       const struct pool *pool, uint32_t *ret_slots)
+{
+	for (size_t i = 0; i < s->member_count; i++) {
+		const struct table_member *m = &s->members[i];
+		uint32_t index = SHUNT_ID_INDEX(m->id);
+		size_t place;
+
+		if (index >= t->sizes.backends || t->backends[index].row.id != m->id)
+			continue;
+		place = place_of(pool, &t->backends[index]);
+		if (place < pool->backend_count)
+			ret_slots[place] = m->slots;
+	}
+}
+
+void l4_service_slots(struct l4 *l4, const struct service *service, uint32_t *ret_slots)
+{
+	const struct tables *t = &l4->tables;
+
+	memset(ret_slots, 0, service->pool->backend_count * sizeof(*ret_slots));
+	for (uint32_t i = 0; i < t->sizes.services; i++) {
+		if (strcmp(t->services[i].meta.name, service->name) == 0)
+			read_slots(t, &t->services[i], service->pool, ret_slots);
+	}
 }
 
 struct loader *l4_loader(struct l4 *l4)

@@ -57,14 +57,15 @@ int l4_attach(struct l4 *l4, const struct snapshot *snap, struct diag *d);
  */
 unsigned l4_tick(struct l4 *l4);
 
-/* Counters of a service by name, of a backend by pool and name. -ENOENT: has no row. */
+/* Counters of a service by name. -ENOENT: has no row. */
 int l4_service_stats(struct l4 *l4, const char *service, struct shunt_svc_stats *ret_stats);
-int l4_backend_stats(struct l4 *l4, const char *pool, const char *backend,
-		     struct shunt_be_stats *ret_stats);
 
-/* Share of a service's ring that a backend holds now, in slots; 0 also where it has none. */
-uint32_t l4_backend_slots(struct l4 *l4, const char *service, const char *pool,
-			  const char *backend);
+/* Counters of all backends of a pool, in the pool's order; zero for one that has no row. 0, or
+ * -ENOMEM with nothing written. */
+int l4_pool_stats(struct l4 *l4, const struct pool *pool, struct shunt_be_stats *ret_stats);
+
+/* Slots of a service's ring that each backend of its pool holds now, in the pool's order. */
+void l4_service_slots(struct l4 *l4, const struct service *service, uint32_t *ret_slots);
 
 struct loader *l4_loader(struct l4 *l4); /* borrowed, for status */
 
