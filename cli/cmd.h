@@ -17,7 +17,8 @@ int cmd_get_named(const struct cli *cli, const char *prefix, const char *name,
 int cmd_get_of_pool(const struct cli *cli, const char *path, struct reply *ret_reply,
 		    bool *ret_shown);
 
-/* The table of backends, from an array of them. */
+/* Tables of backends, from an array of them: one of those that are steered to, one of those that are
+ * proxied to, as far as there are such. */
 int cmd_print_backends(const json_t *backends);
 
 /* "+ backend web/web-3" and so on, a line each, on standard output. */
@@ -25,6 +26,9 @@ void cmd_print_changes(const json_t *changes);
 
 /* Send a change, say what came of it, and save where --save is given. */
 int cmd_change(const struct cli *cli, const struct request *rq);
+
+/* Elements of an array of texts with commas between them, malloc'ed. NULL: out of memory. */
+char *cmd_join(const json_t *list);
 
 /* "2 of 3", with what is the matter where something is. buf of at least 64 bytes; returns buf. */
 const char *cmd_usable(const json_t *backend_states, char *buf, size_t len);

@@ -82,63 +82,20 @@ const char *cmd_usable(const json_t *states, char *buf, size_t len)
 	return buf;
 }
 
-/* ---- backends ---- */
-
-static void add_health(struct table *t, const json_t *health)
+char *cmd_join(const json_t *list)
 {
-	char age[PRINT_UNIT_MAX];
-	const json_t *checked = json_object_get(health, "checked_ms_ago");
-
-	if (json_is_integer(checked))
-		table_add(t, "%s ago: %s", format_age((uint64_t)json_integer_value(checked), age),
-			  field_text(health, "result"));
-	else
-		table_add(t, "%s",
-			  strcmp(field_text(health, "check"), "none") != 0 ? "not checked yet"
-									   : "no check");
-}
-
-static void add_backend(struct table *t, const json_t *b)
-{
-	const json_t *l4 = json_object_get(b, "l4"), *http = json_object_get(b, "http");
-	const json_t *health = json_object_get(b, "health");
-	const json_t *changed = json_object_get(health, "changed_ms_ago");
-	uint64_t bytes = field_count(l4, "bytes") + field_count(http, "bytes_in") +
-			 field_count(http, "bytes_out");
-	char buf[PRINT_UNIT_MAX];
-
-	table_add(t, "%s", field_text(b, "pool"));
-	table_add(t, "%s", field_text(b, "name"));
-	table_add(t, "%s", field_text(b, "address"));
-	table_add(t, "%llu", (unsigned long long)field_count(b, "weight"));
-	table_add(t, "%s", field_text(b, "state"));
-	table_add(t, "%s",
-		  json_is_integer(changed) ? format_age((uint64_t)json_integer_value(changed), buf)
-					   : "-");
-	table_add(
-		t, "%s",
-		format_count(field_count(l4, "new_flows") + field_count(http, "connections"), buf));
-	table_add(t, "%s",
-		  json_is_object(http) ? format_count(field_count(http, "requests"), buf)
-				       : format_count(field_count(l4, "packets"), buf));
-	table_add(t, "%s", format_bytes(bytes, buf));
-	add_health(t, health);
-}
-
-int cmd_print_backends(const json_t *backends)
-{
-	static const char *const headings[] = {
-		"POOL",	  "NAME",	  "ADDRESS",	   ">WEIGHT", "STATE",
-		">SINCE", ">CONNECTIONS", ">PACKETS/REQS", ">BYTES",  "LAST CHECK"};
-	struct table t;
+	char *text = strdup(""), *longer;
 	size_t i;
-	json_t *b;
+	json_t *it;
 
-	table_init(&t, headings, sizeof(headings) / sizeof(headings[0]));
-	json_array_foreach (backends, i, b) {
-		add_backend(&t, b);
+	json_array_foreach (list, i, it) {
+		if (!text || asprintf(&longer, "%s%s%s", text, i ? ", " : "",
+				      json_string_value(it) ? json_string_value(it) : "?") < 0)
+			longer = NULL;
+		free(text);
+		text = longer;
 	}
-	return table_print(&t);
+	return text;
 }
 
 /* ---- changes ---- */

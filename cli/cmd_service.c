@@ -1,30 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* shuntctl service, pool: lists and single ones. */
+/* shuntctl service: the list, and one on a page. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/cmd.h"
 #include "cli/fields.h"
 #include "cli/print.h"
-
-#define ROW "%-20s "
-
-/* Elements of an array of texts, with commas between them. */
-static char *join(const json_t *list)
-{
-	char *text = strdup(""), *longer;
-	size_t i;
-	json_t *it;
-
-	json_array_foreach (list, i, it) {
-		if (!text || asprintf(&longer, "%s%s%s", text, i ? ", " : "",
-				      json_string_value(it) ? json_string_value(it) : "?") < 0)
-			longer = NULL;
-		free(text);
-		text = longer;
-	}
-	return text;
-}
 
 static uint64_t sum_of(const json_t *counters)
 {
@@ -38,54 +19,98 @@ static uint64_t sum_of(const json_t *counters)
 	return sum;
 }
 
-static void add_traffic(struct table *t, const json_t *s)
+static uint64_t bytes_of(const json_t *http)
 {
-	const json_t *l4 = json_object_get(s, "l4"), *http = json_object_get(s, "http");
+	return field_count(http, "bytes_in") + field_count(http, "bytes_out");
+}
+
+/* ---- list ---- */
+
+/* The first address, and how many there are besides. */
+static void add_listen(struct table *t, const json_t *listen)
+{
+	const char *first = json_string_value(json_array_get(listen, 0));
+	size_t n = json_array_size(listen);
+
+	if (n > 1)
+		table_add(t, "%s +%zu", first ? first : "?", n - 1);
+	else
+		table_add(t, "%s", first ? first : "?");
+}
+
+static void add_service(struct table *t, const json_t *s)
+{
+	const json_t *http = json_object_get(s, "http");
+	char usable[96];
+
+	table_add(t, "%s", field_text(s, "name"));
+	table_add(t, "%s", field_text(s, "mode"));
+	add_listen(t, json_object_get(s, "listen"));
+	table_add(t, "%s", field_text(s, "pool"));
+	table_add(t, "%s",
+		  cmd_usable(json_object_get(s, "backend_states"), usable, sizeof(usable)));
+	if (json_is_object(http))
+		table_add(t, "%llu", (unsigned long long)field_count(http, "open_connections"));
+}
+
+static void add_steered(struct table *t, const json_t *s)
+{
+	const json_t *l4 = json_object_get(s, "l4");
 	char buf[PRINT_UNIT_MAX];
 
-	if (json_is_object(http)) {
-		table_add(t, "%s", format_count(field_count(http, "connections"), buf));
-		table_add(t, "%s", format_count(field_count(http, "requests"), buf));
-		table_add(
-			t, "%s",
-			format_bytes(field_count(http, "bytes_in") + field_count(http, "bytes_out"),
-				     buf));
-		table_add(t, "%s",
-			  format_count(field_count(http, "responses_5xx") +
-					       field_count(http, "refused"),
-				       buf));
-	} else {
-		table_add(t, "%s", format_count(field_count(l4, "new_flows"), buf));
-		table_add(t, "%s", format_count(field_count(l4, "packets"), buf));
-		table_add(t, "%s", format_bytes(field_count(l4, "bytes"), buf));
-		table_add(t, "%s", format_count(sum_of(json_object_get(l4, "drops")), buf));
-	}
+	add_service(t, s);
+	table_add(t, "%s", format_count(field_count(l4, "new_flows"), buf));
+	table_add(t, "%s", format_count(field_count(l4, "packets"), buf));
+	table_add(t, "%s", format_bytes(field_count(l4, "bytes"), buf));
+	table_add(t, "%s", format_count(sum_of(json_object_get(l4, "drops")), buf));
+}
+
+static void add_proxied(struct table *t, const json_t *s)
+{
+	const json_t *http = json_object_get(s, "http");
+	char buf[PRINT_UNIT_MAX];
+
+	add_service(t, s);
+	table_add(t, "%s", format_count(field_count(http, "requests"), buf));
+	table_add(t, "%s", format_bytes(bytes_of(http), buf));
+	table_add(t, "%s", format_count(field_count(http, "responses_5xx"), buf));
 }
 
 static int print_services(const json_t *services)
 {
-	static const char *const headings[] = {"NAME",		"MODE",	  "LISTEN",
-					       "POOL",		"USABLE", ">CONNECTIONS",
-					       ">PACKETS/REQS", ">BYTES", ">DROPS/5XX"};
-	struct table t;
-	char usable[96];
+	static const char *const steered_headings[] = {"SERVICE",  "MODE",   "LISTEN",
+						       "POOL",	   "USABLE", ">NEW FLOWS",
+						       ">PACKETS", ">BYTES", ">DROPPED"};
+	static const char *const proxied_headings[] = {"SERVICE",   "MODE",   "LISTEN",
+						       "POOL",	    "USABLE", ">OPEN",
+						       ">REQUESTS", ">BYTES", ">5XX"};
+	struct table steered, proxied;
+	int code = API_EXIT_OK;
+	bool both;
 	size_t i;
 	json_t *s;
 
-	table_init(&t, headings, sizeof(headings) / sizeof(headings[0]));
+	table_init(&steered, steered_headings,
+		   sizeof(steered_headings) / sizeof(steered_headings[0]));
+	table_init(&proxied, proxied_headings,
+		   sizeof(proxied_headings) / sizeof(proxied_headings[0]));
 	json_array_foreach (services, i, s) {
-		char *listen = join(json_object_get(s, "listen"));
-
-		table_add(&t, "%s", field_text(s, "name"));
-		table_add(&t, "%s", field_text(s, "mode"));
-		table_add(&t, "%s", listen ? listen : "?");
-		table_add(&t, "%s", field_text(s, "pool"));
-		table_add(&t, "%s",
-			  cmd_usable(json_object_get(s, "backend_states"), usable, sizeof(usable)));
-		add_traffic(&t, s);
-		free(listen);
+		if (json_is_object(json_object_get(s, "http")))
+			add_proxied(&proxied, s);
+		else
+			add_steered(&steered, s);
 	}
-	return table_print(&t);
+	if (!json_array_size(services))
+		puts("no services");
+	both = steered.rows && proxied.rows;
+	if (steered.rows)
+		code = table_print(&steered);
+	if (both)
+		putchar('\n');
+	if (proxied.rows && !code)
+		code = table_print(&proxied);
+	table_deinit(&proxied);
+	return code;
 }
 
 int cmd_service_list(const struct cli *cli)
@@ -100,31 +125,155 @@ int cmd_service_list(const struct cli *cli)
 	return code;
 }
 
-/* Each field of an object on a line of its own; objects within it indented by their names. */
-static void print_fields(const json_t *object, const char *prefix)
+/* ---- one ---- */
+
+static void print_head(const json_t *s)
 {
+	const json_t *listen = json_object_get(s, "listen");
+	char usable[96];
+	size_t i;
+	json_t *it;
+
+	print_line("service", "%s", field_text(s, "name"));
+	print_line("mode", "%s", field_text(s, "mode"));
+	print_line("pool", "%s", field_text(s, "pool"));
+	print_line("usable", "%s",
+		   cmd_usable(json_object_get(s, "backend_states"), usable, sizeof(usable)));
+	json_array_foreach (listen, i, it) {
+		print_line(i ? "" : "listen", "%s",
+			   json_string_value(it) ? json_string_value(it) : "?");
+	}
+}
+
+/* The counters that are not zero, each behind its name. */
+static void print_drops(const json_t *drops)
+{
+	char buf[PRINT_UNIT_MAX];
+	const char *name, *label = "dropped";
+	json_t *value;
+
+	json_object_foreach ((json_t *)drops, name, value) {
+		if (json_integer_value(value) <= 0)
+			continue;
+		print_line(label, "%s %s", format_count((uint64_t)json_integer_value(value), buf),
+			   name);
+		label = "";
+	}
+	if (label[0])
+		print_line(label, "none");
+}
+
+static void print_steered(const json_t *l4)
+{
+	const json_t *idle = json_object_get(l4, "idle_seconds");
+	char packets[PRINT_UNIT_MAX], bytes[PRINT_UNIT_MAX], flows[PRINT_UNIT_MAX];
+	char syn[PRINT_UNIT_MAX], est[PRINT_UNIT_MAX], fin[PRINT_UNIT_MAX], udp[PRINT_UNIT_MAX];
+
+	print_line("ring", "%llu slots", (unsigned long long)field_count(l4, "ring_size"));
+	print_line("tracking", "%s", field_text(l4, "tracking"));
+	print_line("idle", "syn %s, established %s, fin %s, udp %s",
+		   format_age(field_count(idle, "syn") * 1000, syn),
+		   format_age(field_count(idle, "established") * 1000, est),
+		   format_age(field_count(idle, "fin") * 1000, fin),
+		   format_age(field_count(idle, "udp") * 1000, udp));
+	print_line("traffic", "%s packets, %s, %s new flows",
+		   format_count(field_count(l4, "packets"), packets),
+		   format_bytes(field_count(l4, "bytes"), bytes),
+		   format_count(field_count(l4, "new_flows"), flows));
+	if (field_count(l4, "stale"))
+		print_line("", "%s flows placed anew, their backend was gone or down (stale)",
+			   format_count(field_count(l4, "stale"), flows));
+	if (field_count(l4, "untracked"))
+		print_line("", "%s packets without room for a flow entry (untracked)",
+			   format_count(field_count(l4, "untracked"), flows));
+	print_drops(json_object_get(l4, "drops"));
+}
+
+static void print_responses(const json_t *http)
+{
+	static const struct {
+		const char *field, *text;
+	} kinds[] = {
+		{"responses_1xx", "1xx"},
+		{"responses_2xx", "2xx"},
+		{"responses_3xx", "3xx"},
+		{"responses_4xx", "4xx"},
+		{"responses_5xx", "5xx"},
+		{"local_errors", "of them errors of the proxy's own (local_errors)"},
+	};
+	char buf[PRINT_UNIT_MAX];
+	const char *label = "responses";
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		uint64_t n = field_count(http, kinds[i].field);
+
+		if (!n)
+			continue;
+		print_line(label, "%s %s", format_count(n, buf), kinds[i].text);
+		label = "";
+	}
+	if (label[0])
+		print_line(label, "none");
+}
+
+/* "request_header 10s, ...": the fields of an object without their unit, as in the configuration. */
+static void print_timeouts(const json_t *timeouts)
+{
+	char line[256] = "", age[PRINT_UNIT_MAX];
+	size_t len = 0;
 	const char *name;
 	json_t *value;
 
-	json_object_foreach ((json_t *)object, name, value) {
-		char label[80], *text;
+	json_object_foreach ((json_t *)timeouts, name, value) {
+		int n = snprintf(line + len, sizeof(line) - len, "%s%.*s %s", len ? ", " : "",
+				 (int)(strlen(name) - strlen("_ms")), name,
+				 format_age((uint64_t)json_integer_value(value), age));
 
-		(void)snprintf(label, sizeof(label), "%s%s", prefix, name);
-		if (json_is_object(value)) {
-			(void)snprintf(label, sizeof(label), "%s%s.", prefix, name);
-			print_fields(value, label);
-			continue;
-		}
-		if (json_is_null(value) ||
-		    (json_is_array(value) && json_is_object(json_array_get(value, 0))))
-			continue;
-		text = json_is_array(value)    ? join(value)
-		       : json_is_string(value) ? strdup(json_string_value(value))
-					       : json_dumps(value, JSON_ENCODE_ANY);
-		print_safe(stdout, "%-28s %s", label, text ? text : "?");
-		putchar('\n');
-		free(text);
+		if (n < 0 || (size_t)n >= sizeof(line) - len)
+			break;
+		len += (size_t)n;
 	}
+	print_line("timeouts", "%s", line);
+}
+
+static const char *format_limit(uint64_t n, const char *(*format)(uint64_t n, char *buf), char *buf)
+{
+	return n ? format(n, buf) : "any";
+}
+
+static void print_limits(const json_t *l)
+{
+	char line[PRINT_UNIT_MAX], header[PRINT_UNIT_MAX], body[PRINT_UNIT_MAX];
+	char count[PRINT_UNIT_MAX], conns[PRINT_UNIT_MAX];
+
+	print_line("limits",
+		   "request_line %s, header_bytes %s, header_count %s, body %s, "
+		   "connections %s a worker",
+		   format_bytes(field_count(l, "request_line_bytes"), line),
+		   format_bytes(field_count(l, "header_bytes"), header),
+		   format_count(field_count(l, "header_count"), count),
+		   format_limit(field_count(l, "body_bytes"), format_bytes, body),
+		   format_limit(field_count(l, "connections_per_worker"), format_count, conns));
+}
+
+static void print_proxied(const json_t *http)
+{
+	char a[PRINT_UNIT_MAX], b[PRINT_UNIT_MAX], c[PRINT_UNIT_MAX];
+
+	print_timeouts(json_object_get(http, "timeouts"));
+	print_limits(json_object_get(http, "limits"));
+	print_line("connections", "%s open, %s accepted, %s refused over the limit",
+		   format_count(field_count(http, "open_connections"), a),
+		   format_count(field_count(http, "connections"), b),
+		   format_count(field_count(http, "refused"), c));
+	print_line("requests", "%s, %s aborted by clients, %s retried",
+		   format_count(field_count(http, "requests"), a),
+		   format_count(field_count(http, "aborted"), b),
+		   format_count(field_count(http, "retries"), c));
+	print_line("bytes", "%s from clients, %s to clients",
+		   format_bytes(field_count(http, "bytes_in"), a),
+		   format_bytes(field_count(http, "bytes_out"), b));
+	print_responses(http);
 }
 
 int cmd_service_show(const struct cli *cli)
@@ -133,83 +282,19 @@ int cmd_service_show(const struct cli *cli)
 	bool shown, pool_shown = true;
 	int code = cmd_get_named(cli, "/v1/services", cli->argv[0], &r, &shown);
 
-	if (!shown) {
-		print_fields(r.json, "");
+	if (!shown)
 		code = cmd_get_named(cli, "/v1/pools", field_text(r.json, "pool"), &pool,
 				     &pool_shown);
-	}
 	if (!pool_shown) {
+		print_head(r.json);
+		if (json_is_object(json_object_get(r.json, "http")))
+			print_proxied(json_object_get(r.json, "http"));
+		else
+			print_steered(json_object_get(r.json, "l4"));
 		putchar('\n');
 		code = cmd_print_backends(json_object_get(pool.json, "backends"));
 	}
 	reply_deinit(&pool);
-	reply_deinit(&r);
-	return code;
-}
-
-/* ---- pools ---- */
-
-static void add_check(struct table *t, const json_t *health)
-{
-	char every[PRINT_UNIT_MAX], port[PRINT_UNIT_MAX] = "of the backend";
-
-	if (field_count(health, "port"))
-		(void)snprintf(port, sizeof(port), "%llu",
-			       (unsigned long long)field_count(health, "port"));
-
-	if (!json_is_object(health))
-		table_add(t, "none");
-	else
-		table_add(t, "%s, port %s, every %s", field_text(health, "check"), port,
-			  format_age(field_count(health, "every_ms"), every));
-}
-
-static int print_pools(const json_t *pools)
-{
-	static const char *const headings[] = {"NAME", "FORWARD", "CHECK", "USABLE", "SERVICES"};
-	struct table t;
-	char usable[96];
-	size_t i;
-	json_t *p;
-
-	table_init(&t, headings, sizeof(headings) / sizeof(headings[0]));
-	json_array_foreach (pools, i, p) {
-		char *services = join(json_object_get(p, "services"));
-
-		table_add(&t, "%s", field_text(p, "name"));
-		table_add(&t, "%s", field_text(p, "forward"));
-		add_check(&t, json_object_get(p, "health"));
-		table_add(&t, "%s",
-			  cmd_usable(json_object_get(p, "backend_states"), usable, sizeof(usable)));
-		table_add(&t, "%s", services ? services : "?");
-		free(services);
-	}
-	return table_print(&t);
-}
-
-int cmd_pool_list(const struct cli *cli)
-{
-	struct reply r;
-	bool shown;
-	int code = cmd_get(cli, "/v1/pools", &r, &shown);
-
-	if (!shown)
-		code = print_pools(json_object_get(r.json, "pools"));
-	reply_deinit(&r);
-	return code;
-}
-
-int cmd_pool_show(const struct cli *cli)
-{
-	struct reply r;
-	bool shown;
-	int code = cmd_get_named(cli, "/v1/pools", cli->argv[0], &r, &shown);
-
-	if (!shown) {
-		print_fields(r.json, "");
-		putchar('\n');
-		code = cmd_print_backends(json_object_get(r.json, "backends"));
-	}
 	reply_deinit(&r);
 	return code;
 }

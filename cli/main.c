@@ -31,10 +31,10 @@ static const struct verb {
 	{"backend", "add", "POOL NAME ADDRESS[:PORT] [--weight N] [--save]",
 	 "add a backend to a pool", 3, 3, TAKES_SAVE | TAKES_WEIGHT, cmd_backend_add},
 	{"backend", "remove", "POOL NAME [--save]",
-	 "remove a backend; connections that it has may end there", 1, 2, TAKES_SAVE,
+	 "remove a backend; flows and requests that it has go on to their end", 1, 2, TAKES_SAVE,
 	 cmd_backend_remove},
-	{"backend", "drain", "POOL NAME [--save]",
-	 "give a backend nothing new; what it has goes on", 1, 2, TAKES_SAVE, cmd_backend_drain},
+	{"backend", "drain", "POOL NAME [--save]", "nothing new for a backend; what it has goes on",
+	 1, 2, TAKES_SAVE, cmd_backend_drain},
 	{"backend", "undrain", "POOL NAME [--save]", "end a drain", 1, 2, TAKES_SAVE,
 	 cmd_backend_undrain},
 	{"backend", "disable", "POOL NAME [--save]",
@@ -91,7 +91,8 @@ static void print_verb(const struct verb *v)
 /* noun, verb: NULL means all of them. */
 static int print_help(const char *noun, const char *verb)
 {
-	printf("Usage: shuntctl [OPTIONS] VERB ...\n\n");
+	printf("Usage: shuntctl [OPTION]... VERB [ARGUMENT]...\n"
+	       "Look at and change a running shuntd.\n\n");
 	for (size_t i = 0; i < VERB_COUNT; i++) {
 		const struct verb *v = &verbs[i];
 
@@ -181,10 +182,10 @@ static int run_verb(struct cli *cli, int argc, char **argv)
 	cli->argc = argc - taken;
 	cli->argv = argv + taken;
 	if (cli->argc < v->args_min || cli->argc > v->args_max || (cli->given & ~v->takes)) {
-		tell_error("%s: usage: shuntctl %s%s%s %s",
+		tell_error("%s; usage: shuntctl %s%s%s %s",
 			   cli->argc < v->args_min   ? "arguments are missing"
 			   : cli->argc > v->args_max ? "too many arguments"
-						     : "an option does not belong here",
+						     : "this option is of other verbs",
 			   v->noun, v->verb ? " " : "", v->verb ? v->verb : "", v->args);
 		return API_EXIT_USAGE;
 	}

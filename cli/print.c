@@ -38,6 +38,17 @@ void print_safe(FILE *out, const char *fmt, ...)
 	va_end(ap);
 }
 
+void print_line(const char *label, const char *fmt, ...)
+{
+	va_list ap;
+
+	printf("%-13s ", label);
+	va_start(ap, fmt);
+	print_masked(stdout, fmt, ap);
+	va_end(ap);
+	putchar('\n');
+}
+
 void tell_error(const char *fmt, ...)
 {
 	va_list ap;
@@ -86,6 +97,7 @@ const char *format_bytes(uint64_t n, char *buf)
 {
 	static const char *const units[] = {" KiB", " MiB", " GiB", " TiB", " PiB"};
 	double value = (double)n / 1024;
+	uint64_t unit = 1024;
 	size_t i = 0;
 
 	if (n < 1024) {
@@ -94,25 +106,39 @@ const char *format_bytes(uint64_t n, char *buf)
 	}
 	while (value >= 1023.5 && i < sizeof(units) / sizeof(units[0]) - 1) {
 		value /= 1024;
+		unit *= 1024;
 		i++;
 	}
-	return format_scaled(value, units[i], buf);
+	if (n % unit)
+		return format_scaled(value, units[i], buf);
+	(void)snprintf(buf, PRINT_UNIT_MAX, "%llu%s", (unsigned long long)(n / unit), units[i]);
+	return buf;
+}
+
+/* "2h", and what is over in the next unit: "2h5m". */
+static void format_pair(char *buf, unsigned long long n, const char *unit, unsigned long long rest,
+			const char *rest_unit)
+{
+	if (rest)
+		(void)snprintf(buf, PRINT_UNIT_MAX, "%llu%s%llu%s", n, unit, rest, rest_unit);
+	else
+		(void)snprintf(buf, PRINT_UNIT_MAX, "%llu%s", n, unit);
 }
 
 const char *format_age(uint64_t ms, char *buf)
 {
-	unsigned long long s = ms / 1000, min = s / 60, h = min / 60, d = h / 24;
+	unsigned long long s = ms / 1000, min = s / 60, h = min / 60;
 
 	if (ms > 0 && ms < 1000)
-		(void)snprintf(buf, PRINT_UNIT_MAX, "%llu ms", (unsigned long long)ms);
+		(void)snprintf(buf, PRINT_UNIT_MAX, "%llums", (unsigned long long)ms);
 	else if (s < 120)
-		(void)snprintf(buf, PRINT_UNIT_MAX, "%llu s", s);
+		(void)snprintf(buf, PRINT_UNIT_MAX, "%llus", s);
 	else if (min < 120)
-		(void)snprintf(buf, PRINT_UNIT_MAX, "%llu min", min);
+		(void)snprintf(buf, PRINT_UNIT_MAX, "%llum", min);
 	else if (h < 48)
-		(void)snprintf(buf, PRINT_UNIT_MAX, "%llu h %llu min", h, min % 60);
+		format_pair(buf, h, "h", min % 60, "m");
 	else
-		(void)snprintf(buf, PRINT_UNIT_MAX, "%llu d %llu h", d, h % 24);
+		format_pair(buf, h / 24, "d", h % 24, "h");
 	return buf;
 }
 
@@ -191,6 +217,15 @@ static void print_row(const struct table *t, size_t row, const int *widths)
 	putchar('\n');
 }
 
+void table_deinit(struct table *t)
+{
+	for (size_t i = 0; i < t->rows * t->columns; i++)
+		free(t->cells[i]);
+	free(t->cells);
+	t->cells = NULL;
+	t->rows = 0;
+}
+
 int table_print(struct table *t)
 {
 	int widths[TABLE_COLUMNS_MAX] = {0};
@@ -206,10 +241,6 @@ int table_print(struct table *t)
 				widths[c] = width(cell(t, row, c));
 	for (size_t row = 0; !t->failed && row <= t->rows; row++)
 		print_row(t, row, widths);
-	for (size_t i = 0; i < t->rows * t->columns; i++)
-		free(t->cells[i]);
-	free(t->cells);
-	t->cells = NULL;
-	t->rows = 0;
+	table_deinit(t);
 	return code;
 }

@@ -17,9 +17,12 @@ void tell_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* As fprintf, with control bytes masked. */
 void print_safe(FILE *out, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* A line of a page about one thing: "LABEL         TEXT"; label "": goes on with the one before. */
+void print_line(const char *label, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 void print_json(FILE *out, const json_t *value);
 
-/* "9999", "12.3k", "4.56M"; "0 B", "1.5 KiB"; "5 s", "3 min", "2 h 5 min", "4 d 3 h". buf of
+/* "9999", "12.3k", "4.56M"; "0 B", "8 KiB", "1.53 KiB"; "250ms", "5s", "3m", "2h5m", "4d3h". buf of
  * PRINT_UNIT_MAX; returns buf. */
 #define PRINT_UNIT_MAX 32
 const char *format_count(uint64_t n, char *buf);
@@ -43,5 +46,6 @@ void table_add(struct table *t, const char *fmt, ...) __attribute__((format(prin
 
 /* Print and release. An exit code. */
 int table_print(struct table *t);
+void table_deinit(struct table *t); /* one that is not printed; after table_print() too */
 
 #endif

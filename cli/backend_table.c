@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The tables of backends: see cmd.h. */
+#include <string.h>
+
+#include "cli/cmd.h"
+#include "cli/fields.h"
+#include "cli/print.h"
+
+/* Of one that is up, when it was last found so stands in `shuntctl health`. */
+static void add_check(struct table *t, const json_t *health)
+{
+	if (!strcmp(field_text(health, "check"), "none"))
+		table_add(t, "not checked");
+	else if (json_is_null(json_object_get(health, "checked_ms_ago")))
+		table_add(t, "not checked yet");
+	else
+		table_add(t, "%s", field_text(health, "result"));
+}
+
+static void add_identity(struct table *t, const json_t *b)
+{
+	table_add(t, "%s/%s", field_text(b, "pool"), field_text(b, "name"));
+	table_add(t, "%s", field_text(b, "address"));
+	table_add(t, "%llu", (unsigned long long)field_count(b, "weight"));
+}
+
+static void add_state(struct table *t, const json_t *b)
+{
+	const json_t *changed = json_object_get(json_object_get(b, "health"), "changed_ms_ago");
+	char buf[PRINT_UNIT_MAX];
+
+	table_add(t, "%s", field_text(b, "state"));
+	table_add(t, "%s",
+		  json_is_integer(changed) ? format_age((uint64_t)json_integer_value(changed), buf)
+					   : "-");
+}
+
+static void add_steered(struct table *t, const json_t *b)
+{
+	const json_t *l4 = json_object_get(b, "l4");
+	const json_t *share = json_object_get(l4, "share_percent");
+	char buf[PRINT_UNIT_MAX];
+
+	add_identity(t, b);
+	if (json_is_number(share))
+		table_add(t, "%.1f%%", json_number_value(share));
+	else
+		table_add(t, "-");
+	add_state(t, b);
+	table_add(t, "%s", format_count(field_count(l4, "new_flows"), buf));
+	table_add(t, "%s", format_count(field_count(l4, "packets"), buf));
+	table_add(t, "%s", format_bytes(field_count(l4, "bytes"), buf));
+	add_check(t, json_object_get(b, "health"));
+}
+
+static void add_proxied(struct table *t, const json_t *b)
+{
+	const json_t *http = json_object_get(b, "http");
+	char buf[PRINT_UNIT_MAX];
+
+	add_identity(t, b);
+	add_state(t, b);
+	table_add(t, "%s", format_count(field_count(http, "active_requests"), buf));
+	table_add(t, "%s", format_count(field_count(http, "requests"), buf));
+	table_add(t, "%s", format_count(field_count(http, "failures"), buf));
+	table_add(
+		t, "%s",
+		format_bytes(field_count(http, "bytes_in") + field_count(http, "bytes_out"), buf));
+	add_check(t, json_object_get(b, "health"));
+}
+
+int cmd_print_backends(const json_t *backends)
+{
+	static const char *const steered_headings[] = {
+		"BACKEND", "ADDRESS",	 ">WEIGHT",  ">SHARE", "STATE",
+		">SINCE",  ">NEW FLOWS", ">PACKETS", ">BYTES", "LAST CHECK"};
+	static const char *const proxied_headings[] = {
+		"BACKEND", "ADDRESS",	">WEIGHT", "STATE",  ">SINCE",
+		">ACTIVE", ">REQUESTS", ">FAILED", ">BYTES", "LAST CHECK"};
+	struct table steered, proxied;
+	int code = API_EXIT_OK;
+	bool both;
+	size_t i;
+	json_t *b;
+
+	table_init(&steered, steered_headings,
+		   sizeof(steered_headings) / sizeof(steered_headings[0]));
+	table_init(&proxied, proxied_headings,
+		   sizeof(proxied_headings) / sizeof(proxied_headings[0]));
+	json_array_foreach (backends, i, b) {
+		if (json_is_object(json_object_get(b, "http")))
+			add_proxied(&proxied, b);
+		else
+			add_steered(&steered, b);
+	}
+	if (!json_array_size(backends))
+		puts("no backends");
+	both = steered.rows && proxied.rows;
+	if (steered.rows)
+		code = table_print(&steered);
+	if (both)
+		putchar('\n');
+	if (proxied.rows && !code)
+		code = table_print(&proxied);
+	table_deinit(&steered);
+	table_deinit(&proxied);
+	return code;
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* shuntctl pool: the list, and one on a page. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cmd.h"
+#include "cli/fields.h"
+#include "cli/print.h"
+
+/* ---- list ---- */
+
+static void add_check(struct table *t, const json_t *health)
+{
+	char every[PRINT_UNIT_MAX];
+
+	if (!json_is_object(health))
+		table_add(t, "none");
+	else
+		table_add(t, "%s every %s", field_text(health, "check"),
+			  format_age(field_count(health, "every_ms"), every));
+}
+
+static int print_pools(const json_t *pools)
+{
+	static const char *const headings[] = {"POOL", "FORWARD", "CHECK", "USABLE", "SERVICES"};
+	struct table t;
+	char usable[96];
+	size_t i;
+	json_t *p;
+
+	table_init(&t, headings, sizeof(headings) / sizeof(headings[0]));
+	json_array_foreach (pools, i, p) {
+		char *services = cmd_join(json_object_get(p, "services"));
+
+		table_add(&t, "%s", field_text(p, "name"));
+		table_add(&t, "%s", field_text(p, "forward"));
+		add_check(&t, json_object_get(p, "health"));
+		table_add(&t, "%s",
+			  cmd_usable(json_object_get(p, "backend_states"), usable, sizeof(usable)));
+		table_add(&t, "%s", !services ? "?" : services[0] ? services : "-");
+		free(services);
+	}
+	if (!json_array_size(pools)) {
+		table_deinit(&t);
+		puts("no pools");
+		return API_EXIT_OK;
+	}
+	return table_print(&t);
+}
+
+int cmd_pool_list(const struct cli *cli)
+{
+	struct reply r;
+	bool shown;
+	int code = cmd_get(cli, "/v1/pools", &r, &shown);
+
+	if (!shown)
+		code = print_pools(json_object_get(r.json, "pools"));
+	reply_deinit(&r);
+	return code;
+}
+
+/* ---- one ---- */
+
+static void print_check(const json_t *health)
+{
+	char every[PRINT_UNIT_MAX], timeout[PRINT_UNIT_MAX],
+		port[PRINT_UNIT_MAX] = "of the backend";
+	const char *host = json_string_value(json_object_get(health, "host"));
+
+	if (!json_is_object(health)) {
+		print_line("check", "none: backends count as good");
+		return;
+	}
+	if (field_count(health, "port"))
+		(void)snprintf(port, sizeof(port), "%llu",
+			       (unsigned long long)field_count(health, "port"));
+	if (json_is_string(json_object_get(health, "path")))
+		print_line("check", "http GET %s, port %s, status %llu to %llu%s%s",
+			   field_text(health, "path"), port,
+			   (unsigned long long)field_count(health, "status_min"),
+			   (unsigned long long)field_count(health, "status_max"),
+			   host ? ", host " : "", host ? host : "");
+	else
+		print_line("check", "%s, port %s", field_text(health, "check"), port);
+	print_line("", "every %s, timeout %s, up after %llu good, down after %llu bad",
+		   format_age(field_count(health, "every_ms"), every),
+		   format_age(field_count(health, "timeout_ms"), timeout),
+		   (unsigned long long)field_count(health, "rise"),
+		   (unsigned long long)field_count(health, "fall"));
+}
+
+static void print_forward(const json_t *p)
+{
+	char connect[PRINT_UNIT_MAX], idle[PRINT_UNIT_MAX];
+
+	print_line("forward", "%s", field_text(p, "forward"));
+	if (field_count(p, "tunnel_mtu"))
+		print_line("mtu", "%llu", (unsigned long long)field_count(p, "tunnel_mtu"));
+	else if (json_object_get(p, "tunnel_mtu"))
+		print_line("mtu", "of the interface");
+	if (!json_object_get(p, "connect_timeout_ms"))
+		return;
+	print_line("timeouts", "connect_timeout %s, idle_timeout %s",
+		   format_age(field_count(p, "connect_timeout_ms"), connect),
+		   format_age(field_count(p, "idle_timeout_ms"), idle));
+	print_line("limits", "idle_connections %llu to each backend from each worker",
+		   (unsigned long long)field_count(p, "idle_connections_max"));
+}
+
+int cmd_pool_show(const struct cli *cli)
+{
+	char usable[96], *services = NULL;
+	struct reply r;
+	bool shown;
+	int code = cmd_get_named(cli, "/v1/pools", cli->argv[0], &r, &shown);
+
+	if (!shown) {
+		services = cmd_join(json_object_get(r.json, "services"));
+		print_line("pool", "%s", field_text(r.json, "name"));
+		print_line("services", "%s", services && services[0] ? services : "none uses it");
+		print_line("usable", "%s",
+			   cmd_usable(json_object_get(r.json, "backend_states"), usable,
+				      sizeof(usable)));
+		print_forward(r.json);
+		print_check(json_object_get(r.json, "health"));
+		putchar('\n');
+		code = cmd_print_backends(json_object_get(r.json, "backends"));
+	}
+	free(services);
+	reply_deinit(&r);
+	return code;
+}
