@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """HTTP/1 byte by byte: a client and a backend that say exactly what they are told to."""
+import os
 import socket
 import struct
 import threading
@@ -227,6 +228,12 @@ class Proxy:
     def counter(self, name):
         """Of the service."""
         return self.daemon.ctl_json("service", "show", "web")["http"][name]
+
+    def cpu_seconds(self):
+        """What the daemon has used so far."""
+        with open(f"/proc/{self.daemon.proc.pid}/stat", encoding="ascii") as f:
+            fields = f.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     @staticmethod
     def wait(condition):

@@ -318,6 +318,7 @@ def test_a_slow_reader_stops_the_backend(http_proxy):
         assert client.head().status == 200
         stuck = wait_for_rest(lambda: sent[0])
         assert stuck < 32 << 20  # the kernel's buffers, not the proxy's
+        assert_at_rest(p)
         assert memory(p) - before < 2 << 20
         assert client.exactly(64 << 20) == b"x" * (64 << 20)
 
@@ -343,6 +344,7 @@ def test_a_slow_backend_stops_the_client(http_proxy):
         thread = threading.Thread(target=upload, args=(client,))
         thread.start()
         assert wait_for_rest(lambda: sent[0]) < 32 << 20
+        assert_at_rest(p)
         assert memory(p) - before < 2 << 20
         go.set()
         assert client.message().status == 200
@@ -354,6 +356,13 @@ def memory(p):
     """Bytes of anonymous memory of the daemon."""
     with open(f"/proc/{p.daemon.proc.pid}/status", encoding="ascii") as f:
         return next(int(line.split()[1]) << 10 for line in f if line.startswith("RssAnon:"))
+
+
+def assert_at_rest(p):
+    """It waits for the slow side, it does not ask again and again."""
+    before = p.cpu_seconds()
+    wait_for_rest(lambda: 0)
+    assert p.cpu_seconds() - before < 0.2
 
 
 def wait_for_rest(value, rest=0.5):

@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What a client or a backend may not say, and what is answered then."""
-import os
-
 import pytest
 
 from http1 import OK
@@ -141,21 +139,15 @@ def test_without_descriptors_the_rest_waits(http_proxy):
     proxy = http_proxy(daemon={"wrap": ["prlimit", "--nofile=64:64"]})
     clients = [proxy.connect() for _ in range(100)]
     wait_until(lambda: "cannot accept, pausing" in proxy.daemon.log)
-    before = cpu_seconds(proxy)
+    before = proxy.cpu_seconds()
     assert clients[0].ask(GET + "\r\n").status in (200, 503)  # no descriptor for a backend, perhaps
     wait_until(lambda: proxy.daemon.log.count("cannot accept, pausing") >= 2)
-    assert cpu_seconds(proxy) - before < 0.5  # over a second: it did not spin
+    assert proxy.cpu_seconds() - before < 0.5  # over a second: it did not spin
     for client in clients[:60]:
         client.close()
     for client in clients[60:]:
         assert client.ask(GET + "\r\n").status == 200
         client.close()
-
-
-def cpu_seconds(proxy):
-    with open(f"/proc/{proxy.daemon.proc.pid}/stat", encoding="ascii") as f:
-        fields = f.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 BAD_RESPONSES = {
