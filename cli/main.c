@@ -146,6 +146,21 @@ static int unknown(const char *noun, const char *word)
 	return usage();
 }
 
+static void tell_incomplete(const char *noun)
+{
+	char words[128] = "";
+
+	for (size_t i = 0; i < VERB_COUNT; i++) {
+		size_t len = strlen(words);
+
+		if (!strcmp(noun, verbs[i].noun))
+			(void)snprintf(words + len, sizeof(words) - len, "%s%s", len ? ", " : "",
+				       verbs[i].verb);
+	}
+	tell_error("%s: expected one of %s", noun, words);
+	(void)usage();
+}
+
 /* The verb that the words name, and how many of them it took. NULL: told what is wrong. */
 static const struct verb *find_verb(int argc, char **argv, int *ret_taken)
 {
@@ -166,8 +181,7 @@ static const struct verb *find_verb(int argc, char **argv, int *ret_taken)
 	if (argc > 1) {
 		(void)unknown(argv[0], argv[1]);
 	} else {
-		tell_error("'%s' needs one more word", argv[0]);
-		(void)usage();
+		tell_incomplete(argv[0]);
 	}
 	return NULL;
 }

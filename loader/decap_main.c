@@ -15,33 +15,34 @@
 enum { EXIT_OK, EXIT_FAILED, EXIT_USAGE };
 
 static const char usage_text[] =
-	"shunt-decap: on a backend host, take the tunnel's header off the packets that a Shunt\n"
-	"balancer sends, so that the host needs no tunnel device\n"
+	"Usage: shunt-decap attach -i IFACE --service ADDRESS [--service ADDRESS]...\n"
+	"                          [--mode native|generic] [--tc]\n"
+	"       shunt-decap detach -i IFACE\n"
+	"       shunt-decap status [-o table|json]\n"
+	"On a backend host, take the tunnel header off the packets that a Shunt balancer sends, "
+	"so\n"
+	"that the host needs no tunnel device.\n"
 	"\n"
-	"  shunt-decap attach -i INTERFACE --service ADDRESS [--service ADDRESS ...]\n"
-	"                     [--mode native|generic] [--tc]\n"
-	"  shunt-decap detach -i INTERFACE\n"
-	"  shunt-decap status [-o text|json]\n"
+	"attach puts a program on the interface and returns; the program stays until detach or a\n"
+	"restart of the host. IPv4 or IPv6 in IPv4 or IPv6 is unpacked where the inner "
+	"destination\n"
+	"is one of the addresses; all else passes untouched. Attach again to change the addresses\n"
+	"in place.\n"
 	"\n"
-	"attach puts an XDP program on the interface and returns; the program stays until detach "
-	"or\n"
-	"restart. IPv4 or IPv6 in IPv4 or IPv6 is unpacked where the inner destination is one of "
-	"the\n"
-	"addresses; all else passes untouched. Attach again to change the addresses in place.\n"
-	"\n"
-	"  -i, --interface NAME   where tunnel packets come in\n"
-	"      --service ADDRESS  a service address of this host (it should also stand on lo)\n"
+	"  -i, --interface IFACE  where tunnel packets come in\n"
+	"      --service ADDRESS  a service address of this host (it must also stand on lo)\n"
 	"      --mode MODE        native (default): in the driver; generic: slow, for any driver\n"
 	"      --tc               by TC instead of XDP: beside another XDP program, or for "
 	"drivers\n"
 	"                         without (a packet whose family changes counts as passed, too)\n"
-	"      --pin-path PATH    default " DECAP_PIN_PATH_DEFAULT "\n"
-	"  -o, --output FORMAT    of status: text (default) or json\n"
-	"  -v, --verbose          what the kernel interface library says\n"
-	"  -h, --help             this text\n"
-	"      --version\n"
+	"      --pin-path DIR     default " DECAP_PIN_PATH_DEFAULT "\n"
+	"  -o, --output FORMAT    of status: table (default) or json\n"
+	"  -v, --verbose          show what the libraries do\n"
+	"  -h, --help             print this and exit\n"
+	"  -V, --version          print the version and exit\n"
 	"\n"
-	"Exit status: 0 done, 1 failed, 2 wrong usage.\n";
+	"Exit codes: 0 ok, 1 failed, 2 usage.\n"
+	"See shunt-decap(8).\n";
 
 struct options {
 	const char *pin_path;
@@ -53,7 +54,7 @@ struct options {
 
 static int usage_error(const char *text, const char *what)
 {
-	fprintf(stderr, "shunt-decap: %s%s (see shunt-decap --help)\n", text, what);
+	fprintf(stderr, "shunt-decap: %s%s\nTry 'shunt-decap --help'.\n", text, what);
 	return EXIT_USAGE;
 }
 
@@ -84,22 +85,22 @@ static int set_mode(struct options *o, const char *text)
 	o->has_mode = true;
 	o->generic = !strcmp(text, "generic");
 	if (!o->generic && strcmp(text, "native"))
-		return usage_error("--mode is native or generic, not ", text);
+		return usage_error("--mode: expected native or generic, not ", text);
 	return EXIT_OK;
 }
 
 static int set_output(struct options *o, const char *text)
 {
 	o->json = !strcmp(text, "json");
-	if (!o->json && strcmp(text, "text"))
-		return usage_error("--output is text or json, not ", text);
+	if (!o->json && strcmp(text, "table"))
+		return usage_error("-o: expected table or json, not ", text);
 	return EXIT_OK;
 }
 
 /* EXIT_OK, or the exit status; -1: done (help, version). */
 static int parse_options(int argc, char **argv, struct options *o)
 {
-	enum { OPT_SERVICE = 256, OPT_MODE, OPT_TC, OPT_PIN_PATH, OPT_VERSION };
+	enum { OPT_SERVICE = 256, OPT_MODE, OPT_TC, OPT_PIN_PATH };
 	static const struct option longs[] = {
 		{"interface", required_argument, NULL, 'i'},
 		{"service", required_argument, NULL, OPT_SERVICE},
@@ -109,12 +110,12 @@ static int parse_options(int argc, char **argv, struct options *o)
 		{"output", required_argument, NULL, 'o'},
 		{"verbose", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'},
-		{"version", no_argument, NULL, OPT_VERSION},
+		{"version", no_argument, NULL, 'V'},
 		{},
 	};
 	int c, status = EXIT_OK;
 
-	while (status == EXIT_OK && (c = getopt_long(argc, argv, "i:o:vh", longs, NULL)) != -1) {
+	while (status == EXIT_OK && (c = getopt_long(argc, argv, "i:o:vhV", longs, NULL)) != -1) {
 		switch (c) {
 		case 'i': o->ifname = optarg; break;
 		case OPT_SERVICE: status = add_service(o, optarg); break;
@@ -124,8 +125,8 @@ static int parse_options(int argc, char **argv, struct options *o)
 		case 'o': status = set_output(o, optarg); break;
 		case 'v': log_set_level(LOG_LEVEL_DEBUG); break;
 		case 'h': fputs(usage_text, stdout); return -1;
-		case OPT_VERSION: puts("shunt-decap " SHUNT_VERSION); return -1;
-		default: return EXIT_USAGE; /* getopt has said why */
+		case 'V': puts("shunt-decap " SHUNT_VERSION); return -1;
+		default: fputs("Try 'shunt-decap --help'.\n", stderr); return EXIT_USAGE;
 		}
 	}
 	return status;
@@ -209,7 +210,7 @@ static int run_verb(const char *name, const struct options *o)
 		diag_deinit(&d);
 		return status;
 	}
-	return usage_error("no such command: ", name);
+	return usage_error("unknown command: ", name);
 }
 
 int main(int argc, char **argv)
@@ -224,9 +225,9 @@ int main(int argc, char **argv)
 		if (optind + 1 == argc)
 			status = run_verb(argv[optind], &o);
 		else if (optind == argc)
-			status = usage_error("which command?", "");
+			status = usage_error("expected a command", "");
 		else
-			status = usage_error("too much: ", argv[optind + 1]);
+			status = usage_error("unexpected argument: ", argv[optind + 1]);
 	}
 	free(o.services);
 	return status < 0 ? EXIT_OK : status;

@@ -88,7 +88,7 @@ bool dispatcher_is_supported(char *why, size_t len)
 	if (err == 0)
 		err = try_extension(target, extension, xdp_program__bpf_obj(extension_xdp));
 	if (err < 0)
-		snprintf(why, len, "this kernel cannot extend programs (freplace): %s",
+		snprintf(why, len, "this kernel cannot chain XDP programs (freplace: %s)",
 			 strerror(-err));
 out:
 	xdp_program__close(target_xdp);

@@ -59,6 +59,7 @@ static const struct option long_options[] = {
 	{"output", required_argument, NULL, 'o'},
 	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'V'},
 	{0},
 };
 
@@ -77,7 +78,8 @@ static enum exit_code run_attach(const struct options *o)
 	int err;
 
 	if (o->interface_count == 0) {
-		fputs("shunt-load: attach needs -i IFACE (see shunt-load attach --help)\n", stderr);
+		fputs("shunt-load: attach needs -i IFACE\nTry 'shunt-load attach --help'.\n",
+		      stderr);
 		return EXIT_USAGE;
 	}
 	diag_init(&d);
@@ -133,8 +135,8 @@ static enum exit_code run_detach(const struct options *o)
 	int err;
 
 	if (o->interface_count == 0 && !o->all && !o->purge) {
-		fputs("shunt-load: detach needs -i IFACE, --all or --purge (see shunt-load detach "
-		      "--help)\n",
+		fputs("shunt-load: detach needs -i IFACE, --all or --purge\n"
+		      "Try 'shunt-load detach --help'.\n",
 		      stderr);
 		return EXIT_USAGE;
 	}
@@ -190,7 +192,7 @@ static enum exit_code run_probe(const struct options *o)
 
 static const struct command commands[] = {
 	{"attach", "load what is not loaded, and attach to interfaces", "ipms",
-	 "usage: shunt-load attach -i IFACE [-i IFACE]... [OPTION]...\n\n"
+	 "Usage: shunt-load attach -i IFACE [-i IFACE]... [OPTION]...\n\n"
 	 "Load and pin the steering program and its tables, or take up those that are pinned, and\n"
 	 "attach to the interfaces. shuntd does this itself; by hand it serves to look and to "
 	 "test.\n\n"
@@ -204,7 +206,7 @@ static const struct command commands[] = {
 	 "      --pending N        of each family, default 65536\n",
 	 run_attach},
 	{"detach", "take the program off interfaces, remove what is pinned", "ipau",
-	 "usage: shunt-load detach [-i IFACE]... [--all] [--purge] [--pin-path DIR]\n\n"
+	 "Usage: shunt-load detach [-i IFACE]... [--all] [--purge] [--pin-path DIR]\n\n"
 	 "Take our program, and only ours, off interfaces. With --purge also remove tables and\n"
 	 "program from the file system: flows, rings and counters are forgotten.\n\n"
 	 "  -i, --interface IFACE  interface to leave\n"
@@ -213,30 +215,37 @@ static const struct command commands[] = {
 	 "      --pin-path DIR     default " LOADER_PIN_PATH_DEFAULT "\n",
 	 run_detach},
 	{"status", "show what is loaded, where it is attached, how full it is", "po",
-	 "usage: shunt-load status [-o json] [--pin-path DIR]\n\n"
+	 "Usage: shunt-load status [-o table|json] [--pin-path DIR]\n\n"
 	 "Show what is pinned: program, interfaces with mode and kind (in a dispatcher beside "
 	 "other\n"
 	 "programs, or single), tables with size and entries.\n\n"
-	 "  -o, --output json      for programs\n"
+	 "  -o, --output FORMAT    table (default) or json\n"
 	 "      --pin-path DIR     default " LOADER_PIN_PATH_DEFAULT "\n",
 	 run_status},
 	{"probe", "show what this kernel, this user and interfaces can do", "io",
-	 "usage: shunt-load probe [-i IFACE]... [-o json]\n\n"
+	 "Usage: shunt-load probe [-i IFACE]... [-o table|json]\n\n"
 	 "Find out, by trying, what is there and what is missing. On an interface without a "
 	 "program\n"
 	 "native mode is tried for a moment, which makes some drivers restart their queues.\n\n"
 	 "  -i, --interface IFACE  interface to look at as well\n"
-	 "  -o, --output json      for programs\n",
+	 "  -o, --output FORMAT    table (default) or json\n",
 	 run_probe},
 };
 
 static void print_usage(FILE *out)
 {
-	fputs("usage: shunt-load COMMAND [OPTION]...\n\n", out);
+	fputs("Usage: shunt-load COMMAND [OPTION]...\n"
+	      "The kernel side of Shunt by hand, with or without a running shuntd.\n\n",
+	      out);
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].summary);
-	fputs("\nshunt-load COMMAND --help says more. -v shows what the libraries do.\n"
-	      "Exit status: 0 done, 1 failed, 2 wrong usage.\n",
+	fputs("\n"
+	      "  -v, --verbose          show what the libraries do\n"
+	      "  -h, --help             of everything, or of the command in front of it\n"
+	      "  -V, --version          print the version and exit\n"
+	      "\n"
+	      "Exit codes: 0 ok, 1 failed, 2 usage.\n"
+	      "See shunt-load(8).\n",
 	      out);
 }
 
@@ -249,8 +258,8 @@ static bool parse_size(const char *name, const char *text, uint32_t *ret_size)
 	value = strtoull(text, &end, 10);
 	if (errno != 0 || text[0] < '0' || text[0] > '9' || *end != '\0' || value < 2 ||
 	    value > 1U << 28) {
-		fprintf(stderr, "shunt-load: %s: \"%s\" is not a number from 2 to %u\n", name, text,
-			1U << 28);
+		fprintf(stderr, "shunt-load: %s: expected a number from 2 to %u, not '%s'\n", name,
+			1U << 28, text);
 		return false;
 	}
 	*ret_size = (uint32_t)value;
@@ -264,7 +273,7 @@ static bool parse_mode(const char *text, enum attach_mode *ret_mode)
 	} else if (strcmp(text, "generic") == 0) {
 		*ret_mode = ATTACH_GENERIC;
 	} else {
-		fprintf(stderr, "shunt-load: --mode: \"%s\" is neither native nor generic\n", text);
+		fprintf(stderr, "shunt-load: --mode: expected native or generic, not '%s'\n", text);
 		return false;
 	}
 	return true;
@@ -280,6 +289,12 @@ static bool add_interface(struct options *o, const char *name)
 	return true;
 }
 
+static enum exit_code print_version(void)
+{
+	puts("shunt-load " SHUNT_VERSION);
+	return EXIT_OK;
+}
+
 static bool take_option(const struct command *c, int opt, struct options *o)
 {
 	char letter = opt >= OPT_SERVICES ? 's' : (char)opt;
@@ -290,12 +305,13 @@ static bool take_option(const struct command *c, int opt, struct options *o)
 			log_set_level(LOG_LEVEL_DEBUG);
 		return true;
 	}
-	if (opt == '?')
+	if (opt == '?') {
+		fprintf(stderr, "Try 'shunt-load %s --help'.\n", c->name);
 		return false;
+	}
 	if (strchr(c->accepts, letter) == NULL) {
 		fprintf(stderr,
-			"shunt-load: %s does not take this option (see shunt-load %s "
-			"--help)\n",
+			"shunt-load: %s does not take this option\nTry 'shunt-load %s --help'.\n",
 			c->name, c->name);
 		return false;
 	}
@@ -312,8 +328,11 @@ static bool take_option(const struct command *c, int opt, struct options *o)
 	case OPT_PURGE: return (o->purge = true);
 	case 'o':
 		o->json = strcmp(optarg, "json") == 0;
+		if (strcmp(optarg, "table") == 0)
+			return true;
 		if (!o->json)
-			fprintf(stderr, "shunt-load: -o: \"%s\" is not json\n", optarg);
+			fprintf(stderr, "shunt-load: -o: expected table or json, not '%s'\n",
+				optarg);
 		return o->json;
 	default: return false;
 	}
@@ -335,7 +354,9 @@ static enum exit_code run_command(const struct command *c, int argc, char **argv
 	};
 	int opt;
 
-	while ((opt = getopt_long(argc, argv, "i:o:vh", long_options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "i:o:vhV", long_options, NULL)) != -1) {
+		if (opt == 'V')
+			return print_version();
 		if (!take_option(c, opt, &o))
 			return EXIT_USAGE;
 	}
@@ -344,7 +365,8 @@ static enum exit_code run_command(const struct command *c, int argc, char **argv
 		return EXIT_OK;
 	}
 	if (optind < argc) {
-		fprintf(stderr, "shunt-load: what is \"%s\"? (see shunt-load %s --help)\n",
+		fprintf(stderr,
+			"shunt-load: unexpected argument: %s\nTry 'shunt-load %s --help'.\n",
 			argv[optind], c->name);
 		return EXIT_USAGE;
 	}
@@ -360,14 +382,16 @@ int main(int argc, char **argv)
 		print_usage(stdout);
 		return EXIT_OK;
 	}
-	if (argc >= 2 && strcmp(argv[1], "--version") == 0) {
-		puts("shunt-load " SHUNT_VERSION);
-		return EXIT_OK;
-	}
+	if (argc >= 2 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0))
+		return (int)print_version();
 	for (size_t i = 0; argc >= 2 && i < sizeof(commands) / sizeof(commands[0]); i++) {
 		if (strcmp(argv[1], commands[i].name) == 0)
 			return (int)run_command(&commands[i], argc - 1, argv + 1);
 	}
-	print_usage(stderr);
+	if (argc >= 2)
+		fprintf(stderr, "shunt-load: unknown command: %s\n", argv[1]);
+	else
+		fputs("shunt-load: expected a command\n", stderr);
+	fputs("Try 'shunt-load --help'.\n", stderr);
 	return EXIT_USAGE;
 }

@@ -58,7 +58,7 @@ static void probe_capability(struct list *list, const char *name, int capability
 	bool ok = capability_held(capability) ||
 		  (capability == CAP_BPF && capability_held(CAP_SYS_ADMIN));
 
-	say(add(list, name, need, ok), "%s%s", ok ? "held" : "not held: ", ok ? "" : purpose);
+	say(add(list, name, need, ok), "%s%s", ok ? "held: " : "not held: ", purpose);
 }
 
 static void probe_bpffs(struct list *list)
@@ -67,7 +67,7 @@ static void probe_bpffs(struct list *list)
 	bool ok = statfs("/sys/fs/bpf", &fs) == 0 && (uint32_t)fs.f_type == BPF_FS_MAGIC;
 
 	say(add(list, "bpffs", OPTIONAL, ok), "%s",
-	    ok ? "mounted at /sys/fs/bpf" : "not mounted at /sys/fs/bpf: will be when loading");
+	    ok ? "mounted at /sys/fs/bpf" : "not mounted at /sys/fs/bpf; loading mounts it");
 }
 
 static int load_pass(void)
@@ -101,7 +101,7 @@ static void probe_jit(struct list *list)
 	say(add(list, "jit", OPTIONAL, value != 0), "%s",
 	    value > 0	 ? "programs run as machine code"
 	    : value == 0 ? "off, which is several times slower: sysctl net.core.bpf_jit_enable=1"
-			 : "not to be switched off");
+			 : "cannot be switched off here");
 }
 
 static void probe_dispatcher(struct list *list)
@@ -110,7 +110,9 @@ static void probe_dispatcher(struct list *list)
 	bool ok = dispatcher_is_supported(why, sizeof(why));
 
 	say(add(list, "xdp-dispatcher", OPTIONAL, ok), "%s%s",
-	    ok ? "several programs can share an interface" : "one program alone: ", why);
+	    ok ? "several XDP programs can share an interface"
+	       : "one XDP program per interface, Shunt's or another: ",
+	    why);
 }
 
 static void probe_membarrier(struct list *list)
@@ -118,7 +120,8 @@ static void probe_membarrier(struct list *list)
 	bool ok = syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) == 0;
 
 	say(add(list, "membarrier", OPTIONAL, ok), "%s",
-	    ok ? "waits for packets in flight" : "refused: a slower way will be used");
+	    ok ? "waits for packets in flight"
+	       : "refused; a slower way is used to wait for packets in flight");
 }
 
 static void read_driver(const char *ifname, char *buf, size_t len)
@@ -189,7 +192,7 @@ int probe_run(const char *const *ifnames, size_t count, struct probe_item **ret_
 	probe_capability(&list, "cap-bpf", CAP_BPF, REQUIRED, "loads programs and makes tables");
 	probe_capability(&list, "cap-net-admin", CAP_NET_ADMIN, REQUIRED, "attaches to interfaces");
 	probe_capability(&list, "cap-perfmon", CAP_PERFMON, OPTIONAL,
-			 "the verifier is stricter without it");
+			 "without it the verifier is stricter");
 	probe_capability(&list, "cap-sys-admin", CAP_SYS_ADMIN, OPTIONAL,
 			 "mounts bpffs, looks at other programs, runs dispatchers");
 	probe_load(&list, prog_fd);

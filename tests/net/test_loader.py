@@ -74,10 +74,15 @@ def test_attach_status_detach(box):
     assert {i["kind"] for i in status["interfaces"]} == {kind}
     assert status["tables"]["services"] == {"entries": 0, "size": 64}
     assert status["user_pid"] == 0
+    text = box.load("status").stdout
+    assert "native" in text and kind in text
+    pinned = {name for name in box.pinned() if name.startswith("sh_")}
     assert box.load("detach", "-i", "s0").returncode == 0
+    assert pinned and pinned <= box.pinned()  # tables stay
     assert box.xdp("s0") is None and set(box.interfaces()) == {"s1"}
     assert box.load("detach", "--all", "--purge").returncode == 0
     assert box.xdp("s1") is None and not os.path.exists(box.pins)
+    assert box.load("status").returncode == 1
     # Once more: there is nothing to do, and that is fine.
     assert box.load("detach", "--all", "--purge").returncode == 0
 
@@ -226,7 +231,7 @@ def test_an_mtu_that_xdp_cannot_have(box):
     assert "MTU 9000" in text and "Peer MTU is too large to set XDP" in text
 
 
-@pytest.mark.parametrize("dropped, named", [("bpf,-sys_admin", "CAP_BPF"),
+@pytest.mark.parametrize("dropped, named", [("all", "CAP_BPF"), ("bpf,-sys_admin", "CAP_BPF"),
                                             ("net_admin", "CAP_NET_ADMIN")])
 def test_a_missing_capability_is_named(box, dropped, named):
     caps = f"-{dropped}"
@@ -290,7 +295,24 @@ def test_wrong_usage_is_2(args):
 def test_help(verb):
     argv = [binary("shunt-load"), *verb.split(), "--help"]
     done = subprocess.run(argv, capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("usage: shunt-load") and not done.stderr
+    assert done.stdout.startswith("Usage: shunt-load") and not done.stderr
+
+
+@pytest.mark.parametrize("name", ["shuntd", "shuntctl", "shunt-load", "shunt-decap"])
+def test_every_program_has_a_version_a_help_and_a_hint(name):
+    def run(*args):
+        return subprocess.run([binary(name), *args], capture_output=True, text=True, check=False)
+    for option in ("--version", "-V"):
+        done = run(option)
+        assert done.returncode == 0 and done.stdout.startswith(f"{name} 0.") and not done.stderr
+    for option in ("--help", "-h"):
+        done = run(option)
+        assert done.returncode == 0 and done.stdout.startswith(f"Usage: {name} ")
+        assert "Exit codes: 0 " in done.stdout and not done.stderr
+    for args in ([], ["--nonsense"], ["nonsense"]):
+        done = run(*args)
+        assert done.returncode == 2 and not done.stdout
+        assert done.stderr.endswith(f"Try '{name} --help'.\n")
 
 
 @pytest.mark.vm
@@ -298,6 +320,7 @@ def test_probe(box):
     done = box.load("probe", "-i", "s0", "-i", "lo", "-o", "json")
     assert done.returncode == 0, done.stderr
     items = {item["name"]: item for item in json.loads(done.stdout)}
+    assert all(item["ok"] for item in items.values() if item["required"]), items
     assert items["kernel"]["ok"] and items["xdp"]["ok"] and items["cap-bpf"]["ok"]
     assert items["s0"]["ok"] and "veth" in items["s0"]["text"]
     assert not items["lo"]["ok"] and not items["lo"]["required"]

@@ -11,26 +11,27 @@
 #define EXIT_USAGE 2
 
 static const char help[] =
-	"Usage: shuntd -c FILE [--socket PATH] [--check] [--log-level LEVEL]\n"
+	"Usage: shuntd -c FILE [OPTION]...\n"
 	"Steers L4 services in the kernel and proxies HTTP services, as FILE says.\n"
 	"\n"
-	"  -c, --config FILE     configuration to read; - is standard input\n"
-	"  -s, --socket PATH     control socket; default: admin.socket of the configuration\n"
-	"      --check           read and check FILE, print what is wrong with it, and exit:\n"
-	"                        0 where it is good, 1 where it is not\n"
-	"  -l, --log-level LEVEL error, warning, info (default) or debug\n"
-	"  -V, --version         print the version and exit\n"
-	"  -h, --help            print this and exit\n"
+	"  -c, --config FILE      configuration to read; - is standard input\n"
+	"  -s, --socket PATH      control socket; default: admin.socket of the configuration\n"
+	"      --check            read and check FILE, print what is wrong with it, and exit\n"
+	"  -l, --log-level LEVEL  error, warning, info (default) or debug\n"
+	"  -h, --help             print this and exit\n"
+	"  -V, --version          print the version and exit\n"
 	"\n"
 	"Signals: HUP reads FILE again; TERM and INT let connections end for at most\n"
 	"node.drain_timeout, a second one ends at once; USR1 logs a summary.\n"
 	"Steering in the kernel goes on when shuntd ends; `shunt-load detach` ends it.\n"
-	"See shuntd(8).\n";
+	"Exit codes: 0 stopped as asked, or FILE is good; 1 failed; 2 usage.\n"
+	"See shuntd(8) and shunt.yaml(5).\n";
 
 static int usage_error(const char *what, const char *value)
 {
-	fprintf(stderr, "shuntd: %s%s%s\nTry 'shuntd --help'.\n", what, value ? ": " : "",
-		value ? value : "");
+	if (what)
+		fprintf(stderr, "shuntd: %s%s%s\n", what, value ? ": " : "", value ? value : "");
+	fputs("Try 'shuntd --help'.\n", stderr);
 	return EXIT_USAGE;
 }
 
@@ -69,7 +70,7 @@ int options_parse(int argc, char **argv, struct options *ret_options)
 				SHUNT_ABI_VERSION);
 			return 0;
 		case 'h': fputs(help, stdout); return 0;
-		default: return usage_error("wrong usage", NULL);
+		default: return usage_error(NULL, NULL); /* getopt has said why */
 		}
 	}
 	if (code >= 0)
