@@ -195,6 +195,12 @@ demo: ## build, then show Shunt with real traffic in namespaces (as root); KEEP=
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all $(BUILD)/tests/net/xdp_pass.bpf.o
 	$(Q)SHUNT_BUILD=$(BUILD) KEEP=$(KEEP) $(PYTHON) examples/demo.py
 
+.PHONY: man
+MAN_YAML := docs/man/shunt.yaml.5
+man: $(BUILD)/shuntd ## bring the keys in shunt.yaml(5) in step with the schema
+	$(Q){ sed '/BEGIN keywords/q' $(MAN_YAML); $(BUILD)/shuntd --keywords; sed -n '/END keywords/,$$p' $(MAN_YAML); } > $(BUILD)/shunt.yaml.5
+	$(Q)cp $(BUILD)/shunt.yaml.5 $(MAN_YAML)
+
 .PHONY: clean
 clean: ## remove all output
 	rm -rf $(BUILD) $(BUILD)-san $(BUILD)-fuzz compile_commands.json

@@ -26,7 +26,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "tests", "net"))
 from daemon import Backend, Client, Daemon
 from lab import Lab, Topology, binary, mount_bpffs, wait_until
 
-PIN_PATH = "/sys/fs/bpf/shunt-demo"
+PIN_PATH = "/sys/fs/bpf/shunt-demo"  # in demo.yaml; each run has one of its own instead of it
 WEB = ["web-1", "web-2", "web-3"]
 API = ["api-1", "api-2"]
 VIP4, VIP6 = "203.0.113.10", "2001:db8:113::10"
@@ -113,7 +113,7 @@ class Demo:
         self.step("shuntd with examples/demo.yaml")
         with open(os.path.join(HERE, "demo.yaml"), encoding="utf-8") as f:
             text = f.read()
-        self.shuntd = Daemon(self.lab, text, ns=self.net.balancer, pin_path=PIN_PATH)
+        self.shuntd = Daemon(self.lab, text.replace(PIN_PATH, "@PIN@"), ns=self.net.balancer)
         self.shuntd.start()
         wait_until(self.all_healthy, 3, what="all backends to be up")
         self.ctl("status")
@@ -191,7 +191,8 @@ class Demo:
         before = self.tx_packets()
         self.shuntd.sigkill()
         print("   killed; user space is gone, the program stays:")
-        done = self.net.balancer.run([binary("shunt-load"), "status", "--pin-path", PIN_PATH])
+        done = self.net.balancer.run([binary("shunt-load"), "status", "--pin-path",
+                                     self.shuntd.pin_path])
         print("".join(f"     {line}\n" for line in done.stdout.splitlines()), end="", flush=True)
         time.sleep(3)  # a few thousand messages through the kernel alone
         self.shuntd.start()
@@ -215,7 +216,7 @@ Everything is left standing until Ctrl-C. In another terminal:
 
   {binary('shuntctl')} --socket {self.shuntd.socket} status
   {binary('shuntctl')} --socket {self.shuntd.socket} backend list
-  {binary('shunt-load')} status --pin-path {PIN_PATH}
+  {binary('shunt-load')} status --pin-path {self.shuntd.pin_path}
   {nsenter} curl http://{VIP4}/headers         # steered
   {nsenter} curl http://{API4}/headers         # proxied
   nsenter --net={self.net.router.path} tcpdump -ni lb      # packets to and from the balancer

@@ -2,6 +2,7 @@
 """shuntctl: verbs, tables, exit codes, and what stays after a restart."""
 import json
 import os
+import re
 import subprocess
 
 import pytest
@@ -57,6 +58,26 @@ def test_the_manual_names_every_verb():
     with open(os.path.join(ROOT, "docs/man/shuntctl.1"), encoding="utf-8") as f:
         text = f.read()
     assert [verb for verb in VERBS if verb not in text] == []
+
+
+def test_the_manual_has_every_key_of_the_configuration():
+    keywords = subprocess.run([binary("shuntd"), "--keywords"], capture_output=True, text=True,
+                              check=True).stdout
+    with open(os.path.join(ROOT, "docs/man/shunt.yaml.5"), encoding="utf-8") as f:
+        assert keywords in f.read(), "bring it up to date: make man"
+
+
+@pytest.mark.parametrize("page", ["shuntctl.1", "shuntd.8", "shunt-load.8", "shunt-decap.8"])
+def test_the_manual_names_every_long_option(page):
+    name = page.partition(".")[0]
+    texts = [subprocess.run([binary(name), *args, "--help"], capture_output=True, text=True,
+                            check=True).stdout
+             for args in ([[], ["attach"], ["detach"], ["status"], ["probe"]]
+                          if name == "shunt-load" else [[]])]
+    with open(os.path.join(ROOT, "docs/man", page), encoding="utf-8") as f:
+        manual = f.read().replace("\\-", "-")
+    options = set(re.findall(r"--[a-z][a-z-]+", " ".join(texts)))
+    assert len(options) > 4 and sorted(o for o in options if o not in manual) == []
 
 
 @pytest.mark.parametrize("args", [

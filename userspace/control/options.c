@@ -6,7 +6,9 @@
 #include <stdio.h>
 
 #include "bpf/abi.h"
+#include "conf/reference.h"
 #include "core/log.h"
+#include "core/strbuf.h"
 
 #define EXIT_USAGE 2
 
@@ -45,6 +47,19 @@ static int set_log_level(const char *text)
 	return -1;
 }
 
+/* What `make man` puts into shunt.yaml(5). */
+static int print_keywords(void)
+{
+	struct strbuf b;
+	int code;
+
+	strbuf_init(&b);
+	reference_write(&b);
+	code = b.failed || fputs(b.text, stdout) < 0;
+	strbuf_deinit(&b);
+	return code;
+}
+
 int options_parse(int argc, char **argv, struct options *ret_options)
 {
 	static const struct option longs[] = {
@@ -54,6 +69,7 @@ int options_parse(int argc, char **argv, struct options *ret_options)
 		{"log-level", required_argument, NULL, 'l'},
 		{"version", no_argument, NULL, 'V'},
 		{"help", no_argument, NULL, 'h'},
+		{"keywords", no_argument, NULL, 'K'}, /* for `make man`, in no help */
 		{NULL, 0, NULL, 0},
 	};
 	struct options o = {0};
@@ -70,6 +86,7 @@ int options_parse(int argc, char **argv, struct options *ret_options)
 				SHUNT_ABI_VERSION);
 			return 0;
 		case 'h': fputs(help, stdout); return 0;
+		case 'K': return print_keywords();
 		default: return usage_error(NULL, NULL); /* getopt has said why */
 		}
 	}
