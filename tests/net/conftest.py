@@ -12,7 +12,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from daemon import Backend, Client, Daemon
 from l4 import L4
 from http1 import Proxy, Script, answer_ok
-from lab import Lab, Topology, mount_bpffs
+from lab import Lab, Topology, mount_bpffs, sweep_dead_runs
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -20,6 +20,7 @@ def machine():
     if os.geteuid() != 0:
         pytest.exit("these tests make network namespaces and load programs: run them as root", 2)
     mount_bpffs()
+    sweep_dead_runs()
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ import contextlib
 import itertools
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -38,6 +39,24 @@ _counter = itertools.count(1)
 def unique(word):
     """A name that no other test, worker or run uses now."""
     return f"shunt-{os.getpid()}-{next(_counter)}-{word}"
+
+
+def sweep_dead_runs():
+    """Remove what runs left that were killed themselves: things of unique() whose process is gone."""
+    def is_dead(name):
+        match = re.match(r"shunt-(\d+)-\d+-", name)
+        return match and not os.path.exists(f"/proc/{match.group(1)}")
+
+    for name in filter(is_dead, _entries("/run/netns")):
+        subprocess.run(["ip", "netns", "del", name], check=False, stderr=subprocess.DEVNULL)
+    for name in filter(is_dead, _entries(BPFFS)):
+        shutil.rmtree(f"{BPFFS}/{name}", ignore_errors=True)
+    for name in filter(is_dead, _entries(tempfile.gettempdir())):
+        shutil.rmtree(os.path.join(tempfile.gettempdir(), name), ignore_errors=True)
+
+
+def _entries(path):
+    return os.listdir(path) if os.path.isdir(path) else []
 
 
 def binary(name):
@@ -134,7 +153,7 @@ class Lab:
     """Owner of namespaces, processes and a scratch directory."""
 
     def __init__(self):
-        self.dir = tempfile.mkdtemp(prefix="shunt-test-")
+        self.dir = tempfile.mkdtemp(prefix=unique("test") + "-")
         self.namespaces = []
         self.processes = []
         self._cleanups = contextlib.ExitStack()
