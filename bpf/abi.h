@@ -12,10 +12,11 @@
 #define SHUNT_ABI_VERSION 1
 
 /* Names of the maps as they are created and pinned (at most 15 characters). */
-#define SHUNT_MAP_SERVICES  "sh_services" /* vip key -> struct shunt_service */
-#define SHUNT_MAP_BACKENDS  "sh_backends" /* backend index -> struct shunt_backend */
-#define SHUNT_MAP_RINGS	    "sh_rings"	  /* slot index -> struct shunt_slot, mmap-able arena */
-#define SHUNT_MAP_FLOW4	    "sh_flow4"	  /* established flows */
+#define SHUNT_MAP_SERVICES  "sh_services"  /* vip key -> struct shunt_service */
+#define SHUNT_MAP_BACKENDS  "sh_backends"  /* backend index -> struct shunt_backend */
+#define SHUNT_MAP_RINGS	    "sh_rings"	   /* slot index -> struct shunt_slot, mmap-able arena */
+#define SHUNT_MAP_SVC_RINGS "sh_svc_rings" /* service index -> struct shunt_ring, mmap-able */
+#define SHUNT_MAP_FLOW4	    "sh_flow4"	   /* established flows */
 #define SHUNT_MAP_FLOW6	    "sh_flow6"
 #define SHUNT_MAP_PEND4	    "sh_pend4" /* flows seen once, not yet promoted */
 #define SHUNT_MAP_PEND6	    "sh_pend6"
@@ -54,17 +55,23 @@ enum shunt_flow_state {
 	SHUNT_FLOW_STATE_COUNT
 };
 
-/* One service. Several vip keys may carry a copy of it. */
+/* One service. Several vip keys may carry a copy of it: what changes often is in its rows. */
 struct shunt_service {
-	__u32 index;	 /* row of sh_svc_stats and sh_svc_meta */
-	__u32 ring_base; /* first slot in sh_rings */
-	__u32 ring_size; /* slots; 0: no usable backend */
-	__u8 action;	 /* enum shunt_action */
-	__u8 tracking;	 /* enum shunt_tracking */
+	__u32 index;   /* row of sh_svc_rings, sh_svc_stats and sh_svc_meta */
+	__u8 action;   /* enum shunt_action */
+	__u8 tracking; /* enum shunt_tracking */
 	__u8 _pad[2];
 	__u32 idle_s[SHUNT_FLOW_STATE_COUNT]; /* seconds without a packet until an entry is void */
 };
-_Static_assert(sizeof(struct shunt_service) == 32, "service layout is ABI");
+_Static_assert(sizeof(struct shunt_service) == 24, "service layout is ABI");
+
+/* The ring of a service, for all of its vip keys. One word, written by one store and read by one
+ * load: base and size always belong together. */
+struct shunt_ring {
+	__u32 base; /* first slot in sh_rings */
+	__u32 size; /* slots; 0: no usable backend */
+} __attribute__((aligned(8)));
+_Static_assert(sizeof(struct shunt_ring) == 8, "ring layout is ABI");
 
 enum shunt_forward {
 	SHUNT_FORWARD_IPIP, /* IPv4 or IPv6 in IPv4 or IPv6, by the families at hand */

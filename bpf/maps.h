@@ -35,7 +35,7 @@ struct {
 
 /*
  * The arena of all rings. User space fills a free extent through a shared mapping, without a system
- * call a slot, and publishes it with one update of the service's record.
+ * call a slot, and publishes it with one store into the service's row of sh_svc_rings.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -44,6 +44,16 @@ struct {
 	__uint(max_entries, 1 << 20);
 	__uint(map_flags, BPF_F_MMAPABLE);
 } sh_rings SEC(".maps");
+
+/* Which extent of the arena is whose ring. Written by user space through a shared mapping, a whole
+ * row at a time; read by select.h likewise. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct shunt_ring);
+	__uint(max_entries, SHUNT_MAX_SERVICES);
+	__uint(map_flags, BPF_F_MMAPABLE);
+} sh_svc_rings SEC(".maps");
 
 /*
  * Flows. Written by the program, read by user space for its reports. Each table is shared by all

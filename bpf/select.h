@@ -18,6 +18,22 @@ static __always_inline const struct shunt_backend *backend_find(__u32 id)
 	return be;
 }
 
+/* The service's ring at this moment. One load of the whole row: read in two halves, it could have
+ * the base of one ring and the size of another. */
+static __always_inline struct shunt_ring ring_find(const struct pkt *p)
+{
+	union {
+		__u64 word;
+		struct shunt_ring ring;
+	} now = {};
+	__u32 index = p->svc->index;
+	const volatile __u64 *row = bpf_map_lookup_elem(&sh_svc_rings, &index);
+
+	if (row)
+		now.word = *row;
+	return now.ring;
+}
+
 /* The id in the slot that a hash falls on; 0 where the ring is empty. */
 static __always_inline __u32 ring_draw(__u32 base, __u32 size, __u64 hash)
 {
@@ -54,12 +70,11 @@ __noinline __u32 select_redraw(__u32 base, __u32 size, __u64 hash)
 /* Fills p->backend. */
 static __always_inline enum verdict select_backend(struct pkt *p)
 {
-	__u32 base = p->svc->ring_base;
-	__u32 size = p->svc->ring_size;
+	struct shunt_ring ring = ring_find(p);
 
-	p->backend = backend_find(ring_draw(base, size, p->hash));
-	if (!p->backend && size)
-		p->backend = backend_find(select_redraw(base, size, p->hash));
+	p->backend = backend_find(ring_draw(ring.base, ring.size, p->hash));
+	if (!p->backend && ring.size)
+		p->backend = backend_find(select_redraw(ring.base, ring.size, p->hash));
 	return p->backend ? V_NEXT : V_DROP_NO_BACKEND;
 }
 

@@ -487,14 +487,37 @@ static int replace_program(struct loader *l, struct diag *d)
 	return err;
 }
 
+_Static_assert(sizeof(*((struct loader *)0)->rings) == 8 &&
+		       sizeof(*((struct loader *)0)->svc_rings) == sizeof(struct shunt_ring),
+	       "rows of mapped tables are eight bytes");
+
+static size_t mapped_len(const struct loader *l, enum loader_map map)
+{
+	return (size_t)l->map_entries[map] * sizeof(uint64_t);
+}
+
+static int map_table(const struct loader *l, enum loader_map map, int prot, void **ret_table)
+{
+	void *table = mmap(NULL, mapped_len(l, map), prot, MAP_SHARED, l->map_fds[map], 0);
+
+	if (table == MAP_FAILED)
+		return -errno;
+	*ret_table = table;
+	return 0;
+}
+
 static int map_rings(struct loader *l, int prot)
 {
-	size_t len = l->map_entries[LOADER_MAP_RINGS] * sizeof(struct shunt_slot);
-	void *rings = mmap(NULL, len, prot, MAP_SHARED, l->map_fds[LOADER_MAP_RINGS], 0);
+	void *rings = NULL, *svc_rings = NULL;
+	int err = map_table(l, LOADER_MAP_RINGS, prot, &rings);
 
-	if (rings == MAP_FAILED)
-		return -errno;
+	if (err < 0)
+		return err;
 	l->rings = rings;
+	err = map_table(l, LOADER_MAP_SVC_RINGS, prot, &svc_rings);
+	if (err < 0)
+		return err;
+	l->svc_rings = svc_rings;
 	return 0;
 }
 
@@ -522,7 +545,9 @@ void loader_close(struct loader *l)
 	if (l == NULL)
 		return;
 	if (l->rings != NULL)
-		munmap(l->rings, l->map_entries[LOADER_MAP_RINGS] * sizeof(*l->rings));
+		munmap(l->rings, mapped_len(l, LOADER_MAP_RINGS));
+	if (l->svc_rings != NULL)
+		munmap(l->svc_rings, mapped_len(l, LOADER_MAP_SVC_RINGS));
 	for (int map = 0; map < LOADER_MAP_COUNT; map++)
 		close_fd(l->map_fds[map]);
 	close_fd(l->record_fd);

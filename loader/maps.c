@@ -5,6 +5,7 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/membarrier.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,6 +127,33 @@ int maps_service_meta_get(struct loader *l, uint32_t index, struct shunt_svc_met
 struct shunt_slot *maps_rings(struct loader *l)
 {
 	return l->rings;
+}
+
+/* A row as the one word that it is. */
+union ring_row {
+	uint64_t word;
+	struct shunt_ring ring;
+};
+
+int maps_ring_publish(struct loader *l, uint32_t service, const struct shunt_ring *ring)
+{
+	union ring_row row = {.ring = *ring};
+
+	if (service >= l->map_entries[LOADER_MAP_SVC_RINGS])
+		return -ENOENT;
+	atomic_store_explicit(&l->svc_rings[service], row.word, memory_order_release);
+	return 0;
+}
+
+int maps_ring_get(const struct loader *l, uint32_t service, struct shunt_ring *ret_ring)
+{
+	union ring_row row;
+
+	if (service >= l->map_entries[LOADER_MAP_SVC_RINGS])
+		return -ENOENT;
+	row.word = atomic_load_explicit(&l->svc_rings[service], memory_order_acquire);
+	*ret_ring = row.ring;
+	return 0;
 }
 
 /* The kernel waits for programs when an inner map is replaced, so that none looks at the old one:

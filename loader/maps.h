@@ -33,9 +33,14 @@ int maps_backend_meta_get(struct loader *l, uint32_t index, struct shunt_be_meta
 int maps_service_meta_set(struct loader *l, uint32_t index, const struct shunt_svc_meta *meta);
 int maps_service_meta_get(struct loader *l, uint32_t index, struct shunt_svc_meta *ret_meta);
 
-/* The ring arena, mapped: write a whole ring into slots that no service record names, then publish
- * it with maps_service_set(). */
+/* The ring arena, mapped: write a whole ring into slots that no row of a service names, then publish
+ * it. */
 struct shunt_slot *maps_rings(struct loader *l);
+
+/* The ring of a service row. publish: a packet sees the former ring or this one, with its slots as
+ * they were written before the call. -ENOENT: there is no such row. */
+int maps_ring_publish(struct loader *l, uint32_t service, const struct shunt_ring *ring);
+int maps_ring_get(const struct loader *l, uint32_t service, struct shunt_ring *ret_ring);
 
 /* Returns when no packet that started before the call is still being handled: slots and rows that
  * it could have been looking at may be written again. */

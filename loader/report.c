@@ -17,26 +17,24 @@ struct status {
 	uint64_t memory;
 };
 
-/* Slots that some record names; keys of one service name the same ones. */
-static int count_services(struct loader *l, struct loader_sizes *used)
+static int count_services(struct loader *l, uint32_t rows, struct loader_sizes *used)
 {
-	struct maps_service_row *rows;
+	struct maps_service_row *list;
 	size_t count;
-	int err = maps_service_list(l, &rows, &count);
+	int err = maps_service_list(l, &list, &count);
 
 	if (err < 0)
 		return err;
+	free(list);
 	used->services = (uint32_t)count;
-	for (size_t i = 0; i < count; i++) {
-		bool seen = false;
+	for (uint32_t i = 0; i < rows; i++) {
+		struct shunt_ring ring;
 
-		for (size_t k = 0; k < i && !seen; k++)
-			seen = rows[k].svc.ring_base == rows[i].svc.ring_base &&
-			       rows[k].svc.ring_size == rows[i].svc.ring_size;
-		if (!seen)
-			used->ring_slots += rows[i].svc.ring_size;
+		err = maps_ring_get(l, i, &ring);
+		if (err < 0)
+			return err;
+		used->ring_slots += ring.size;
 	}
-	free(rows);
 	return 0;
 }
 
@@ -63,7 +61,7 @@ static int read_status(struct loader *l, struct status *st)
 	st->memory = maps_memory(l);
 	err = loader_attachments(l, &st->attachments, &st->attachment_count);
 	if (err == 0)
-		err = count_services(l, &st->used);
+		err = count_services(l, st->sizes.services, &st->used);
 	if (err == 0)
 		err = count_backends(l, st->sizes.backends, &st->used);
 	if (err == 0)

@@ -16,6 +16,7 @@
 	X(SERVICES, services)                                                                      \
 	X(BACKENDS, backends)                                                                      \
 	X(RINGS, ring_slots)                                                                       \
+	X(SVC_RINGS, services)                                                                     \
 	X(FLOW4, flows)                                                                            \
 	X(FLOW6, flows)                                                                            \
 	X(PEND4, pending)                                                                          \
@@ -54,8 +55,9 @@ struct loader {
 	int prog_fd; /* of type XDP: attached alone, and run by test_run */
 	int ext_fd;  /* of type EXT: attached to dispatchers; -1: not loaded */
 	uint64_t seed[2];
-	struct shunt_slot *rings; /* mapped, map_entries[RINGS] of them */
-	int dispatcher;		  /* can this machine run one: 1, 0; -1: not tried yet */
+	struct shunt_slot *rings;    /* mapped, map_entries[RINGS] of them */
+	_Atomic uint64_t *svc_rings; /* mapped, map_entries[SVC_RINGS] of struct shunt_ring */
+	int dispatcher;		     /* can this machine run one: 1, 0; -1: not tried yet */
 	bool adopted, replaced;
 };
 

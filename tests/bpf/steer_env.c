@@ -49,6 +49,7 @@ void env_open(struct env *env, const struct env_opts *opts)
 	resize(skel->maps.sh_services, 64, false);
 	resize(skel->maps.sh_backends, 64, false);
 	resize(skel->maps.sh_rings, 4096, false);
+	resize(skel->maps.sh_svc_rings, 64, false);
 	resize(skel->maps.sh_svc_stats, 64, false);
 	resize(skel->maps.sh_be_stats, 64, false);
 	resize(skel->maps.sh_flow4, opts->flows, opts->flows_hash);
@@ -61,12 +62,11 @@ void env_open(struct env *env, const struct env_opts *opts)
 	*env = (struct env){
 		.skel = skel,
 		.svc = {.index = SVC_ROW,
-			.ring_base = RING_BASE,
-			.ring_size = RING_SIZE,
 			.action = SHUNT_ACTION_STEER,
 			.tracking = SHUNT_TRACK_ALWAYS,
 			.idle_s = {IDLE_SYN_S, IDLE_ESTABLISHED_S, IDLE_FIN_S, IDLE_UDP_S}},
 	};
+	env_ring_publish(env, RING_BASE, RING_SIZE);
 }
 
 void env_close(struct env *env)
@@ -139,6 +139,16 @@ void env_ring_slot(struct env *env, uint32_t slot, uint32_t id)
 
 	assert_int_equal(bpf_map__update_elem(env->skel->maps.sh_rings, &index, sizeof(index),
 					      &value, sizeof(value), BPF_ANY),
+			 0);
+}
+
+void env_ring_publish(struct env *env, uint32_t base, uint32_t size)
+{
+	struct shunt_ring ring = {.base = base, .size = size};
+	uint32_t index = SVC_ROW;
+
+	assert_int_equal(bpf_map__update_elem(env->skel->maps.sh_svc_rings, &index, sizeof(index),
+					      &ring, sizeof(ring), BPF_ANY),
 			 0);
 }
 

@@ -17,7 +17,7 @@
 #define ENV_SEED0 0x0123456789abcdefULL
 #define ENV_SEED1 0xfedcba9876543210ULL
 
-#define SVC_ROW	  3 /* of the counters of env_service()'s services */
+#define SVC_ROW	  3 /* of the ring and the counters of env_service()'s services */
 #define RING_BASE 100
 #define RING_SIZE 64
 
@@ -58,6 +58,8 @@ void env_backend_free(struct env *env, uint32_t index);
 /* Every slot of the ring, or one. */
 void env_ring(struct env *env, uint32_t id);
 void env_ring_slot(struct env *env, uint32_t slot, uint32_t id);
+/* Where the ring is; RING_BASE and RING_SIZE at first. */
+void env_ring_publish(struct env *env, uint32_t base, uint32_t size);
 
 /* Returns the XDP action. ret_out: may be NULL. */
 uint32_t env_run(struct env *env, const struct frame *in, struct frame *ret_out);

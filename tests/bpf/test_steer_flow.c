@@ -538,12 +538,9 @@ static void test_no_backend(void **state)
 	env_ring(&env, 0); /* holes, and row 0 of the table is all zero as well */
 	env_expect_drop(&env, tcp(F_SYN), SHUNT_DROP_NO_BACKEND);
 	env_ring(&env, ID_2);
-	env.svc.ring_size = 0;
-	set_services(&env);
+	env_ring_publish(&env, RING_BASE, 0);
 	env_expect_drop(&env, tcp(F_SYN), SHUNT_DROP_NO_BACKEND);
-	env.svc.ring_size = RING_SIZE;
-	env.svc.ring_base = 1 << 30; /* beyond the arena */
-	set_services(&env);
+	env_ring_publish(&env, 1 << 30, RING_SIZE); /* beyond the arena */
 	env_expect_drop(&env, tcp(F_SYN), SHUNT_DROP_NO_BACKEND);
 	assert_int_equal(env_flow_count(&env, TABLE_PENDING), 0);
 	assert_int_equal(svc_count(&env, SHUNT_COUNT_NEW_FLOWS), 0);

@@ -340,7 +340,7 @@ static void test_local_service(void **state)
 	(void)state;
 	open_env(&env);
 	env.svc.action = SHUNT_ACTION_LOCAL;
-	env.svc.ring_size = 0;
+	env_ring_publish(&env, 0, 0);
 	env_service(&env, VIP4, 80, IPPROTO_TCP);
 	pkt_build(&spec, &in);
 	env_expect_pass(&env, &in, SHUNT_VERDICT_PASS_LOCAL);

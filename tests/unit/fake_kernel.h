@@ -7,6 +7,7 @@
 #ifndef TESTS_UNIT_FAKE_KERNEL_H
 #define TESTS_UNIT_FAKE_KERNEL_H
 
+#include <endian.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,7 +25,11 @@
 struct published {
 	struct shunt_vip_key key;
 	struct shunt_service record;
-	uint64_t digest; /* of its ring at the time it was published */
+};
+
+struct published_ring {
+	struct shunt_ring ring;
+	uint64_t digest; /* of its slots at the time it was published */
 };
 
 /* The kernel's side. */
@@ -33,52 +38,74 @@ struct kernel {
 	struct shunt_be_meta be_meta[BACKENDS];
 	struct shunt_svc_meta svc_meta[SERVICES];
 	struct shunt_slot slots[RING_SLOTS];
+	struct published_ring rings[SERVICES];
 	struct published services[SERVICES];
 	size_t service_count;
 	/* What packets may still look at: unpublished since the last wait. */
 	struct published retired[RETIRED];
 	size_t retired_count;
+	struct published_ring retired_rings[RETIRED];
+	size_t retired_ring_count;
 	bool row_freed; /* since the last wait */
 	unsigned writes, waits, stats_cleared;
 	int fail_after; /* writes that still succeed; -1: all */
 	bool nonsense;	/* not written by a daemon: packets find what they find */
+	bool served;	/* every service has a usable backend, and no packet of it finds none */
+	/* Where packets of a port may go at any time: the pool; NULL: anywhere. */
+	const char *(*pool_of)(uint16_t port);
 };
 
 static struct kernel kernel;
 
 static uint64_t digest(uint32_t base, uint32_t size)
 {
-	uint64_t h = 0xcbf29ce484222325ULL;
+	uint64_t h = 0;
 
 	for (uint32_t i = 0; i < size; i++)
-		h = (h ^ kernel.slots[base + i].backend) * 0x100000001b3ULL;
+		h = (h ^ (kernel.slots[base + i].backend + 1ULL)) * 0x9e3779b97f4a7c15ULL;
 	return h;
 }
 
-/* A packet of any service finds a whole ring, and in each slot a backend's row. */
+static void check_ring_is_whole(const struct published_ring *p)
+{
+	assert_true(p->ring.base <= RING_SLOTS && p->ring.size <= RING_SLOTS - p->ring.base);
+	assert_true(digest(p->ring.base, p->ring.size) == p->digest);
+}
+
+/* A packet with that record finds counters with an owner, a whole ring, and in each slot a
+ * backend's row. */
+static void check_record(const struct published *p)
+{
+	const struct published_ring *r = &kernel.rings[p->record.index];
+	const char *pool = kernel.pool_of ? kernel.pool_of(be16toh(p->key.port)) : NULL;
+
+	assert_true(kernel.svc_meta[p->record.index].name[0] != '\0');
+	if (p->record.action != SHUNT_ACTION_STEER)
+		return;
+	check_ring_is_whole(r);
+	if (kernel.served)
+		assert_true(r->ring.size > 0);
+	for (uint32_t k = 0; k < r->ring.size; k++) {
+		uint32_t id = kernel.slots[r->ring.base + k].backend;
+
+		assert_true(id != 0);
+		assert_int_equal(kernel.backends[SHUNT_ID_INDEX(id)].id, id);
+		if (pool)
+			assert_string_equal(kernel.be_meta[SHUNT_ID_INDEX(id)].pool, pool);
+	}
+}
+
 static void check_packets(void)
 {
 	if (kernel.nonsense)
 		return;
-	for (size_t i = 0; i < kernel.service_count; i++) {
-		const struct shunt_service *r = &kernel.services[i].record;
-
-		assert_true(r->ring_base + r->ring_size <= RING_SLOTS);
-		assert_true(digest(r->ring_base, r->ring_size) == kernel.services[i].digest);
-		for (uint32_t k = 0; k < r->ring_size; k++) {
-			uint32_t id = kernel.slots[r->ring_base + k].backend;
-
-			assert_true(id != 0);
-			assert_int_equal(kernel.backends[SHUNT_ID_INDEX(id)].id, id);
-		}
-		/* Counters have an owner. */
-		assert_true(kernel.svc_meta[r->index].name[0] != '\0');
-	}
-	for (size_t i = 0; i < kernel.retired_count; i++) {
-		const struct published *p = &kernel.retired[i];
-
-		assert_true(digest(p->record.ring_base, p->record.ring_size) == p->digest);
-	}
+	for (size_t i = 0; i < kernel.service_count; i++)
+		check_record(&kernel.services[i]);
+	/* Packets that are still on their way. */
+	for (size_t i = 0; i < kernel.retired_count; i++)
+		check_record(&kernel.retired[i]);
+	for (size_t i = 0; i < kernel.retired_ring_count; i++)
+		check_ring_is_whole(&kernel.retired_rings[i]);
 	for (uint32_t i = 1; i < BACKENDS; i++) {
 		if (kernel.backends[i].id != 0)
 			assert_int_equal(kernel.be_meta[i].id, kernel.backends[i].id);
@@ -136,7 +163,7 @@ int maps_service_set(struct loader *l, const struct shunt_vip_key *key,
 			return -E2BIG;
 		p = &kernel.services[kernel.service_count++];
 	}
-	*p = (struct published){*key, *svc, digest(svc->ring_base, svc->ring_size)};
+	*p = (struct published){*key, *svc};
 	check_packets();
 	return 0;
 }
@@ -230,11 +257,37 @@ struct shunt_slot *maps_rings(struct loader *l)
 	return kernel.slots;
 }
 
+int maps_ring_publish(struct loader *l, uint32_t service, const struct shunt_ring *ring)
+{
+	struct published_ring *r;
+
+	(void)l;
+	if (write_now() < 0)
+		return -EIO;
+	if (service >= SERVICES)
+		return -ENOENT;
+	r = &kernel.rings[service];
+	assert_true(kernel.retired_ring_count < RETIRED);
+	if (!kernel.nonsense)
+		kernel.retired_rings[kernel.retired_ring_count++] = *r;
+	*r = (struct published_ring){*ring, digest(ring->base, ring->size)};
+	check_packets();
+	return 0;
+}
+
+int maps_ring_get(const struct loader *l, uint32_t service, struct shunt_ring *ret_ring)
+{
+	(void)l;
+	*ret_ring = kernel.rings[service].ring;
+	return 0;
+}
+
 int maps_wait_for_packets(void)
 {
 	if (write_now() < 0)
 		return -EIO;
 	kernel.retired_count = 0;
+	kernel.retired_ring_count = 0;
 	kernel.row_freed = false;
 	kernel.waits++;
 	return 0;
@@ -243,7 +296,11 @@ int maps_wait_for_packets(void)
 int maps_service_stats_clear(struct loader *l, uint32_t index)
 {
 	(void)l;
-	(void)index;
+	/* Counters that packets still count in would not start at zero. */
+	for (size_t i = 0; i < kernel.retired_count; i++)
+		assert_true(kernel.retired[i].record.index != index);
+	for (size_t i = 0; i < kernel.service_count; i++)
+		assert_true(kernel.nonsense || kernel.services[i].record.index != index);
 	kernel.stats_cleared++;
 	return write_now();
 }

@@ -137,11 +137,11 @@ static void test_health(void **state)
 	assert_int_equal(find(&f->want, "a")->weight, 0);
 	assert_int_equal(find(&f->want, "d")->row.state, SHUNT_BACKEND_DOWN);
 	assert_int_equal(find(&f->want, "b")->weight, 1);
-	assert_int_equal(f->want.services[1].record.ring_size, 65537);
+	assert_int_equal(f->want.services[1].ring_size, 65537);
 	atomic_store(&pool_backend(web, "b")->rt->health, HEALTH_DOWN);
 	desired_deinit(&f->want);
 	assert_int_equal(desired_build(f->snap, &f->host, &f->want, &f->diag), 0);
-	assert_int_equal(f->want.services[1].record.ring_size, 0);
+	assert_int_equal(f->want.services[1].ring_size, 0);
 }
 
 static void test_services(void **state)
@@ -155,7 +155,7 @@ static void test_services(void **state)
 	web = &f->want.services[1];
 	assert_string_equal(api->name, "api");
 	assert_int_equal(api->record.action, SHUNT_ACTION_LOCAL);
-	assert_int_equal(api->record.ring_size, 0);
+	assert_int_equal(api->ring_size, 0);
 	assert_string_equal(web->name, "web");
 	assert_int_equal(web->record.action, SHUNT_ACTION_STEER);
 	assert_int_equal(web->record.tracking, SHUNT_TRACK_ALWAYS);

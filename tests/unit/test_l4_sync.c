@@ -102,9 +102,10 @@ static void open_tables(struct tables *t)
 }
 
 /* The slots of a service belong to whom the ring says, by name. */
-static void check_ring(const struct shunt_service *r, const struct desired *w,
+static void check_ring(const struct shunt_service *record, const struct desired *w,
 		       const struct desired_service *s)
 {
+	const struct shunt_ring *r = &kernel.rings[record->index].ring;
 	struct ring_member members[BACKENDS];
 	uint32_t owner[RING_SLOTS];
 	size_t count = 0;
@@ -114,12 +115,12 @@ static void check_ring(const struct shunt_service *r, const struct desired *w,
 
 		members[count++] = (struct ring_member){b->pool, b->name, b->weight};
 	}
-	assert_int_equal(r->ring_size, s->record.ring_size);
-	if (r->ring_size == 0)
+	assert_int_equal(r->size, s->ring_size);
+	if (r->size == 0)
 		return;
-	assert_int_equal(ring_fill(members, count, owner, r->ring_size), 0);
-	for (uint32_t i = 0; i < r->ring_size; i++) {
-		uint32_t index = SHUNT_ID_INDEX(kernel.slots[r->ring_base + i].backend);
+	assert_int_equal(ring_fill(members, count, owner, r->size), 0);
+	for (uint32_t i = 0; i < r->size; i++) {
+		uint32_t index = SHUNT_ID_INDEX(kernel.slots[r->base + i].backend);
 
 		assert_string_equal(kernel.be_meta[index].name, members[owner[i]].name);
 	}
@@ -142,6 +143,11 @@ static void check_in_step(struct tables *t, const struct snapshot *snap)
 		assert_string_equal(kernel.svc_meta[p->record.index].name, s->name);
 		assert_int_equal(p->record.action, s->record.action);
 		check_ring(&p->record, &w, s);
+	}
+	/* Rows of nobody hold no slots. */
+	for (uint32_t i = 0; i < SERVICES; i++) {
+		if (kernel.svc_meta[i].name[0] == '\0')
+			assert_int_equal(kernel.rings[i].ring.size, 0);
 	}
 	desired_deinit(&w);
 	assert_int_equal(apply(t, snap, &report, NULL), 0);
@@ -185,6 +191,14 @@ static int teardown(void **state)
 		POOL("q", C) "services:\n" SERVICE(                                                \
 			"dns", "q", "\"192.0.2.10:80/tcp\", \"192.0.2.11:53/udp\"", "257")         \
 			SERVICE("web", "p", "\"192.0.2.12:80/tcp\"", "251")
+/* One of the addresses is proxied now, by the service of that name. */
+#define PROXIED                                                                                    \
+	HEAD "pools:\n" POOL(                                                                      \
+		"p", A) "  h: {health: none, backends: [{name: x, address: "                       \
+			"\"127.0.0.1:8080\"}]}\n"                                                  \
+			"services:\n"                                                              \
+			"  web: {mode: http, pool: h, listen: [\"192.0.2.10:80/tcp\"]}\n" SERVICE( \
+				"six", "p", "\"[2001:db8::10]:80/tcp\"", "251")
 #define EMPTY HEAD
 
 /* ---- tests ------------------------------------------------------------------------------------- */
@@ -230,6 +244,7 @@ static void test_health_costs_little(void **state)
 	struct snapshot *snap = build(THREE_BACKENDS);
 	const struct backend *b = pool_backend(snapshot_pool(snap, "p"), "b");
 	struct l4_report report;
+	unsigned waits, writes;
 	struct tables t;
 	uint32_t id;
 
@@ -237,13 +252,24 @@ static void test_health_costs_little(void **state)
 	open_tables(&t);
 	assert_int_equal(apply(&t, snap, &report, NULL), 0);
 	id = kernel.backends[2].id;
+	waits = kernel.waits;
+	writes = kernel.writes;
 	atomic_store(&b->rt->health, HEALTH_DOWN);
 	assert_int_equal(apply(&t, snap, &report, NULL), 0);
 	assert_int_equal(report.backends_set, 1);
 	assert_int_equal(report.rings_built, 1);
-	assert_int_equal(report.services_set, 2);
+	assert_int_equal(report.services_set, 0);
+	/* One store for both keys, and there is room that no packet looks at. */
+	assert_int_equal(kernel.writes, writes + 2);
+	assert_int_equal(kernel.waits, waits);
 	assert_int_equal(kernel.backends[2].state, SHUNT_BACKEND_DOWN);
 	check_in_step(&t, snap);
+	/* Three times the ring are free at most: now and then there is a wait, once. */
+	for (int i = 0; i < 12; i++) {
+		atomic_store(&b->rt->health, i & 1 ? HEALTH_DOWN : HEALTH_UP);
+		assert_int_equal(apply(&t, snap, &report, NULL), 0);
+	}
+	assert_true(kernel.waits > waits && kernel.waits <= waits + 4);
 	atomic_store(&b->rt->health, HEALTH_UP);
 	assert_int_equal(apply(&t, snap, &report, NULL), 0);
 	assert_int_equal(kernel.backends[2].id, id);
@@ -265,7 +291,7 @@ static void test_no_usable_backend(void **state)
 	atomic_store(&pool_backend(p, "a")->rt->health, HEALTH_DOWN);
 	atomic_store(&pool_backend(p, "b")->rt->health, HEALTH_DOWN);
 	assert_int_equal(apply(&t, snap, &report, NULL), 0);
-	assert_int_equal(kernel.services[0].record.ring_size, 0);
+	assert_int_equal(kernel.rings[0].ring.size, 0);
 	assert_int_equal(report.rings_built, 0);
 	check_in_step(&t, snap);
 	tables_deinit(&t);
@@ -524,8 +550,10 @@ static void test_nonsense_is_mended(void **state)
 	tables_deinit(&t);
 	kernel.service_count = 1;
 	memset(&kernel.services[0].record, 0xee, sizeof(kernel.services[0].record));
-	kernel.services[0].record.ring_size = 0;
-	kernel.services[0].record.index = 0;
+	kernel.services[0].record.index = UINT32_MAX;
+	kernel.rings[0].ring = (struct shunt_ring){RING_SLOTS - 1, UINT32_MAX};
+	kernel.rings[5].ring = (struct shunt_ring){UINT32_MAX, 251};
+	kernel.rings[6].ring = (struct shunt_ring){0, 251};
 	memset(&kernel.svc_meta[3], 'x', sizeof(kernel.svc_meta[3]));
 	memset(&kernel.be_meta[7], 'x', sizeof(kernel.be_meta[7]));
 	kernel.be_meta[stray].id += 1U << SHUNT_ID_INDEX_BITS;
@@ -536,6 +564,7 @@ static void test_nonsense_is_mended(void **state)
 	assert_int_equal(sync_free_backends(NULL, &t, &stray, 1), 0);
 	kernel.nonsense = false;
 	kernel.retired_count = 0;
+	kernel.retired_ring_count = 0;
 	check_in_step(&t, snap);
 	tables_deinit(&t);
 	snapshot_unref(snap);
@@ -545,6 +574,7 @@ static void test_nonsense_is_mended(void **state)
 static void cut_short_everywhere(const char *from, const char *to)
 {
 	struct snapshot *old = build(from), *new = build(to);
+	const char *(*pool_of)(uint16_t) = kernel.pool_of;
 	int cut = 0, err;
 
 	do {
@@ -554,6 +584,8 @@ static void cut_short_everywhere(const char *from, const char *to)
 
 		memset(&kernel, 0, sizeof(kernel));
 		kernel.fail_after = -1;
+		kernel.served = true;
+		kernel.pool_of = pool_of;
 		open_tables(&t);
 		assert_int_equal(apply(&t, old, &report, NULL), 0);
 		kernel.fail_after = cut++;
@@ -595,6 +627,61 @@ static void test_cut_short(void **state)
 	cut_short_everywhere(OTHER, TWO_BACKENDS);
 	cut_short_everywhere(OTHER, EMPTY);
 	cut_short_everywhere(THREE_RINGS(A), THREE_RINGS(A ", " B));
+	cut_short_everywhere(TWO_BACKENDS, PROXIED);
+	cut_short_everywhere(PROXIED, TWO_BACKENDS);
+}
+
+static const char *pool_of_port(uint16_t port)
+{
+	return port == 81 ? "p" : "q";
+}
+
+#define TWO_POOLS(first, of_first, second, of_second, backends)                                    \
+	HEAD "pools:\n" POOL("p", backends) POOL("q", C) "services:\n" SERVICE(                    \
+		first, of_first, "\"192.0.2.1:81/tcp\", \"192.0.2.2:81/tcp\"", "251")              \
+		SERVICE(second, of_second, "\"192.0.2.3:82/tcp\"", "251")
+
+/* Services exchange names, or addresses and pools: which is the same. At no moment does a packet of
+ * one go to the pool of the other, though each name keeps or gets what the other had. */
+static void test_exchange_of_services(void **state)
+{
+	(void)state;
+	kernel.pool_of = pool_of_port;
+	cut_short_everywhere(TWO_POOLS("x", "p", "y", "q", A), TWO_POOLS("y", "p", "x", "q", A));
+	cut_short_everywhere(TWO_POOLS("x", "p", "y", "q", A),
+			     TWO_POOLS("y", "p", "x", "q", A ", " B));
+	cut_short_everywhere(TWO_POOLS("x", "p", "y", "q", A), TWO_POOLS("y", "p", "z", "q", A));
+}
+
+/* An address goes to another service and nothing else changes: counters go on. */
+static void test_address_moves(void **state)
+{
+	struct snapshot *before =
+		build(HEAD "pools:\n" POOL("p", A) POOL("q", B) "services:\n" SERVICE(
+			"x", "p", "\"192.0.2.1:80/tcp\", \"192.0.2.2:80/tcp\"", "251")
+			      SERVICE("y", "q", "\"192.0.2.3:80/tcp\"", "251"));
+	struct snapshot *after =
+		build(HEAD "pools:\n" POOL("p", A) POOL("q", B) "services:\n" SERVICE(
+			"x", "p", "\"192.0.2.1:80/tcp\"", "251") SERVICE("y", "q",
+									 "\"192.0.2.2:80/tcp\", "
+									 "\"192.0.2.3:80/tcp\"",
+									 "251"));
+	struct l4_report report;
+	unsigned cleared;
+	struct tables t;
+
+	(void)state;
+	open_tables(&t);
+	assert_int_equal(apply(&t, before, &report, NULL), 0);
+	cleared = kernel.stats_cleared;
+	assert_int_equal(apply(&t, after, &report, NULL), 0);
+	assert_int_equal(report.services_set, 1);
+	assert_int_equal(report.rings_built, 0);
+	assert_int_equal(kernel.stats_cleared, cleared);
+	check_in_step(&t, after);
+	tables_deinit(&t);
+	snapshot_unref(before);
+	snapshot_unref(after);
 }
 
 int main(void)
@@ -617,6 +704,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_down_survives_a_restart, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_nonsense_is_mended, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cut_short, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_exchange_of_services, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_address_moves, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,78 +17,42 @@ struct adoption {
 	struct assignment assigned;
 };
 
-static bool is_candidate(const struct adoption *a, const struct table_key *have, uint32_t index,
-			 uint32_t size)
-{
-	return have != NULL && have->record.index == index && have->record.ring_size == size &&
-	       have->record.ring_base <= a->t->sizes.ring_slots &&
-	       size <= a->t->sizes.ring_slots - have->record.ring_base;
-}
-
-/* After a crash in the middle of a publication, the keys of a service may name different rings:
- * any of them will do. */
-static bool find_ring(const struct adoption *a, size_t service, const struct plan_ring *ring,
-		      const uint32_t *owner, uint32_t *ret_base)
-{
-	for (size_t i = 0; i < a->want->key_count; i++) {
-		const struct desired_key *k = &a->want->keys[i];
-		const struct table_key *have;
-
-		if (k->service != service)
-			continue;
-		have = keys_find(&a->t->keys, &k->key);
-		if (is_candidate(a, have, a->assigned.services[service].index, ring->size) &&
-		    slots_equal(a->arena + have->record.ring_base, ring, owner)) {
-			*ret_base = have->record.ring_base;
-			return true;
-		}
-	}
-	return false;
-}
-
-static bool has_ring(const struct adoption *a, size_t service, uint32_t size)
-{
-	for (size_t i = 0; i < a->want->key_count; i++) {
-		const struct desired_key *k = &a->want->keys[i];
-
-		if (k->service == service &&
-		    is_candidate(a, keys_find(&a->t->keys, &k->key),
-				 a->assigned.services[service].index, size))
-			return true;
-	}
-	return false;
-}
-
-static int adopt_ring(struct adoption *a, size_t service, const struct plan_ring *ring)
+static int adopt_ring(struct adoption *a, struct table_service *s, const struct plan_ring *ring)
 {
 	struct table_member *members;
-	uint32_t *owner, base;
+	uint32_t *owner;
 	int err = slots_build(ring, &owner, &members);
 
 	if (err < 0)
 		return err;
-	if (find_ring(a, service, ring, owner, &base))
-		table_service_set_ring(&a->t->services[a->assigned.services[service].index], base,
-				       ring->size, members, ring->count);
+	if (slots_equal(a->arena + s->ring.base, ring, owner))
+		table_service_set_ring(s, &s->ring, members, ring->count);
 	else
 		free(members);
 	free(owner);
 	return 0;
 }
 
+/* Does the row name a ring of that size, within the arena? */
+static bool has_ring(const struct adoption *a, const struct table_service *s, uint32_t size)
+{
+	return size > 0 && s->ring.size == size && s->ring.base <= a->t->sizes.ring_slots &&
+	       size <= a->t->sizes.ring_slots - s->ring.base;
+}
+
 static int adopt_service(struct adoption *a, size_t service)
 {
-	const struct desired_service *s = &a->want->services[service];
+	const struct desired_service *want = &a->want->services[service];
 	const struct assigned_service *assigned = &a->assigned.services[service];
+	struct table_service *s = &a->t->services[assigned->index];
 	struct plan_ring ring;
 	int err;
 
-	if (assigned->claimed || a->t->services[assigned->index].members != NULL ||
-	    s->record.ring_size == 0 || !has_ring(a, service, s->record.ring_size))
+	if (assigned->claimed || s->members != NULL || !has_ring(a, s, want->ring_size))
 		return 0;
-	err = plan_ring_init(&ring, a->want, s, &a->assigned);
+	err = plan_ring_init(&ring, a->want, want, &a->assigned);
 	if (err == 0)
-		err = adopt_ring(a, service, &ring);
+		err = adopt_ring(a, s, &ring);
 	plan_ring_deinit(&ring);
 	return err;
 }

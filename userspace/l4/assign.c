@@ -133,15 +133,52 @@ static void mark_named(const struct tables *t, bool *taken)
 	}
 }
 
-static bool find_service(const struct tables *t, const char *name, uint32_t *ret_index)
+/* What the records of keys that name a row say about whose it is. */
+enum claim { CLAIM_FOREIGN, CLAIM_NONE, CLAIM_OWN };
+
+static enum claim claim_on_row(const struct tables *t, const struct desired *want, uint32_t index,
+			       size_t service)
 {
-	for (uint32_t i = 0; i < t->sizes.services; i++) {
-		if (strcmp(t->services[i].meta.name, name) == 0) {
-			*ret_index = i;
-			return true;
-		}
+	enum claim claim = CLAIM_NONE;
+
+	for (size_t i = 0; i < t->keys.count; i++) {
+		const struct table_key *have = &t->keys.rows[i];
+		const struct desired_key *key;
+
+		if (have->record.index != index)
+			continue;
+		key = desired_find_key(want, &have->key);
+		if (key != NULL && key->service != service)
+			return CLAIM_FOREIGN;
+		if (key != NULL)
+			claim = CLAIM_OWN;
 	}
-	return false;
+	return claim;
+}
+
+bool assign_row_loses_key(const struct tables *t, const struct desired *want, uint32_t index,
+			  size_t service)
+{
+	return claim_on_row(t, want, index, service) == CLAIM_FOREIGN;
+}
+
+/* Only a change that was cut short leaves two rows of one name. */
+static bool find_service(const struct tables *t, const struct desired *want, size_t service,
+			 uint32_t *ret_index)
+{
+	uint32_t found = t->sizes.services;
+
+	for (uint32_t i = 0; i < t->sizes.services; i++) {
+		if (strcmp(t->services[i].meta.name, want->services[service].name) != 0)
+			continue;
+		if (found == t->sizes.services ||
+		    claim_on_row(t, want, i, service) > claim_on_row(t, want, found, service))
+			found = i;
+	}
+	if (found == t->sizes.services)
+		return false;
+	*ret_index = found;
+	return true;
 }
 
 static int assign_services(const struct tables *t, const struct desired *want,
@@ -155,7 +192,7 @@ static int assign_services(const struct tables *t, const struct desired *want,
 		return -ENOMEM;
 	mark_named(t, taken);
 	for (size_t i = 0; i < want->service_count; i++) {
-		if (find_service(t, want->services[i].name, &ret[i].index))
+		if (find_service(t, want, i, &ret[i].index))
 			continue;
 		while (next < t->sizes.services && taken[next])
 			next++;
@@ -193,6 +230,26 @@ int assign_rows(const struct tables *t, const struct desired *want, struct assig
 		return err;
 	}
 	*ret_assigned = a;
+	return 0;
+}
+
+int assign_other_row(const struct tables *t, const struct desired *want, struct assignment *a,
+		     size_t service)
+{
+	bool *taken = calloc(t->sizes.services + 1, sizeof(*taken));
+	uint32_t index = 0;
+
+	if (taken == NULL)
+		return -ENOMEM;
+	mark_named(t, taken);
+	for (size_t i = 0; i < want->service_count; i++)
+		taken[a->services[i].index] = true;
+	while (index < t->sizes.services && taken[index])
+		index++;
+	free(taken);
+	if (index == t->sizes.services)
+		return -ENOSPC;
+	a->services[service] = (struct assigned_service){index, true};
 	return 0;
 }
 

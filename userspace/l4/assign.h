@@ -29,10 +29,19 @@ struct assignment {
 /*
  * A backend keeps its row while pool, name and address stay: the flow entries of another address
  * are another machine's. A row that is claimed gets the next generation of its id; those that have
- * been free longest are claimed first. 0, -ENOMEM, or -ENOSPC with d filled.
+ * been free longest are claimed first. A service keeps its row while its name stays; where a change
+ * that was cut short left it two, the one whose keys are all its own. 0, -ENOMEM, or -ENOSPC with d filled.
  */
 int assign_rows(const struct tables *t, const struct desired *want, struct assignment *ret_assigned,
 		struct diag *d);
+
+/* Does a record that names the row belong to a key that another service than this one wants? */
+bool assign_row_loses_key(const struct tables *t, const struct desired *want, uint32_t index,
+			  size_t service);
+
+/* Give a desired service another row than the one that it has. -ENOSPC: there is none; -ENOMEM. */
+int assign_other_row(const struct tables *t, const struct desired *want, struct assignment *a,
+		     size_t service);
 void assignment_deinit(struct assignment *a); /* NULL is fine */
 
 #endif

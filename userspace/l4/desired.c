@@ -158,7 +158,7 @@ static void service_find_backends(struct desired *desired, struct desired_servic
 			b->linger_s = linger_s;
 		usable = usable || b->weight > 0;
 	}
-	row->record.ring_size = usable ? s->ring_size : 0;
+	row->ring_size = usable ? s->ring_size : 0;
 }
 
 static void service_fill(struct desired *desired, struct desired_service *row,
@@ -252,6 +252,14 @@ int desired_build(const struct snapshot *snap, const struct host *host, struct d
 out:
 	desired_deinit(&desired);
 	return err;
+}
+
+const struct desired_key *desired_find_key(const struct desired *desired,
+					   const struct shunt_vip_key *key)
+{
+	struct desired_key wanted = {.key = *key};
+
+	return bsearch(&wanted, desired->keys, desired->key_count, sizeof(wanted), key_cmp);
 }
 
 void desired_deinit(struct desired *desired)

@@ -23,7 +23,8 @@ struct desired_backend {
 
 struct desired_service {
 	const char *name;
-	struct shunt_service record;	     /* index and ring_base are l4/plan.c's to assign */
+	struct shunt_service record;	     /* index is l4/plan.c's to assign */
+	uint32_t ring_size;		     /* 0: it steers nowhere, or not at all */
 	size_t first_backend, backend_count; /* a run of struct desired's backends */
 };
 
@@ -45,6 +46,10 @@ struct desired {
 int desired_build(const struct snapshot *snap, const struct host *host, struct desired *ret_desired,
 		  struct diag *d);
 void desired_deinit(struct desired *desired); /* NULL is fine */
+
+/* NULL: nobody wants the key. */
+const struct desired_key *desired_find_key(const struct desired *desired,
+					   const struct shunt_vip_key *key);
 
 /* A total order of keys; for bsearch. */
 int vip_key_cmp(const struct shunt_vip_key *a, const struct shunt_vip_key *b);

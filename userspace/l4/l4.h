@@ -38,7 +38,7 @@ int l4_check(struct l4 *l4, const struct snapshot *snap, struct diag *d);
 
 /*
  * Make the maps say what snap and the health of its backends say now: new backend rows, then rings
- * in free slots, then service records, then what is no longer named. Only what differs is written.
+ * in free slots, then records of listen addresses, then what is no longer named. Only what differs is written.
  * A packet meets the old state of a service or the new one. Removed backends keep serving the flows
  * they have (see l4_tick). -ENOSPC before anything is written; any other -errno: d says which write
  * failed, and the next call completes it.

@@ -10,8 +10,17 @@
 
 /* What the planner decided for a desired service. */
 struct service_plan {
-	struct plan_ring ring; /* base: where it is, once placed */
-	bool placed;	       /* the ring is there, or will be by the plan so far */
+	struct plan_ring ring; /* what it should be */
+	bool placed;	       /* it is there, or will be by the plan so far */
+};
+
+/* A row of the tables of services, as the plan so far leaves it. */
+struct row_plan {
+	struct shunt_ring ring;
+	bool wanted; /* of a desired service */
+	bool steers; /* and that steers */
+	bool owned;
+	bool named, named_to_steer; /* by a record; brought up to date by mark_named() */
 };
 
 struct planner {
@@ -22,9 +31,13 @@ struct planner {
 	struct assignment assigned;
 	struct service_plan *services; /* by position in want */
 	struct key_table keys;	       /* as the plan so far leaves them */
-	struct extents extents;
-	bool unsettled;
-	bool deleted; /* the plan has its deletions */
+	struct row_plan *rows;
+	struct extents extents; /* what no ring may be written into */
+	struct extents retired; /* as in struct tables */
+	bool records_unsettled;
+	bool in_place;	   /* services keep their rows, come what may */
+	bool rows_changed; /* some do not, and it could be planned without that */
+	bool deleted;	   /* the plan has its deletions */
 };
 
 int plan_ring_init(struct plan_ring *ring, const struct desired *want,
@@ -32,7 +45,7 @@ int plan_ring_init(struct plan_ring *ring, const struct desired *want,
 {
 	size_t room = service->backend_count + 1;
 
-	*ring = (struct plan_ring){.size = service->record.ring_size};
+	*ring = (struct plan_ring){.size = service->ring_size};
 	ring->members = calloc(room, sizeof(*ring->members));
 	ring->ids = calloc(room, sizeof(*ring->ids));
 	if (ring->members == NULL || ring->ids == NULL) {
@@ -76,16 +89,6 @@ void plan_deinit(struct plan *plan)
 	*plan = (struct plan){0};
 }
 
-/*
- * New content for slots, a service's counters or the kernel's copy of a record: all may be memory
- * that a packet on another processor is still reading, if something was unpublished since the
- * last wait. (A record that is replaced or deleted is given to the next one that is written.)
- */
-static bool reuses_memory(enum plan_kind kind)
-{
-	return kind == PLAN_RING || kind == PLAN_SERVICE || kind == PLAN_SERVICE_CLAIM;
-}
-
 static int append(struct planner *p, const struct plan_op *op)
 {
 	struct plan *plan = &p->plan;
@@ -103,15 +106,21 @@ static int append(struct planner *p, const struct plan_op *op)
 	return 0;
 }
 
+static int emit_wait(struct planner *p)
+{
+	static const struct plan_op wait = {.kind = PLAN_WAIT};
+
+	p->records_unsettled = false;
+	extents_clear(&p->retired);
+	return append(p, &wait);
+}
+
+/* The kernel gives the memory of a record that is replaced or deleted to the next one that is
+ * written, though packets on other processors may still be reading it. */
 static int emit(struct planner *p, const struct plan_op *op)
 {
-	if (p->unsettled && reuses_memory(op->kind)) {
-		static const struct plan_op wait = {.kind = PLAN_WAIT};
-
-		if (append(p, &wait) < 0)
-			return -ENOMEM;
-		p->unsettled = false;
-	}
+	if (p->records_unsettled && op->kind == PLAN_SERVICE && emit_wait(p) < 0)
+		return -ENOMEM;
 	return append(p, op);
 }
 
@@ -198,7 +207,7 @@ static int emit_service_claims(struct planner *p)
 
 static bool ring_is_built(const struct table_service *have, const struct plan_ring *ring)
 {
-	if (have->members == NULL || have->ring_size != ring->size ||
+	if (have->members == NULL || have->ring.size != ring->size ||
 	    have->member_count != ring->count)
 		return false;
 	for (size_t i = 0; i < ring->count; i++) {
@@ -209,78 +218,141 @@ static bool ring_is_built(const struct table_service *have, const struct plan_ri
 	return true;
 }
 
+/* Does the ring of the service's row have to change? */
+static bool ring_changes(const struct planner *p, size_t service)
+{
+	const struct table_service *have = &p->t->services[p->assigned.services[service].index];
+	const struct plan_ring *ring = &p->services[service].ring;
+
+	return ring->size == 0 ? have->ring.size != 0 : !ring_is_built(have, ring);
+}
+
+/*
+ * A service whose ring changes while one of its keys goes to another service gets another row: in
+ * the old one the key's packets would, until it has gone, meet a ring that was never meant for them.
+ * Its counters start anew. Where there is no room for that the ring changes in place.
+ */
+static int change_row(struct planner *p, size_t service)
+{
+	int err;
+
+	if (p->in_place || p->want->services[service].record.action != SHUNT_ACTION_STEER ||
+	    p->assigned.services[service].claimed || !ring_changes(p, service) ||
+	    !assign_row_loses_key(p->t, p->want, p->assigned.services[service].index, service))
+		return 0;
+	err = assign_other_row(p->t, p->want, &p->assigned, service);
+	if (err == 0)
+		p->rows_changed = true;
+	return err == -ENOSPC ? 0 : err;
+}
+
 /* Which services keep their ring, or need none? */
 static int find_rings(struct planner *p)
 {
 	for (size_t i = 0; i < p->want->service_count; i++) {
+		const struct desired_service *want = &p->want->services[i];
 		struct service_plan *s = &p->services[i];
-		const struct table_service *have = &p->t->services[p->assigned.services[i].index];
-		int err = plan_ring_init(&s->ring, p->want, &p->want->services[i], &p->assigned);
+		struct row_plan *row;
+		int err = plan_ring_init(&s->ring, p->want, want, &p->assigned);
 
+		if (err == 0)
+			err = change_row(p, i);
 		if (err < 0)
 			return err;
-		if (s->ring.size == 0) {
-			s->placed = true;
-		} else if (!p->assigned.services[i].claimed && ring_is_built(have, &s->ring)) {
-			s->ring.base = have->ring_base;
-			s->placed = true;
-		}
+		row = &p->rows[p->assigned.services[i].index];
+		row->wanted = true;
+		row->steers = want->record.action == SHUNT_ACTION_STEER;
+		s->placed =
+			!row->steers || (!p->assigned.services[i].claimed && !ring_changes(p, i));
 	}
 	return 0;
 }
 
-/* Slots are taken while a record names them, or while a ring stands there that one will name. */
+/* Slots are taken while a row names them, or packets may still look at them. */
 static int mark_extents(struct planner *p)
 {
 	int err = 0;
 
 	extents_clear(&p->extents);
-	for (size_t i = 0; i < p->keys.count && err == 0; i++) {
-		const struct shunt_service *r = &p->keys.rows[i].record;
-
-		err = extents_take(&p->extents, r->ring_base, r->ring_size);
-	}
-	for (size_t i = 0; i < p->want->service_count && err == 0; i++) {
-		const struct service_plan *s = &p->services[i];
-
-		if (s->placed)
-			err = extents_take(&p->extents, s->ring.base, s->ring.size);
-	}
+	for (uint32_t i = 0; i < p->t->sizes.services && err == 0; i++)
+		err = extents_take(&p->extents, p->rows[i].ring.base, p->rows[i].ring.size);
+	for (size_t i = 0; i < p->retired.count && err == 0; i++)
+		err = extents_take(&p->extents, p->retired.taken[i].base, p->retired.taken[i].size);
 	return err;
 }
 
-/* Build as many of the missing rings as there is room for now. */
-static int place_rings(struct planner *p, size_t *ret_placed, size_t *ret_missing)
+/* Room that packets have left comes first; a wait for packets makes more of it. */
+static int find_room(struct planner *p, uint32_t size, uint32_t *ret_base)
 {
-	size_t placed = 0, missing = 0;
+	int err = extents_alloc(&p->extents, size, ret_base);
+
+	if (err != -ENOSPC || p->retired.count == 0)
+		return err;
+	err = emit_wait(p);
+	if (err == 0)
+		err = mark_extents(p);
+	return err < 0 ? err : extents_alloc(&p->extents, size, ret_base);
+}
+
+static int set_row_ring(struct planner *p, uint32_t index, const struct shunt_ring *ring)
+{
+	struct shunt_ring *row = &p->rows[index].ring;
+	int err = extents_take(&p->retired, row->base, row->size);
+
+	*row = *ring;
+	return err;
+}
+
+static int emit_ring_clear(struct planner *p, uint32_t index)
+{
+	static const struct shunt_ring none;
+	struct plan_op op = {.kind = PLAN_RING_CLEAR, .index = index};
+	int err = p->rows[index].ring.size == 0 ? 0 : emit(p, &op);
+
+	return err < 0 ? err : set_row_ring(p, index, &none);
+}
+
+static int emit_ring(struct planner *p, size_t service)
+{
+	struct plan_op op = {.kind = PLAN_RING, .index = p->assigned.services[service].index};
+	struct shunt_ring ring = {.size = p->services[service].ring.size};
+	int err = find_room(p, ring.size, &ring.base);
+
+	if (err == 0)
+		err = plan_ring_init(&op.ring, p->want, &p->want->services[service], &p->assigned);
+	if (err < 0)
+		return err;
+	op.ring.base = ring.base;
+	err = emit(p, &op);
+	if (err < 0) {
+		plan_ring_deinit(&op.ring);
+		return err;
+	}
+	return set_row_ring(p, op.index, &ring);
+}
+
+/* As many of the rings that differ as there is room for now. */
+static int emit_rings(struct planner *p, size_t *ret_missing, size_t *count)
+{
+	size_t missing = 0;
 	int err = mark_extents(p);
 
 	for (size_t i = 0; i < p->want->service_count && err == 0; i++) {
 		struct service_plan *s = &p->services[i];
-		struct plan_op op = {.kind = PLAN_RING};
 
 		if (s->placed)
 			continue;
-		err = extents_alloc(&p->extents, s->ring.size, &s->ring.base);
+		if (s->ring.size == 0)
+			err = emit_ring_clear(p, p->assigned.services[i].index);
+		else
+			err = emit_ring(p, i);
+		s->placed = err == 0;
+		*count += s->placed;
 		if (err == -ENOSPC) {
 			missing++;
 			err = 0;
-			continue;
 		}
-		if (err == 0)
-			err = plan_ring_init(&op.ring, p->want, &p->want->services[i],
-					     &p->assigned);
-		if (err < 0)
-			break;
-		op.index = p->assigned.services[i].index;
-		op.ring.base = s->ring.base;
-		err = emit(p, &op);
-		if (err < 0)
-			plan_ring_deinit(&op.ring);
-		s->placed = true;
-		placed++;
 	}
-	*ret_placed = placed;
 	*ret_missing = missing;
 	return err;
 }
@@ -294,12 +366,12 @@ static int emit_key(struct planner *p, const struct shunt_vip_key *key,
 	if (err == 0)
 		err = keys_put(&p->keys, key, record);
 	if (replaces)
-		p->unsettled = true;
+		p->records_unsettled = true;
 	return err;
 }
 
 /* Publish what has its ring: either the keys that are new, or those whose record changes. */
-static int emit_keys(struct planner *p, bool replace, size_t *ret_count)
+static int emit_keys(struct planner *p, bool replace, size_t *count)
 {
 	int err = 0;
 
@@ -312,34 +384,15 @@ static int emit_keys(struct planner *p, bool replace, size_t *ret_count)
 		if (!s->placed || (have != NULL) != replace)
 			continue;
 		record.index = p->assigned.services[k->service].index;
-		record.ring_base = s->ring.base;
 		if (replace && memcmp(&have->record, &record, sizeof(record)) == 0)
 			continue;
 		err = emit_key(p, &k->key, &record, replace);
-		(*ret_count)++;
+		(*count)++;
 	}
 	return err;
 }
 
-static bool key_is_wanted(const struct planner *p, const struct shunt_vip_key *key)
-{
-	size_t low = 0, high = p->want->key_count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		int cmp = vip_key_cmp(&p->want->keys[middle].key, key);
-
-		if (cmp == 0)
-			return true;
-		if (cmp < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return false;
-}
-
-static int emit_deletes(struct planner *p, size_t *ret_count)
+static int emit_deletes(struct planner *p, size_t *count)
 {
 	int err = 0;
 
@@ -348,12 +401,55 @@ static int emit_deletes(struct planner *p, size_t *ret_count)
 		struct plan_op op = {.kind = PLAN_SERVICE_DELETE};
 
 		op.service.key = p->keys.rows[i - 1].key;
-		if (key_is_wanted(p, &op.service.key))
+		if (desired_find_key(p->want, &op.service.key) != NULL)
 			continue;
 		err = emit(p, &op);
 		keys_remove(&p->keys, &op.service.key);
-		p->unsettled = true;
-		(*ret_count)++;
+		p->records_unsettled = true;
+		(*count)++;
+	}
+	return err;
+}
+
+/* Which rows do the records of keys name at this point? */
+static void mark_named(struct planner *p)
+{
+	for (uint32_t i = 0; i < p->t->sizes.services; i++)
+		p->rows[i].named = p->rows[i].named_to_steer = false;
+	for (size_t i = 0; i < p->keys.count; i++) {
+		const struct shunt_service *r = &p->keys.rows[i].record;
+
+		if (r->index >= p->t->sizes.services)
+			continue;
+		p->rows[r->index].named = true;
+		if (r->action == SHUNT_ACTION_STEER)
+			p->rows[r->index].named_to_steer = true;
+	}
+}
+
+/* Once no packet can look at them: rings of services that are gone or do not steer any more, and
+ * the rows of those that are gone. */
+static int emit_leavings(struct planner *p, size_t *count)
+{
+	int err = 0;
+
+	mark_named(p);
+	for (uint32_t i = 0; i < p->t->sizes.services && err == 0; i++) {
+		struct row_plan *row = &p->rows[i];
+		struct plan_op op = {.kind = PLAN_SERVICE_RELEASE, .index = i};
+		bool clear = row->ring.size != 0 && !row->steers && !row->named_to_steer;
+		bool release = row->owned && !row->wanted && !row->named;
+
+		if (!clear && !release)
+			continue;
+		if (p->records_unsettled)
+			err = emit_wait(p);
+		if (err == 0 && clear)
+			err = emit_ring_clear(p, i);
+		if (err == 0 && release)
+			err = emit(p, &op);
+		row->owned = row->owned && !release;
+		(*count)++;
 	}
 	return err;
 }
@@ -382,6 +478,8 @@ static int say_slots_missing(struct planner *p)
 	uint32_t free_slots, longest;
 	uint64_t needed = 0;
 
+	if (p->rows_changed)
+		return -ENOSPC; /* not the last word */
 	for (size_t i = 0; i < p->want->service_count; i++) {
 		if (!p->services[i].placed)
 			needed += p->services[i].ring.size;
@@ -397,50 +495,50 @@ static int say_slots_missing(struct planner *p)
 }
 
 /*
- * As many rounds as the arena makes necessary: each builds what fits, publishes it, and so frees
- * the slots of the rings that were replaced for the next one.
+ * As many rounds as the arena makes necessary: each writes the rings that there is room for, moves
+ * the keys that have theirs, and so frees the slots of services that are gone for the next one.
  */
 static int emit_services(struct planner *p)
 {
 	bool delete_first = false;
-	size_t placed, missing, published = 0;
+	size_t missing, done = 0;
 	int err = check_keys(p, &delete_first);
 
 	if (err == 0 && delete_first)
-		err = emit_deletes(p, &published);
+		err = emit_deletes(p, &done);
 	while (err == 0) {
-		published = 0;
-		err = place_rings(p, &placed, &missing);
+		done = 0;
+		err = emit_rings(p, &missing, &done);
 		if (err == 0)
-			err = emit_keys(p, false, &published);
+			err = emit_keys(p, false, &done);
 		if (err == 0)
-			err = emit_keys(p, true, &published);
+			err = emit_keys(p, true, &done);
 		if (err == 0 && !p->deleted)
-			err = emit_deletes(p, &published);
+			err = emit_deletes(p, &done);
+		if (err == 0)
+			err = emit_leavings(p, &done);
 		if (err < 0 || missing == 0)
 			break;
-		if (published == 0)
+		if (done == 0)
 			err = say_slots_missing(p);
 	}
 	return err;
 }
 
-static int emit_service_releases(struct planner *p)
+static int init_rows(struct planner *p)
 {
-	bool *wanted = calloc(p->t->sizes.services + 1, sizeof(*wanted));
+	const struct tables *t = p->t;
 	int err = 0;
 
-	if (wanted == NULL)
+	p->rows = calloc(t->sizes.services + 1, sizeof(*p->rows));
+	if (p->rows == NULL)
 		return -ENOMEM;
-	for (size_t i = 0; i < p->want->service_count; i++)
-		wanted[p->assigned.services[i].index] = true;
-	for (uint32_t i = 0; i < p->t->sizes.services && err == 0; i++) {
-		struct plan_op op = {.kind = PLAN_SERVICE_RELEASE, .index = i};
-
-		if (!wanted[i] && p->t->services[i].meta.name[0] != '\0')
-			err = emit(p, &op);
+	for (uint32_t i = 0; i < t->sizes.services; i++) {
+		p->rows[i].ring = t->services[i].ring;
+		p->rows[i].owned = t->services[i].meta.name[0] != '\0';
 	}
-	free(wanted);
+	for (size_t i = 0; i < t->retired.count && err == 0; i++)
+		err = extents_take(&p->retired, t->retired.taken[i].base, t->retired.taken[i].size);
 	return err;
 }
 
@@ -449,11 +547,14 @@ static int planner_init(struct planner *p)
 	int err;
 
 	extents_init(&p->extents, p->t->sizes.ring_slots);
-	p->unsettled = p->t->unsettled;
+	extents_init(&p->retired, p->t->sizes.ring_slots);
+	p->records_unsettled = p->t->records_unsettled;
 	p->services = calloc(p->want->service_count + 1, sizeof(*p->services));
 	if (p->services == NULL)
 		return -ENOMEM;
-	err = keys_copy(&p->t->keys, &p->keys);
+	err = init_rows(p);
+	if (err == 0)
+		err = keys_copy(&p->t->keys, &p->keys);
 	if (err == 0)
 		err = assign_rows(p->t, p->want, &p->assigned, p->d);
 	return err;
@@ -466,32 +567,42 @@ static void planner_deinit(struct planner *p)
 			plan_ring_deinit(&p->services[i].ring);
 	}
 	free(p->services);
+	free(p->rows);
 	keys_deinit(&p->keys);
 	extents_deinit(&p->extents);
+	extents_deinit(&p->retired);
 	assignment_deinit(&p->assigned);
+}
+
+static int build(struct planner *p)
+{
+	int err = planner_init(p);
+
+	if (err == 0)
+		err = find_rings(p);
+	if (err == 0)
+		err = emit_backends(p);
+	if (err == 0)
+		err = emit_service_claims(p);
+	if (err == 0)
+		err = emit_services(p);
+	planner_deinit(p);
+	if (err < 0)
+		plan_deinit(&p->plan);
+	return err;
 }
 
 int plan_build(const struct tables *t, const struct desired *want, struct plan *ret_plan,
 	       struct diag *d)
 {
 	struct planner p = {.t = t, .want = want, .d = d};
-	int err = planner_init(&p);
+	int err = build(&p);
 
-	if (err == 0)
-		err = find_rings(&p);
-	if (err == 0)
-		err = emit_backends(&p);
-	if (err == 0)
-		err = emit_service_claims(&p);
-	if (err == 0)
-		err = emit_services(&p);
-	if (err == 0)
-		err = emit_service_releases(&p);
-	planner_deinit(&p);
-	if (err < 0) {
-		plan_deinit(&p.plan);
-		return err;
+	if (err == -ENOSPC && p.rows_changed) {
+		p = (struct planner){.t = t, .want = want, .d = d, .in_place = true};
+		err = build(&p);
 	}
-	*ret_plan = p.plan;
-	return 0;
+	if (err == 0)
+		*ret_plan = p.plan;
+	return err;
 }

@@ -13,12 +13,13 @@
 #include "l4/tables.h"
 
 enum plan_kind {
-	PLAN_WAIT,	      /* until no packet looks at what was unpublished before */
-	PLAN_BACKEND_CLAIM,   /* clear the counters of row index, write its owner */
-	PLAN_BACKEND,	      /* write row index */
-	PLAN_SERVICE_CLAIM,   /* clear the counters of row index, write its owner */
-	PLAN_RING,	      /* fill slots that no record names */
-	PLAN_SERVICE,	      /* publish: write the record of a key */
+	PLAN_WAIT,	    /* until no packet looks at what was unpublished before */
+	PLAN_BACKEND_CLAIM, /* clear the counters of row index, write its owner */
+	PLAN_BACKEND,	    /* write row index */
+	PLAN_SERVICE_CLAIM, /* clear the counters of row index, write its owner */
+	PLAN_RING,	 /* fill slots that nothing names, and publish them as row index's ring */
+	PLAN_RING_CLEAR, /* row index has no ring any more */
+	PLAN_SERVICE,	 /* write the record of a key */
 	PLAN_SERVICE_DELETE,  /* the key's packets are no service's any more */
 	PLAN_SERVICE_RELEASE, /* row index has no owner any more */
 };

@@ -2,7 +2,6 @@
 #include "l4/slots.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "l4/ring.h"
@@ -48,8 +47,6 @@ void slots_write(struct shunt_slot *slots, const struct plan_ring *ring, const u
 {
 	for (uint32_t i = 0; i < ring->size; i++)
 		slots[i] = (struct shunt_slot){.backend = ring->ids[owner[i]]};
-	/* Whoever sees the record that names these slots sees the slots. */
-	atomic_thread_fence(memory_order_release);
 }
 
 bool slots_equal(const struct shunt_slot *slots, const struct plan_ring *ring,

@@ -43,6 +43,9 @@ static int read_services(struct loader *loader, struct tables *t, struct diag *d
 		if (err < 0)
 			return say_failed(d, err, "read", SHUNT_MAP_SVC_META);
 		t->services[i].meta.name[SHUNT_NAME_MAX - 1] = '\0';
+		err = maps_ring_get(loader, i, &t->services[i].ring);
+		if (err < 0)
+			return say_failed(d, err, "read", SHUNT_MAP_SVC_RINGS);
 	}
 	err = maps_service_list(loader, &rows, &count);
 	if (err < 0)
@@ -90,24 +93,54 @@ int sync_read(struct loader *loader, struct tables *ret_tables, struct diag *d)
 		return err;
 	}
 	guess_lingers(&t);
-	t.unsettled = true;
+	/* What a former process unpublished just before it ended, nobody knows. */
+	t.records_unsettled = true;
+	err = extents_take(&t.retired, 0, sizes.ring_slots);
+	if (err < 0) {
+		tables_deinit(&t);
+		return err;
+	}
 	*ret_tables = t;
+	return 0;
+}
+
+/* Takes members. The former ring is noted as looked at before it may be, so that it cannot fail
+ * after. */
+static int publish_ring(struct loader *loader, struct tables *t, uint32_t index,
+			const struct shunt_ring *ring, struct table_member *members, size_t count)
+{
+	struct table_service *s = &t->services[index];
+	int err = extents_take(&t->retired, s->ring.base, s->ring.size);
+
+	if (err == 0)
+		err = maps_ring_publish(loader, index, ring);
+	if (err < 0) {
+		free(members);
+		return err;
+	}
+	table_service_set_ring(s, ring, members, count);
 	return 0;
 }
 
 static int write_ring(struct loader *loader, struct tables *t, const struct plan_op *op)
 {
+	struct shunt_ring ring = {.base = op->ring.base, .size = op->ring.size};
 	uint32_t *owner;
 	struct table_member *members;
 	int err = slots_build(&op->ring, &owner, &members);
 
 	if (err < 0)
 		return err;
-	slots_write(maps_rings(loader) + op->ring.base, &op->ring, owner);
+	slots_write(maps_rings(loader) + ring.base, &op->ring, owner);
 	free(owner);
-	table_service_set_ring(&t->services[op->index], op->ring.base, op->ring.size, members,
-			       op->ring.count);
-	return 0;
+	return publish_ring(loader, t, op->index, &ring, members, op->ring.count);
+}
+
+static int clear_ring(struct loader *loader, struct tables *t, const struct plan_op *op)
+{
+	static const struct shunt_ring none;
+
+	return publish_ring(loader, t, op->index, &none, NULL, 0);
 }
 
 static int claim_backend(struct loader *loader, struct tables *t, const struct plan_op *op)
@@ -131,7 +164,6 @@ static int set_service_owner(struct loader *loader, struct tables *t, uint32_t i
 	if (err < 0)
 		return err;
 	t->services[index].meta = *meta;
-	table_service_set_ring(&t->services[index], 0, 0, NULL, 0);
 	return 0;
 }
 
@@ -164,7 +196,7 @@ static int set_service(struct loader *loader, struct tables *t, const struct pla
 		return err;
 	err = maps_service_set(loader, &op->service.key, &op->service.record);
 	if (err == 0)
-		t->unsettled = t->unsettled || replaces;
+		t->records_unsettled = t->records_unsettled || replaces;
 	else if (replaces)
 		(void)keys_put(&t->keys, &op->service.key, &old); /* it is there: cannot fail */
 	else
@@ -179,7 +211,7 @@ static int delete_service(struct loader *loader, struct tables *t, const struct 
 	if (err < 0 && err != -ENOENT)
 		return err;
 	keys_remove(&t->keys, &op->service.key);
-	t->unsettled = true;
+	t->records_unsettled = true;
 	return 0;
 }
 
@@ -188,7 +220,7 @@ static int wait_for_packets(struct tables *t)
 	int err = maps_wait_for_packets();
 
 	if (err == 0)
-		t->unsettled = false;
+		tables_settle(t);
 	return err;
 }
 
@@ -202,6 +234,7 @@ static int run_op(struct loader *loader, struct tables *t, const struct plan_op 
 	case PLAN_BACKEND: return set_backend(loader, t, op->index, &op->backend);
 	case PLAN_SERVICE_CLAIM: return claim_service(loader, t, op);
 	case PLAN_RING: return write_ring(loader, t, op);
+	case PLAN_RING_CLEAR: return clear_ring(loader, t, op);
 	case PLAN_SERVICE: return set_service(loader, t, op);
 	case PLAN_SERVICE_DELETE: return delete_service(loader, t, op);
 	case PLAN_SERVICE_RELEASE: return set_service_owner(loader, t, op->index, &nobody);
@@ -218,6 +251,7 @@ static int say_op_failed(const struct plan_op *op, int err, struct diag *d)
 	case PLAN_SERVICE_CLAIM:
 	case PLAN_SERVICE_RELEASE: return say_failed(d, err, "write", SHUNT_MAP_SVC_META);
 	case PLAN_RING: return say_failed(d, err, "build a ring in", SHUNT_MAP_RINGS);
+	case PLAN_RING_CLEAR: return say_failed(d, err, "write", SHUNT_MAP_SVC_RINGS);
 	case PLAN_SERVICE: return say_failed(d, err, "write", SHUNT_MAP_SERVICES);
 	case PLAN_SERVICE_DELETE: return say_failed(d, err, "delete from", SHUNT_MAP_SERVICES);
 	}

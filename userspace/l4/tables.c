@@ -10,6 +10,7 @@
 int tables_init(struct tables *t, const struct loader_sizes *sizes)
 {
 	*t = (struct tables){.sizes = *sizes};
+	extents_init(&t->retired, sizes->ring_slots);
 	t->backends = calloc(sizes->backends, sizeof(*t->backends));
 	t->services = calloc(sizes->services, sizeof(*t->services));
 	if (t->backends == NULL || t->services == NULL) {
@@ -30,6 +31,7 @@ void tables_deinit(struct tables *t)
 	free(t->backends);
 	free(t->services);
 	keys_deinit(&t->keys);
+	extents_deinit(&t->retired);
 	*t = (struct tables){0};
 }
 
@@ -126,12 +128,17 @@ bool table_backend_is_owned(const struct table_backend *b)
 	return b->row.id != 0 && b->row.id == b->meta.id && b->meta.pool[0] != '\0';
 }
 
-void table_service_set_ring(struct table_service *s, uint32_t base, uint32_t size,
+void tables_settle(struct tables *t)
+{
+	t->records_unsettled = false;
+	extents_clear(&t->retired);
+}
+
+void table_service_set_ring(struct table_service *s, const struct shunt_ring *ring,
 			    struct table_member *members, size_t count)
 {
 	free(s->members);
-	s->ring_base = base;
-	s->ring_size = size;
+	s->ring = *ring;
 	s->members = members;
 	s->member_count = count;
 }

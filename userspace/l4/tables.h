@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "bpf/abi.h"
+#include "l4/extents.h"
 #include "loader/loader.h"
 
 struct table_backend {
@@ -29,10 +30,9 @@ struct table_member {
 	uint32_t slots; /* how many it holds */
 };
 
-/* A service and the ring that its records name, or are about to name. */
 struct table_service {
 	struct shunt_svc_meta meta;
-	uint32_t ring_base, ring_size;
+	struct shunt_ring ring;	      /* as published */
 	struct table_member *members; /* what the ring was built from; NULL: not known, or none */
 	size_t member_count;
 };
@@ -54,7 +54,9 @@ struct tables {
 	struct table_service *services; /* [sizes.services] */
 	struct key_table keys;
 	uint64_t freed; /* last value given to a backend row */
-	bool unsettled; /* packets may still be looking at what is not named any more */
+	/* What packets may still be looking at, since the last wait for them: */
+	bool records_unsettled; /* records that were replaced or deleted */
+	struct extents retired; /* rings that were unpublished */
 };
 
 /* All rows free. 0, or -ENOMEM. */
@@ -74,7 +76,10 @@ void keys_deinit(struct key_table *keys);
 bool table_backend_is_owned(const struct table_backend *b);
 
 /* Takes members (malloc'ed; NULL for none). */
-void table_service_set_ring(struct table_service *s, uint32_t base, uint32_t size,
+void table_service_set_ring(struct table_service *s, const struct shunt_ring *ring,
 			    struct table_member *members, size_t count);
+
+/* Nothing that was unpublished is looked at any more. */
+void tables_settle(struct tables *t);
 
 #endif
