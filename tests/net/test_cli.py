@@ -67,6 +67,19 @@ def test_the_manual_has_every_key_of_the_configuration():
         assert keywords in f.read(), "bring it up to date: make man"
 
 
+def test_the_configuration_in_the_readme_is_good(lab):
+    with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as f:
+        blocks = re.findall(r"```yaml\n(.*?)```", f.read(), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        path = lab.path("readme.yaml")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(block)
+        done = subprocess.run([binary("shuntd"), "-c", path, "--check"], capture_output=True,
+                              text=True, check=False)
+        assert done.returncode == 0 and not done.stderr, done
+
+
 @pytest.mark.parametrize("page", ["shuntctl.1", "shuntd.8", "shunt-load.8", "shunt-decap.8"])
 def test_the_manual_names_every_long_option(page):
     name = page.partition(".")[0]
