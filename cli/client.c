@@ -126,12 +126,17 @@ void client_print_diagnostics(const json_t *list, const char *file)
 static int refused(const struct request *rq, const struct reply *r)
 {
 	json_t *error = json_object_get(r->json, "error");
-	const char *message = json_string_value(json_object_get(error, "message"));
+	const char *message = json_string_value(json_object_get(error, "message")), *first;
+	const json_t *list;
 
 	if (rq->as_json && r->json) {
 		print_json(stderr, r->json);
 	} else if (message) {
-		client_print_diagnostics(json_object_get(error, "diagnostics"), rq->file);
+		list = json_object_get(error, "diagnostics");
+		first = json_string_value(json_object_get(json_array_get(list, 0), "message"));
+		/* Not the same sentence twice. */
+		if (json_array_size(list) != 1 || !first || strcmp(first, message) != 0)
+			client_print_diagnostics(list, rq->file);
 		tell_error("%s", message);
 	} else {
 		tell_error("shuntd answered with status %ld", r->status);

@@ -144,8 +144,7 @@ static void add_health(struct table *t, const json_t *h)
 	const json_t *changed = json_object_get(h, "changed_ms_ago");
 	char buf[PRINT_UNIT_MAX];
 
-	table_add(t, "%s", field_text(h, "pool"));
-	table_add(t, "%s", field_text(h, "name"));
+	table_add(t, "%s/%s", field_text(h, "pool"), field_text(h, "name"));
 	table_add(t, "%s", field_text(h, "address"));
 	table_add(t, "%s", field_text(h, "check"));
 	table_add(t, "%s", field_text(h, "state"));
@@ -162,8 +161,8 @@ static void add_health(struct table *t, const json_t *h)
 
 static int print_health(const json_t *reply)
 {
-	static const char *const headings[] = {"POOL",	 "NAME",     "ADDRESS", "CHECK", "STATE",
-					       ">SINCE", ">CHECKED", ">FAILED", "RESULT"};
+	static const char *const headings[] = {"BACKEND", "ADDRESS",  "CHECK",	 "STATE",
+					       ">SINCE",  ">CHECKED", ">FAILED", "RESULT"};
 	struct table t;
 	size_t i;
 	json_t *h;

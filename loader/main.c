@@ -65,7 +65,9 @@ static const struct option long_options[] = {
 
 static enum exit_code finish(int err, struct diag *d)
 {
-	diag_print(d, stderr);
+	for (size_t i = 0; i < d->count; i++)
+		fprintf(stderr, "shunt-load: %s%s\n",
+			d->items[i].level == DIAG_WARNING ? "warning: " : "", d->items[i].text);
 	diag_deinit(d);
 	return err < 0 ? EXIT_FAILED : EXIT_OK;
 }

@@ -51,6 +51,12 @@ int privileges_check(struct diag *d)
 			   "process does not have");
 		err = -EPERM;
 	}
+	if (!capability_held(CAP_PERFMON) && !capability_held(CAP_SYS_ADMIN)) {
+		diag_error(d, NULL,
+			   "the steering program takes the capability CAP_PERFMON, which this "
+			   "process does not have: the verifier is stricter without it");
+		err = -EPERM;
+	}
 	if (!capability_held(CAP_NET_ADMIN)) {
 		diag_error(d, NULL,
 			   "attaching to interfaces takes the capability CAP_NET_ADMIN, "

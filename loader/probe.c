@@ -56,7 +56,8 @@ static void probe_capability(struct list *list, const char *name, int capability
 			     const char *purpose)
 {
 	bool ok = capability_held(capability) ||
-		  (capability == CAP_BPF && capability_held(CAP_SYS_ADMIN));
+		  ((capability == CAP_BPF || capability == CAP_PERFMON) &&
+		   capability_held(CAP_SYS_ADMIN));
 
 	say(add(list, name, need, ok), "%s%s", ok ? "held: " : "not held: ", purpose);
 }
@@ -101,7 +102,7 @@ static void probe_jit(struct list *list)
 	say(add(list, "jit", OPTIONAL, value != 0), "%s",
 	    value > 0	 ? "programs run as machine code"
 	    : value == 0 ? "off, which is several times slower: sysctl net.core.bpf_jit_enable=1"
-			 : "cannot be switched off here");
+			 : "not known: net.core.bpf_jit_enable cannot be read here");
 }
 
 static void probe_dispatcher(struct list *list)
@@ -191,8 +192,7 @@ int probe_run(const char *const *ifnames, size_t count, struct probe_item **ret_
 	probe_kernel(&list);
 	probe_capability(&list, "cap-bpf", CAP_BPF, REQUIRED, "loads programs and makes tables");
 	probe_capability(&list, "cap-net-admin", CAP_NET_ADMIN, REQUIRED, "attaches to interfaces");
-	probe_capability(&list, "cap-perfmon", CAP_PERFMON, OPTIONAL,
-			 "without it the verifier is stricter");
+	probe_capability(&list, "cap-perfmon", CAP_PERFMON, REQUIRED, "loads the steering program");
 	probe_capability(&list, "cap-sys-admin", CAP_SYS_ADMIN, OPTIONAL,
 			 "mounts bpffs, looks at other programs, runs dispatchers");
 	probe_load(&list, prog_fd);

@@ -232,6 +232,7 @@ def test_an_mtu_that_xdp_cannot_have(box):
 
 
 @pytest.mark.parametrize("dropped, named", [("all", "CAP_BPF"), ("bpf,-sys_admin", "CAP_BPF"),
+                                            ("perfmon,-sys_admin", "CAP_PERFMON"),
                                             ("net_admin", "CAP_NET_ADMIN")])
 def test_a_missing_capability_is_named(box, dropped, named):
     caps = f"-{dropped}"

@@ -37,7 +37,7 @@ int config_file_check(const char *path, struct runtime *rt)
 	err = config_file_load(path, rt, &document, &snap, &d);
 	diag_print(&d, stderr);
 	if (!err)
-		fprintf(stdout, "%s: good: %zu services, %zu pools\n", path, snap->service_count,
+		fprintf(stdout, "%s: good, services: %zu, pools: %zu\n", path, snap->service_count,
 			snap->pool_count);
 	snapshot_unref(snap);
 	tree_free(document);

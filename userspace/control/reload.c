@@ -82,9 +82,9 @@ static void log_job(const struct job *job)
 	else
 		log_write(job->origin.uid < 0 ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING,
 			  "config: refused, nothing changed generation=%llu origin=%s uid=%ld "
-			  "errors=%zu reason=\"%s\"",
+			  "errors=%zu",
 			  (unsigned long long)r->generation, job->origin.what, job->origin.uid,
-			  r->diag.errors, strerror(-r->status));
+			  r->diag.errors);
 }
 
 static void start_soon(struct reload *r);
