@@ -62,7 +62,7 @@ void tell_error(const char *fmt, ...)
 
 void print_json(FILE *out, const json_t *value)
 {
-	(void)json_dumpf(value, out, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+	(void)json_dumpf(value, out, JSON_INDENT(2) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(6));
 	fputc('\n', out);
 }
 
