@@ -42,7 +42,7 @@ def unique(word):
 
 
 def sweep_dead_runs():
-    """Remove what runs left that were killed themselves: things of unique() whose process is gone."""
+    """Remove what killed runs left: things of unique() whose process is gone."""
     def is_dead(name):
         match = re.match(r"shunt-(\d+)-\d+-", name)
         return match and not os.path.exists(f"/proc/{match.group(1)}")
