@@ -62,12 +62,18 @@ static __always_inline bool flow_adopt(struct pkt *p, const struct shunt_flow *f
 	return p->backend;
 }
 
-/* Bring an entry up to date. Written to only where it changes: its cache line is shared. */
-static __always_inline void flow_refresh(struct pkt *p, struct shunt_flow *f, __u64 now)
+/*
+ * Bring an entry up to date. Written to only where it changes: its cache line is shared. And the
+ * backend only where it was chosen anew: another processor can promote or evict the flow at any
+ * moment, the table then gives the memory to another one at once, and that must not be moved.
+ * Returns the state.
+ */
+static __always_inline __u8 flow_refresh(struct pkt *p, struct shunt_flow *f, bool chosen,
+					 __u64 now)
 {
 	__u8 state = flow_next_state(p, f->state);
 
-	if (f->backend != p->backend->id) {
+	if (chosen && f->backend != p->backend->id) {
 		f->backend = p->backend->id;
 		f->seen_ns = now;
 	}
@@ -75,6 +81,7 @@ static __always_inline void flow_refresh(struct pkt *p, struct shunt_flow *f, __
 		f->state = state;
 	if (flow_age_ns(f, now) > NS_PER_S)
 		f->seen_ns = now;
+	return state;
 }
 
 /* Enter a flow that no table knows. A reset is the last of its flow: there is nothing to keep. */
@@ -94,12 +101,13 @@ static __always_inline void flow_start(struct pkt *p, void *pending, const void 
 		p->new_flow = true;
 }
 
+/* The pending entry may be another flow's by now (flow_refresh): not a copy of it. */
 static __always_inline void flow_promote(struct pkt *p, void *flows, void *pending, const void *key,
-					 const struct shunt_flow *f)
+					 __u8 state, __u64 now)
 {
-	struct shunt_flow copy = *f;
+	struct shunt_flow f = {.backend = p->backend->id, .state = state, .seen_ns = now};
 
-	if (bpf_map_update_elem(flows, key, &copy, BPF_ANY))
+	if (bpf_map_update_elem(flows, key, &f, BPF_ANY))
 		p->untracked = true;
 	else
 		(void)bpf_map_delete_elem(pending, key); /* at worst evicted already */
@@ -110,8 +118,9 @@ static __always_inline enum verdict flow_track(struct pkt *p, void *flows, void 
 {
 	__u64 now = bpf_ktime_get_coarse_ns();
 	struct shunt_flow *f = bpf_map_lookup_elem(flows, key);
-	bool is_pending = false;
+	bool is_pending = false, chosen = false;
 	enum verdict v;
+	__u8 state;
 
 	if (!f || flow_is_void(p, f, now)) {
 		f = bpf_map_lookup_elem(pending, key);
@@ -123,6 +132,7 @@ static __always_inline enum verdict flow_track(struct pkt *p, void *flows, void 
 		v = select_backend(p);
 		if (v != V_NEXT)
 			return v;
+		chosen = true;
 		/* A SYN that starts over, where it is not the retransmission of another one. */
 		if (f && pkt_is_syn(p) && f->state != SHUNT_FLOW_SYN) {
 			f->state = SHUNT_FLOW_SYN;
@@ -133,9 +143,9 @@ static __always_inline enum verdict flow_track(struct pkt *p, void *flows, void 
 		flow_start(p, pending, key, now);
 		return V_NEXT;
 	}
-	flow_refresh(p, f, now);
+	state = flow_refresh(p, f, chosen, now);
 	if (is_pending && !pkt_is_syn(p))
-		flow_promote(p, flows, pending, key, f);
+		flow_promote(p, flows, pending, key, state, now);
 	return V_NEXT;
 }
 
