@@ -44,7 +44,8 @@ struct stage {
 
 /* ---- a daemon without a loop -------------------------------------------------------------------- */
 
-static struct snapshot *build(struct stage *s, const char *node, const char *rest)
+static struct snapshot *build_on(struct stage *s, const char *interfaces, const char *node,
+				 const char *rest)
 {
 	struct diag d;
 	struct tree *tree;
@@ -52,9 +53,9 @@ static struct snapshot *build(struct stage *s, const char *node, const char *res
 	char text[4096];
 	int n = snprintf(
 		text, sizeof(text),
-		"node: {interfaces: [lo], xdp_mode: generic, pin_path: %s, limits: {services: "
+		"node: {interfaces: %s, xdp_mode: generic, pin_path: %s, limits: {services: "
 		"16, backends: 16, ring_slots: 8192, flows: 1024, pending: 1024}%s}\n%s",
-		s->pins, node, rest);
+		interfaces, s->pins, node, rest);
 
 	assert_true(n > 0 && (size_t)n < sizeof(text));
 	diag_init(&d);
@@ -67,6 +68,11 @@ static struct snapshot *build(struct stage *s, const char *node, const char *res
 	tree_free(tree);
 	assert_non_null(snap);
 	return snap;
+}
+
+static struct snapshot *build(struct stage *s, const char *node, const char *rest)
+{
+	return build_on(s, "[lo]", node, rest);
 }
 
 #define SOURCE ", tunnel_source: [192.0.2.1, \"2001:db8::1\"]"
@@ -435,6 +441,47 @@ static void test_attach(void **state)
 	diag_deinit(&d);
 }
 
+/* A backend that dies leaves its rings, and commands are obeyed, while an interface is away. */
+static void test_change_without_an_interface(void **state)
+{
+	struct stage *s = *state;
+	struct l4_report report;
+	unsigned count[4];
+	struct diag d;
+
+	diag_init(&d);
+	(void)apply(s);
+	assert_int_equal(l4_attach(s->l4, s->snap, &d), 0);
+	assert_int_equal(system("ip link add away type veth && ip link set away up"), 0);
+	snapshot_unref(s->snap);
+	s->snap = build_on(s, "[lo, away]", SOURCE, CONF(A ", " B));
+	(void)apply(s);
+	assert_int_equal(l4_attach(s->l4, s->snap, &d), 0);
+	assert_int_equal(l4_follow_interfaces(s->l4, s->snap, &d), 0);
+	assert_int_equal(system("ip link del away"), 0);
+	assert_int_equal(d.count, 0);
+
+	snapshot_unref(s->snap);
+	s->snap = build_on(s, "[lo, away]", SOURCE, CONF(A ", " C));
+	assert_int_equal(l4_check(s->l4, s->snap, &d), 0);
+	assert_int_equal(d.count, 1);
+	assert_non_null(strstr(d.items[0].text, "away does not exist"));
+	assert_int_equal(l4_apply(s->l4, s->snap, &report, &d), 0);
+	spread(s, 4, 3000, count);
+	assert_int_equal(count[2], 0);
+	assert_true(count[3] > 0);
+	assert_int_equal(l4_follow_interfaces(s->l4, s->snap, &d), 0);
+
+	/* Back again, as another device. */
+	assert_int_equal(system("ip link add away type veth && ip link set away up"), 0);
+	assert_int_equal(l4_follow_interfaces(s->l4, s->snap, &d), 1);
+	assert_int_equal(l4_follow_interfaces(s->l4, s->snap, &d), 0);
+	assert_int_equal(loader_detach(l4_loader(s->l4), "away", &d), 0);
+	/* What somebody took off is left off. */
+	assert_int_equal(l4_follow_interfaces(s->l4, s->snap, &d), 0);
+	diag_deinit(&d);
+}
+
 static void test_wait_for_packets(void **state)
 {
 	(void)state;
@@ -469,6 +516,7 @@ int main(void)
 		T(test_one_user_at_a_time),
 		T(test_tunnels_need_a_source),
 		T(test_attach),
+		T(test_change_without_an_interface),
 		T(test_wait_for_packets),
 		T(test_sizes_and_memory),
 	};

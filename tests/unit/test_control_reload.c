@@ -120,6 +120,14 @@ int l4_attach(struct l4 *l4, const struct snapshot *snap, struct diag *d)
 	return 0;
 }
 
+unsigned l4_follow_interfaces(struct l4 *l4, const struct snapshot *snap, struct diag *d)
+{
+	(void)l4;
+	(void)snap;
+	(void)d;
+	return 0;
+}
+
 unsigned l4_tick(struct l4 *l4)
 {
 	(void)l4;

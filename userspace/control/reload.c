@@ -18,6 +18,7 @@
 
 #define QUEUE_MAX	256
 #define TICK_MS		10000
+#define FOLLOW_MS	1000
 #define REPAIR_FIRST_MS 1000
 #define REPAIR_MAX_MS	30000
 
@@ -43,6 +44,7 @@ struct reload {
 	struct job *running; /* waits for the workers, or is at work right now */
 	uv_timer_t start;    /* runs the next job from the loop, never from a caller */
 	uv_timer_t tick;     /* l4_tick() */
+	uv_timer_t follow;   /* l4_follow_interfaces() */
 	uv_timer_t repair;   /* writes the maps again after a failure */
 	uint64_t repair_ms;
 	unsigned lingering;
@@ -149,6 +151,22 @@ static void on_tick(uv_timer_t *timer)
 	struct reload *r = timer->data;
 
 	r->lingering = l4_tick(r->parts.l4);
+}
+
+static void on_follow(uv_timer_t *timer)
+{
+	struct reload *r = timer->data;
+	struct diag d;
+
+	if (!r->current)
+		return;
+	diag_init(&d);
+	if (l4_follow_interfaces(r->parts.l4, r->current, &d)) {
+		summary_log_interfaces(r->parts.l4);
+		sync_maps(r); /* with the MTU and the addresses that it has now */
+	}
+	diag_log(&d);
+	diag_deinit(&d);
 }
 
 static bool interfaces_differ(const struct snapshot *a, const struct snapshot *b)
@@ -406,8 +424,11 @@ int reload_new(const struct reload_parts *parts, struct reload **ret_reload)
 	init_timer(r, &r->start);
 	init_timer(r, &r->tick);
 	init_timer(r, &r->repair);
-	if (parts->l4)
+	init_timer(r, &r->follow);
+	if (parts->l4) {
 		(void)uv_timer_start(&r->tick, on_tick, TICK_MS, TICK_MS);
+		(void)uv_timer_start(&r->follow, on_follow, FOLLOW_MS, FOLLOW_MS);
+	}
 	*ret_reload = r;
 	return 0;
 }
@@ -441,4 +462,5 @@ void reload_close(struct reload *r, void (*done_cb)(void *ctx), void *ctx)
 	uv_close((uv_handle_t *)&r->start, on_closed);
 	uv_close((uv_handle_t *)&r->tick, on_closed);
 	uv_close((uv_handle_t *)&r->repair, on_closed);
+	uv_close((uv_handle_t *)&r->follow, on_closed);
 }

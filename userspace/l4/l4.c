@@ -2,6 +2,8 @@
 #include "l4/l4.h"
 
 #include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,10 +18,21 @@
 #include "l4/tables.h"
 #include "loader/maps.h"
 
+/* An interface that the configuration lists. */
+struct followed {
+	char name[IF_NAMESIZE];
+	unsigned index;	 /* of the device that was attached to; 0: none yet */
+	unsigned failed; /* of the device that was told of last, that it could not be */
+};
+
 struct l4 {
 	struct loader *loader;
 	struct tables tables;
+	struct host host; /* as it was when it was last whole */
+	bool host_known;
 	bool in_step; /* the last l4_apply() went through */
+	struct followed *followed;
+	size_t followed_count;
 };
 
 /* Whatever goes wrong, there is a sentence about it. */
@@ -74,20 +87,53 @@ void l4_close(struct l4 *l4)
 		return;
 	tables_deinit(&l4->tables);
 	loader_close(l4->loader);
+	free(l4->followed);
 	free(l4);
 }
 
+static bool interfaces_are_followed(const struct l4 *l4, const struct node *node)
+{
+	if (!l4->host_known || node->interface_count != l4->followed_count)
+		return false;
+	for (size_t i = 0; i < node->interface_count; i++) {
+		if (strcmp(node->interfaces[i], l4->followed[i].name) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* An interface in use, or its address, that is away now is taken as it was: a backend that dies must
+ * leave its rings, and commands must be obeyed, meanwhile. */
+static int read_host(struct l4 *l4, const struct node *node, struct host *ret_host, struct diag *d)
+{
+	struct host host;
+	struct diag missing;
+
+	if (!interfaces_are_followed(l4, node))
+		return host_read(node, ret_host, d);
+	diag_init(&missing);
+	if (host_read(node, &host, &missing) < 0) {
+		host = l4->host;
+		host.interface = node->interfaces[0];
+	}
+	for (size_t i = 0; i < missing.count; i++)
+		diag_warning(d, NULL, "%s: tunnels stay as they were", missing.items[i].text);
+	diag_deinit(&missing);
+	for (int i = 0; i < 2; i++) {
+		if (host.source[i].family == 0)
+			host.source[i] = l4->host.source[i];
+	}
+	*ret_host = host;
+	return 0;
+}
+
 /* What is wanted, and the writes that lead there. */
-static int make_plan(struct l4 *l4, const struct snapshot *snap, struct desired *ret_want,
-		     struct plan *ret_plan, struct diag *d)
+static int make_plan(struct l4 *l4, const struct snapshot *snap, const struct host *host,
+		     struct desired *ret_want, struct plan *ret_plan, struct diag *d)
 {
 	struct desired want;
-	struct host host;
-	int err = host_read(&snap->node, &host, d);
+	int err = desired_build(snap, host, &want, d);
 
-	if (err < 0)
-		return err;
-	err = desired_build(snap, &host, &want, d);
 	if (err < 0)
 		return err;
 	err = adopt_rings(&l4->tables, maps_rings(l4->loader), &want, d);
@@ -105,9 +151,12 @@ int l4_check(struct l4 *l4, const struct snapshot *snap, struct diag *d)
 {
 	struct desired want;
 	struct plan plan;
+	struct host host;
 	size_t errors = d->errors;
-	int err = make_plan(l4, snap, &want, &plan, d);
+	int err = read_host(l4, &snap->node, &host, d);
 
+	if (err == 0)
+		err = make_plan(l4, snap, &host, &want, &plan, d);
 	if (err < 0)
 		return finish(err, errors, "plan the kernel's tables", d);
 	plan_deinit(&plan);
@@ -146,11 +195,17 @@ int l4_apply(struct l4 *l4, const struct snapshot *snap, struct l4_report *ret_r
 	struct l4_report report = {0};
 	struct desired want;
 	struct plan plan;
+	struct host host;
 	size_t errors = d->errors;
-	int err = make_plan(l4, snap, &want, &plan, d);
+	int err = read_host(l4, &snap->node, &host, d);
 
+	if (err == 0)
+		err = make_plan(l4, snap, &host, &want, &plan, d);
 	if (err < 0)
 		return finish(err, errors, "plan the kernel's tables", d);
+	host.interface = NULL; /* the snapshot's */
+	l4->host = host;
+	l4->host_known = true;
 	l4->in_step = false;
 	err = mark_wanted(&l4->tables, &want, d);
 	if (err == 0)
@@ -195,14 +250,66 @@ static int detach_unlisted(struct l4 *l4, const struct node *node, struct diag *
 	return err;
 }
 
+static enum attach_mode node_mode(const struct node *node)
+{
+	return node->xdp_mode == XDP_MODE_GENERIC ? ATTACH_GENERIC : ATTACH_NATIVE;
+}
+
+static int attach_one(struct l4 *l4, const struct node *node, struct followed *f, struct diag *d)
+{
+	unsigned index = if_nametoindex(f->name);
+	int err = loader_attach(l4->loader, f->name, node_mode(node), d);
+
+	if (err == 0)
+		f->index = index;
+	else
+		f->failed = index;
+	return err;
+}
+
+static int list_followed(struct l4 *l4, const struct node *node)
+{
+	struct followed *list = calloc(node->interface_count + 1, sizeof(*list));
+
+	if (list == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < node->interface_count; i++)
+		snprintf(list[i].name, sizeof(list[i].name), "%s", node->interfaces[i]);
+	free(l4->followed);
+	l4->followed = list;
+	l4->followed_count = node->interface_count;
+	return 0;
+}
+
+unsigned l4_follow_interfaces(struct l4 *l4, const struct snapshot *snap, struct diag *d)
+{
+	unsigned attached = 0;
+
+	for (size_t i = 0; i < l4->followed_count; i++) {
+		struct followed *f = &l4->followed[i];
+		unsigned index = if_nametoindex(f->name), told = f->failed;
+		struct diag again;
+
+		if (index == 0 || index == f->index)
+			continue;
+		diag_init(&again);
+		attached += attach_one(l4, &snap->node, f, index == told ? &again : d) == 0;
+		diag_deinit(&again);
+	}
+	return attached;
+}
+
 int l4_attach(struct l4 *l4, const struct snapshot *snap, struct diag *d)
 {
 	const struct node *node = &snap->node;
-	enum attach_mode mode = node->xdp_mode == XDP_MODE_GENERIC ? ATTACH_GENERIC : ATTACH_NATIVE;
-	int err = 0, one;
+	int err = list_followed(l4, node), one;
 
+	if (err < 0) {
+		diag_error(d, NULL, "cannot follow the interfaces: %s", strerror(-err));
+		return err;
+	}
 	for (size_t i = 0; i < node->interface_count; i++) {
-		one = loader_attach(l4->loader, node->interfaces[i], mode, d);
+		one = attach_one(l4, node, &l4->followed[i], d);
 		if (one < 0 && err == 0)
 			err = one;
 	}

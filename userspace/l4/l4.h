@@ -33,14 +33,16 @@ int l4_open(const struct snapshot *snap, struct l4 **ret_l4, struct diag *d);
 /* The maps stay as they are. NULL is fine. */
 void l4_close(struct l4 *l4);
 
-/* Would l4_apply() find room? Writes nothing. 0, or -ENOSPC with d filled. */
+/* Are the interfaces and their addresses there, and would l4_apply() find room? Writes nothing. 0, or
+ * -errno with d filled. */
 int l4_check(struct l4 *l4, const struct snapshot *snap, struct diag *d);
 
 /*
  * Make the maps say what snap and the health of its backends say now: new backend rows, then rings
  * in free slots, then records of listen addresses, then what is no longer named. Only what differs is written.
  * A packet meets the old state of a service or the new one. Removed backends keep serving the flows
- * they have (see l4_tick). -ENOSPC before anything is written; any other -errno: d says which write
+ * they have (see l4_tick). An interface or an address that is gone does not stand in the way: tunnels
+ * then stay as they were. -ENOSPC before anything is written; any other -errno: d says which write
  * failed, and the next call completes it.
  */
 int l4_apply(struct l4 *l4, const struct snapshot *snap, struct l4_report *ret_report,
@@ -49,6 +51,13 @@ int l4_apply(struct l4 *l4, const struct snapshot *snap, struct l4_report *ret_r
 /* Attach to what snap's node lists and detach from what it no longer lists. 0, or the first -errno;
  * d has a line for each. */
 int l4_attach(struct l4 *l4, const struct snapshot *snap, struct diag *d);
+
+/*
+ * Call every second or so. An interface that was attached to, went away and came back as another
+ * device of the same name is attached to again. Returns how many were; what failed is in d, once
+ * for each device, and is tried again.
+ */
+unsigned l4_follow_interfaces(struct l4 *l4, const struct snapshot *snap, struct diag *d);
 
 /*
  * Call every ten seconds or so. A backend that was removed from the configuration stays, draining,
