@@ -26,7 +26,7 @@ DEPS_TEST := $(DEPS_NET) libcmocka-dev python3-pytest python3-pytest-xdist pytho
 DEPS_VM := qemu-system-x86 'virtiofsd|qemu-system-common' busybox-static kmod xz-utils
 
 # Goals for which nothing needs to be installed yet.
-BARE_GOALS := deps deps-% help clean distclean test demo test-vm lint format
+BARE_GOALS := deps deps-% help clean distclean test demo test-vm lint format check-clang
 NEEDS_PKGS := $(if $(MAKECMDGOALS),$(filter-out $(BARE_GOALS),$(MAKECMDGOALS)),all)
 ifneq ($(NEEDS_PKGS),)
 PKG_MISSING := $(shell set -- $(PKG_MIN); while [ $$# -gt 0 ]; do \
@@ -119,6 +119,7 @@ FUZZ_BIN := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 TEST_BPF := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/*/*.bpf.c))
 RUN       = SHUNT_BUILD=$(BUILD) tests/run --jobs $(JOBS) $(if $(K),--keyword '$(K)')
 comma    := ,
+CLANG_ALT ?= clang-19
 
 $(call obj,$(filter-out %.bpf.c,$(wildcard tests/*/*.c))): | $(SKELS)
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(LIB_A) $(LOAD_A) $(LLHTTP_A)
@@ -144,7 +145,7 @@ $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(if $(FUZZ),,$(BUILD)/
 # Allocations that can be made to fail.
 $(BUILD)/tests/unit/test_conf_alloc: LDFLAGS += $(foreach f,malloc calloc realloc strdup vasprintf,-Wl,--wrap=$(f))
 
-.PHONY: test check-build check-unit check-bpf check-net check-san check-valgrind test-vm
+.PHONY: test check-build check-unit check-bpf check-net check-san check-valgrind check-clang test-vm
 test: deps ## install what is needed, build, run every test (as root)
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) check-build
 	$(Q)$(RUN) unit bpf lint net
@@ -160,6 +161,9 @@ check-san: ## unit and net tests under sanitizers: SAN=address,undefined or SAN=
 	$(Q)SHUNT_TEST_PATIENCE=3 $(RUN) --build $(BUILD)-san unit net
 check-valgrind: $(UNIT_BIN) $(FUZZ_BIN) ## unit tests under valgrind
 	$(Q)SHUNT_TEST_PATIENCE=10 SHUNT_WRAP='valgrind -q --error-exitcode=99 --leak-check=full' $(RUN) unit
+check-clang: ## the kernel programs as another clang builds them, as root: CLANG_ALT=clang-19
+	$(Q).ci/deps $(CLANG_ALT)
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) BUILD=$(BUILD)-$(CLANG_ALT) CLANG=$(CLANG_ALT) check-bpf
 test-vm: deps deps-vm ## boot stock kernels in qemu and run the bpf and net tests inside (as root)
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) check-build
 	$(Q)SHUNT_BUILD=$(BUILD) vm/test
@@ -203,7 +207,7 @@ man: $(BUILD)/shuntd ## bring the keys in shunt.yaml(5) in step with the schema
 
 .PHONY: clean
 clean: ## remove all output
-	rm -rf $(BUILD) $(BUILD)-san $(BUILD)-fuzz compile_commands.json
+	rm -rf $(BUILD) $(BUILD)-san $(BUILD)-fuzz $(BUILD)-$(CLANG_ALT) compile_commands.json
 
 .PHONY: help
 help: ## this list
