@@ -139,6 +139,18 @@ def test_a_backend_that_does_not_ask_for_the_body(http_proxy):
         assert in_time(client.message).status == 504
 
 
+def test_a_client_that_was_told_to_go_on_and_does_not(http_proxy):
+    def serve(peer):
+        peer.head()
+        peer.send("HTTP/1.1 100 Continue\r\n\r\n")
+        peer.to_end()
+    proxy = http_proxy(serve, **short("request_body"))
+    with proxy.connect() as client:
+        client.send(POST.replace("\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n"))
+        assert client.message().status == 100
+        assert in_time(client.message).status == 408
+
+
 def test_a_response_that_stalls(http_proxy):
     def serve(peer):
         peer.message()

@@ -231,8 +231,11 @@ static bool advance(struct request *r, struct slice head)
 	if (r->state != REQUEST_CONNECT) {
 		if (!push_body(r, head) || !request_take_response(r))
 			return false;
-		if (r->state == REQUEST_AWAIT)
+		if (r->state == REQUEST_AWAIT) {
+			/* A 100 (Continue) may just have begun the wait for the body. */
+			time_body(r, r->body_status);
 			time_header(r);
+		}
 		set_deadline(r);
 	}
 	if (stream_watch(&r->conn->io) < 0 ||
