@@ -128,10 +128,13 @@ class Peer:
         self.sock.close()
 
 
-def connect(port, addr="127.0.0.1", rcvbuf=None):
+def connect(port, addr="127.0.0.1", rcvbuf=None, mss=None):
+    """mss: a small one makes the other end's kernel hold little that was sent."""
     sock = socket.socket(socket.AF_INET6 if ":" in addr else socket.AF_INET)
     if rcvbuf:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
+    if mss:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, mss)
     sock.settimeout(TIMEOUT_S)
     sock.connect((addr, port))
     return Peer(sock)

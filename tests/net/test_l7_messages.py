@@ -262,6 +262,24 @@ def test_interim_responses_are_passed_on(http_proxy):
     assert p.counter("responses_1xx") == 4
 
 
+def test_interim_responses_wait_for_a_slow_client(http_proxy):
+    def serve(peer):
+        peer.message()
+        peer.send(("HTTP/1.1 103 Early Hints\r\n" + f"Link: {'x' * 8000}\r\n" * 4 + "\r\n") * 15)
+        go.wait()
+        peer.send(OK)
+    go = threading.Event()
+    p = http_proxy(serve)
+    with p.connect(rcvbuf=2048, mss=500) as client:
+        client.send(GET)
+        p.wait_counter("responses_1xx", 15)
+        assert_at_rest(p)
+        for _ in range(15):  # without waiting for the response behind them
+            assert len(client.message().all("Link")) == 4
+        go.set()
+        assert client.message().body == b"hi"
+
+
 def test_old_clients_get_no_interim_responses(http_proxy):
     p = http_proxy(answering("HTTP/1.1 103 Early Hints\r\n\r\n" + OK))
     with p.connect() as client:

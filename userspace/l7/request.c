@@ -224,12 +224,24 @@ static bool push_body(struct request *r, struct slice head)
 	return true;
 }
 
+/* What the client did not take yet of interim responses. False: the request is over. */
+static bool flush_client(struct request *r)
+{
+	struct pieces none = {0};
+
+	if (r->state == REQUEST_RESPOND || !r->conn->io.is_blocked ||
+	    stream_write(&r->conn->io, &none) >= 0)
+		return true;
+	request_give_up(r);
+	return false;
+}
+
 /* After anything happened: move what can be moved, wait for what cannot. head: of the request, if it
  * was not sent yet. False: the request is over. */
 static bool advance(struct request *r, struct slice head)
 {
 	if (r->state != REQUEST_CONNECT) {
-		if (!push_body(r, head) || !request_take_response(r))
+		if (!flush_client(r) || !push_body(r, head) || !request_take_response(r))
 			return false;
 		if (r->state == REQUEST_AWAIT) {
 			/* A 100 (Continue) may just have begun the wait for the body. */
