@@ -266,7 +266,7 @@ static bool take_request(struct conn *c)
 	if (c->state != CONN_HEADER)
 		set_state(c, CONN_HEADER);
 	counter_add(&conn_counters(c)->requests, 1);
-	conn_answer(c, (enum reason) - n, false, true);
+	conn_answer(c, (enum reason) - n, false, CONN_THEN_LINGER);
 	return true;
 }
 
