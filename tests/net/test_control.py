@@ -416,6 +416,38 @@ def test_sigterm_lets_requests_end(shuntd, host, backend):
     assert daemon.wait_exit() == 0
 
 
+CHANGES = [
+    ("POST", "/v1/config/apply", json.dumps(proxy())),
+    ("POST", "/v1/config/save", None),
+    ("POST", "/v1/pools/web/backends", '{"name": "b3", "address": "127.0.0.1:9003"}'),
+    ("PATCH", "/v1/pools/web/backends/b1", '{"weight": 7}'),
+    ("DELETE", "/v1/pools/web/backends/b1", None),
+]
+
+
+def test_nothing_is_changed_or_saved_while_the_daemon_stops(shuntd, host, backend):
+    b1 = backend("b1", ns=host, http=["127.0.0.1:9001"])
+    daemon = shuntd(one_backend(drain_timeout="20s"), ns=host)
+    assert daemon.ctl("backend", "weight", "web/b1", 5).rc == 0  # something to save
+    with open(daemon.config_path, encoding="utf-8") as f:
+        before = f.read()
+    request = start_request(host, "/hold/100000")
+    wait_until(lambda: open_requests(daemon) == 1, 10)
+    daemon.signal(signal.SIGTERM)
+    wait_until(lambda: daemon.ctl_json("status")["state"] == "stopping", 10)
+    daemon.signal(signal.SIGHUP)
+    for method, path, body in CHANGES:
+        status, _, reply = ask(daemon, method, path, body)
+        assert (status, reply["error"]["reason"]) == (503, "busy"), (method, path, reply)
+    wait_until(lambda: "stopping, the file is not read again" in daemon.log, 10)
+    assert daemon.generation() == 2
+    b1.release()
+    assert request.communicate(timeout=20)[0] == "200"
+    assert daemon.wait_exit() == 0
+    with open(daemon.config_path, encoding="utf-8") as f:
+        assert f.read() == before
+
+
 def test_sigterm_waits_no_longer_than_it_is_told(shuntd, host, backend):
     backend("b1", ns=host, http=["127.0.0.1:9001"])
     daemon = shuntd(one_backend(drain_timeout="1s"), ns=host)
