@@ -2,6 +2,9 @@
 """A new configuration, a drain, an end: what connections notice of it."""
 import collections
 import signal
+import socket
+
+import pytest
 
 from http1 import OK, Script
 from lab import wait_until
@@ -92,6 +95,56 @@ def test_an_address_in_use_changes_nothing(http_proxy):
         assert client.ask(GET).status == 200
         assert proxy.ask(GET).status == 200
     other.close()
+
+
+def listening(port, family=socket.AF_INET, addr="127.0.0.1"):
+    """As a program that would share its port with whoever wants to."""
+    sock = socket.socket(family)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    sock.bind((addr, port))
+    sock.listen()
+    return sock
+
+
+@pytest.mark.parametrize("addr", ["127.0.0.1", "0.0.0.0"])
+def test_a_port_is_not_shared_with_a_stranger(http_proxy, free_port, addr):
+    proxy, port = http_proxy(), free_port()
+    web = proxy.config["services"]["web"]
+    more = {**proxy.config, "services": {"web": {
+        **web, "listen": [*web["listen"], f"127.0.0.1:{port}/tcp"]}}}
+    with listening(port, addr=addr):
+        generation = proxy.daemon.generation()
+        proxy.daemon.write_config(more)
+        proxy.daemon.signal(signal.SIGHUP)
+        wait_until(lambda: f"cannot listen at 127.0.0.1:{port}: Address already in use"
+                   in proxy.daemon.log)
+        assert proxy.daemon.generation() == generation
+        assert proxy.ask(GET).status == 200
+    proxy.daemon.reload(more)  # the stranger is gone
+    proxy.port = port
+    assert proxy.ask(GET).status == 200
+
+
+def test_two_daemons_do_not_share_a_port(http_proxy, shuntd):
+    proxy = http_proxy()
+    second = shuntd(proxy.config, start=False)
+    second.spawn()
+    assert second.wait_exit() == 1
+    assert f"cannot listen at 127.0.0.1:{proxy.port}: Address already in use" in second.log
+    proxy.daemon.terminate()
+    second.start()
+    assert proxy.ask(GET).status == 200
+
+
+def test_a_wildcard_and_an_address_of_its_port(http_proxy, free_port):
+    proxy, port = http_proxy(), free_port()
+    web = proxy.config["services"]["web"]
+    for listen in (["0.0.0.0"], ["0.0.0.0", "127.0.0.1"], ["127.0.0.1"], ["127.0.0.1", "0.0.0.0"]):
+        proxy.daemon.reload({**proxy.config, "services": {"web": {
+            **web, "listen": [f"{addr}:{port}/tcp" for addr in listen]}}})
+        proxy.port = port
+        assert proxy.ask(GET).status == 200
 
 
 def test_a_stop_lets_requests_end(http_proxy):

@@ -18,12 +18,19 @@ static int set_option(int fd, int level, int name)
 	return setsockopt(fd, level, name, &one, sizeof(one)) < 0 ? -errno : 0;
 }
 
-static int set_options(int fd, const struct endpoint *ep)
+static bool is_any(const struct endpoint *ep)
+{
+	static const struct addr any;
+
+	return !memcmp(ep->addr.bytes, any.bytes, sizeof(any.bytes));
+}
+
+static int set_options(int fd, const struct endpoint *ep, bool shared)
 {
 	bool v6 = ep->addr.family == AF_INET6;
 	int err = set_option(fd, SOL_SOCKET, SO_REUSEADDR);
 
-	if (err == 0)
+	if (err == 0 && shared)
 		err = set_option(fd, SOL_SOCKET, SO_REUSEPORT);
 	/* A service address may come to this host only later. */
 	if (err == 0)
@@ -37,24 +44,51 @@ static int set_options(int fd, const struct endpoint *ep)
 	return err;
 }
 
-int listener_new(const struct endpoint *ep, struct listener **ret_listener)
+/* A bound socket. shared: with others that say so too. */
+static int bind_at(const struct endpoint *ep, bool shared, int *ret_fd)
 {
-	static const struct addr any;
-	struct listener *l = calloc(1, sizeof(*l));
 	struct sockaddr_storage ss;
 	socklen_t len;
+	int fd = socket(ep->addr.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int err = fd < 0 ? -errno : set_options(fd, ep, shared);
+
+	endpoint_to_sockaddr(ep, &ss, &len);
+	if (err == 0 && bind(fd, (struct sockaddr *)&ss, len) < 0)
+		err = -errno;
+	if (err == 0)
+		*ret_fd = fd;
+	else if (fd >= 0)
+		close(fd);
+	return err;
+}
+
+int listener_probe(const struct endpoint *ep)
+{
+	int fd, err = bind_at(ep, false, &fd);
+
+	if (err == 0)
+		close(fd);
+	return err;
+}
+
+bool listener_overlaps(const struct endpoint *a, const struct endpoint *b)
+{
+	return a->port == b->port && a->addr.family == b->addr.family &&
+	       (is_any(a) || is_any(b) || !endpoint_cmp(a, b));
+}
+
+int listener_new(const struct endpoint *ep, struct listener **ret_listener)
+{
+	struct listener *l = calloc(1, sizeof(*l));
 	int err;
 
 	if (!l)
 		return -ENOMEM;
 	l->ep = *ep;
-	l->is_any = !memcmp(ep->addr.bytes, any.bytes, sizeof(any.bytes));
+	l->fd = -1;
+	l->is_any = is_any(ep);
 	list_init(&l->node);
-	l->fd = socket(ep->addr.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	err = l->fd < 0 ? -errno : set_options(l->fd, ep);
-	endpoint_to_sockaddr(ep, &ss, &len);
-	if (err == 0 && bind(l->fd, (struct sockaddr *)&ss, len) < 0)
-		err = -errno;
+	err = bind_at(ep, true, &l->fd);
 	if (err == 0 && listen(l->fd, SOMAXCONN) < 0)
 		err = -errno;
 	if (err < 0) {

@@ -33,6 +33,14 @@ struct listener {
 	bool is_any; /* a wildcard: the local address differs by connection */
 };
 
+/* May this daemon listen at ep? SO_REUSEPORT would let another process of the same user share it in
+ * silence, so this asks without. For what no listener of this daemon overlaps. 0, or -errno;
+ * -EADDRINUSE: somebody listens there. */
+int listener_probe(const struct endpoint *ep);
+
+/* Could one connection come to both? */
+bool listener_overlaps(const struct endpoint *a, const struct endpoint *b);
+
 /* Bind and listen (SO_REUSEPORT, free bind). 0, or -errno. */
 int listener_new(const struct endpoint *ep, struct listener **ret_listener);
 

@@ -215,6 +215,42 @@ void worker_sockets_free(struct worker_sockets *s)
 	free(s);
 }
 
+static void report(const struct service *service, const struct endpoint *ep, int err,
+		   struct diag *d)
+{
+	char text[ENDPOINT_STRLEN];
+
+	diag_error(d, NULL, "service %s: cannot listen at %s: %s", service->name,
+		   endpoint_format(ep, text, sizeof(text)), strerror(-err));
+}
+
+/* Does a listener of this daemon stand in the way of asking who else is there? */
+static bool is_ours(const struct workers *w, const struct endpoint *ep)
+{
+	for (size_t i = 0; i < w->served_count; i++)
+		if (listener_overlaps(&w->served[i], ep))
+			return true;
+	return false;
+}
+
+/* Does somebody else listen at an address of the service? Asked before any socket of ours is made,
+ * which might overlap the next address. */
+static int probe_all(const struct workers *w, const struct service *service, struct diag *d)
+{
+	int first = 0;
+
+	for (size_t i = 0; i < service->listen_count; i++) {
+		const struct endpoint *ep = &service->listens[i].ep;
+		int err = is_ours(w, ep) ? 0 : listener_probe(ep);
+
+		if (err < 0)
+			report(service, ep, err, d);
+		if (!first)
+			first = err;
+	}
+	return first;
+}
+
 /* One socket for each worker. */
 static int listen_at(struct worker_sockets *s, const struct endpoint *ep)
 {
@@ -236,7 +272,6 @@ static int listen_all(const struct workers *w, const struct service *service,
 
 	for (size_t i = 0; i < service->listen_count; i++) {
 		const struct endpoint *ep = &service->listens[i].ep;
-		char text[ENDPOINT_STRLEN];
 		int err = 0;
 
 		if (!contains(w->served, w->served_count, ep) &&
@@ -244,8 +279,7 @@ static int listen_all(const struct workers *w, const struct service *service,
 			err = listen_at(s, ep);
 		s->served[s->served_count++] = *ep;
 		if (err < 0)
-			diag_error(d, NULL, "service %s: cannot listen at %s: %s", service->name,
-				   endpoint_format(ep, text, sizeof(text)), strerror(-err));
+			report(service, ep, err, d);
 		if (!first)
 			first = err;
 	}
@@ -255,9 +289,20 @@ static int listen_all(const struct workers *w, const struct service *service,
 int workers_prepare(struct workers *w, const struct snapshot *snap,
 		    struct worker_sockets **ret_sockets, struct diag *d)
 {
-	struct worker_sockets *s = sockets_new(w->count, count_listens(snap));
+	struct worker_sockets *s;
 	int first = 0;
 
+	for (size_t i = 0; i < snap->service_count; i++) {
+		int err = 0;
+
+		if (snap->services[i].mode == SERVICE_HTTP)
+			err = probe_all(w, &snap->services[i], d);
+		if (!first)
+			first = err;
+	}
+	if (first < 0)
+		return first;
+	s = sockets_new(w->count, count_listens(snap));
 	if (!s) {
 		diag_error(d, NULL, "out of memory for listening sockets");
 		return -ENOMEM;
