@@ -358,11 +358,16 @@ static void what_belongs_together_is_checked(void **state)
 										  "listen: "
 										  "10.9.0.1:81/"
 										  "tcp}\n",
-		 "t:1:36: %s: node.limits.services: 1 is too small for 2 listen addresses of l4 "
-		 "services\n"
+		 "t:1:36: %s: node.limits.services: 1 is too small for 2 listen addresses\n"
 		 "t:1:36: %s: node.limits.ring_slots: 70000 is too small for rings of 131074 slots "
 		 "and "
 		 "room to replace one\n"},
+		/* Proxied services have rows as well, a listener on every address has none. */
+		{"node: {interfaces: [eth0], limits: {services: 1}}\n"
+		 "pools: {p: {health: none, backends: [" P1 "]}}\n"
+		 "services: {x: {mode: http, pool: p, listen: [10.9.0.1:81/tcp, 0.0.0.0:82/tcp, "
+		 "10.9.0.1:83/tcp]}}\n",
+		 "t:1:36: %s: node.limits.services: 1 is too small for 2 listen addresses\n"},
 		{L4_NODE("limits: {ring_slots: 131073}"),
 		 "t:1:36: %s: node.limits.ring_slots: 131073 is too small for rings of 65537 slots "
 		 "and "

@@ -38,7 +38,8 @@
 	"  api:\n"                                                                                 \
 	"    listen: [\"203.0.113.20:80/tcp\"]\n"                                                  \
 	"    mode: http\n"                                                                         \
-	"    pool: api\n"
+	"    pool: api\n"                                                                          \
+	"  any: {pool: api, mode: http, listen: [\"0.0.0.0:81/tcp\", \"[::]:82/tcp\"]}\n"
 
 struct fixture {
 	struct runtime *runtime;

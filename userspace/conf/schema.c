@@ -28,7 +28,8 @@
 
 static const struct keyword node_limits_keys[] = {
 	{.name = "services",
-	 .text = "listen addresses of all l4 services together",
+	 .text = "listen addresses of all services together, proxied ones too (not those on every "
+		 "address)",
 	 LIMIT(services),
 	 .min = 1,
 	 .max = SHUNT_MAX_SERVICES,

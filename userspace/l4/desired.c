@@ -178,22 +178,17 @@ static void service_fill(struct desired *desired, struct desired_service *row,
 	service_find_backends(desired, row, s);
 }
 
-static bool is_wildcard(const struct addr *a)
-{
-	static const uint8_t zero[16];
-
-	return memcmp(a->bytes, zero, sizeof(zero)) == 0;
-}
-
 /* A listener on every address has no virtual address that the kernel could look up: its packets
- * pass as those of no service do. */
-static void keys_fill(struct desired *desired, size_t service, const struct service *s)
+ * pass as those of no service do. Returns how many keys there are. */
+static size_t keys_fill(struct desired *desired, size_t service, const struct service *s)
 {
+	size_t before = desired->key_count;
+
 	for (size_t i = 0; i < s->listen_count; i++) {
 		const struct listen *l = &s->listens[i];
 		struct desired_key *key;
 
-		if (is_wildcard(&l->ep.addr))
+		if (addr_is_unspecified(&l->ep.addr))
 			continue;
 		key = &desired->keys[desired->key_count++];
 		key->service = service;
@@ -204,6 +199,7 @@ static void keys_fill(struct desired *desired, size_t service, const struct serv
 		};
 		memcpy(key->key.addr, l->ep.addr.bytes, sizeof(key->key.addr));
 	}
+	return desired->key_count - before;
 }
 
 static int key_cmp(const void *a, const void *b)
@@ -241,10 +237,12 @@ int desired_build(const struct snapshot *snap, const struct host *host, struct d
 	err = backends_fill(&desired, snap, host, d);
 	if (err < 0)
 		goto out;
+	/* Without a key there is nothing to count, and no row. */
 	for (size_t i = 0; i < snap->service_count; i++) {
-		service_fill(&desired, &desired.services[i], &snap->services[i]);
-		keys_fill(&desired, i, &snap->services[i]);
-		desired.service_count++;
+		const struct service *s = &snap->services[i];
+
+		if (keys_fill(&desired, desired.service_count, s) > 0)
+			service_fill(&desired, &desired.services[desired.service_count++], s);
 	}
 	qsort(desired.keys, desired.key_count, sizeof(*desired.keys), key_cmp);
 	*ret_desired = desired;
