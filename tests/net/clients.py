@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Clients that make many connections from one process; each prints JSON.
 
-    clients.py connect ADDR:PORT --count N [--parallel N]
+    clients.py connect ADDR:PORT --count N [--parallel N] [--distinct]
         N TCP connections, one after another on each of `parallel` lanes; reads the greeting and
-        closes. {"by": {name: n}, "errors": {text: n}}
+        closes. {"by": {name: n}, "errors": {text: n}}. --distinct: each from another port (the
+        kernel soon gives those out again that were closed).
     clients.py keep ADDR:PORT --count N
         N TCP connections that stay. Prints {"by": ...}; then for each line on standard input sends
         one line on every connection and prints {"same": n, "moved": n, "errors": {...}}.
@@ -54,8 +55,9 @@ def error_text(exc):
 class Lanes:
     """Connections made by epoll, a fixed number of them at a time."""
 
-    def __init__(self, target, count, parallel, keep):
+    def __init__(self, target, count, parallel, keep=False, ports=None):
         self.target, self.left, self.parallel, self.keep = target, count, parallel, keep
+        self.ports = ports
         self.poll = select.epoll()
         self.open = {}
         self.by, self.errors = collections.Counter(), collections.Counter()
@@ -64,6 +66,8 @@ class Lanes:
     def start(self):
         self.left -= 1
         sock = socket.socket(family(self.target[0]), socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        if self.ports:
+            sock.bind(("", next(self.ports)))
         code = sock.connect_ex(self.target)
         if code not in (0, errno.EINPROGRESS):
             self.errors[errno.errorcode.get(code, str(code))] += 1
@@ -103,7 +107,8 @@ class Lanes:
 
 
 def do_connect(args):
-    lanes = Lanes(split(args.target[0]), args.count, args.parallel, keep=False)
+    ports = iter(range(10000, 60000)) if args.distinct else None
+    lanes = Lanes(split(args.target[0]), args.count, args.parallel, ports=ports)
     lanes.run()
     say({"by": lanes.by, "errors": lanes.errors})
 
@@ -314,6 +319,7 @@ if __name__ == "__main__":
     parser.add_argument("target", nargs="+")
     parser.add_argument("--count", type=int, default=1)
     parser.add_argument("--parallel", type=int, default=64)
+    parser.add_argument("--distinct", action="store_true")
     parser.add_argument("--flows", type=int, default=16)
     parser.add_argument("--rate", type=float, default=500)
     parser.add_argument("--connections", type=int, default=8)

@@ -60,12 +60,13 @@ def client(lab):
 @pytest.fixture
 def l4(topology, shuntd, backend):
     """l4(backends=3, weights={...}, outer=4, pool={...}, service={...}, node={...}, spare=0) -> L4,
-    steering. spare: backends that serve and are not in the configuration."""
-    def make(backends=3, spare=0, start=True, daemon=None, **kw):
+    steering. spare: backends that serve and are not in the configuration. decap=False: the test
+    itself unpacks on the backends."""
+    def make(backends=3, spare=0, start=True, daemon=None, decap=True, **kw):
         net = topology(backends=backends + spare)
         kw.setdefault("weights", {f"b{i}": 1 for i in range(1, backends + 1)})
         made = L4(net, **kw)
-        made.serve(backend)
+        made.serve(backend, decap=decap)
         made.daemon = shuntd(made.config(), ns=net.balancer, start=start, **(daemon or {}))
         return made
     return make

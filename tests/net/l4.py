@@ -47,10 +47,10 @@ class L4:
             },
         }
 
-    def serve(self, backend, names=None):
+    def serve(self, backend, names=None, decap=True):
         """Decapsulation and a server on each backend."""
         names = names or list(self.net.backends)
-        self.net.serve_vips(self.vip(4), self.vip(6), backends=names)
+        self.net.serve_vips(self.vip(4), self.vip(6), backends=names, decap=decap)
         for name in names:
             ns = self.net.backends[name]
             own = [f"{ns.addr4}:{ECHO_PORT}", f"[{ns.addr6}]:{ECHO_PORT}"]
@@ -79,9 +79,9 @@ class L4:
     def verdicts(self):
         return self.daemon.ctl_json("status")["l4"]["verdicts"]
 
-    def expect_served(self, client, family=4, count=60, names=None):
+    def expect_served(self, client, family=4, count=60, names=None, args=()):
         """`count` new connections all succeed, on these backends and no other."""
-        result = client("connect", self.target(family), "--count", count,
+        result = client("connect", self.target(family), "--count", count, *args,
                         ns=self.net.client).result()
         assert result["errors"] == {}, result
         assert set(result["by"]) == set(names or self.servers), result

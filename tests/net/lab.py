@@ -279,13 +279,17 @@ class Topology:
     def vip6(self, last):
         return f"{self.VIP6}{last}"
 
-    def serve_vips(self, *vips, backends=None):
+    def serve_vips(self, *vips, backends=None, decap=True):
         """Put the service addresses on lo and the decapsulation on eth0 of the backends."""
         for name in backends or self.backends:
             ns = self.backends[name]
             for vip in vips:
                 ns.ip(f"addr add {vip}/{128 if ':' in vip else 32} dev lo")
-            where = ["-i", "eth0", "--pin-path", f"{BPFFS}/{unique('decap')}"]
-            services = [arg for vip in vips for arg in ("--service", vip)]
-            ns.run([binary("shunt-decap"), "attach", *where, *services])
-            self.lab.at_close(ns.run, [binary("shunt-decap"), "detach", *where])
+            if decap:
+                self._decapsulate(ns, vips)
+
+    def _decapsulate(self, ns, vips):
+        where = ["-i", "eth0", "--pin-path", f"{BPFFS}/{unique('decap')}"]
+        services = [arg for vip in vips for arg in ("--service", vip)]
+        ns.run([binary("shunt-decap"), "attach", *where, *services])
+        self.lab.at_close(ns.run, [binary("shunt-decap"), "detach", *where])
