@@ -609,6 +609,8 @@ int loader_open(const struct loader_opts *opts, struct loader **ret_loader, stru
 	if (err == 0)
 		err = pins_dir(opts->pin_path, l->dir, sizeof(l->dir), d);
 	if (err == 0)
+		err = pins_check_versions(opts->pin_path, d);
+	if (err == 0)
 		err = pins_make(l->dir, d);
 	if (err == 0)
 		err = pins_lock(l->dir, &l->dir_fd, d);

@@ -35,6 +35,7 @@ struct loader;
  * settings is loaded and pinned: adopted when the pinned one is the same (by build id and
  * settings), else loaded anew over the same maps; interfaces that ran the former program are moved
  * to the new one without a packet unserved. Mounts bpffs at /sys/fs/bpf where it is missing.
+ * Where another ABI version has left its tables: -EEXIST.
  * 0, or -errno with d filled: -EPERM names the capability that is missing, -EOPNOTSUPP what the
  * kernel lacks, -EINVAL for a verifier refusal with the end of its log.
  */

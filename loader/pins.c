@@ -78,6 +78,47 @@ static int mount_bpffs(struct diag *d)
 	return 0;
 }
 
+static int match_any(void *ctx, const char *dir, const char *name)
+{
+	(void)ctx;
+	(void)dir;
+	(void)name;
+	return 1;
+}
+
+static int match_other_version(void *ctx, const char *dir, const char *name)
+{
+	char path[PATH_MAX], *end;
+	unsigned *ret_version = ctx;
+	unsigned long version;
+	int n;
+
+	if (name[0] != 'v' || name[1] < '0' || name[1] > '9')
+		return 0;
+	version = strtoul(name + 1, &end, 10);
+	n = snprintf(path, sizeof(path), "%s/%s", dir, name);
+	if (*end != '\0' || version == SHUNT_ABI_VERSION || n < 0 || (size_t)n >= sizeof(path) ||
+	    pins_each(path, match_any, NULL) != 1)
+		return 0;
+	*ret_version = (unsigned)version;
+	return 1;
+}
+
+int pins_check_versions(const char *pin_path, struct diag *d)
+{
+	unsigned version;
+
+	if (pins_each(pin_path, match_other_version, &version) != 1)
+		return 0;
+	diag_error(
+		d, NULL,
+		"%s/v%u holds the tables of another version of Shunt, whose program may still be "
+		"attached and would serve packets by them: run that version's `shunt-load detach "
+		"--all --purge` first",
+		pin_path, version);
+	return -EEXIST;
+}
+
 /* The deepest part of path that is there already. */
 static void existing_part(const char *path, char *buf, size_t len)
 {

@@ -11,6 +11,10 @@
 /* "PIN_PATH/v<N>" into buf. 0, or -ENAMETOOLONG with d filled. */
 int pins_dir(const char *pin_path, char *buf, size_t len, struct diag *d);
 
+/* Has a program of another ABI version left something below pin_path? 0: no; -EEXIST with d
+ * filled. */
+int pins_check_versions(const char *pin_path, struct diag *d);
+
 /* Make dir and what is above it, on a bpf file system, which is mounted at /sys/fs/bpf if there is
  * none. 0, or -errno with d filled. */
 int pins_make(const char *dir, struct diag *d);

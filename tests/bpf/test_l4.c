@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -398,6 +399,34 @@ static void test_one_user_at_a_time(void **state)
 	diag_deinit(&d);
 }
 
+/* Their program would go on serving packets beside ours. */
+static void test_tables_of_another_version(void **state)
+{
+	struct stage *s = *state;
+	char dir[96], pin[128];
+	struct l4 *other = NULL;
+	struct diag d;
+	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "other", 4, 4, 1, NULL);
+
+	assert_true(fd >= 0);
+	snprintf(dir, sizeof(dir), "%s/v999", s->pins);
+	snprintf(pin, sizeof(pin), "%s/other", dir);
+	l4_close(s->l4);
+	s->l4 = NULL;
+	assert_int_equal(mkdir(dir, 0700), 0);
+	assert_int_equal(bpf_obj_pin(fd, pin), 0);
+	diag_init(&d);
+	assert_int_equal(l4_open(s->snap, &other, &d), -EEXIST);
+	assert_int_equal(d.errors, 1);
+	assert_non_null(strstr(d.items[0].text, "v999"));
+	diag_deinit(&d);
+	assert_int_equal(unlink(pin), 0);
+	/* A directory with nothing in it is in nobody's way. */
+	open_l4(s);
+	assert_int_equal(rmdir(dir), 0);
+	close(fd);
+}
+
 static void test_tunnels_need_a_source(void **state)
 {
 	struct stage *s = *state;
@@ -514,6 +543,7 @@ int main(void)
 		T(test_removed_backend_is_freed_after_a_restart),
 		T(test_local_service_passes),
 		T(test_one_user_at_a_time),
+		T(test_tables_of_another_version),
 		T(test_tunnels_need_a_source),
 		T(test_attach),
 		T(test_change_without_an_interface),
