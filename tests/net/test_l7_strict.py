@@ -148,6 +148,7 @@ def test_without_descriptors_the_rest_waits(http_proxy):
     for client in clients[60:]:
         assert client.ask(GET + "\r\n").status == 200
         client.close()
+    assert proxy.counter("accept_failures") >= 2
 
 
 BAD_RESPONSES = {

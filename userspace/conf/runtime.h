@@ -36,6 +36,7 @@ enum health_state { HEALTH_UNKNOWN, HEALTH_UP, HEALTH_DOWN }; /* unknown is usab
 	X(connections, "connections") /* accepted */                                               \
 	X(closed, "closed")	      /* open = connections - closed */                            \
 	X(refused, "refused")	      /* over limits.connections */                                \
+	X(accept_failures, "accept-failures") /* want of descriptors or memory */                  \
 	X(requests, "requests")                                                                    \
 	X(responses_1xx, "responses-1xx")                                                          \
 	X(responses_2xx, "responses-2xx")                                                          \

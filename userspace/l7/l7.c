@@ -79,9 +79,29 @@ int l7_set_snapshot(struct l7 *l7, struct snapshot *snap)
 	return 0;
 }
 
+static const struct service *find_service(const struct l7 *l7, const char *name)
+{
+	const struct service *s = l7->view ? snapshot_service(l7->view->snap, name) : NULL;
+
+	return s && s->mode == SERVICE_HTTP ? s : NULL;
+}
+
+static struct service_counters *row(const struct l7 *l7, const struct service *s)
+{
+	return &s->rt->counters[l7->env.worker];
+}
+
+void l7_accept_failed(struct l7 *l7, const char *service)
+{
+	const struct service *s = find_service(l7, service);
+
+	if (s)
+		counter_add(&row(l7, s)->accept_failures, 1);
+}
+
 static bool is_full(const struct l7 *l7, const struct service *s)
 {
-	const struct service_counters *n = &s->rt->counters[l7->env.worker];
+	const struct service_counters *n = row(l7, s);
 
 	return s->limits.connections &&
 	       atomic_load_explicit(&n->connections, memory_order_relaxed) -
@@ -92,18 +112,22 @@ static bool is_full(const struct l7 *l7, const struct service *s)
 int l7_accept(struct l7 *l7, int fd, const char *service, const struct endpoint *peer,
 	      const struct endpoint *local)
 {
-	const struct service *s = l7->view ? snapshot_service(l7->view->snap, service) : NULL;
+	const struct service *s = find_service(l7, service);
+	int err;
 
-	if (!s || s->mode != SERVICE_HTTP || l7->is_closed) {
+	if (!s || l7->is_closed) {
 		close(fd);
 		return -ENOENT;
 	}
 	if (is_full(l7, s)) {
-		counter_add(&s->rt->counters[l7->env.worker].refused, 1);
+		counter_add(&row(l7, s)->refused, 1);
 		close(fd);
 		return -EBUSY;
 	}
-	return conn_open(l7, fd, s, peer, local);
+	err = conn_open(l7, fd, s, peer, local);
+	if (err < 0)
+		counter_add(&row(l7, s)->accept_failures, 1);
+	return err;
 }
 
 void l7_drain(struct l7 *l7)

@@ -25,6 +25,9 @@ int l7_new(const struct l7_env *env, struct l7 **ret_l7);
  * for an address that snap no longer has are closed when idle. 0, or -ENOMEM: all stays as it was. */
 int l7_set_snapshot(struct l7 *l7, struct snapshot *snap);
 
+/* A client of the service waits that cannot be accepted: counts it. */
+void l7_accept_failed(struct l7 *l7, const char *service);
+
 /* Serve a client. Takes fd (non-blocking, connected, TCP_NODELAY), whatever is returned. service: by
  * name, so that it is found again in later snapshots. peer, local: the connection's two ends. 0,
  * -ENOENT (no such service), -EBUSY (over its limit; counted), or another -errno. */

@@ -120,7 +120,7 @@ static void deliver(struct listener *l, int fd, const struct sockaddr_storage *f
 	}
 	if (l->is_any && getsockname(fd, (struct sockaddr *)&ss, &len) == 0)
 		(void)endpoint_from_sockaddr((struct sockaddr *)&ss, &local); /* same family */
-	l->on_accept(l, fd, &peer, &local);
+	l->events.on_accept(l, fd, &peer, &local);
 }
 
 /* Errors of one connection, which is gone; the next one may be good (accept(2)). */
@@ -164,6 +164,7 @@ static void pause_accept(struct listener *l, int err)
 	char text[ENDPOINT_STRLEN];
 	unsigned held;
 
+	l->events.on_fail(l);
 	if (log_limit_ok(&l->limit, &held))
 		log_warning("worker: cannot accept, pausing address=%s error=\"%s\" held-back=%u",
 			    endpoint_format(&l->ep, text, sizeof(text)), strerror(-err), held);
@@ -183,7 +184,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 		pause_accept(l, err);
 }
 
-int listener_start(struct listener *l, uv_loop_t *loop, listener_cb on_accept, void *ctx)
+int listener_start(struct listener *l, uv_loop_t *loop, const struct listener_events *events)
 {
 	int err = uv_poll_init(loop, &l->poll, l->fd);
 
@@ -191,8 +192,7 @@ int listener_start(struct listener *l, uv_loop_t *loop, listener_cb on_accept, v
 		return err;
 	(void)uv_timer_init(loop, &l->pause); /* always 0 */
 	l->poll.data = l->pause.data = l;
-	l->on_accept = on_accept;
-	l->ctx = ctx;
+	l->events = *events;
 	l->open_handles = 2;
 	/* Fails only for a closing handle or a bad descriptor. */
 	(void)uv_poll_start(&l->poll, UV_READABLE, on_readable);

@@ -19,14 +19,22 @@ struct listener;
 typedef void (*listener_cb)(struct listener *l, int fd, const struct endpoint *peer,
 			    const struct endpoint *local);
 
+/* Connections wait that cannot be accepted now; tried again soon. */
+typedef void (*listener_fail_cb)(struct listener *l);
+
+struct listener_events {
+	listener_cb on_accept;
+	listener_fail_cb on_fail;
+	void *ctx;
+};
+
 struct listener {
 	uv_poll_t poll;
 	uv_timer_t pause; /* after accept4() failed for want of something */
 	struct list node; /* free for the owner's use */
 	struct endpoint ep;
-	const char *service; /* the owner's: for on_accept */
-	void *ctx;
-	listener_cb on_accept;
+	const char *service; /* the owner's: for its callbacks */
+	struct listener_events events;
 	struct log_limit limit;
 	int fd;
 	uint8_t open_handles;
@@ -45,7 +53,7 @@ bool listener_overlaps(const struct endpoint *a, const struct endpoint *b);
 int listener_new(const struct endpoint *ep, struct listener **ret_listener);
 
 /* Begin to accept, on this loop's thread. 0, or -errno; then listener_free(). */
-int listener_start(struct listener *l, uv_loop_t *loop, listener_cb on_accept, void *ctx);
+int listener_start(struct listener *l, uv_loop_t *loop, const struct listener_events *events);
 
 /* Take what waits in the queue, then end; frees l when the loop has let go of it. */
 void listener_close(struct listener *l);

@@ -80,9 +80,16 @@ static void on_prepare(uv_prepare_t *prepare)
 static void on_accept(struct listener *l, int fd, const struct endpoint *peer,
 		      const struct endpoint *local)
 {
-	struct worker *w = l->ctx;
+	struct worker *w = l->events.ctx;
 
 	(void)l7_accept(w->l7, fd, l->service, peer, local);
+}
+
+static void on_accept_failed(struct listener *l)
+{
+	struct worker *w = l->events.ctx;
+
+	l7_accept_failed(w->l7, l->service);
 }
 
 /* The http service of a snapshot that listens at ep; NULL: none. */
@@ -127,6 +134,8 @@ static void rename_listeners(struct worker *w)
 
 static void take_listeners(struct worker *w, struct worker_message *m)
 {
+	const struct listener_events events = {on_accept, on_accept_failed, w};
+
 	list_for_each_safe (it, &m->listeners) {
 		struct listener *l = list_entry(it, struct listener, node);
 		int err;
@@ -135,7 +144,7 @@ static void take_listeners(struct worker *w, struct worker_message *m)
 		if (!l->service) /* prepared for another snapshot: the message frees it */
 			continue;
 		list_unlink(it);
-		err = listener_start(l, &w->loop, on_accept, w);
+		err = listener_start(l, &w->loop, &events);
 		if (err == 0) {
 			list_append(&w->listeners, it);
 		} else {
