@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What a client or a backend may not say, and what is answered then."""
+import socket
+
 import pytest
 
 from http1 import OK
@@ -149,6 +151,22 @@ def test_without_descriptors_the_rest_waits(http_proxy):
         assert client.ask(GET + "\r\n").status == 200
         client.close()
     assert proxy.counter("accept_failures") >= 2
+
+
+def test_without_descriptors_the_control_socket_waits(http_proxy):
+    proxy = http_proxy(daemon={"wrap": ["prlimit", "--nofile=64:64"]})
+    clients = [proxy.connect() for _ in range(100)]
+    wait_until(lambda: "cannot accept, pausing" in proxy.daemon.log)
+    with socket.socket(socket.AF_UNIX) as control:
+        control.settimeout(30)
+        control.connect(proxy.daemon.socket)
+        control.sendall(b"GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n")
+        before = proxy.cpu_seconds()
+        wait_until(lambda: proxy.daemon.log.count("cannot accept, pausing") >= 2)
+        assert proxy.cpu_seconds() - before < 0.3
+        for client in clients:
+            client.close()
+        assert control.recv(4096).startswith(b"HTTP/1.1 200 ")
 
 
 BAD_RESPONSES = {

@@ -4,17 +4,20 @@
 #include "control/server.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <microhttpd.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/list.h"
 #include "core/log.h"
 
 #define CONNECTIONS_MAX 256
 #define IDLE_SECONDS	10
+#define PAUSE_MS	100 /* without descriptors */
 
 struct request_io {
 	struct request rq;
@@ -52,6 +55,26 @@ static void on_timer(uv_timer_t *timer)
 	run(timer->data);
 }
 
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+	(void)status; /* MHD_run() meets the error itself */
+	(void)events;
+	run(poll->data);
+}
+
+static bool has_descriptor(const struct server *s)
+{
+	uv_os_fd_t fd;
+	int copy;
+
+	if (uv_fileno((const uv_handle_t *)&s->poll, &fd))
+		return true;
+	copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (copy >= 0)
+		close(copy);
+	return copy >= 0;
+}
+
 static void run(struct server *s)
 {
 	MHD_UNSIGNED_LONG_LONG wait_ms;
@@ -62,13 +85,14 @@ static void run(struct server *s)
 		(void)uv_timer_start(&s->timer, on_timer, wait_ms, 0);
 	else
 		(void)uv_timer_stop(&s->timer);
-}
-
-static void on_poll(uv_poll_t *poll, int status, int events)
-{
-	(void)status; /* MHD_run() meets the error itself */
-	(void)events;
-	run(poll->data);
+	/* The library leaves whom it cannot accept in the queue: its set would be ready for ever.
+	 * Neither call fails before the handle is closed. */
+	if (has_descriptor(s)) {
+		(void)uv_poll_start(&s->poll, UV_READABLE, on_poll);
+	} else {
+		(void)uv_poll_stop(&s->poll);
+		(void)uv_timer_start(&s->timer, on_timer, PAUSE_MS, 0);
+	}
 }
 
 static void on_library_log(void *ctx, const char *fmt, va_list ap)
@@ -325,7 +349,6 @@ int server_start(uv_loop_t *loop, struct control_socket *socket, server_handler 
 	(void)uv_timer_init(loop, &s->timer);
 	s->poll.data = s->timer.data = s;
 	s->open = 2;
-	(void)uv_poll_start(&s->poll, UV_READABLE, on_poll);
 	run(s);
 	*ret_server = s;
 	return 0;
