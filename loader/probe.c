@@ -107,7 +107,7 @@ static void probe_jit(struct list *list)
 
 static void probe_dispatcher(struct list *list)
 {
-	char why[PROBE_TEXT_MAX - 40] = "";
+	char why[PROBE_TEXT_MAX - 64] = "";
 	bool ok = dispatcher_is_supported(why, sizeof(why));
 
 	say(add(list, "xdp-dispatcher", OPTIONAL, ok), "%s%s",
