@@ -78,6 +78,8 @@ static void close_handle(uv_handle_t *handle, void *ctx)
 static void stop_parts(struct daemon *dm)
 {
 	workers_stop(dm->workers);
+	if (dm->started)
+		reload_abort(dm->reload);
 	/* Removed while it still listens, so that a successor's is never taken for it. */
 	control_socket_close(&dm->socket);
 	server_close(dm->server, NULL, NULL);

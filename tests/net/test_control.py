@@ -498,6 +498,24 @@ def test_a_second_signal_ends_at_once(shuntd, host, backend):
     request.communicate(timeout=20)
 
 
+def test_commands_that_wait_when_the_daemon_ends_are_told_of(shuntd, host):
+    daemon = shuntd(proxy(), ns=host)
+    socks = [socket.socket(socket.AF_UNIX) for _ in range(50)]
+    for sock in socks:
+        sock.connect(daemon.socket)
+    daemon.signal(signal.SIGSTOP)  # all of it comes at once
+    for weight, sock in enumerate(socks):
+        sock.sendall(patch(weight))
+    daemon.signal(signal.SIGTERM)
+    daemon.signal(signal.SIGINT)
+    daemon.signal(signal.SIGCONT)
+    assert daemon.wait_exit() == 1
+    begun = daemon.log.count("control: command method=PATCH")
+    assert daemon.log.count("origin=command") == begun, daemon.log
+    for sock in socks:
+        sock.close()
+
+
 def test_usr1_logs_a_summary_and_usr2_is_ignored(shuntd, host):
     daemon = shuntd(proxy(), ns=host)
     daemon.signal(signal.SIGUSR1)

@@ -292,9 +292,8 @@ static int run_job(struct reload *r, struct job *job)
 	return 0;
 }
 
-static void on_start(uv_timer_t *timer)
+static void run_next(struct reload *r)
 {
-	struct reload *r = timer->data;
 	struct job *job;
 	int err;
 
@@ -310,6 +309,11 @@ static void on_start(uv_timer_t *timer)
 	err = r->quiesced ? -EBUSY : run_job(r, job);
 	if (err)
 		finish_job(r, job, err);
+}
+
+static void on_start(uv_timer_t *timer)
+{
+	run_next(timer->data);
 }
 
 static void start_soon(struct reload *r)
@@ -373,6 +377,15 @@ int reload_edit_document(struct reload *r, reload_edit edit, const struct reload
 void reload_quiesce(struct reload *r)
 {
 	r->quiesced = true;
+}
+
+void reload_abort(struct reload *r)
+{
+	r->quiesced = r->closing = true;
+	if (r->running)
+		finish_job(r, r->running, 0);
+	while (!list_empty(&r->queue))
+		run_next(r);
 }
 
 void reload_health_changed(struct reload *r)

@@ -31,7 +31,7 @@ struct reload_parts {
 
 int reload_new(const struct reload_parts *parts, struct reload **ret_reload);
 
-/* Ends its timers and drops what is queued, without a callback; done_cb (may be NULL) when the loop
+/* Ends its timers and drops what is left, without a callback; done_cb (may be NULL) when the loop
  * holds nothing of it. The workers must have stopped. NULL is fine. */
 void reload_close(struct reload *r, void (*done_cb)(void *ctx), void *ctx);
 
@@ -66,6 +66,10 @@ int reload_edit_document(struct reload *r, reload_edit edit, const struct reload
 
 /* The daemon stops: what waits and what still comes is refused. */
 void reload_quiesce(struct reload *r);
+
+/* The daemon ends at once and the workers have stopped: calls back for what is under way, which is in
+ * force, and for what waits, which is refused. Nothing is taken any more. */
+void reload_abort(struct reload *r);
 
 /* Health changed: bring the kernel's maps in step. */
 void reload_health_changed(struct reload *r);
