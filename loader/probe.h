@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define PROBE_TEXT_MAX 160
+#define PROBE_TEXT_MAX 192
 
 struct probe_item {
 	const char *name; /* "btf", "cap-bpf", "xdp-dispatcher", ... */
