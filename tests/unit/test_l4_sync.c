@@ -684,6 +684,79 @@ static void test_address_moves(void **state)
 	snapshot_unref(after);
 }
 
+/* Any configuration of a few services: names, modes, pools and addresses in all combinations. */
+static struct snapshot *build_random(unsigned *seed)
+{
+	static const char *const names[] = {"x", "y", "z"};
+	static const char *const modes[] = {"mode: l4, pool: p, ring_size: 251",
+					    "mode: l4, pool: q, ring_size: 251",
+					    "mode: http, pool: h"};
+	static const char *const backends[] = {A, A ", " B, B};
+	char text[2048];
+	size_t len;
+	int n = snprintf(text, sizeof(text),
+			 HEAD "pools:\n" POOL("p", "%s")
+				 POOL("q", C) "  h: {health: none, backends: [{name: x, address: "
+					      "\"127.0.0.1:8080\"}]}\nservices:\n",
+			 backends[rand_r(seed) % 3]);
+	unsigned port = 80;
+
+	assert_true(n > 0);
+	len = (size_t)n;
+	/* Addresses go to services in turns that start anywhere: some are in nobody's. */
+	for (int i = 0; i < 3; i++) {
+		int count = rand_r(seed) % 3;
+
+		port += (unsigned)rand_r(seed) % 2;
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "  %s: {%s, listen: [",
+					names[i], modes[rand_r(seed) % 3]);
+		for (int k = 0; k <= count; k++)
+			len += (size_t)snprintf(text + len, sizeof(text) - len,
+						"%s\"192.0.2.1:%u/tcp\"", k > 0 ? ", " : "",
+						port++);
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "]}\n");
+		if (port >= 85)
+			break; /* as many keys as the table has at most */
+	}
+	return build(text);
+}
+
+/* From one to the next, cut short anywhere, with the same process or another one after it. */
+static void test_random_walk(void **state)
+{
+	unsigned seed = 1;
+	struct tables t;
+
+	(void)state;
+	kernel.served = true;
+	kernel.roomy =
+		true; /* for what several changes that were cut short leave, and a whole new set */
+	open_tables(&t);
+	for (int step = 0; step < 1000; step++) {
+		struct snapshot *snap = build_random(&seed);
+		struct l4_report report;
+		char error[256] = "";
+		int err;
+
+		kernel.fail_after = rand_r(&seed) % 3 ? rand_r(&seed) % 40 : -1;
+		err = apply(&t, snap, &report, error);
+		if (err != 0 && err != -EIO)
+			fail_msg("step %d: %d: %s", step, err, error);
+		check_packets();
+		kernel.fail_after = -1;
+		if (rand_r(&seed) % 3 == 0) {
+			tables_deinit(&t);
+			open_tables(&t);
+		}
+		if (rand_r(&seed) % 2 || err == 0) {
+			assert_int_equal(apply(&t, snap, &report, NULL), 0);
+			check_in_step(&t, snap);
+		}
+		snapshot_unref(snap);
+	}
+	tables_deinit(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -706,6 +779,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_cut_short, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_exchange_of_services, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_address_moves, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_random_walk, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,7 +18,7 @@ struct service_plan {
 struct row_plan {
 	struct shunt_ring ring;
 	bool wanted; /* of a desired service */
-	bool steers; /* and that steers */
+	bool stays;  /* and its ring is, or by the plan so far will be, the one that is wanted */
 	bool owned;
 	bool named, named_to_steer; /* by a record; brought up to date by mark_named() */
 };
@@ -261,9 +261,9 @@ static int find_rings(struct planner *p)
 			return err;
 		row = &p->rows[p->assigned.services[i].index];
 		row->wanted = true;
-		row->steers = want->record.action == SHUNT_ACTION_STEER;
-		s->placed =
-			!row->steers || (!p->assigned.services[i].claimed && !ring_changes(p, i));
+		row->stays = want->record.action == SHUNT_ACTION_STEER &&
+			     !p->assigned.services[i].claimed && !ring_changes(p, i);
+		s->placed = row->stays || want->record.action != SHUNT_ACTION_STEER;
 	}
 	return 0;
 }
@@ -347,6 +347,7 @@ static int emit_rings(struct planner *p, size_t *ret_missing, size_t *count)
 		else
 			err = emit_ring(p, i);
 		s->placed = err == 0;
+		p->rows[p->assigned.services[i].index].stays = s->placed;
 		*count += s->placed;
 		if (err == -ENOSPC) {
 			missing++;
@@ -427,8 +428,8 @@ static void mark_named(struct planner *p)
 	}
 }
 
-/* Once no packet can look at them: rings of services that are gone or do not steer any more, and
- * the rows of those that are gone. */
+/* Once no packet can look at them: rings that no service is to have any more, and the rows of services
+ * that are gone. */
 static int emit_leavings(struct planner *p, size_t *count)
 {
 	int err = 0;
@@ -437,7 +438,7 @@ static int emit_leavings(struct planner *p, size_t *count)
 	for (uint32_t i = 0; i < p->t->sizes.services && err == 0; i++) {
 		struct row_plan *row = &p->rows[i];
 		struct plan_op op = {.kind = PLAN_SERVICE_RELEASE, .index = i};
-		bool clear = row->ring.size != 0 && !row->steers && !row->named_to_steer;
+		bool clear = row->ring.size != 0 && !row->stays && !row->named_to_steer;
 		bool release = row->owned && !row->wanted && !row->named;
 
 		if (!clear && !release)
@@ -509,6 +510,8 @@ static int emit_services(struct planner *p)
 	while (err == 0) {
 		done = 0;
 		err = emit_rings(p, &missing, &done);
+		if (err == 0 && missing > 0 && p->rows_changed)
+			err = -ENOSPC; /* a second row takes room that one in place does not */
 		if (err == 0)
 			err = emit_keys(p, false, &done);
 		if (err == 0)
