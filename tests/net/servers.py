@@ -84,7 +84,10 @@ async def read_body(reader, req, state):
     if (req.header("transfer-encoding") or "").lower() == "chunked":
         while True:
             await state.reading.wait()
-            size = int((await reader.readline()).split(b";")[0], 16)
+            line = await reader.readline()
+            if not line.endswith(b"\n"):
+                raise ConnectionError("body ends early")
+            size = int(line.split(b";")[0], 16)
             if size == 0:
                 while (await reader.readline()).strip():
                     pass
