@@ -35,6 +35,7 @@ REFUSED = {
     "coding with a vertical tab": (POST + "Transfer-Encoding: \x0bchunked\r\n\r\n", 400),
     "empty coding": (POST + "Transfer-Encoding:\r\n\r\n", 400),
     "coding in HTTP/1.0": ("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+    "body of GET in HTTP/1.0": ("GET / HTTP/1.0\r\nContent-Length: 3\r\n\r\nabc", 400),
     "fragment": ("GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     "space in target": ("GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     "asterisk for GET": ("GET * HTTP/1.1\r\nHost: a\r\n\r\n", 400),

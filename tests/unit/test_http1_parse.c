@@ -188,6 +188,8 @@ static const struct refused refused_requests[] = {
 	{POST "Transfer-Encoding: \"chunked\"\r\n\r\n", REASON_CODING_BAD, 0},
 	{POST "Transfer-Encoding: chunked\xa0\r\n\r\n", REASON_CODING_BAD, 0},
 	{POST "Transfer-Encoding:\r\n\r\n", REASON_CODING_BAD, 0},
+	{"GET / HTTP/1.0\r\nContent-Length: 3\r\n\r\n", REASON_BODY_OLD, 0},
+	{"GET / HTTP/1.0\r\nContent-Length: 0\r\n\r\n", REASON_NONE, 0},
 	{"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", REASON_CODING_OLD, 0},
 	{GET "Connection: a b\r\n\r\n", REASON_CONNECTION_BAD, 0},
 	/* sizes */

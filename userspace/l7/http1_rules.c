@@ -245,6 +245,14 @@ static bool method_is_idempotent(struct slice m)
 	return false;
 }
 
+/* Where HTTP/1.0 was all there was, these had no body: who reads it so takes one for the next
+ * request. */
+static bool method_had_no_body(struct slice m)
+{
+	return slice_eq(m, SLICE("GET")) || slice_eq(m, SLICE("HEAD")) ||
+	       slice_eq(m, SLICE("DELETE"));
+}
+
 enum reason http1_check_request(struct head *h)
 {
 	unsigned hosts = 0;
@@ -260,8 +268,11 @@ enum reason http1_check_request(struct head *h)
 		return REASON_HOST_MISSING;
 	if (h->body == BODY_NONE && h->has_length && h->length)
 		h->body = BODY_LENGTH;
-	if (h->minor == 0)
+	if (h->minor == 0) {
+		if (h->body != BODY_NONE && method_had_no_body(h->method))
+			return REASON_BODY_OLD;
 		h->expects_continue = false;
+	}
 	h->is_head = slice_eq(h->method, SLICE("HEAD"));
 	h->is_idempotent = method_is_idempotent(h->method);
 	return check_target(h);

@@ -28,6 +28,7 @@
 	X(LENGTH_AND_CODING, 400, "both Content-Length and Transfer-Encoding")                     \
 	X(CODING_BAD, 400, "malformed Transfer-Encoding")                                          \
 	X(CODING_OLD, 400, "Transfer-Encoding in an HTTP/1.0 message")                             \
+	X(BODY_OLD, 400, "body in an HTTP/1.0 request of a method without one")                    \
 	X(CONNECTION_BAD, 400, "malformed Connection header field")                                \
 	X(CHUNK_BAD, 400, "malformed chunked body")                                                \
 	X(CHUNK_EXTENSION, 400, "too many bytes of chunk extensions")                              \
