@@ -33,9 +33,9 @@ enum health_state { HEALTH_UNKNOWN, HEALTH_UP, HEALTH_DOWN }; /* unknown is usab
 
 /* What a worker counts for an http service. */
 #define SERVICE_COUNTERS(X)                                                                        \
-	X(connections, "connections") /* accepted */                                               \
-	X(closed, "closed")	      /* open = connections - closed */                            \
-	X(refused, "refused")	      /* over limits.connections */                                \
+	X(connections, "connections")	      /* accepted */                                       \
+	X(closed, "closed")		      /* open = connections - closed */                    \
+	X(refused, "refused")		      /* over limits.connections */                        \
 	X(accept_failures, "accept-failures") /* want of descriptors or memory */                  \
 	X(requests, "requests")                                                                    \
 	X(responses_1xx, "responses-1xx")                                                          \
