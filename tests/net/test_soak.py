@@ -125,7 +125,8 @@ def run_lanes(proxy, seconds, seed):
 
 def settle(proxy):
     wait_until(lambda: proxy.counter("open_connections") == 0, 30)
-    wait_until(lambda: proxy.daemon.ctl_json("status")["proxy"]["idle_backend_connections"] == 0, 30)
+    wait_until(lambda: proxy.daemon.ctl_json("status")["proxy"]["idle_backend_connections"] == 0,
+               30)
     rows = proxy.daemon.ctl_json("backend", "list")["backends"]
     assert [row["http"]["active_requests"] for row in rows] == [0] * len(rows)
     return Held(proxy)
