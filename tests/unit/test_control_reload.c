@@ -29,7 +29,7 @@ struct worker_sockets {
 };
 
 static struct {
-	int check_err, prepare_err, apply_err, attach_err;
+	int check_err, prepare_err, apply_err, attach_err, commit_err;
 	unsigned apply_fails_left;     /* of apply_err; 0: for ever */
 	const struct snapshot *mapped; /* what the last good apply wrote */
 	unsigned applies, attaches, sockets_open, commits;
@@ -73,7 +73,7 @@ void workers_commit(struct workers *w, struct snapshot *snap, struct worker_sock
 	fake.commit_cb = cb;
 	fake.commit_ctx = ctx;
 	if (!fake.hold_commit)
-		cb(ctx, 0);
+		cb(ctx, fake.commit_err);
 }
 
 void workers_status(const struct workers *w, struct workers_status *ret_status)
@@ -433,6 +433,40 @@ static void test_while_stopping_all_is_refused(void **state)
 	assert_int_equal(weight_in_force(f), 1);
 }
 
+static void test_a_worker_that_cannot_accept_is_a_warning(void **state)
+{
+	struct fixture *f = *state;
+	struct outcome o = apply(f, 1, "eth0");
+
+	fake.commit_err = -ENOMEM;
+	o = apply(f, 2, "eth0");
+	assert_int_equal(o.status, 0);
+	assert_int_equal(o.generation, 2);
+	assert_int_equal(weight_in_force(f), 2);
+}
+
+static void test_an_end_at_once_tells_everybody(void **state)
+{
+	struct fixture *f = *state;
+	struct outcome o[3] = {{0}};
+
+	(void)apply(f, 1, "eth0");
+	fake.hold_commit = true;
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(reload_document(f->reload, document(2 + i, "eth0"), &origin,
+						 on_result, &o[i]),
+				 0);
+	spin(f);
+	reload_abort(f->reload);
+	assert_int_equal(o[0].status, 0); /* the workers have it */
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(o[i].calls, 1);
+		assert_int_equal(o[i].generation, 2);
+		assert_true(i == 0 || o[i].status == -EBUSY);
+	}
+	assert_int_equal(weight_in_force(f), 2);
+}
+
 static void test_closing_with_requests_under_way(void **state)
 {
 	struct fixture *f = *state;
@@ -470,11 +504,18 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-		T(test_good_ones_take_effect),		T(test_a_failing_step_changes_nothing),
-		T(test_a_failed_write_is_rolled_back),	T(test_a_failed_attach_is_rolled_back),
-		T(test_tables_are_repaired_later),	T(test_an_edit_that_fails_tells_its_status),
-		T(test_requests_run_one_after_another), T(test_the_queue_has_an_end),
-		T(test_while_stopping_all_is_refused),	T(test_closing_with_requests_under_way),
+		T(test_good_ones_take_effect),
+		T(test_a_failing_step_changes_nothing),
+		T(test_a_failed_write_is_rolled_back),
+		T(test_a_failed_attach_is_rolled_back),
+		T(test_tables_are_repaired_later),
+		T(test_an_edit_that_fails_tells_its_status),
+		T(test_requests_run_one_after_another),
+		T(test_the_queue_has_an_end),
+		T(test_while_stopping_all_is_refused),
+		T(test_closing_with_requests_under_way),
+		T(test_a_worker_that_cannot_accept_is_a_warning),
+		T(test_an_end_at_once_tells_everybody),
 		T(test_a_check_changes_nothing),
 #undef T
 	};

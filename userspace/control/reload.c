@@ -255,8 +255,17 @@ static int build(struct reload *r, const struct tree *document, struct diag *d,
 static void on_committed(void *ctx, int status)
 {
 	struct reload *r = ctx;
+	struct job *job = r->running;
 
-	finish_job(r, r->running, status);
+	/* In force all the same, and so it is said; at the start it is a reason to give up. */
+	if (status < 0 && r->generation > 1) {
+		diag_warning(&job->result.diag, NULL,
+			     "a worker cannot accept at a new address until shuntd starts again: "
+			     "%s",
+			     strerror(-status));
+		status = 0;
+	}
+	finish_job(r, job, status);
 }
 
 static int run_job(struct reload *r, struct job *job)
