@@ -78,8 +78,6 @@ int cmd_print_backends(const json_t *backends)
 		"BACKEND", "ADDRESS",	">WEIGHT", "STATE",  ">SINCE",
 		">ACTIVE", ">REQUESTS", ">FAILED", ">BYTES", "LAST CHECK"};
 	struct table steered, proxied;
-	int code = API_EXIT_OK;
-	bool both;
 	size_t i;
 	json_t *b;
 
@@ -93,16 +91,5 @@ int cmd_print_backends(const json_t *backends)
 		else
 			add_steered(&steered, b);
 	}
-	if (!json_array_size(backends))
-		puts("no backends");
-	both = steered.rows && proxied.rows;
-	if (steered.rows)
-		code = table_print(&steered);
-	if (both)
-		putchar('\n');
-	if (proxied.rows && !code)
-		code = table_print(&proxied);
-	table_deinit(&steered);
-	table_deinit(&proxied);
-	return code;
+	return table_print_both(&steered, &proxied, "no backends");
 }

@@ -85,8 +85,6 @@ static int print_services(const json_t *services)
 						       "POOL",	    "USABLE", ">OPEN",
 						       ">REQUESTS", ">BYTES", ">5XX"};
 	struct table steered, proxied;
-	int code = API_EXIT_OK;
-	bool both;
 	size_t i;
 	json_t *s;
 
@@ -100,17 +98,7 @@ static int print_services(const json_t *services)
 		else
 			add_steered(&steered, s);
 	}
-	if (!json_array_size(services))
-		puts("no services");
-	both = steered.rows && proxied.rows;
-	if (steered.rows)
-		code = table_print(&steered);
-	if (both)
-		putchar('\n');
-	if (proxied.rows && !code)
-		code = table_print(&proxied);
-	table_deinit(&proxied);
-	return code;
+	return table_print_both(&steered, &proxied, "no services");
 }
 
 int cmd_service_list(const struct cli *cli)

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -242,5 +243,23 @@ int table_print(struct table *t)
 	for (size_t row = 0; !t->failed && row <= t->rows; row++)
 		print_row(t, row, widths);
 	table_deinit(t);
+	return code;
+}
+
+int table_print_both(struct table *a, struct table *b, const char *nothing)
+{
+	bool has_a = a->rows != 0, has_b = b->rows != 0;
+	int code = API_EXIT_OK;
+
+	if (!has_a && !has_b)
+		puts(nothing);
+	if (has_a)
+		code = table_print(a);
+	if (has_a && has_b)
+		putchar('\n');
+	if (has_b && !code)
+		code = table_print(b);
+	table_deinit(a);
+	table_deinit(b);
 	return code;
 }

@@ -46,6 +46,10 @@ void table_add(struct table *t, const char *fmt, ...) __attribute__((format(prin
 
 /* Print and release. An exit code. */
 int table_print(struct table *t);
+
+/* The same for two, each where it has rows, an empty line between them; where neither has, the line
+ * `nothing`. */
+int table_print_both(struct table *a, struct table *b, const char *nothing);
 void table_deinit(struct table *t); /* one that is not printed; after table_print() too */
 
 #endif
