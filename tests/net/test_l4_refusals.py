@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What the daemon cannot do it says, with the name of the thing, and changes nothing."""
+import os
+
 import pytest
 
 from l4 import L4
@@ -17,7 +19,9 @@ def start_fails(daemon, *words):
 def test_an_interface_that_does_not_exist(topology, shuntd):
     net = topology(backends=1)
     it = L4(net, node={"interfaces": ["eth7"]})
-    start_fails(shuntd(it.config(), ns=net.balancer, start=False), "eth7")
+    daemon = shuntd(it.config(), ns=net.balancer, start=False)
+    start_fails(daemon, "eth7")
+    assert not os.path.exists(daemon.pin_path), "tables were made all the same"
 
 
 def test_a_reload_to_an_interface_that_does_not_exist_changes_nothing(l4, client):

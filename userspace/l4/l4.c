@@ -65,11 +65,15 @@ int l4_open(const struct snapshot *snap, struct l4 **ret_l4, struct diag *d)
 {
 	struct l4 *l4 = calloc(1, sizeof(*l4));
 	size_t errors = d->errors;
+	struct host host;
 	int err;
 
 	if (l4 == NULL)
 		return finish(-ENOMEM, errors, "open the kernel's tables", d);
-	err = open_loader(&snap->node, &l4->loader, d);
+	/* First, so that a misspelt interface leaves no tables behind. */
+	err = host_read(&snap->node, &host, d);
+	if (err == 0)
+		err = open_loader(&snap->node, &l4->loader, d);
 	if (err == 0)
 		err = sync_read(l4->loader, &l4->tables, d);
 	if (err < 0) {
