@@ -197,7 +197,7 @@ deps-vm: ## those that `make test-vm` needs on top
 .PHONY: demo
 demo: ## build, then show Shunt with real traffic in namespaces (as root); KEEP=1 leaves it standing
 	$(Q).ci/deps $(DEPS_BUILD) $(DEPS_NET)
-	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all $(BUILD)/tests/net/xdp_pass.bpf.o
+	$(Q)$(MAKE) -s -j$(JOBS) all $(BUILD)/tests/net/xdp_pass.bpf.o
 	$(Q)SHUNT_BUILD=$(BUILD) KEEP=$(KEEP) $(PYTHON) examples/demo.py
 
 .PHONY: man

@@ -246,14 +246,15 @@ static void print_limits(const json_t *l)
 
 static void print_proxied(const json_t *http)
 {
-	char a[PRINT_UNIT_MAX], b[PRINT_UNIT_MAX], c[PRINT_UNIT_MAX];
+	char a[PRINT_UNIT_MAX], b[PRINT_UNIT_MAX], c[PRINT_UNIT_MAX], d[PRINT_UNIT_MAX];
 
 	print_timeouts(json_object_get(http, "timeouts"));
 	print_limits(json_object_get(http, "limits"));
-	print_line("connections", "%s open, %s accepted, %s refused over the limit",
+	print_line("connections", "%s open, %s accepted, %s refused over the limit, %s failed",
 		   format_count(field_count(http, "open_connections"), a),
 		   format_count(field_count(http, "connections"), b),
-		   format_count(field_count(http, "refused"), c));
+		   format_count(field_count(http, "refused"), c),
+		   format_count(field_count(http, "accept_failures"), d));
 	print_line("requests", "%s, %s aborted by clients, %s retried",
 		   format_count(field_count(http, "requests"), a),
 		   format_count(field_count(http, "aborted"), b),
