@@ -102,25 +102,14 @@ bool backend_is_usable(const struct backend *b)
 
 const char *const xdp_mode_words[] = {"native", "generic", NULL};
 const char *const forward_words[] = {"ipip", "proxy", NULL};
-const char *const balance_words[] = {"round-robin", "maglev", NULL};
 const char *const admin_state_words[] = {"up", "drain", "disabled", NULL};
 const char *const service_mode_words[] = {"l4", "http", NULL};
 const char *const tracking_words[] = {"always", "never", NULL};
 const char *const health_kind_words[] = {"none", "tcp", "http", NULL};
 
-const char *xdp_mode_name(enum xdp_mode v)
-{
-	return xdp_mode_words[v];
-}
-
 const char *forward_name(enum forward v)
 {
 	return forward_words[v];
-}
-
-const char *balance_name(enum balance v)
-{
-	return balance_words[v];
 }
 
 const char *admin_state_name(enum admin_state v)

@@ -63,7 +63,6 @@ struct health_conf {
 };
 
 enum forward { FORWARD_IPIP, FORWARD_PROXY };
-enum balance { BALANCE_ROUND_ROBIN, BALANCE_MAGLEV };
 
 /* What the configuration or a command says of a backend; health is in struct backend_rt. */
 enum admin_state { ADMIN_UP, ADMIN_DRAIN, ADMIN_DISABLED };
@@ -160,15 +159,13 @@ bool backend_is_usable(const struct backend *b);
 
 /* Names as they stand in the configuration: "ipip", "drain", "http", ... The lists are in the order
  * of their enum, NULL at the end. */
-extern const char *const xdp_mode_words[],
-	*const forward_words[], *const balance_words[],
-					*const admin_state_words[],
-						*const service_mode_words[],
-							*const tracking_words[],
-								*const health_kind_words[];
-const char *xdp_mode_name(enum xdp_mode v);
+extern const char *const xdp_mode_words[];
+extern const char *const forward_words[];
+extern const char *const admin_state_words[];
+extern const char *const service_mode_words[];
+extern const char *const tracking_words[];
+extern const char *const health_kind_words[];
 const char *forward_name(enum forward v);
-const char *balance_name(enum balance v);
 const char *admin_state_name(enum admin_state v);
 const char *service_mode_name(enum service_mode v);
 const char *tracking_name(enum tracking v);
