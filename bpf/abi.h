@@ -9,7 +9,7 @@
 
 #include <linux/types.h>
 
-#define SHUNT_ABI_VERSION 1
+#define SHUNT_ABI_VERSION 2
 
 /* Names of the maps as they are created and pinned (at most 15 characters). */
 #define SHUNT_MAP_SERVICES  "sh_services"  /* vip key -> struct shunt_service */
@@ -23,6 +23,7 @@
 #define SHUNT_MAP_SVC_STATS "sh_svc_stats" /* service index -> struct shunt_svc_stats, per CPU */
 #define SHUNT_MAP_BE_STATS  "sh_be_stats"  /* backend index -> struct shunt_be_stats, per CPU */
 #define SHUNT_MAP_VERDICTS  "sh_verdicts"  /* enum shunt_verdict -> __u64, per CPU */
+#define SHUNT_MAP_SWITCHES  "sh_switches"  /* 0 -> struct shunt_switches, mmap-able */
 #define SHUNT_MAP_SVC_META                                                                         \
 	"sh_svc_meta"		       /* service index -> struct shunt_svc_meta, user space only */
 #define SHUNT_MAP_BE_META "sh_be_meta" /* backend index -> struct shunt_be_meta, user space only */
@@ -77,6 +78,11 @@ enum shunt_forward {
 	SHUNT_FORWARD_IPIP, /* IPv4 or IPv6 in IPv4 or IPv6, by the families at hand */
 };
 
+/* Where a packet goes that leaves by a frame of ours. */
+enum shunt_next_hop {
+	SHUNT_NEXT_HOP_REFLECT, /* back to the router that sent it, by the interface it came in by */
+};
+
 enum shunt_backend_state {
 	SHUNT_BACKEND_UP,
 	SHUNT_BACKEND_DRAINING, /* keeps its flows, in no ring */
@@ -94,13 +100,13 @@ enum shunt_backend_state {
 
 /* One row of sh_backends: one cache line. Index 0 is never used, so that id 0 means "none". */
 struct shunt_backend {
-	__u32 id;     /* 0: the row is free */
-	__u8 state;   /* enum shunt_backend_state */
-	__u8 forward; /* enum shunt_forward */
-	__u8 family;  /* of the outer header: 4 or 6 */
-	__u8 _pad;
-	__u16 mtu; /* largest outer IP packet, host order */
-	__u8 _pad2[2];
+	__u32 id;	    /* 0: the row is free */
+	__u8 state;	    /* enum shunt_backend_state */
+	__u8 forward;	    /* enum shunt_forward */
+	__u8 family;	    /* of the outer header: 4 or 6 */
+	__u8 next_hop;	    /* enum shunt_next_hop */
+	__u16 mtu;	    /* largest outer IP packet, host order */
+	__be16 port;	    /* where forward has use for one; 0: the packet's own */
 	__be32 src_entropy; /* bits of the last word of src that may carry flow entropy */
 	__be32 src
 		[4]; /* outer source address; IPv4 in word 3 (the last), so that entropy is one rule */
@@ -163,7 +169,8 @@ _Static_assert(sizeof(struct shunt_flow) == 16, "flow layout is ABI");
 	X(FRAGMENT, "fragment")	    /* first fragment for a service */                             \
 	X(NO_BACKEND, "no-backend") /* no usable backend */                                        \
 	X(TOO_BIG, "too-big")	    /* with the outer header over the tunnel's MTU */              \
-	X(HEADROOM, "headroom")	    /* the driver gave no room for the outer header */
+	X(HEADROOM, "headroom")	    /* the driver gave no room for the outer header */             \
+	X(FORWARD, "forward")	    /* a backend row of a kind that this program does not know */
 
 /* What became of a packet: X(NAME, "name"). Passed packets leave the program untouched. */
 #define SHUNT_VERDICTS(X)                                                                          \
@@ -209,6 +216,15 @@ struct shunt_be_stats {
 	__u64 bytes;
 	__u64 new_flows;
 };
+
+/*
+ * What is in use at all, so that a packet pays for no more than that. Zero: nothing. Written by user
+ * space, a byte at a time, before the first row that needs it and after the last.
+ */
+struct shunt_switches {
+	__u8 _reserved[64];
+};
+_Static_assert(sizeof(struct shunt_switches) == 64, "switches layout is ABI");
 
 #define SHUNT_NAME_MAX 64 /* of a service, pool or backend, with its terminating zero */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0) */
 /*
- * [5] IP in IP: an outer IPv4 or IPv6 header in front of the packet, which itself stays as it is,
+ * [5a] IP in IP: an outer IPv4 or IPv6 header in front of the packet, which itself stays as it is,
  * and back out to the router that it came from.
  */
 #ifndef SHUNT_BPF_ENCAP_H
@@ -114,7 +114,7 @@ static __always_inline enum verdict encap_ipv6(struct xdp_md *ctx, struct pkt *p
 	return V_TX;
 }
 
-static __always_inline enum verdict encap_forward(struct xdp_md *ctx, struct pkt *p)
+static __always_inline enum verdict encap_ipip(struct xdp_md *ctx, struct pkt *p)
 {
 	bool outer6 = p->backend->family == 6;
 	__u32 frame_len = ETH_HLEN + p->ip_len + p->trail_len;

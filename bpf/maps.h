@@ -55,6 +55,15 @@ struct {
 	__uint(map_flags, BPF_F_MMAPABLE);
 } sh_svc_rings SEC(".maps");
 
+/* One row. Written by user space through a shared mapping. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct shunt_switches);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+} sh_switches SEC(".maps");
+
 /*
  * Flows. Written by the program, read by user space for its reports. Each table is shared by all
  * processors, so that a flow which moves to another one is still known, but the list that decides

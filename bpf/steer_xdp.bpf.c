@@ -5,8 +5,8 @@
 #include <xdp/xdp_helpers.h>
 
 #include "bpf/abi.h"
-#include "bpf/encap.h"
 #include "bpf/flow.h"
+#include "bpf/forward.h"
 #include "bpf/maps.h"
 #include "bpf/parse.h"
 #include "bpf/pkt.h"
@@ -35,7 +35,7 @@ int steer_xdp(struct xdp_md *ctx)
 	if (v == V_NEXT)
 		v = flow_or_select(&p);
 	if (v == V_NEXT)
-		v = encap_forward(ctx, &p);
+		v = forward_packet(ctx, &p);
 	return verdict_finish(&p, v);
 }
 

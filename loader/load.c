@@ -340,9 +340,10 @@ static int program_info(int fd, struct bpf_prog_info *ret_info)
 #define PROGRAM_MAPS_MAX 64
 
 /* Which of our maps a program uses: a bit for each. */
-static uint32_t maps_of_program(const struct loader *l, int fd)
+static uint64_t maps_of_program(const struct loader *l, int fd)
 {
-	uint32_t ids[PROGRAM_MAPS_MAX] = {0}, found = 0;
+	uint32_t ids[PROGRAM_MAPS_MAX] = {0};
+	uint64_t found = 0;
 	struct bpf_prog_info info = {
 		.nr_map_ids = PROGRAM_MAPS_MAX,
 		.map_ids = (uintptr_t)ids,
@@ -354,7 +355,7 @@ static uint32_t maps_of_program(const struct loader *l, int fd)
 	for (uint32_t i = 0; i < info.nr_map_ids && i < PROGRAM_MAPS_MAX; i++) {
 		for (int map = 0; map < LOADER_MAP_COUNT; map++) {
 			if (l->map_fds[map] >= 0 && l->map_ids[map] == ids[i])
-				found |= 1U << map;
+				found |= 1ULL << map;
 		}
 	}
 	return found;
@@ -363,8 +364,9 @@ static uint32_t maps_of_program(const struct loader *l, int fd)
 /* Every map but those that only user space looks at. */
 static bool program_uses_all(const struct loader *l, int fd)
 {
-	uint32_t all = (1U << LOADER_MAP_COUNT) - 1;
-	uint32_t unused = 1U << LOADER_MAP_SVC_META | 1U << LOADER_MAP_BE_META;
+	uint64_t all = (1ULL << LOADER_MAP_COUNT) - 1;
+	uint64_t unused = 1ULL << LOADER_MAP_SWITCHES | 1ULL << LOADER_MAP_SVC_META |
+			  1ULL << LOADER_MAP_BE_META;
 
 	return (maps_of_program(l, fd) | unused) == all;
 }
@@ -487,37 +489,30 @@ static int replace_program(struct loader *l, struct diag *d)
 	return err;
 }
 
-_Static_assert(sizeof(*((struct loader *)0)->rings) == 8 &&
-		       sizeof(*((struct loader *)0)->svc_rings) == sizeof(struct shunt_ring),
-	       "rows of mapped tables are eight bytes");
+/* Size of a row of the tables that are mapped; 0: not mapped. Rows take a multiple of eight bytes. */
+static const size_t mapped_rows[LOADER_MAP_COUNT] = {
+	[LOADER_MAP_RINGS] = sizeof(struct shunt_slot),
+	[LOADER_MAP_SVC_RINGS] = sizeof(struct shunt_ring),
+	[LOADER_MAP_SWITCHES] = sizeof(struct shunt_switches),
+};
 
 static size_t mapped_len(const struct loader *l, enum loader_map map)
 {
-	return (size_t)l->map_entries[map] * sizeof(uint64_t);
+	return l->map_entries[map] * mapped_rows[map];
 }
 
-static int map_table(const struct loader *l, enum loader_map map, int prot, void **ret_table)
+static int map_tables(struct loader *l, int prot)
 {
-	void *table = mmap(NULL, mapped_len(l, map), prot, MAP_SHARED, l->map_fds[map], 0);
+	for (enum loader_map map = 0; map < LOADER_MAP_COUNT; map++) {
+		void *table;
 
-	if (table == MAP_FAILED)
-		return -errno;
-	*ret_table = table;
-	return 0;
-}
-
-static int map_rings(struct loader *l, int prot)
-{
-	void *rings = NULL, *svc_rings = NULL;
-	int err = map_table(l, LOADER_MAP_RINGS, prot, &rings);
-
-	if (err < 0)
-		return err;
-	l->rings = rings;
-	err = map_table(l, LOADER_MAP_SVC_RINGS, prot, &svc_rings);
-	if (err < 0)
-		return err;
-	l->svc_rings = svc_rings;
+		if (mapped_rows[map] == 0)
+			continue;
+		table = mmap(NULL, mapped_len(l, map), prot, MAP_SHARED, l->map_fds[map], 0);
+		if (table == MAP_FAILED)
+			return -errno;
+		l->mapped[map] = table;
+	}
 	return 0;
 }
 
@@ -544,12 +539,11 @@ void loader_close(struct loader *l)
 {
 	if (l == NULL)
 		return;
-	if (l->rings != NULL)
-		munmap(l->rings, mapped_len(l, LOADER_MAP_RINGS));
-	if (l->svc_rings != NULL)
-		munmap(l->svc_rings, mapped_len(l, LOADER_MAP_SVC_RINGS));
-	for (int map = 0; map < LOADER_MAP_COUNT; map++)
+	for (enum loader_map map = 0; map < LOADER_MAP_COUNT; map++) {
+		if (l->mapped[map] != NULL)
+			munmap(l->mapped[map], mapped_len(l, map));
 		close_fd(l->map_fds[map]);
+	}
 	close_fd(l->record_fd);
 	close_fd(l->prog_fd);
 	close_fd(l->ext_fd);
@@ -581,7 +575,7 @@ static int open_tables(struct loader *l, const struct loader_opts *opts, struct 
 		err = replace_program(l, d);
 	else
 		err = loader_move_all(l, d);
-	return err < 0 ? err : map_rings(l, PROT_READ | PROT_WRITE);
+	return err < 0 ? err : map_tables(l, PROT_READ | PROT_WRITE);
 }
 
 static int finish_open(struct loader *l, int err, size_t errors_before, struct loader **ret_loader,
@@ -641,7 +635,7 @@ static int open_existing(struct loader *l, struct diag *d)
 	open_programs(l);
 	memcpy(l->seed, l->record.seed, sizeof(l->seed));
 	l->adopted = true;
-	return map_rings(l, PROT_READ);
+	return map_tables(l, PROT_READ);
 }
 
 /* Only what tells our programs from others, whatever the tables look like. */

@@ -126,7 +126,12 @@ int maps_service_meta_get(struct loader *l, uint32_t index, struct shunt_svc_met
 
 struct shunt_slot *maps_rings(struct loader *l)
 {
-	return l->rings;
+	return l->mapped[LOADER_MAP_RINGS];
+}
+
+struct shunt_switches *maps_switches(struct loader *l)
+{
+	return l->mapped[LOADER_MAP_SWITCHES];
 }
 
 /* A row as the one word that it is. */
@@ -138,20 +143,22 @@ union ring_row {
 int maps_ring_publish(struct loader *l, uint32_t service, const struct shunt_ring *ring)
 {
 	union ring_row row = {.ring = *ring};
+	_Atomic uint64_t *rows = l->mapped[LOADER_MAP_SVC_RINGS];
 
 	if (service >= l->map_entries[LOADER_MAP_SVC_RINGS])
 		return -ENOENT;
-	atomic_store_explicit(&l->svc_rings[service], row.word, memory_order_release);
+	atomic_store_explicit(&rows[service], row.word, memory_order_release);
 	return 0;
 }
 
 int maps_ring_get(const struct loader *l, uint32_t service, struct shunt_ring *ret_ring)
 {
 	union ring_row row;
+	const _Atomic uint64_t *rows = l->mapped[LOADER_MAP_SVC_RINGS];
 
 	if (service >= l->map_entries[LOADER_MAP_SVC_RINGS])
 		return -ENOENT;
-	row.word = atomic_load_explicit(&l->svc_rings[service], memory_order_acquire);
+	row.word = atomic_load_explicit(&rows[service], memory_order_acquire);
 	*ret_ring = row.ring;
 	return 0;
 }

@@ -37,6 +37,10 @@ int maps_service_meta_get(struct loader *l, uint32_t index, struct shunt_svc_met
  * it. */
 struct shunt_slot *maps_rings(struct loader *l);
 
+/* What is in use at all, mapped: write a byte before the first row that needs it, clear it after the
+ * last is gone. */
+struct shunt_switches *maps_switches(struct loader *l);
+
 /* The ring of a service row. publish: a packet sees the former ring or this one, with its slots as
  * they were written before the call. -ENOENT: there is no such row. */
 int maps_ring_publish(struct loader *l, uint32_t service, const struct shunt_ring *ring);

@@ -24,6 +24,7 @@
 	X(SVC_STATS, services)                                                                     \
 	X(BE_STATS, backends)                                                                      \
 	X(VERDICTS, fixed)                                                                         \
+	X(SWITCHES, fixed)                                                                         \
 	X(SVC_META, services)                                                                      \
 	X(BE_META, backends)
 
@@ -55,9 +56,8 @@ struct loader {
 	int prog_fd; /* of type XDP: attached alone, and run by test_run */
 	int ext_fd;  /* of type EXT: attached to dispatchers; -1: not loaded */
 	uint64_t seed[2];
-	struct shunt_slot *rings;    /* mapped, map_entries[RINGS] of them */
-	_Atomic uint64_t *svc_rings; /* mapped, map_entries[SVC_RINGS] of struct shunt_ring */
-	int dispatcher;		     /* can this machine run one: 1, 0; -1: not tried yet */
+	void *mapped[LOADER_MAP_COUNT]; /* the tables that are; NULL: not */
+	int dispatcher;			/* can this machine run one: 1, 0; -1: not tried yet */
 	bool adopted, replaced;
 };
 
