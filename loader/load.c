@@ -45,9 +45,9 @@ static const struct {
 #define CLASS(field, size)                                                                         \
 	[CLASS_##field] = {"node.limits." #field, offsetof(struct loader_sizes, field), size}
 	CLASS(services, SHUNT_MAX_SERVICES),
-	CLASS(backends, 4096),
+	CLASS(backends, 16384),
 	CLASS(ring_slots, 8388608),
-	CLASS(flows, 1048576),
+	CLASS(flows, 2097152),
 	CLASS(pending, 65536),
 #undef CLASS
 };

@@ -202,9 +202,9 @@ static const struct command commands[] = {
 	 "      --mode MODE        native (default) or generic\n"
 	 "      --pin-path DIR     default " LOADER_PIN_PATH_DEFAULT "\n"
 	 "      --services N       tables that are made now: listen addresses, default 1024\n"
-	 "      --backends N       default 4096\n"
+	 "      --backends N       default 16384\n"
 	 "      --ring-slots N     of all rings together, default 8388608\n"
-	 "      --flows N          of each family, default 1048576\n"
+	 "      --flows N          of each family, default 2097152\n"
 	 "      --pending N        of each family, default 65536\n",
 	 run_attach},
 	{"detach", "take the program off interfaces, remove what is pinned", "ipau",

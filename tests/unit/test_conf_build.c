@@ -47,9 +47,9 @@ static void defaults_of_an_http_service(void **state)
 	assert_true(s->node.hash_seed[0] == 0 && s->node.hash_seed[1] == 0);
 	assert_int_equal(s->node.tunnel_source[0].family, 0);
 	assert_int_equal(s->node.limits.services, 1024);
-	assert_int_equal(s->node.limits.backends, 4096);
+	assert_int_equal(s->node.limits.backends, 16384);
 	assert_int_equal(s->node.limits.ring_slots, 8388608);
-	assert_int_equal(s->node.limits.flows, 1048576);
+	assert_int_equal(s->node.limits.flows, 2097152);
 	assert_int_equal(s->node.limits.pending, 65536);
 	assert_in_range(s->node.workers, 1, RUNTIME_MAX_WORKERS);
 	assert_int_equal(s->node.drain_ms, 30000);

@@ -129,7 +129,7 @@ static void each_change_is_said_once(void **state)
 			    "~ node workers 2 -> 3 !\n"
 			    "~ node hash_seed default -> 000000000000000100000000000000ff !\n"
 			    "~ node tunnel_source default -> [2001:db8::/64]\n"
-			    "~ node limits.flows 1048576 -> 2048 !\n"
+			    "~ node limits.flows 2097152 -> 2048 !\n"
 			    "~ admin socket /run/shunt/control.sock -> /tmp/s !\n"
 			    "- pool api\n"
 			    "- backend api/x\n"

@@ -25,9 +25,9 @@ enum xdp_mode { XDP_MODE_NATIVE, XDP_MODE_GENERIC };
 /* Sizes of the kernel's tables; fixed once they are made, until `shunt-load detach --purge`. */
 struct node_limits {
 	uint32_t services;   /* default 1024, at most SHUNT_MAX_SERVICES */
-	uint32_t backends;   /* default 4096, at most SHUNT_MAX_BACKENDS */
+	uint32_t backends;   /* default 16384, at most SHUNT_MAX_BACKENDS */
 	uint32_t ring_slots; /* all rings together, default 8388608 */
-	uint32_t flows;	     /* each family, default 1048576 */
+	uint32_t flows;	     /* each family, default 2097152 */
 	uint32_t pending;    /* each family, default 65536 */
 };
 
