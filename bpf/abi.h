@@ -12,18 +12,20 @@
 #define SHUNT_ABI_VERSION 2
 
 /* Names of the maps as they are created and pinned (at most 15 characters). */
-#define SHUNT_MAP_SERVICES  "sh_services"  /* vip key -> struct shunt_service */
-#define SHUNT_MAP_BACKENDS  "sh_backends"  /* backend index -> struct shunt_backend */
-#define SHUNT_MAP_RINGS	    "sh_rings"	   /* slot index -> struct shunt_slot, mmap-able arena */
-#define SHUNT_MAP_SVC_RINGS "sh_svc_rings" /* service index -> struct shunt_ring, mmap-able */
-#define SHUNT_MAP_FLOW4	    "sh_flow4"	   /* established flows */
-#define SHUNT_MAP_FLOW6	    "sh_flow6"
-#define SHUNT_MAP_PEND4	    "sh_pend4" /* flows seen once, not yet promoted */
-#define SHUNT_MAP_PEND6	    "sh_pend6"
-#define SHUNT_MAP_SVC_STATS "sh_svc_stats" /* service index -> struct shunt_svc_stats, per CPU */
-#define SHUNT_MAP_BE_STATS  "sh_be_stats"  /* backend index -> struct shunt_be_stats, per CPU */
-#define SHUNT_MAP_VERDICTS  "sh_verdicts"  /* enum shunt_verdict -> __u64, per CPU */
-#define SHUNT_MAP_SWITCHES  "sh_switches"  /* 0 -> struct shunt_switches, mmap-able */
+#define SHUNT_MAP_SERVICES    "sh_services"  /* vip key -> struct shunt_service */
+#define SHUNT_MAP_BACKENDS    "sh_backends"  /* backend index -> struct shunt_backend */
+#define SHUNT_MAP_RINGS	      "sh_rings"     /* slot index -> struct shunt_slot, mmap-able arena */
+#define SHUNT_MAP_SVC_RINGS   "sh_svc_rings" /* service index -> struct shunt_ring, mmap-able */
+#define SHUNT_MAP_STAMPS      "sh_stamps"    /* slot index -> struct shunt_stamp, mmap-able */
+#define SHUNT_MAP_SVC_INSERTS "sh_svc_inserts" /* service index -> struct shunt_insert, per CPU */
+#define SHUNT_MAP_FLOW4	      "sh_flow4"       /* established flows */
+#define SHUNT_MAP_FLOW6	      "sh_flow6"
+#define SHUNT_MAP_PEND4	      "sh_pend4" /* flows seen once, not yet promoted */
+#define SHUNT_MAP_PEND6	      "sh_pend6"
+#define SHUNT_MAP_SVC_STATS   "sh_svc_stats" /* service index -> struct shunt_svc_stats, per CPU */
+#define SHUNT_MAP_BE_STATS    "sh_be_stats"  /* backend index -> struct shunt_be_stats, per CPU */
+#define SHUNT_MAP_VERDICTS    "sh_verdicts"  /* enum shunt_verdict -> __u64, per CPU */
+#define SHUNT_MAP_SWITCHES    "sh_switches"  /* 0 -> struct shunt_switches, mmap-able */
 #define SHUNT_MAP_SVC_META                                                                         \
 	"sh_svc_meta"		       /* service index -> struct shunt_svc_meta, user space only */
 #define SHUNT_MAP_BE_META "sh_be_meta" /* backend index -> struct shunt_be_meta, user space only */
@@ -43,9 +45,17 @@ enum shunt_action {
 };
 
 enum shunt_tracking {
-	SHUNT_TRACK_ALWAYS, /* one entry a flow */
-	SHUNT_TRACK_NEVER,  /* the ring alone decides */
+	SHUNT_TRACK_ON_CHANGE, /* entries only for flows whose slot of the ring is moving */
+	SHUNT_TRACK_ALWAYS,    /* one entry a flow */
+	SHUNT_TRACK_NEVER,     /* the ring alone decides */
 };
+
+/*
+ * Moments in 32 bits: CLOCK_MONOTONIC_COARSE in ticks of 2^24 ns (17 ms), so that they take no
+ * division. They are compared by their signed difference, which is right for a year either way.
+ */
+#define SHUNT_TICK_SHIFT 24
+#define SHUNT_TICKS(ns)	 ((__u32)((__u64)(ns) >> SHUNT_TICK_SHIFT))
 
 /* State of a flow entry, and index of its idle time in struct shunt_service. */
 enum shunt_flow_state {
@@ -63,8 +73,18 @@ struct shunt_service {
 	__u8 tracking; /* enum shunt_tracking */
 	__u8 _pad[2];
 	__u32 idle_s[SHUNT_FLOW_STATE_COUNT]; /* seconds without a packet until an entry is void */
+	__u32 insert_ns; /* between two entries that one processor makes, on average; 0: any */
 };
-_Static_assert(sizeof(struct shunt_service) == 24, "service layout is ABI");
+_Static_assert(sizeof(struct shunt_service) == 28, "service layout is ABI");
+
+/* How many entries of a service one processor may make at once: those of so many nanoseconds. */
+#define SHUNT_INSERT_BURST_NS 250000000LL
+
+/* The account of a service on one processor. */
+struct shunt_insert {
+	__u64 paid_ns; /* CLOCK_MONOTONIC_COARSE up to which the entries that were made take */
+};
+_Static_assert(sizeof(struct shunt_insert) == 8, "insert account layout is ABI");
 
 /* The ring of a service, for all of its vip keys. One word, written by one store and read by one
  * load: base and size always belong together. */
@@ -115,12 +135,23 @@ struct shunt_backend {
 };
 _Static_assert(sizeof(struct shunt_backend) == 64, "backend layout is ABI");
 
-/* One slot of a ring. Array elements take eight bytes in the kernel whatever is declared. */
+/*
+ * One slot of a ring. Settled: `old` is 0, and all its flows are with `backend`. Moving: flows that
+ * no table knows began before the slot moved and are with `old`; new ones go to `backend` and have
+ * entries. One word, written by one store and read by one load.
+ */
 struct shunt_slot {
-	__u32 backend; /* id */
-	__u32 _reserved;
-};
+	__u32 backend; /* id; 0: none, new flows are dropped */
+	__u32 old;     /* id; 0: settled */
+} __attribute__((aligned(8)));
 _Static_assert(sizeof(struct shunt_slot) == 8, "slot layout is ABI");
+
+/* What is remembered of a moving slot, at the same place in sh_stamps as the slot in sh_rings. */
+struct shunt_stamp {
+	__u32 since_ticks; /* it is moving; entries last seen before are void. 0: none is */
+	__u32 old_ticks;   /* a packet went to `old` for want of an entry; seconds late at most */
+};
+_Static_assert(sizeof(struct shunt_stamp) == 8, "stamp layout is ABI");
 
 struct shunt_flow4_key {
 	__be32 saddr;
@@ -143,24 +174,27 @@ struct shunt_flow6_key {
 _Static_assert(sizeof(struct shunt_flow6_key) == 40, "flow key layout is ABI");
 
 struct shunt_flow {
-	__u32 backend; /* id */
-	__u8 state;    /* enum shunt_flow_state */
-	__u8 _pad[3];
-	__u64 seen_ns; /* CLOCK_MONOTONIC_COARSE of the last packet, at most a second old */
+	__u32 backend;	  /* id */
+	__u32 hash;	  /* upper half of the flow's: its slot is hash * ring size >> 32 */
+	__u32 seen_ticks; /* the last packet; up to a second late */
+	__u16 service;	  /* index of its row */
+	__u8 state;	  /* enum shunt_flow_state */
+	__u8 _pad;
 };
 _Static_assert(sizeof(struct shunt_flow) == 16, "flow layout is ABI");
 
 /*
  * What is counted per service, besides drops: X(NAME, "name"). Packets and bytes are those that came
  * for it, dropped ones included; bytes are those of the IP packet, without Ethernet and padding. A
- * flow is new once, when it enters a table; without tracking, each TCP SYN is one.
+ * flow is new once, when it enters a table; where none is looked at, each TCP SYN is one.
  */
 #define SHUNT_SVC_COUNTERS(X)                                                                      \
 	X(PACKETS, "packets")                                                                      \
 	X(BYTES, "bytes")                                                                          \
 	X(NEW_FLOWS, "new-flows")                                                                  \
 	X(UNTRACKED, "untracked") /* a flow entry was due and could not be written */              \
-	X(STALE, "stale")	  /* an entry named a backend that is gone or down; chosen anew */
+	X(STALE, "stale")	  /* an entry named a backend that is gone or down; chosen anew */ \
+	X(INSERT_LIMITED, "insert-limited") /* an entry was due and over the service's limit */
 
 /* Why a packet for a service was dropped: X(NAME, "name"). */
 #define SHUNT_DROPS(X)                                                                             \

@@ -2,10 +2,11 @@
 /*
  * [3] The backend of a flow: the one that its table entry names, else the one that the ring names.
  *
- * A flow is met first in the pending table and moves to the flow table with the first packet after
- * its SYN (UDP: with its second packet), so packets that nobody follows up never displace a flow
- * that lives. An entry is void once nothing came for the idle time of its state, and stale when its
- * backend is gone or down.
+ * Which flows have entries is the service's `tracking`: all of them, none, or those that began in a
+ * slot of the ring that is moving. A flow is met first in the pending table and moves to the flow
+ * table with the first packet after its SYN (UDP: with its second packet), so packets that nobody
+ * follows up never displace a flow that lives. An entry is void once nothing came for the idle time
+ * of its state, and stale when its backend is gone or down.
  */
 #ifndef SHUNT_BPF_FLOW_H
 #define SHUNT_BPF_FLOW_H
@@ -19,19 +20,39 @@
 
 #define NS_PER_S 1000000000LL
 
+/* What is known of a flow besides the packet. */
+struct lookup {
+	struct draw draw;	   /* empty until it is asked for, where all flows have entries */
+	struct shunt_stamp *stamp; /* of a moving slot, where not all have; else NULL */
+	__u64 now_ns;
+};
+
 /* Another processor may have stamped the entry a moment after we read the clock: ages are signed. */
-static __always_inline __s64 flow_age_ns(const struct shunt_flow *f, __u64 now)
+static __always_inline __s64 ticks_age_ns(__u32 ticks, __u64 now_ns)
 {
-	return (__s64)(now - f->seen_ns);
+	return (__s64)(__s32)(SHUNT_TICKS(now_ns) - ticks) * (1LL << SHUNT_TICK_SHIFT);
 }
 
-static __always_inline bool flow_is_void(const struct pkt *p, const struct shunt_flow *f, __u64 now)
+/*
+ * Entries are not kept up to date while their slot is settled: one from before it began to move may
+ * be of a former connection of the same ports. (What it names is what `old` names, unless that
+ * backend was dead meanwhile.)
+ */
+static __always_inline bool flow_is_former(const struct lookup *l, const struct shunt_flow *f)
+{
+	__u32 since = l->stamp ? l->stamp->since_ticks : 0;
+
+	return since && (__s32)(f->seen_ticks - since) < 0;
+}
+
+static __always_inline bool flow_is_void(const struct pkt *p, const struct lookup *l,
+					 const struct shunt_flow *f)
 {
 	__u32 state = f->state;
 
-	if (state >= SHUNT_FLOW_STATE_COUNT)
+	if (state >= SHUNT_FLOW_STATE_COUNT || flow_is_former(l, f))
 		return true;
-	return flow_age_ns(f, now) > p->svc->idle_s[state] * NS_PER_S;
+	return ticks_age_ns(f->seen_ticks, l->now_ns) > p->svc->idle_s[state] * NS_PER_S;
 }
 
 /* The state of a flow in `state` after packet p. */
@@ -69,28 +90,65 @@ static __always_inline bool flow_adopt(struct pkt *p, const struct shunt_flow *f
  * Returns the state.
  */
 static __always_inline __u8 flow_refresh(struct pkt *p, struct shunt_flow *f, bool chosen,
-					 __u64 now)
+					 __u64 now_ns)
 {
 	__u8 state = flow_next_state(p, f->state);
 
 	if (chosen && f->backend != p->backend->id) {
 		f->backend = p->backend->id;
-		f->seen_ns = now;
+		f->seen_ticks = SHUNT_TICKS(now_ns);
 	}
 	if (f->state != state)
 		f->state = state;
-	if (flow_age_ns(f, now) > NS_PER_S)
-		f->seen_ns = now;
+	if (ticks_age_ns(f->seen_ticks, now_ns) > NS_PER_S)
+		f->seen_ticks = SHUNT_TICKS(now_ns);
+	/* The service has got another row. */
+	if (f->service != p->svc->index)
+		f->service = p->svc->index;
 	return state;
 }
 
-/* Enter a flow that no table knows. A reset is the last of its flow: there is nothing to keep. */
-static __always_inline void flow_start(struct pkt *p, void *pending, const void *key, __u64 now)
+static __always_inline struct shunt_flow flow_entry(const struct pkt *p, __u8 state, __u64 now_ns)
 {
-	struct shunt_flow f = {.backend = p->backend->id, .state = SHUNT_FLOW_SYN, .seen_ns = now};
+	return (struct shunt_flow){
+		.backend = p->backend->id,
+		.hash = p->hash >> 32,
+		.seen_ticks = SHUNT_TICKS(now_ns),
+		.service = p->svc->index,
+		.state = state,
+	};
+}
 
-	if (p->tcp_flags & TCP_RST)
-		return;
+/*
+ * May the service make one more entry? Each service has an account of its own, so that a flood for
+ * one does not push the new flows of another out of the pending table. An entry costs insert_ns;
+ * what is not used is kept for SHUNT_INSERT_BURST_NS.
+ */
+static __always_inline bool flow_may_start(struct pkt *p, __u64 now_ns)
+{
+	__u32 index = p->svc->index;
+	struct shunt_insert *account;
+
+	if (!p->svc->insert_ns)
+		return true;
+	account = bpf_map_lookup_elem(&sh_svc_inserts, &index);
+	if (!account)
+		return true;
+	if ((__s64)(account->paid_ns - now_ns) > SHUNT_INSERT_BURST_NS) {
+		p->limited = true;
+		return false;
+	}
+	if ((__s64)(account->paid_ns - now_ns) < 0)
+		account->paid_ns = now_ns;
+	account->paid_ns += p->svc->insert_ns;
+	return true;
+}
+
+/* Enter a flow that no table knows. */
+static __always_inline void flow_start(struct pkt *p, void *pending, const void *key, __u64 now_ns)
+{
+	struct shunt_flow f = flow_entry(p, SHUNT_FLOW_SYN, now_ns);
+
 	if (p->proto == IPPROTO_UDP)
 		f.state = SHUNT_FLOW_UDP;
 	else if (p->tcp_flags & TCP_FIN)
@@ -103,9 +161,9 @@ static __always_inline void flow_start(struct pkt *p, void *pending, const void 
 
 /* The pending entry may be another flow's by now (flow_refresh): not a copy of it. */
 static __always_inline void flow_promote(struct pkt *p, void *flows, void *pending, const void *key,
-					 __u8 state, __u64 now)
+					 __u8 state, __u64 now_ns)
 {
-	struct shunt_flow f = {.backend = p->backend->id, .state = state, .seen_ns = now};
+	struct shunt_flow f = flow_entry(p, state, now_ns);
 
 	if (bpf_map_update_elem(flows, key, &f, BPF_ANY))
 		p->untracked = true;
@@ -113,23 +171,53 @@ static __always_inline void flow_promote(struct pkt *p, void *flows, void *pendi
 		(void)bpf_map_delete_elem(pending, key); /* at worst evicted already */
 }
 
-static __always_inline enum verdict flow_track(struct pkt *p, void *flows, void *pending,
-					       const void *key)
+/* By whom the flows of a moving slot are served that no table knows. Fills p->backend. */
+static __always_inline enum verdict flow_stay(struct pkt *p, struct lookup *l)
 {
-	__u64 now = bpf_ktime_get_coarse_ns();
+	p->backend = backend_find(l->draw.slot.old);
+	if (!p->backend)
+		return select_backend(p, &l->draw);
+	if (l->stamp && ticks_age_ns(l->stamp->old_ticks, l->now_ns) > NS_PER_S)
+		l->stamp->old_ticks = SHUNT_TICKS(l->now_ns);
+	return V_NEXT;
+}
+
+/*
+ * A flow that no table knows. In a moving slot it is an old one, unless it opens a connection (UDP
+ * does not say: where all flows have entries it is taken for a new one, else for an old one); a new
+ * one that may have no entry goes where it will be looked for when it is unknown again.
+ * Fills p->backend; says whether the flow is to have an entry.
+ */
+static __always_inline enum verdict flow_place(struct pkt *p, struct lookup *l, bool *ret_enter)
+{
+	bool always = p->svc->tracking == SHUNT_TRACK_ALWAYS;
+	bool opens = pkt_is_syn(p) || (always && p->proto == IPPROTO_UDP);
+
+	/* A reset is the last packet of its flow: there is nothing to keep. */
+	*ret_enter = (always || opens) && !(p->tcp_flags & TCP_RST) && flow_may_start(p, l->now_ns);
+	if (!l->draw.slot.old || (opens && (*ret_enter || p->proto == IPPROTO_UDP)))
+		return select_backend(p, &l->draw);
+	return flow_stay(p, l);
+}
+
+static __always_inline enum verdict flow_track(struct pkt *p, struct lookup *l, void *flows,
+					       void *pending, const void *key)
+{
 	struct shunt_flow *f = bpf_map_lookup_elem(flows, key);
-	bool is_pending = false, chosen = false;
+	bool is_pending = false, chosen = false, enter = false;
 	enum verdict v;
 	__u8 state;
 
-	if (!f || flow_is_void(p, f, now)) {
+	if (!f || flow_is_void(p, l, f)) {
 		f = bpf_map_lookup_elem(pending, key);
 		is_pending = true;
 	}
-	if (f && flow_is_void(p, f, now))
+	if (f && flow_is_void(p, l, f))
 		f = NULL;
 	if (!f || !flow_adopt(p, f)) {
-		v = select_backend(p);
+		if (p->svc->tracking == SHUNT_TRACK_ALWAYS)
+			draw_slot(p, &l->draw);
+		v = f ? select_backend(p, &l->draw) : flow_place(p, l, &enter);
 		if (v != V_NEXT)
 			return v;
 		chosen = true;
@@ -140,29 +228,37 @@ static __always_inline enum verdict flow_track(struct pkt *p, void *flows, void 
 		}
 	}
 	if (!f) {
-		flow_start(p, pending, key, now);
+		if (enter)
+			flow_start(p, pending, key, l->now_ns);
 		return V_NEXT;
 	}
-	state = flow_refresh(p, f, chosen, now);
+	state = flow_refresh(p, f, chosen, l->now_ns);
 	if (is_pending && !pkt_is_syn(p))
-		flow_promote(p, flows, pending, key, state, now);
+		flow_promote(p, flows, pending, key, state, l->now_ns);
 	return V_NEXT;
 }
 
 static __always_inline enum verdict flow_or_select(struct pkt *p)
 {
+	struct lookup l = {};
+
 	if (p->family == 4)
 		p->hash = hash_flow4(&p->flow4, settings.hash_seed[0], settings.hash_seed[1]);
 	else
 		p->hash = hash_flow6(&p->flow6, settings.hash_seed[0], settings.hash_seed[1]);
 
-	if (p->svc->tracking == SHUNT_TRACK_NEVER) {
-		p->new_flow = pkt_is_syn(p);
-		return select_backend(p);
+	if (p->svc->tracking != SHUNT_TRACK_ALWAYS) {
+		draw_slot(p, &l.draw);
+		if (!l.draw.slot.old || p->svc->tracking == SHUNT_TRACK_NEVER) {
+			p->new_flow = pkt_is_syn(p);
+			return select_backend(p, &l.draw);
+		}
+		l.stamp = bpf_map_lookup_elem(&sh_stamps, &l.draw.at);
 	}
+	l.now_ns = bpf_ktime_get_coarse_ns();
 	if (p->family == 4)
-		return flow_track(p, &sh_flow4, &sh_pend4, &p->flow4);
-	return flow_track(p, &sh_flow6, &sh_pend6, &p->flow6);
+		return flow_track(p, &l, &sh_flow4, &sh_pend4, &p->flow4);
+	return flow_track(p, &l, &sh_flow6, &sh_pend6, &p->flow6);
 }
 
 #endif

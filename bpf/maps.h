@@ -35,7 +35,8 @@ struct {
 
 /*
  * The arena of all rings. User space fills a free extent through a shared mapping, without a system
- * call a slot, and publishes it with one store into the service's row of sh_svc_rings.
+ * call a slot, and publishes it with one store into the service's row of sh_svc_rings. In a ring
+ * that is published it changes only that a slot is settled, by one store.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -44,6 +45,19 @@ struct {
 	__uint(max_entries, 1 << 20);
 	__uint(map_flags, BPF_F_MMAPABLE);
 } sh_rings SEC(".maps");
+
+/*
+ * What is remembered of each slot while it is moving. Written by user space, through a shared
+ * mapping, before its ring is published; old_ticks by the program after that. Not in the arena, so
+ * that the packets of settled slots have twice as many of those in a cache line.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct shunt_stamp);
+	__uint(max_entries, 1 << 20);
+	__uint(map_flags, BPF_F_MMAPABLE);
+} sh_stamps SEC(".maps");
 
 /* Which extent of the arena is whose ring. Written by user space through a shared mapping, a whole
  * row at a time; read by select.h likewise. */
@@ -65,7 +79,8 @@ struct {
 } sh_switches SEC(".maps");
 
 /*
- * Flows. Written by the program, read by user space for its reports. Each table is shared by all
+ * Flows. Written by the program; user space reads them to find slots that can be settled, and
+ * deletes what is void. Each table is shared by all
  * processors, so that a flow which moves to another one is still known, but the list that decides
  * who is evicted is per processor (NO_COMMON_LRU): a common one is a lock that all take.
  * New flows enter sh_pend*, their second packet moves them to sh_flow*: packets that nobody follows
@@ -102,6 +117,15 @@ struct {
 	__uint(max_entries, 1 << 14);
 	__uint(map_flags, BPF_F_NO_COMMON_LRU);
 } sh_pend6 SEC(".maps");
+
+/* Who may make how many entries, see flow_may_start(). Written by the program alone; per processor,
+ * as the lists are that it keeps from being flooded. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct shunt_insert);
+	__uint(max_entries, SHUNT_MAX_SERVICES);
+} sh_svc_inserts SEC(".maps");
 
 /* Counters. Written by verdict.h alone, summed over the processors by user space. */
 struct {

@@ -54,6 +54,7 @@ struct pkt {
 	bool new_flow;	/* entered a table, or starts a flow of a service without tracking */
 	bool untracked; /* its flow should have an entry and could not be given one */
 	bool stale;	/* its entry named a backend that is gone or down */
+	bool limited;	/* its flow should have an entry, but its service makes too many */
 	__u64 hash;	/* of the flow */
 	const struct shunt_service *svc;
 	const struct shunt_backend *backend;

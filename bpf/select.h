@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0) */
-/* [4] The ring: which backend a flow gets when no table entry says so. */
+/* [4] The ring: which backend a flow gets when no table entry says so. Its slots: see abi.h. */
 #ifndef SHUNT_BPF_SELECT_H
 #define SHUNT_BPF_SELECT_H
 
@@ -34,13 +34,33 @@ static __always_inline struct shunt_ring ring_find(const struct pkt *p)
 	return now.ring;
 }
 
-/* The id in the slot that a hash falls on; 0 where the ring is empty. */
-static __always_inline __u32 ring_draw(__u32 base, __u32 size, __u64 hash)
-{
-	__u32 index = base + hash_to_slot(hash, size);
-	const struct shunt_slot *slot = bpf_map_lookup_elem(&sh_rings, &index);
+/* What the ring says of a flow now. */
+struct draw {
+	struct shunt_ring ring;
+	struct shunt_slot slot; /* all zero where the ring is empty */
+	__u32 at;		/* the slot's index in the arena */
+};
 
-	return slot && size ? slot->backend : 0;
+/* One load of the whole slot, for the same reason. */
+static __always_inline struct shunt_slot slot_find(__u32 at)
+{
+	union {
+		__u64 word;
+		struct shunt_slot slot;
+	} now = {};
+	const volatile __u64 *slot = bpf_map_lookup_elem(&sh_rings, &at);
+
+	if (slot)
+		now.word = *slot;
+	return now.slot;
+}
+
+static __always_inline void draw_slot(const struct pkt *p, struct draw *d)
+{
+	d->ring = ring_find(p);
+	d->at = d->ring.base + hash_to_slot(p->hash, d->ring.size);
+	if (d->ring.size)
+		d->slot = slot_find(d->at);
 }
 
 /*
@@ -60,21 +80,19 @@ __noinline __u32 select_redraw(__u32 base, __u32 size, __u64 hash)
 		const struct shunt_backend *be;
 
 		hash = hash_again(hash);
-		be = backend_find(ring_draw(base, size, hash));
+		be = backend_find(slot_find(base + hash_to_slot(hash, size)).backend);
 		if (be)
 			return be->id;
 	}
 	return 0;
 }
 
-/* Fills p->backend. */
-static __always_inline enum verdict select_backend(struct pkt *p)
+/* To where new flows of the slot go. Fills p->backend. */
+static __always_inline enum verdict select_backend(struct pkt *p, const struct draw *d)
 {
-	struct shunt_ring ring = ring_find(p);
-
-	p->backend = backend_find(ring_draw(ring.base, ring.size, p->hash));
-	if (!p->backend && ring.size)
-		p->backend = backend_find(select_redraw(ring.base, ring.size, p->hash));
+	p->backend = backend_find(d->slot.backend);
+	if (!p->backend && d->ring.size)
+		p->backend = backend_find(select_redraw(d->ring.base, d->ring.size, p->hash));
 	return p->backend ? V_NEXT : V_DROP_NO_BACKEND;
 }
 

@@ -19,6 +19,8 @@ static __always_inline void count_service(const struct pkt *p, enum verdict v)
 	s->count[SHUNT_COUNT_NEW_FLOWS] += p->new_flow;
 	s->count[SHUNT_COUNT_UNTRACKED] += p->untracked;
 	s->count[SHUNT_COUNT_STALE] += p->stale;
+	if (p->limited)
+		s->count[SHUNT_COUNT_INSERT_LIMITED]++;
 	if (reason < SHUNT_DROP_COUNT)
 		s->drop[reason]++;
 }

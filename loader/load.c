@@ -493,6 +493,7 @@ static int replace_program(struct loader *l, struct diag *d)
 static const size_t mapped_rows[LOADER_MAP_COUNT] = {
 	[LOADER_MAP_RINGS] = sizeof(struct shunt_slot),
 	[LOADER_MAP_SVC_RINGS] = sizeof(struct shunt_ring),
+	[LOADER_MAP_STAMPS] = sizeof(struct shunt_stamp),
 	[LOADER_MAP_SWITCHES] = sizeof(struct shunt_switches),
 };
 

@@ -17,6 +17,8 @@
 	X(BACKENDS, backends)                                                                      \
 	X(RINGS, ring_slots)                                                                       \
 	X(SVC_RINGS, services)                                                                     \
+	X(STAMPS, ring_slots)                                                                      \
+	X(SVC_INSERTS, services)                                                                   \
 	X(FLOW4, flows)                                                                            \
 	X(FLOW6, flows)                                                                            \
 	X(PEND4, pending)                                                                          \

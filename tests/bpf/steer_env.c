@@ -50,6 +50,8 @@ void env_open(struct env *env, const struct env_opts *opts)
 	resize(skel->maps.sh_backends, 64, false);
 	resize(skel->maps.sh_rings, 4096, false);
 	resize(skel->maps.sh_svc_rings, 64, false);
+	resize(skel->maps.sh_stamps, 4096, false);
+	resize(skel->maps.sh_svc_inserts, 64, false);
 	resize(skel->maps.sh_svc_stats, 64, false);
 	resize(skel->maps.sh_be_stats, 64, false);
 	resize(skel->maps.sh_flow4, opts->flows, opts->flows_hash);
@@ -132,14 +134,45 @@ void env_backend_free(struct env *env, uint32_t index)
 	write_row(env, index, &none);
 }
 
-void env_ring_slot(struct env *env, uint32_t slot, uint32_t id)
+static void set_slot(struct env *env, uint32_t slot, const struct shunt_slot *to)
 {
-	struct shunt_slot value = {.backend = id};
+	struct shunt_slot value = *to;
 	uint32_t index = RING_BASE + slot;
 
 	assert_int_equal(bpf_map__update_elem(env->skel->maps.sh_rings, &index, sizeof(index),
 					      &value, sizeof(value), BPF_ANY),
 			 0);
+}
+
+void env_ring_slot(struct env *env, uint32_t slot, uint32_t id)
+{
+	struct shunt_slot value = {.backend = id};
+
+	set_slot(env, slot, &value);
+}
+
+void env_slot_move(struct env *env, uint32_t slot, uint32_t id, uint32_t old,
+		   const struct shunt_stamp *stamp)
+{
+	struct shunt_slot value = {.backend = id, .old = old};
+	struct shunt_stamp now = *stamp;
+	uint32_t index = RING_BASE + slot;
+
+	assert_int_equal(bpf_map__update_elem(env->skel->maps.sh_stamps, &index, sizeof(index),
+					      &now, sizeof(now), BPF_ANY),
+			 0);
+	set_slot(env, slot, &value);
+}
+
+struct shunt_stamp env_stamp(struct env *env, uint32_t slot)
+{
+	struct shunt_stamp stamp;
+	uint32_t index = RING_BASE + slot;
+
+	assert_int_equal(bpf_map__lookup_elem(env->skel->maps.sh_stamps, &index, sizeof(index),
+					      &stamp, sizeof(stamp), 0),
+			 0);
+	return stamp;
 }
 
 void env_ring_publish(struct env *env, uint32_t base, uint32_t size)
@@ -366,7 +399,7 @@ void env_flow_age(struct env *env, enum env_table table, const struct frame *in,
 	struct shunt_flow flow;
 
 	assert_true(env_flow(env, table, in, &flow));
-	flow.seen_ns = clock_coarse_ns() - age_s * 1000000000ULL;
+	flow.seen_ticks = SHUNT_TICKS(clock_coarse_ns() - age_s * 1000000000ULL);
 	env_flow_set(env, table, in, &flow);
 }
 

@@ -58,6 +58,10 @@ void env_backend_free(struct env *env, uint32_t index);
 /* Every slot of the ring, or one. */
 void env_ring(struct env *env, uint32_t id);
 void env_ring_slot(struct env *env, uint32_t slot, uint32_t id);
+/* A slot that is moving from old to id. */
+void env_slot_move(struct env *env, uint32_t slot, uint32_t id, uint32_t old,
+		   const struct shunt_stamp *stamp);
+struct shunt_stamp env_stamp(struct env *env, uint32_t slot);
 /* Where the ring is; RING_BASE and RING_SIZE at first. */
 void env_ring_publish(struct env *env, uint32_t base, uint32_t size);
 

@@ -84,7 +84,9 @@ static struct snapshot *build(struct stage *s, const char *node, const char *res
 #define CONF(backends)                                                                             \
 	"pools:\n  web: {forward: ipip, health: none, backends: [" backends "]}\n"                 \
 	"services:\n  web: {mode: l4, pool: web, listen: [\"" VIP4 ":80/tcp\", \"[" VIP6           \
-	"]:80/tcp\"], ring_size: " RING ", idle: {established: 1s, syn: 1s, fin: 1s}}\n"
+	"]:80/tcp\"], ring_size: " RING                                                            \
+	", tracking: always, insert_rate: 1000000, idle: {established: 1s, syn: 1s, "              \
+	"fin: 1s}}\n"
 
 static void open_l4(struct stage *s)
 {

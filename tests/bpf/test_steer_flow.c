@@ -101,15 +101,17 @@ static void check_promotion(uint8_t proto, bool v6)
 	struct frame *first = packet(proto, is_tcp ? F_SYN : 0, 40000, v6);
 	struct shunt_flow flow;
 	struct env env;
-	uint64_t now;
+	uint32_t now;
 
 	open_env(&env, NULL);
-	now = clock_coarse_ns();
+	now = SHUNT_TICKS(clock_coarse_ns());
 	assert_int_equal(env_backend_of(&env, first), 1);
 	assert_true(env_flow(&env, TABLE_PENDING, first, &flow));
 	assert_int_equal(flow.state, is_tcp ? SHUNT_FLOW_SYN : SHUNT_FLOW_UDP);
 	assert_int_equal(flow.backend, ID_1);
-	assert_true(flow.seen_ns >= now && flow.seen_ns <= clock_coarse_ns());
+	assert_true(flow.seen_ticks - now <= SHUNT_TICKS(clock_coarse_ns()) - now);
+	assert_int_equal(flow.hash, env_hash(first) >> 32);
+	assert_int_equal(flow.service, SVC_ROW);
 	assert_false(env_flow(&env, TABLE_FLOWS, first, NULL));
 
 	env_ring(&env, ID_2);
@@ -315,19 +317,19 @@ static void test_stamp(void **state)
 
 	(void)state;
 	open_env(&env, NULL);
-	flow.seen_ns = clock_coarse_ns() - 500 * 1000 * 1000;
+	flow.seen_ticks = SHUNT_TICKS(clock_coarse_ns() - 500 * 1000 * 1000);
 	env_flow_set(&env, TABLE_FLOWS, f, &flow);
 	env_run(&env, f, NULL);
 	assert_true(env_flow(&env, TABLE_FLOWS, f, &after));
-	assert_int_equal(after.seen_ns, flow.seen_ns);
+	assert_int_equal(after.seen_ticks, flow.seen_ticks);
 
 	env_flow_age(&env, TABLE_FLOWS, f, 2);
 	env_run(&env, f, NULL);
 	assert_true(env_flow(&env, TABLE_FLOWS, f, &after));
-	assert_true(after.seen_ns > flow.seen_ns);
+	assert_true(after.seen_ticks > flow.seen_ticks);
 
 	env_ring(&env, ID_2);
-	flow.seen_ns = clock_coarse_ns() + 900ULL * 1000 * 1000 * 1000;
+	flow.seen_ticks = SHUNT_TICKS(clock_coarse_ns() + 900ULL * 1000 * 1000 * 1000);
 	env_flow_set(&env, TABLE_FLOWS, f, &flow);
 	assert_int_equal(env_backend_of(&env, f), 1);
 	env_close(&env);

@@ -16,6 +16,7 @@
 
 #include "bpf/abi.h"
 #include "loader/maps.h"
+#include "loader/maps_flows.h"
 
 #define SERVICES   8
 #define BACKENDS   12
@@ -39,6 +40,7 @@ struct kernel {
 	struct shunt_be_meta be_meta[BACKENDS];
 	struct shunt_svc_meta svc_meta[SERVICES];
 	struct shunt_slot slots[SLOTS_MAX];
+	struct shunt_stamp stamps[SLOTS_MAX];
 	bool roomy; /* all of them */
 	struct published_ring rings[SERVICES];
 	struct published services[SERVICES];
@@ -64,7 +66,8 @@ static uint64_t digest(uint32_t base, uint32_t size)
 	uint64_t h = 0;
 
 	for (uint32_t i = 0; i < size; i++)
-		h = (h ^ (kernel.slots[base + i].backend + 1ULL)) * 0x9e3779b97f4a7c15ULL;
+		h = (h ^ (kernel.slots[base + i].backend + 1ULL)) * 0x9e3779b97f4a7c15ULL ^
+		    kernel.slots[base + i].old;
 	return h;
 }
 
@@ -252,6 +255,12 @@ int maps_service_meta_get(struct loader *l, uint32_t index, struct shunt_svc_met
 	(void)l;
 	*ret_meta = kernel.svc_meta[index];
 	return 0;
+}
+
+struct shunt_stamp *maps_stamps(struct loader *l)
+{
+	(void)l;
+	return kernel.stamps;
 }
 
 struct shunt_slot *maps_rings(struct loader *l)

@@ -111,7 +111,10 @@ static void defaults_of_an_l4_service(void **state)
 
 	(void)state;
 	assert_int_equal(web->mode, SERVICE_L4);
-	assert_int_equal(web->tracking, TRACKING_ALWAYS);
+	assert_int_equal(web->tracking, TRACKING_AUTO);
+	assert_int_equal(service_tracking(web, IPPROTO_TCP), TRACKING_ON_CHANGE);
+	assert_int_equal(service_tracking(web, IPPROTO_UDP), TRACKING_ALWAYS);
+	assert_int_equal(web->insert_rate, 0);
 	assert_int_equal(web->ring_size, 65537);
 	assert_int_equal(web->idle_s[SHUNT_FLOW_SYN], 60);
 	assert_int_equal(web->idle_s[SHUNT_FLOW_ESTABLISHED], 7440);
@@ -164,6 +167,7 @@ static const char all_keys[] =
 	"    pool: web\n"
 	"    tracking: never\n"
 	"    ring_size: 251\n"
+	"    insert_rate: 4000\n"
 	"    idle: {syn: 1s, established: 1h, fin: 3s, udp: 4m}\n"
 	"  api:\n"
 	"    listen: [\"[::]:80/tcp\", 0.0.0.0:80/tcp]\n"
@@ -222,6 +226,7 @@ static void check_all_of_services(const struct service *l4, const struct service
 {
 	assert_int_equal(l4->tracking, TRACKING_NEVER);
 	assert_int_equal(l4->ring_size, 251);
+	assert_int_equal(l4->insert_rate, 4000);
 	assert_int_equal(l4->idle_s[SHUNT_FLOW_ESTABLISHED], 3600);
 	assert_int_equal(l4->idle_s[SHUNT_FLOW_UDP], 240);
 	assert_int_equal(http->timeouts.request_header, 1000);

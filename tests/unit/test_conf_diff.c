@@ -148,7 +148,7 @@ static void each_change_is_said_once(void **state)
 			    "~ service api limits.body 0 -> 1MiB\n"
 			    "~ service web listen [\"10.9.0.1:80/tcp\"] -> [\"10.9.0.1:80/tcp\", "
 			    "\"[2001:db8::9]:80/udp\"]\n"
-			    "~ service web tracking always -> never\n"
+			    "~ service web tracking auto -> never\n"
 			    "~ service web idle.udp 2m -> 90s\n");
 }
 

@@ -159,7 +159,8 @@ static void test_services(void **state)
 	assert_int_equal(api->ring_size, 0);
 	assert_string_equal(web->name, "web");
 	assert_int_equal(web->record.action, SHUNT_ACTION_STEER);
-	assert_int_equal(web->record.tracking, SHUNT_TRACK_ALWAYS);
+	assert_int_equal(web->record.tracking, SHUNT_TRACK_ON_CHANGE);
+	assert_int_equal(web->slots, 65537);
 	assert_int_equal(web->backend_count, 5);
 	assert_string_equal(f->want.backends[web->first_backend].name, "a");
 	assert_int_equal(web->record.idle_s[SHUNT_FLOW_SYN], 60);

@@ -424,11 +424,14 @@ static const struct keyword service_keys[] = {
 	 .form = "the name of a pool",
 	 .required = true},
 	{.name = "tracking",
-	 .text = "always: a flow stays with its backend when the pool changes; never: not so",
+	 .text = "which flows have entries, so that they stay with their backend when the pool "
+		 "changes. on-change: those that begin while their part of the ring is moving to "
+		 "another backend; always: all; never: none, and flows follow the ring; auto: "
+		 "on-change for TCP, always for UDP",
 	 .type = KEY_CHOICE,
 	 FIELD(struct service, tracking),
 	 .words = tracking_words,
-	 .fallback = "always",
+	 .fallback = "auto",
 	 L4_ONLY},
 	{.name = "ring_size",
 	 .text = "slots of the hash ring, a prime, a hundred times the backends or more",
@@ -444,6 +447,14 @@ static const struct keyword service_keys[] = {
 	 .type = KEY_SECTION,
 	 FIELD(struct service, idle_s),
 	 .section = &idle,
+	 L4_ONLY},
+	{.name = "insert_rate",
+	 .text = "most entries a second for new flows, all processors together; flows over it stay "
+		 "without. Without this key: half of node.limits.pending",
+	 .type = KEY_NUMBER,
+	 FIELD(struct service, insert_rate),
+	 .min = 1,
+	 .max = 1U << 30,
 	 L4_ONLY},
 	{.name = "timeouts",
 	 .text = "waits",

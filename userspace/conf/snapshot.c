@@ -100,11 +100,18 @@ bool backend_is_usable(const struct backend *b)
 	       atomic_load_explicit(&b->rt->health, memory_order_relaxed) != HEALTH_DOWN;
 }
 
+enum tracking service_tracking(const struct service *s, uint8_t proto)
+{
+	if (s->tracking != TRACKING_AUTO)
+		return s->tracking;
+	return proto == IPPROTO_UDP ? TRACKING_ALWAYS : TRACKING_ON_CHANGE;
+}
+
 const char *const xdp_mode_words[] = {"native", "generic", NULL};
 const char *const forward_words[] = {"ipip", "proxy", NULL};
 const char *const admin_state_words[] = {"up", "drain", "disabled", NULL};
 const char *const service_mode_words[] = {"l4", "http", NULL};
-const char *const tracking_words[] = {"always", "never", NULL};
+const char *const tracking_words[] = {"auto", "on-change", "always", "never", NULL};
 const char *const health_kind_words[] = {"none", "tcp", "http", NULL};
 
 const char *forward_name(enum forward v)

@@ -91,7 +91,8 @@ struct pool {
 };
 
 enum service_mode { SERVICE_L4, SERVICE_HTTP };
-enum tracking { TRACKING_ALWAYS, TRACKING_NEVER };
+/* AUTO: on change for TCP, always for UDP. */
+enum tracking { TRACKING_AUTO, TRACKING_ON_CHANGE, TRACKING_ALWAYS, TRACKING_NEVER };
 
 struct listen {
 	struct endpoint ep;
@@ -126,6 +127,7 @@ struct service {
 	enum tracking tracking; /* l4 */
 	uint32_t ring_size;	/* l4: a prime, default 65537 */
 	uint32_t idle_s[4];	/* l4: by enum shunt_flow_state: 60, 7440, 120, 120 */
+	uint32_t insert_rate; /* l4: entries for new flows a second; 0: from node.limits.pending */
 	struct http_timeouts timeouts;
 	struct http_limits limits;
 	struct service_rt *rt; /* the snapshot holds a reference */
@@ -156,6 +158,9 @@ const struct backend *pool_backend(const struct pool *p, const char *name);
 
 /* May it be given new flows or requests: up by configuration, weight over 0, not down by health. */
 bool backend_is_usable(const struct backend *b);
+
+/* Of its listen addresses of a protocol: never AUTO. */
+enum tracking service_tracking(const struct service *s, uint8_t proto);
 
 /* Names as they stand in the configuration: "ipip", "drain", "http", ... The lists are in the order
  * of their enum, NULL at the end. */

@@ -24,7 +24,7 @@ static inline uint64_t clock_now_ms(void)
 	return clock_now_ns() / 1000000U;
 }
 
-/* The clock that the kernel program stamps flow entries with. */
+/* The clock that the kernel program stamps flow entries with (in SHUNT_TICKS). */
 static inline uint64_t clock_coarse_ns(void)
 {
 	return clock_read_ns(CLOCK_MONOTONIC_COARSE);

@@ -20,15 +20,17 @@ struct adoption {
 static int adopt_ring(struct adoption *a, struct table_service *s, const struct plan_ring *ring)
 {
 	struct table_member *members;
-	uint32_t *owner;
+	uint32_t *owner, moving;
 	int err = slots_build(ring, &owner, &members);
 
 	if (err < 0)
 		return err;
-	if (slots_equal(a->arena + s->ring.base, ring, owner))
+	if (slots_equal(a->arena + s->ring.base, ring, owner, &moving)) {
 		table_service_set_ring(s, &s->ring, members, ring->count);
-	else
+		s->moving = moving;
+	} else {
 		free(members);
+	}
 	free(owner);
 	return 0;
 }
@@ -45,12 +47,14 @@ static int adopt_service(struct adoption *a, size_t service)
 	const struct desired_service *want = &a->want->services[service];
 	const struct assigned_service *assigned = &a->assigned.services[service];
 	struct table_service *s = &a->t->services[assigned->index];
+	uint32_t size = moves_ring_size(a->t, a->want, &a->assigned, service);
 	struct plan_ring ring;
 	int err;
 
-	if (assigned->claimed || s->members != NULL || !has_ring(a, s, want->ring_size))
+	if (assigned->claimed || s->members != NULL || !has_ring(a, s, size))
 		return 0;
 	err = plan_ring_init(&ring, a->want, want, &a->assigned);
+	ring.size = size;
 	if (err == 0)
 		err = adopt_ring(a, s, &ring);
 	plan_ring_deinit(&ring);

@@ -8,6 +8,8 @@
 
 #include "conf/runtime.h"
 
+#define NS_PER_S 1000000000ULL
+
 int vip_key_cmp(const struct shunt_vip_key *a, const struct shunt_vip_key *b)
 {
 	return memcmp(a, b, sizeof(*a));
@@ -107,7 +109,20 @@ static int backends_fill(struct desired *desired, const struct snapshot *snap,
 	return err;
 }
 
-/* How long an entry of the service can go without a packet and still be good. */
+static uint8_t listen_tracking(const struct service *s, uint8_t proto)
+{
+	if (s->mode != SERVICE_L4)
+		return SHUNT_TRACK_NEVER;
+	switch (service_tracking(s, proto)) {
+	case TRACKING_AUTO: /* is none of a listen address */
+	case TRACKING_ON_CHANGE: return SHUNT_TRACK_ON_CHANGE;
+	case TRACKING_ALWAYS: return SHUNT_TRACK_ALWAYS;
+	case TRACKING_NEVER: return SHUNT_TRACK_NEVER;
+	}
+	return SHUNT_TRACK_NEVER;
+}
+
+/* How long a flow of the service can go without a packet and still be good. */
 static uint32_t service_linger(const struct service *s)
 {
 	uint32_t longest = 0;
@@ -161,18 +176,35 @@ static void service_find_backends(struct desired *desired, struct desired_servic
 	row->ring_size = usable ? s->ring_size : 0;
 }
 
-static void service_fill(struct desired *desired, struct desired_service *row,
-			 const struct service *s)
+/*
+ * A processor has its part of the pending table. With half of it a second, and an eighth at once, a
+ * new flow has more than a second and a half to send its second packet while one service is flooded.
+ */
+static uint32_t insert_ns(const struct service *s, const struct snapshot *snap,
+			  const struct host *host)
 {
-	*row = (struct desired_service){.name = s->name};
+	uint64_t rate = s->insert_rate != 0 ? s->insert_rate : snap->node.limits.pending / 2;
+	uint64_t ns = NS_PER_S * (host->processors > 0 ? host->processors : 1);
+
+	if (rate == 0)
+		return 0;
+	return ns / rate < UINT32_MAX ? (uint32_t)(ns / rate) : UINT32_MAX;
+}
+
+static void service_fill(struct desired *desired, struct desired_service *row,
+			 const struct service *s, const struct snapshot *snap,
+			 const struct host *host)
+{
+	*row = (struct desired_service){.name = s->name, .pool = s->pool->name};
+	row->record.tracking = listen_tracking(s, IPPROTO_TCP);
 	if (s->mode != SERVICE_L4) {
 		row->record.action = SHUNT_ACTION_LOCAL;
-		row->record.tracking = SHUNT_TRACK_NEVER;
 		return;
 	}
 	row->record.action = SHUNT_ACTION_STEER;
-	row->record.tracking =
-		s->tracking == TRACKING_NEVER ? SHUNT_TRACK_NEVER : SHUNT_TRACK_ALWAYS;
+	row->slots = s->ring_size;
+	if (s->tracking != TRACKING_NEVER)
+		row->record.insert_ns = insert_ns(s, snap, host);
 	for (int i = 0; i < SHUNT_FLOW_STATE_COUNT; i++)
 		row->record.idle_s[i] = s->idle_s[i];
 	service_find_backends(desired, row, s);
@@ -192,6 +224,7 @@ static size_t keys_fill(struct desired *desired, size_t service, const struct se
 			continue;
 		key = &desired->keys[desired->key_count++];
 		key->service = service;
+		key->tracking = listen_tracking(s, l->proto);
 		key->key = (struct shunt_vip_key){
 			.port = htons(l->ep.port),
 			.proto = l->proto,
@@ -242,7 +275,8 @@ int desired_build(const struct snapshot *snap, const struct host *host, struct d
 		const struct service *s = &snap->services[i];
 
 		if (keys_fill(&desired, desired.service_count, s) > 0)
-			service_fill(&desired, &desired.services[desired.service_count++], s);
+			service_fill(&desired, &desired.services[desired.service_count++], s, snap,
+				     host);
 	}
 	qsort(desired.keys, desired.key_count, sizeof(*desired.keys), key_cmp);
 	*ret_desired = desired;

@@ -23,14 +23,17 @@ struct desired_backend {
 
 struct desired_service {
 	const char *name;
-	struct shunt_service record;	     /* index is l4/plan.c's to assign */
-	uint32_t ring_size;		     /* 0: it steers nowhere, or not at all */
+	const char *pool;
+	struct shunt_service record;	     /* index is l4/plan.c's to assign; tracking: of TCP */
+	uint32_t slots;			     /* of its ring, by the configuration */
+	uint32_t ring_size;		     /* the same, or 0: it steers nowhere, or not at all */
 	size_t first_backend, backend_count; /* a run of struct desired's backends */
 };
 
 struct desired_key {
 	struct shunt_vip_key key;
 	size_t service;
+	uint8_t tracking; /* enum shunt_tracking: of its record */
 };
 
 struct desired {

@@ -12,6 +12,7 @@ struct host {
 	struct addr source[2];	  /* [0] IPv4 [1] IPv6; family 0: there is none */
 	uint32_t entropy_bits[2]; /* low bits of the source that may carry flow entropy, <= 32 */
 	uint16_t mtu;		  /* smallest of the node's interfaces */
+	unsigned processors;	  /* that share the room for new flows; 0 is 1 */
 };
 
 /* 0; -ENODEV where an interface of the node does not exist, or another -errno; d filled. */

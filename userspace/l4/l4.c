@@ -13,10 +13,24 @@
 #include "l4/assign.h"
 #include "l4/desired.h"
 #include "l4/host.h"
+#include "l4/moves.h"
 #include "l4/plan.h"
+#include "l4/slots.h"
+#include "l4/sweep.h"
 #include "l4/sync.h"
 #include "l4/tables.h"
 #include "loader/maps.h"
+#include "loader/maps_flows.h"
+
+#define MS_PER_S  1000
+#define NS_PER_MS 1000000ULL
+
+/* A sweep takes at most a twentieth of the time, in slices that hold nobody up. */
+#define SWEEP_SLICE_NS	(2 * NS_PER_MS)
+#define SWEEP_PAUSE_MS	20
+#define SWEEP_MOVING_MS (10 * MS_PER_S) /* between two, while slots are moving */
+#define SWEEP_STILL_MS	(60 * MS_PER_S)
+#define SWEEP_SHARE	20
 
 /* An interface that the configuration lists. */
 struct followed {
@@ -28,6 +42,7 @@ struct followed {
 struct l4 {
 	struct loader *loader;
 	struct tables tables;
+	struct sweep sweep;
 	struct host host; /* as it was when it was last whole */
 	bool host_known;
 	bool in_step; /* the last l4_apply() went through */
@@ -76,6 +91,8 @@ int l4_open(const struct snapshot *snap, struct l4 **ret_l4, struct diag *d)
 		err = open_loader(&snap->node, &l4->loader, d);
 	if (err == 0)
 		err = sync_read(l4->loader, &l4->tables, d);
+	if (err == 0)
+		err = sweep_init(&l4->sweep, l4->tables.sizes.services);
 	if (err < 0) {
 		l4_close(l4);
 		return finish(err, errors, "open the kernel's tables", d);
@@ -89,6 +106,7 @@ void l4_close(struct l4 *l4)
 {
 	if (l4 == NULL)
 		return;
+	sweep_deinit(&l4->sweep);
 	tables_deinit(&l4->tables);
 	loader_close(l4->loader);
 	free(l4->followed);
@@ -135,9 +153,12 @@ static int read_host(struct l4 *l4, const struct node *node, struct host *ret_ho
 static int make_plan(struct l4 *l4, const struct snapshot *snap, const struct host *host,
 		     struct desired *ret_want, struct plan *ret_plan, struct diag *d)
 {
+	struct host here = *host;
 	struct desired want;
-	int err = desired_build(snap, host, &want, d);
+	int err;
 
+	here.processors = maps_processors();
+	err = desired_build(snap, &here, &want, d);
 	if (err < 0)
 		return err;
 	err = adopt_rings(&l4->tables, maps_rings(l4->loader), &want, d);
@@ -163,9 +184,10 @@ int l4_check(struct l4 *l4, const struct snapshot *snap, struct diag *d)
 		err = make_plan(l4, snap, &host, &want, &plan, d);
 	if (err < 0)
 		return finish(err, errors, "plan the kernel's tables", d);
+	err = moves_warn(&l4->tables, &want, d);
 	plan_deinit(&plan);
 	desired_deinit(&want);
-	return 0;
+	return finish(err, errors, "plan the kernel's tables", d);
 }
 
 /* Which rows the configuration names now, and how long the flows of each may rest once it does not
@@ -361,6 +383,89 @@ unsigned l4_tick(struct l4 *l4)
 			  strerror(-err));
 	free(spent);
 	return err < 0 ? lingering : lingering - freed;
+}
+
+static bool something_moves(const struct tables *t)
+{
+	for (uint32_t i = 0; i < t->sizes.services; i++) {
+		if (t->services[i].moving > 0)
+			return true;
+	}
+	return false;
+}
+
+/* Milliseconds until a sweep is due. */
+static uint64_t sweep_due_ms(const struct l4 *l4)
+{
+	uint64_t every = something_moves(&l4->tables) ? SWEEP_MOVING_MS : SWEEP_STILL_MS;
+	uint64_t rest = l4->sweep.last_busy_ns / NS_PER_MS * SWEEP_SHARE;
+	uint64_t past = clock_now_ms() - l4->sweep.ended_ms;
+
+	if (l4->sweep.ended_ms == 0)
+		return 0;
+	every = rest > every ? rest : every;
+	return past < every ? every - past : 0;
+}
+
+unsigned l4_sweep(struct l4 *l4)
+{
+	uint64_t due_ms = sweep_due_ms(l4);
+	int err = 0;
+
+	if (l4->sweep.phase == SWEEP_IDLE) {
+		/* Looked at often enough that a change is noticed. */
+		if (due_ms > 0 || !l4->in_step)
+			return due_ms > 0 && due_ms < MS_PER_S ? (unsigned)due_ms : MS_PER_S;
+		err = sweep_begin(&l4->sweep, l4->loader, &l4->tables);
+	}
+	if (err < 0)
+		log_debug("l4: cannot look for slots to settle, will try again error=\"%s\"",
+			  strerror(-err));
+	if (err < 0 ||
+	    sweep_step(&l4->sweep, l4->loader, &l4->tables, clock_coarse_ns(), SWEEP_SLICE_NS))
+		return MS_PER_S;
+	return SWEEP_PAUSE_MS;
+}
+
+static void count_moves(struct l4 *l4, uint32_t row, struct l4_moves *moves)
+{
+	const struct shunt_ring *ring = &l4->tables.services[row].ring;
+	const struct shunt_slot *slots = maps_rings(l4->loader) + ring->base;
+	const struct shunt_stamp *stamps = maps_stamps(l4->loader) + ring->base;
+	uint32_t now = SHUNT_TICKS(clock_coarse_ns());
+
+	for (uint32_t i = 0; i < ring->size; i++) {
+		int64_t age_ms = ticks_age_ms(stamps[i].since_ticks, now);
+
+		if (slots[i].old == 0)
+			continue;
+		moves->moving++;
+		if (stamps[i].since_ticks != 0 && age_ms / MS_PER_S > (int64_t)moves->oldest_s)
+			moves->oldest_s = (uint64_t)age_ms / MS_PER_S;
+	}
+	moves->settled = ring->size - moves->moving;
+}
+
+int l4_service_moves(struct l4 *l4, const char *service, struct l4_moves *ret_moves)
+{
+	const struct tables *t = &l4->tables;
+	const struct sweep *sweep = &l4->sweep;
+
+	for (uint32_t i = 0; i < t->sizes.services; i++) {
+		struct l4_moves moves = {.counted = sweep->ended_ms != 0};
+
+		if (service[0] == '\0' || strcmp(t->services[i].meta.name, service) != 0)
+			continue;
+		if (t->services[i].members != NULL)
+			count_moves(l4, i, &moves);
+		if (moves.counted) {
+			moves.entries = sweep->rows[i].entries;
+			moves.counted_s = (clock_now_ms() - sweep->ended_ms) / MS_PER_S;
+		}
+		*ret_moves = moves;
+		return 0;
+	}
+	return -ENOENT;
 }
 
 int l4_service_stats(struct l4 *l4, const char *service, struct shunt_svc_stats *ret_stats)

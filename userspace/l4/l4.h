@@ -66,6 +66,23 @@ unsigned l4_follow_interfaces(struct l4 *l4, const struct snapshot *snap, struct
  */
 unsigned l4_tick(struct l4 *l4);
 
+/*
+ * Settle slots of rings where nothing keeps them moving (l4/sweep.h), a few milliseconds of it. Call
+ * again after as many milliseconds as it returns.
+ */
+unsigned l4_sweep(struct l4 *l4);
+
+/* How a service's ring moves. */
+struct l4_moves {
+	uint32_t settled, moving; /* slots */
+	uint64_t oldest_s;	  /* how long one has been moving, where that is known; else 0 */
+	bool counted;
+	uint64_t entries;   /* of its flows, when they were counted ... */
+	uint64_t counted_s; /* ... so long ago */
+};
+/* -ENOENT: has no row. */
+int l4_service_moves(struct l4 *l4, const char *service, struct l4_moves *ret_moves);
+
 /* Counters of a service by name. -ENOENT: has no row. */
 int l4_service_stats(struct l4 *l4, const char *service, struct shunt_svc_stats *ret_stats);
 

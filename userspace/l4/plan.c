@@ -11,6 +11,7 @@
 /* What the planner decided for a desired service. */
 struct service_plan {
 	struct plan_ring ring; /* what it should be */
+	uint32_t from;	       /* the row in which it is now */
 	bool placed;	       /* it is there, or will be by the plan so far */
 };
 
@@ -215,7 +216,9 @@ static bool ring_is_built(const struct table_service *have, const struct plan_ri
 		    have->members[i].weight != ring->members[i].weight)
 			return false;
 	}
-	return true;
+	/* And what moves in it is what may. */
+	return ring->rule == SLOTS_MOVE ? !ring->forget || have->moving == 0
+					: ring->rule == SLOTS_SETTLE && have->moving == 0;
 }
 
 /* Does the ring of the service's row have to change? */
@@ -246,6 +249,17 @@ static int change_row(struct planner *p, size_t service)
 	return err == -ENOSPC ? 0 : err;
 }
 
+static int init_ring(const struct planner *p, size_t service, struct plan_ring *ret_ring)
+{
+	int err = plan_ring_init(ret_ring, p->want, &p->want->services[service], &p->assigned);
+
+	if (err < 0)
+		return err;
+	ret_ring->from = p->services[service].from;
+	ret_ring->rule = moves_rule(p->t, p->want, service, ret_ring->from, &ret_ring->forget);
+	return 0;
+}
+
 /* Which services keep their ring, or need none? */
 static int find_rings(struct planner *p)
 {
@@ -253,8 +267,12 @@ static int find_rings(struct planner *p)
 		const struct desired_service *want = &p->want->services[i];
 		struct service_plan *s = &p->services[i];
 		struct row_plan *row;
-		int err = plan_ring_init(&s->ring, p->want, want, &p->assigned);
+		int err;
 
+		s->from = p->assigned.services[i].index;
+		err = init_ring(p, i, &s->ring);
+		if (err == 0)
+			s->ring.size = moves_ring_size(p->t, p->want, &p->assigned, i);
 		if (err == 0)
 			err = change_row(p, i);
 		if (err < 0)
@@ -319,10 +337,11 @@ static int emit_ring(struct planner *p, size_t service)
 	int err = find_room(p, ring.size, &ring.base);
 
 	if (err == 0)
-		err = plan_ring_init(&op.ring, p->want, &p->want->services[service], &p->assigned);
+		err = init_ring(p, service, &op.ring);
 	if (err < 0)
 		return err;
 	op.ring.base = ring.base;
+	op.ring.size = ring.size;
 	err = emit(p, &op);
 	if (err < 0) {
 		plan_ring_deinit(&op.ring);
@@ -385,6 +404,7 @@ static int emit_keys(struct planner *p, bool replace, size_t *count)
 		if (!s->placed || (have != NULL) != replace)
 			continue;
 		record.index = p->assigned.services[k->service].index;
+		record.tracking = k->tracking;
 		if (replace && memcmp(&have->record, &record, sizeof(record)) == 0)
 			continue;
 		err = emit_key(p, &k->key, &record, replace);

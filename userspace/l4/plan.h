@@ -9,6 +9,7 @@
 
 #include "core/diag.h"
 #include "l4/desired.h"
+#include "l4/moves.h"
 #include "l4/ring.h"
 #include "l4/tables.h"
 
@@ -29,6 +30,9 @@ struct plan_ring {
 	struct ring_member *members; /* of positive weight; owned by the plan */
 	uint32_t *ids;		     /* what a member's slots hold; owned by the plan */
 	size_t count;
+	enum slots_rule rule; /* how it follows from the ring of row `from` */
+	bool forget;	      /* nothing moves in that, whatever it says */
+	uint32_t from;
 };
 
 struct plan_op {

@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "l4/slots.h"
 #include "loader/maps.h"
+#include "loader/maps_flows.h"
 
 static int say_failed(struct diag *d, int err, const char *what, const char *map)
 {
@@ -122,18 +124,50 @@ static int publish_ring(struct loader *loader, struct tables *t, uint32_t index,
 	return 0;
 }
 
+static struct slots slots_at(struct loader *loader, uint32_t base)
+{
+	return (struct slots){maps_rings(loader) + base, maps_stamps(loader) + base};
+}
+
+/* The slots that packets of the service look at now, where the new ring can follow them. */
+static struct slots former_slots(struct loader *loader, const struct tables *t,
+				 const struct plan_ring *ring)
+{
+	const struct shunt_ring *from = &t->services[ring->from].ring;
+
+	if (from->size != ring->size || from->base > t->sizes.ring_slots ||
+	    from->size > t->sizes.ring_slots - from->base)
+		return (struct slots){NULL, NULL};
+	return slots_at(loader, from->base);
+}
+
 static int write_ring(struct loader *loader, struct tables *t, const struct plan_op *op)
 {
 	struct shunt_ring ring = {.base = op->ring.base, .size = op->ring.size};
-	uint32_t *owner;
+	struct slots from = former_slots(loader, t, &op->ring), to = slots_at(loader, ring.base);
+	struct handover handover = {t->services[op->ring.from].ring.base, ring.base, ring.size};
+	struct table_service *s = &t->services[op->index];
 	struct table_member *members;
-	int err = slots_build(&op->ring, &owner, &members);
+	uint32_t *owner, moving;
+	int err = handovers_reserve(&t->handovers);
 
+	if (err == 0)
+		err = slots_build(&op->ring, &owner, &members);
 	if (err < 0)
 		return err;
-	slots_write(maps_rings(loader) + ring.base, &op->ring, owner);
+	moving = slots_write(&to, &from, &op->ring, owner, t, SHUNT_TICKS(clock_coarse_ns()));
 	free(owner);
-	return publish_ring(loader, t, op->index, &ring, members, op->ring.count);
+	err = publish_ring(loader, t, op->index, &ring, members, op->ring.count);
+	if (err < 0)
+		return err;
+	s->moving = moving;
+	if (op->ring.from != op->index) {
+		s->former_row = op->ring.from;
+		s->has_former = true;
+	}
+	if (moving > 0 && from.slots != NULL)
+		handovers_add(&t->handovers, &handover);
+	return 0;
 }
 
 static int clear_ring(struct loader *loader, struct tables *t, const struct plan_op *op)
@@ -215,13 +249,21 @@ static int delete_service(struct loader *loader, struct tables *t, const struct 
 	return 0;
 }
 
-static int wait_for_packets(struct tables *t)
+/* What packets have written into slots that were left belongs to those that took their place. */
+int sync_settle(struct loader *loader, struct tables *t)
 {
 	int err = maps_wait_for_packets();
 
-	if (err == 0)
-		tables_settle(t);
-	return err;
+	if (err < 0)
+		return err;
+	for (size_t i = 0; i < t->handovers.count; i++) {
+		const struct handover *h = &t->handovers.list[i];
+		struct slots from = slots_at(loader, h->from), to = slots_at(loader, h->to);
+
+		slots_merge_stamps(&to, &from, h->size);
+	}
+	tables_settle(t);
+	return 0;
 }
 
 static int run_op(struct loader *loader, struct tables *t, const struct plan_op *op)
@@ -229,7 +271,7 @@ static int run_op(struct loader *loader, struct tables *t, const struct plan_op 
 	static const struct shunt_svc_meta nobody;
 
 	switch (op->kind) {
-	case PLAN_WAIT: return wait_for_packets(t);
+	case PLAN_WAIT: return sync_settle(loader, t);
 	case PLAN_BACKEND_CLAIM: return claim_backend(loader, t, op);
 	case PLAN_BACKEND: return set_backend(loader, t, op->index, &op->backend);
 	case PLAN_SERVICE_CLAIM: return claim_service(loader, t, op);
@@ -286,7 +328,7 @@ int sync_free_backends(struct loader *loader, struct tables *t, const uint32_t *
 	for (size_t i = 0; i < count && err == 0; i++)
 		err = set_backend(loader, t, indexes[i], &nothing);
 	if (err == 0 && count > 0)
-		err = wait_for_packets(t);
+		err = sync_settle(loader, t);
 	for (size_t i = 0; i < count && err == 0; i++) {
 		struct table_backend *b = &t->backends[indexes[i]];
 		struct shunt_be_meta meta = {.id = b->meta.id};

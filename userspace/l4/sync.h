@@ -15,6 +15,9 @@ int sync_read(struct loader *loader, struct tables *ret_tables, struct diag *d);
 int sync_run(struct loader *loader, struct tables *t, const struct plan *plan,
 	     struct l4_report *report, struct diag *d);
 
+/* Wait until no packet looks at what was unpublished. 0, or -errno. */
+int sync_settle(struct loader *loader, struct tables *t);
+
 /* Free the rows of backends that are gone for good: no ring names them. Waits once for packets. 0, or
  * -errno: those that were not freed can be tried again. */
 int sync_free_backends(struct loader *loader, struct tables *t, const uint32_t *indexes,

@@ -32,6 +32,7 @@ void tables_deinit(struct tables *t)
 	free(t->services);
 	keys_deinit(&t->keys);
 	extents_deinit(&t->retired);
+	free(t->handovers.list);
 	*t = (struct tables){0};
 }
 
@@ -132,6 +133,35 @@ void tables_settle(struct tables *t)
 {
 	t->records_unsettled = false;
 	extents_clear(&t->retired);
+	t->handovers.count = 0;
+}
+
+bool tables_backend_lives(const struct tables *t, uint32_t id)
+{
+	uint32_t index = SHUNT_ID_INDEX(id);
+
+	return id != 0 && index < t->sizes.backends && t->backends[index].row.id == id &&
+	       t->backends[index].row.state != SHUNT_BACKEND_DOWN;
+}
+
+int handovers_reserve(struct handovers *h)
+{
+	size_t capacity = h->capacity > 0 ? 2 * h->capacity : 16;
+	struct handover *list;
+
+	if (h->count < h->capacity)
+		return 0;
+	list = reallocarray(h->list, capacity, sizeof(*list));
+	if (list == NULL)
+		return -ENOMEM;
+	h->list = list;
+	h->capacity = capacity;
+	return 0;
+}
+
+void handovers_add(struct handovers *h, const struct handover *one)
+{
+	h->list[h->count++] = *one;
 }
 
 void table_service_set_ring(struct table_service *s, const struct shunt_ring *ring,
@@ -141,4 +171,6 @@ void table_service_set_ring(struct table_service *s, const struct shunt_ring *ri
 	s->ring = *ring;
 	s->members = members;
 	s->member_count = count;
+	s->moving = 0;
+	s->version++;
 }

@@ -34,7 +34,21 @@ struct table_service {
 	struct shunt_svc_meta meta;
 	struct shunt_ring ring;	      /* as published */
 	struct table_member *members; /* what the ring was built from; NULL: not known, or none */
-	size_t member_count;
+	size_t member_count;	      /* 0 with members: a ring whose slots have only `old` */
+	uint32_t moving;	      /* slots that are, where members are known */
+	uint64_t version;	      /* another one for each ring that is published */
+	uint32_t former_row;	      /* has_former: entries of its flows may still name that row */
+	bool has_former;
+};
+
+/* A ring took another one's place: packets may still stamp the slots of the former. */
+struct handover {
+	uint32_t from, to, size; /* in slots of the arena */
+};
+
+struct handovers {
+	struct handover *list; /* in the order in which they happened */
+	size_t count, capacity;
 };
 
 struct table_key {
@@ -57,6 +71,7 @@ struct tables {
 	/* What packets may still be looking at, since the last wait for them: */
 	bool records_unsettled; /* records that were replaced or deleted */
 	struct extents retired; /* rings that were unpublished */
+	struct handovers handovers;
 };
 
 /* All rows free. 0, or -ENOMEM. */
@@ -81,5 +96,12 @@ void table_service_set_ring(struct table_service *s, const struct shunt_ring *ri
 
 /* Nothing that was unpublished is looked at any more. */
 void tables_settle(struct tables *t);
+
+/* Is the id that of a row that is up or draining? */
+bool tables_backend_lives(const struct tables *t, uint32_t id);
+
+/* Room for one more, so that handovers_add() cannot fail. 0, or -ENOMEM. */
+int handovers_reserve(struct handovers *h);
+void handovers_add(struct handovers *h, const struct handover *one);
 
 #endif
