@@ -151,6 +151,35 @@ static void print_drops(const json_t *drops)
 		print_line(label, "none");
 }
 
+/* "on-change", or "on-change (tcp), always (udp)". */
+static void print_tracking(const json_t *tracking)
+{
+	const char *tcp = json_string_value(json_object_get(tracking, "tcp"));
+	const char *udp = json_string_value(json_object_get(tracking, "udp"));
+
+	if (tcp && udp && strcmp(tcp, udp) != 0)
+		print_line("tracking", "%s (tcp), %s (udp)", tcp, udp);
+	else
+		print_line("tracking", "%s", tcp ? tcp : udp ? udp : "?");
+}
+
+static void print_moves(const json_t *moves)
+{
+	char settled[PRINT_UNIT_MAX], moving[PRINT_UNIT_MAX], age[PRINT_UNIT_MAX];
+	uint64_t oldest_s = field_count(moves, "oldest_seconds");
+
+	print_line("slots", "%s settled, %s moving%s%s",
+		   format_count(field_count(moves, "slots_settled"), settled),
+		   format_count(field_count(moves, "slots_moving"), moving),
+		   oldest_s ? ", oldest " : "", oldest_s ? format_age(oldest_s * 1000, age) : "");
+	if (json_is_integer(json_object_get(moves, "flow_entries")))
+		print_line("entries", "%s, counted %s ago",
+			   format_count(field_count(moves, "flow_entries"), settled),
+			   format_age(field_count(moves, "counted_seconds_ago") * 1000, age));
+	else
+		print_line("entries", "not counted yet");
+}
+
 static void print_steered(const json_t *l4)
 {
 	const json_t *idle = json_object_get(l4, "idle_seconds");
@@ -158,7 +187,8 @@ static void print_steered(const json_t *l4)
 	char syn[PRINT_UNIT_MAX], est[PRINT_UNIT_MAX], fin[PRINT_UNIT_MAX], udp[PRINT_UNIT_MAX];
 
 	print_line("ring", "%llu slots", (unsigned long long)field_count(l4, "ring_size"));
-	print_line("tracking", "%s", field_text(l4, "tracking"));
+	print_tracking(json_object_get(l4, "tracking"));
+	print_moves(json_object_get(l4, "moves"));
 	print_line("idle", "syn %s, established %s, fin %s, udp %s",
 		   format_age(field_count(idle, "syn") * 1000, syn),
 		   format_age(field_count(idle, "established") * 1000, est),
@@ -174,6 +204,9 @@ static void print_steered(const json_t *l4)
 	if (field_count(l4, "untracked"))
 		print_line("", "%s packets without room for a flow entry (untracked)",
 			   format_count(field_count(l4, "untracked"), flows));
+	if (field_count(l4, "insert_limited"))
+		print_line("", "%s packets over the limit of new flow entries (insert-limited)",
+			   format_count(field_count(l4, "insert_limited"), flows));
 	print_drops(json_object_get(l4, "drops"));
 }
 

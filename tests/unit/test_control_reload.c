@@ -134,6 +134,20 @@ unsigned l4_tick(struct l4 *l4)
 	return 0;
 }
 
+unsigned l4_sweep(struct l4 *l4)
+{
+	(void)l4;
+	return 1000;
+}
+
+int l4_service_moves(struct l4 *l4, const char *service, struct l4_moves *ret_moves)
+{
+	(void)l4;
+	(void)service;
+	(void)ret_moves;
+	return -ENOENT;
+}
+
 struct loader *l4_loader(struct l4 *l4)
 {
 	(void)l4;

@@ -173,6 +173,41 @@ static json_t *idle_json(const struct service *s)
 			 (json_int_t)s->idle_s[SHUNT_FLOW_UDP]);
 }
 
+/* Of the protocols that it has listen addresses of. */
+static json_t *tracking_json(const struct service *s)
+{
+	json_t *o = json_object();
+	bool failed = !o;
+
+	for (size_t i = 0; i < s->listen_count && !failed; i++) {
+		uint8_t proto = s->listens[i].proto;
+
+		if (!json_object_get(o, proto_name(proto)))
+			json_put(o, proto_name(proto),
+				 json_string(tracking_name(service_tracking(s, proto))), &failed);
+	}
+	return json_finish(o, failed);
+}
+
+static json_t *moves_json(const struct commands_env *env, const struct service *s)
+{
+	struct l4_moves m = {0};
+	json_t *o = json_object();
+	bool failed = !o;
+
+	if (env->l4)
+		(void)l4_service_moves(env->l4, s->name, &m); /* no row: nothing moves */
+	json_put_int(o, "slots_settled", m.settled, &failed);
+	json_put_int(o, "slots_moving", m.moving, &failed);
+	json_put(o, "oldest_seconds",
+		 m.oldest_s ? json_integer((json_int_t)m.oldest_s) : json_null(), &failed);
+	json_put(o, "flow_entries", m.counted ? json_integer((json_int_t)m.entries) : json_null(),
+		 &failed);
+	json_put(o, "counted_seconds_ago",
+		 m.counted ? json_integer((json_int_t)m.counted_s) : json_null(), &failed);
+	return json_finish(o, failed);
+}
+
 static json_t *service_l4(const struct commands_env *env, const struct service *s)
 {
 	struct shunt_svc_stats stats = {0};
@@ -186,7 +221,8 @@ static json_t *service_l4(const struct commands_env *env, const struct service *
 	o = json_object();
 	drops = json_object();
 	failed = !o || !drops;
-	json_put(o, "tracking", json_string(tracking_name(s->tracking)), &failed);
+	json_put(o, "tracking", tracking_json(s), &failed);
+	json_put(o, "moves", moves_json(env, s), &failed);
 	json_put(o, "ring_size", json_integer(s->ring_size), &failed);
 	json_put(o, "idle_seconds", idle_json(s), &failed);
 #define X(name, text) json_put_counter(o, text, stats.count[SHUNT_COUNT_##name], &failed);

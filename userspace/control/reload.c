@@ -44,6 +44,7 @@ struct reload {
 	struct job *running; /* waits for the workers, or is at work right now */
 	uv_timer_t start;    /* runs the next job from the loop, never from a caller */
 	uv_timer_t tick;     /* l4_tick() */
+	uv_timer_t sweep;    /* l4_sweep() */
 	uv_timer_t follow;   /* l4_follow_interfaces() */
 	uv_timer_t repair;   /* writes the maps again after a failure */
 	uint64_t repair_ms;
@@ -151,6 +152,13 @@ static void on_tick(uv_timer_t *timer)
 	struct reload *r = timer->data;
 
 	r->lingering = l4_tick(r->parts.l4);
+}
+
+static void on_sweep(uv_timer_t *timer)
+{
+	struct reload *r = timer->data;
+
+	(void)uv_timer_start(timer, on_sweep, l4_sweep(r->parts.l4), 0); /* fails when closing */
 }
 
 static void on_follow(uv_timer_t *timer)
@@ -446,9 +454,11 @@ int reload_new(const struct reload_parts *parts, struct reload **ret_reload)
 	init_timer(r, &r->start);
 	init_timer(r, &r->tick);
 	init_timer(r, &r->repair);
+	init_timer(r, &r->sweep);
 	init_timer(r, &r->follow);
 	if (parts->l4) {
 		(void)uv_timer_start(&r->tick, on_tick, TICK_MS, TICK_MS);
+		(void)uv_timer_start(&r->sweep, on_sweep, TICK_MS, 0);
 		(void)uv_timer_start(&r->follow, on_follow, FOLLOW_MS, FOLLOW_MS);
 	}
 	*ret_reload = r;
@@ -483,6 +493,7 @@ void reload_close(struct reload *r, void (*done_cb)(void *ctx), void *ctx)
 	r->done_ctx = ctx;
 	uv_close((uv_handle_t *)&r->start, on_closed);
 	uv_close((uv_handle_t *)&r->tick, on_closed);
+	uv_close((uv_handle_t *)&r->sweep, on_closed);
 	uv_close((uv_handle_t *)&r->repair, on_closed);
 	uv_close((uv_handle_t *)&r->follow, on_closed);
 }
