@@ -338,7 +338,7 @@ static void connect_one(struct trace *t)
 	if (t->tuple_busy[tuple])
 		return;
 	if (random_below(t, 4) == 0)
-		life += random_below(t, 250);
+		life += random_below(t, 900);
 	to = send_of(t, tuple, F_SYN);
 	if (to == NOWHERE) {
 		t->refused++;
@@ -369,10 +369,13 @@ static void end_one(struct trace *t, int i)
 
 static void live_one_second(struct trace *t)
 {
-	for (int i = 0; i < NEW_A_SECOND; i++)
-		connect_one(t);
-	for (unsigned i = 0; i < t->flood; i++) {
+	for (unsigned i = 0; i < t->flood + NEW_A_SECOND; i++) {
 		char src[32];
+
+		if (i % (t->flood / NEW_A_SECOND + 1) == 0) {
+			connect_one(t);
+			continue;
+		}
 
 		snprintf(src, sizeof(src), "203.0.113.%u", random_below(t, 256));
 		(void)send_packet(t, 4, src, (uint16_t)random_below(t, 65536), F_SYN);
