@@ -177,8 +177,13 @@ struct shunt_stamp env_stamp(struct env *env, uint32_t slot)
 
 void env_ring_publish(struct env *env, uint32_t base, uint32_t size)
 {
+	env_ring_publish_of(env, SVC_ROW, base, size);
+}
+
+void env_ring_publish_of(struct env *env, uint32_t row, uint32_t base, uint32_t size)
+{
 	struct shunt_ring ring = {.base = base, .size = size};
-	uint32_t index = SVC_ROW;
+	uint32_t index = row;
 
 	assert_int_equal(bpf_map__update_elem(env->skel->maps.sh_svc_rings, &index, sizeof(index),
 					      &ring, sizeof(ring), BPF_ANY),

@@ -64,6 +64,8 @@ void env_slot_move(struct env *env, uint32_t slot, uint32_t id, uint32_t old,
 struct shunt_stamp env_stamp(struct env *env, uint32_t slot);
 /* Where the ring is; RING_BASE and RING_SIZE at first. */
 void env_ring_publish(struct env *env, uint32_t base, uint32_t size);
+/* The same for another row than SVC_ROW. */
+void env_ring_publish_of(struct env *env, uint32_t row, uint32_t base, uint32_t size);
 
 /* Returns the XDP action. ret_out: may be NULL. */
 uint32_t env_run(struct env *env, const struct frame *in, struct frame *ret_out);

@@ -16,6 +16,9 @@
 /* The program notes the time of a packet only when what is noted is more than a second old. */
 #define LATE_MS (2 * MS_PER_S)
 
+/* Longer than any idle time there can be. */
+#define LONG_AGO_MS (30LL * 24 * 3600 * MS_PER_S)
+
 /* Slots that are looked at between two looks at the clock. */
 #define SLOTS_A_PIECE 16384
 
@@ -60,7 +63,7 @@ static int start_row(struct sweep_row *row, const struct tables *t, uint32_t ind
 	const struct table_service *s = &t->services[index];
 
 	*row = (struct sweep_row){
-		.tracking = {SHUNT_TRACK_NEVER, SHUNT_TRACK_NEVER},
+		.tracking = {SWEEP_NO_RECORD, SWEEP_NO_RECORD},
 		.version = s->version,
 		.entries = row->entries,
 	};
@@ -147,14 +150,18 @@ static bool is_needless(const struct sweep_row *row, struct loader *loader, cons
 			const struct maps_flow *f, uint32_t now)
 {
 	const struct table_service *service = &t->services[f->flow.service];
+	uint8_t tracking = row->tracking[proto_place(maps_flow_proto(f))];
 	const struct shunt_stamp *stamp;
 	uint32_t at;
 
 	if (has_expired(row, &f->flow, now))
 		return true;
-	if (row->has_heir ||
-	    row->tracking[proto_place(maps_flow_proto(f))] != SHUNT_TRACK_ON_CHANGE ||
-	    service->members == NULL || service->ring.size == 0 || !ring_is_sane(t, &service->ring))
+	if (row->has_heir)
+		return false;
+	if (tracking == SHUNT_TRACK_NEVER)
+		return true;
+	if (tracking != SHUNT_TRACK_ON_CHANGE || service->members == NULL ||
+	    service->ring.size == 0 || !ring_is_sane(t, &service->ring))
 		return false;
 	at = place_of(&f->flow, &service->ring);
 	stamp = maps_stamps(loader) + at;
@@ -216,9 +223,9 @@ static int64_t quiet_ms(const struct sweep_row *row)
 {
 	uint32_t idle_s = 0;
 
-	if (row->tracking[0] != SHUNT_TRACK_NEVER)
+	if (row->tracking[0] != SWEEP_NO_RECORD)
 		idle_s = row->idle_s[SHUNT_FLOW_ESTABLISHED];
-	if (row->tracking[1] != SHUNT_TRACK_NEVER && row->idle_s[SHUNT_FLOW_UDP] > idle_s)
+	if (row->tracking[1] != SWEEP_NO_RECORD && row->idle_s[SHUNT_FLOW_UDP] > idle_s)
 		idle_s = row->idle_s[SHUNT_FLOW_UDP];
 	return (int64_t)idle_s * MS_PER_S + LATE_MS;
 }
@@ -229,12 +236,18 @@ static void look_at_slot(struct sweep *s, struct loader *loader, struct tables *
 	struct table_service *service = &t->services[s->row];
 	uint32_t at = service->ring.base + s->slot;
 	struct shunt_slot *slot = maps_rings(loader) + at;
+	struct shunt_stamp *stamp = maps_stamps(loader) + at;
 
-	if (slot->old == 0 || row->foreign[s->slot / 8] >> s->slot % 8 & 1)
+	if (slot->old == 0)
+		return;
+	/* Moments are to be compared within a year; entries from before then are void anyhow. */
+	if (ticks_age_ms(stamp->since_ticks, now) > LONG_AGO_MS)
+		stamp->since_ticks = 0;
+	if (row->foreign[s->slot / 8] >> s->slot % 8 & 1)
 		return;
 	/* What makes no difference needs no patience. */
 	if (slot->old != slot->backend && tables_backend_lives(t, slot->old) &&
-	    ticks_age_ms(maps_stamps(loader)[at].old_ticks, now) <= quiet_ms(row))
+	    ticks_age_ms(stamp->old_ticks, now) <= quiet_ms(row))
 		return;
 	slot_settle(slot);
 	s->settled++;

@@ -14,11 +14,13 @@
 #include "l4/tables.h"
 #include "loader/maps_flows.h"
 
+#define SWEEP_NO_RECORD UINT8_MAX
+
 /* What it knows of a service row. */
 struct sweep_row {
 	/* While one is under way: */
 	bool steers;
-	uint8_t tracking[2]; /* enum shunt_tracking; [0] TCP [1] UDP */
+	uint8_t tracking[2]; /* enum shunt_tracking, or SWEEP_NO_RECORD; [0] TCP [1] UDP */
 	uint32_t idle_s[SHUNT_FLOW_STATE_COUNT];
 	uint64_t version; /* of the ring that it began with */
 	uint8_t *foreign; /* a bit for each slot that has flows elsewhere; NULL: none is moving */
