@@ -165,16 +165,16 @@ static void print_tracking(const json_t *tracking)
 
 static void print_moves(const json_t *moves)
 {
-	char settled[PRINT_UNIT_MAX], moving[PRINT_UNIT_MAX], age[PRINT_UNIT_MAX];
+	char entries[PRINT_UNIT_MAX], age[PRINT_UNIT_MAX];
 	uint64_t oldest_s = field_count(moves, "oldest_seconds");
 
-	print_line("slots", "%s settled, %s moving%s%s",
-		   format_count(field_count(moves, "slots_settled"), settled),
-		   format_count(field_count(moves, "slots_moving"), moving),
+	print_line("slots", "%llu settled, %llu moving%s%s",
+		   (unsigned long long)field_count(moves, "slots_settled"),
+		   (unsigned long long)field_count(moves, "slots_moving"),
 		   oldest_s ? ", oldest " : "", oldest_s ? format_age(oldest_s * 1000, age) : "");
 	if (json_is_integer(json_object_get(moves, "flow_entries")))
 		print_line("entries", "%s, counted %s ago",
-			   format_count(field_count(moves, "flow_entries"), settled),
+			   format_count(field_count(moves, "flow_entries"), entries),
 			   format_age(field_count(moves, "counted_seconds_ago") * 1000, age));
 	else
 		print_line("entries", "not counted yet");

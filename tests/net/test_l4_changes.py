@@ -96,7 +96,7 @@ def test_connections_of_a_dead_backend_are_chosen_anew(l4, client):
     """Its entries are void: what still sends there learns soon (a reset) that its peer is gone."""
     health = {"tcp": {"port": ECHO_PORT}, "every": "200ms", "timeout": "150ms",
               "rise": 2, "fall": 2}
-    it = l4(backends=2, pool={"health": health})
+    it = l4(backends=2, pool={"health": health}, service={"tracking": "always"})
     keep = client("keep", it.target(4), "--count", 100, ns=it.net.client)
     on_b1 = keep.result()["by"]["b1"]
     it.net.backends["b1"].ip("link set eth0 down")

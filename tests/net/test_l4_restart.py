@@ -83,8 +83,9 @@ def test_steering_goes_on_after_sigterm(l4, client):
 
 @pytest.mark.vm
 def test_replacing_the_program_keeps_flows(l4, client):
-    """Another hash seed needs another program (and other rings see other flows); entries stay."""
-    it = l4(backends=3)
+    """Another hash seed needs another program, and by it all flows without an entry go elsewhere;
+    entries stay."""
+    it = l4(backends=3, service={"tracking": "always"})
     keep = client("keep", it.target(4), "--count", 200, ns=it.net.client)
     keep.result()
     it.daemon.sigkill()
@@ -136,7 +137,7 @@ def test_the_live_program_can_be_run_from_outside(l4, tmp_path):
     it = l4(backends=1)
     frame = syn_frame(it.vip(4))
     (tmp_path / "in").write_bytes(frame)
-    done = subprocess.run(["bpftool", "prog", "run", "pinned", f"{it.daemon.pin_path}/v1/prog",
+    done = subprocess.run(["bpftool", "prog", "run", "pinned", f"{it.daemon.pin_path}/v2/prog",
                            "data_in", str(tmp_path / "in"), "data_out", str(tmp_path / "out"),
                            "data_size_out", "2000", "repeat", "1"],
                           capture_output=True, text=True, check=True)

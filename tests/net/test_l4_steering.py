@@ -74,7 +74,7 @@ def test_every_packet_of_a_service_is_counted(l4, client):
     assert it.verdicts()["tx"] == service["packets"]
 
 
-@pytest.mark.parametrize("tracking", ["always", "never"])
+@pytest.mark.parametrize("tracking", ["on-change", "always", "never"])
 def test_a_connection_stays_where_it_is(l4, client, tracking):
     it = l4(backends=3, service={"tracking": tracking})
     keep = client("keep", it.target(4), "--count", 100, ns=it.net.client)
