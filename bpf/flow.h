@@ -102,9 +102,11 @@ static __always_inline __u8 flow_refresh(struct pkt *p, struct shunt_flow *f, bo
 		f->state = state;
 	if (ticks_age_ns(f->seen_ticks, now_ns) > NS_PER_S)
 		f->seen_ticks = SHUNT_TICKS(now_ns);
-	/* The service has got another row. */
-	if (f->service != p->svc->index)
+	/* The service has got another row, or the hash another key. */
+	if (f->service != p->svc->index || f->hash != p->hash >> 32) {
 		f->service = p->svc->index;
+		f->hash = p->hash >> 32;
+	}
 	return state;
 }
 

@@ -131,7 +131,7 @@ static void set_health(struct trace *t)
 
 	for (size_t i = 0; i < pool->backend_count; i++) {
 		const struct backend *b = &pool->backends[i];
-		bool dead = t->condition[atoi(b->name + 1)] == DEAD;
+		bool dead = t->condition[strtoul(b->name + 1, NULL, 10)] == DEAD;
 
 		atomic_store(&b->rt->health, dead ? HEALTH_DOWN : HEALTH_UP);
 	}

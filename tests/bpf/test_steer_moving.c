@@ -284,6 +284,26 @@ static void test_former_entries_are_void(void **state)
 	check_former(TABLE_PENDING);
 }
 
+/* User space finds an entry's slot by what is in it: another seed or another row are another slot. */
+static void test_entries_say_their_slot(void **state)
+{
+	struct shunt_flow flow = {.backend = OLD,
+				  .hash = 1,
+				  .state = SHUNT_FLOW_ESTABLISHED,
+				  .seen_ticks = ticks_ago(0),
+				  .service = SVC_ROW + 7};
+	struct env env;
+
+	(void)state;
+	open_env(&env, SHUNT_TRACK_ALWAYS);
+	env_flow_set(&env, TABLE_FLOWS, tcp(F_ACK), &flow);
+	assert_int_equal(env_backend_of(&env, tcp(F_ACK)), 1);
+	assert_true(env_flow(&env, TABLE_FLOWS, tcp(F_ACK), &flow));
+	assert_int_equal(flow.hash, env_hash(tcp(F_ACK)) >> 32);
+	assert_int_equal(flow.service, SVC_ROW);
+	env_close(&env);
+}
+
 static void test_stale_entry_is_chosen_anew(void **state)
 {
 	struct shunt_flow flow;
@@ -451,6 +471,7 @@ int main(void)
 		cmocka_unit_test(test_old_that_goes),
 		cmocka_unit_test(test_only_old),
 		cmocka_unit_test(test_former_entries_are_void),
+		cmocka_unit_test(test_entries_say_their_slot),
 		cmocka_unit_test(test_stale_entry_is_chosen_anew),
 		cmocka_unit_test(test_udp),
 		cmocka_unit_test(test_always),

@@ -443,7 +443,8 @@ static const struct keyword service_keys[] = {
 	 .fallback = "65537",
 	 L4_ONLY},
 	{.name = "idle",
-	 .text = "how long a tracked flow is remembered without a packet",
+	 .text = "how long a flow is remembered without a packet, and a moving part of the ring "
+		 "kept so",
 	 .type = KEY_SECTION,
 	 FIELD(struct service, idle_s),
 	 .section = &idle,
