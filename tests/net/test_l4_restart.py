@@ -137,7 +137,7 @@ def test_the_live_program_can_be_run_from_outside(l4, tmp_path):
     it = l4(backends=1)
     frame = syn_frame(it.vip(4))
     (tmp_path / "in").write_bytes(frame)
-    done = subprocess.run(["bpftool", "prog", "run", "pinned", f"{it.daemon.pin_path}/v2/prog",
+    done = subprocess.run(["bpftool", "prog", "run", "pinned", f"{it.daemon.pin_path}/v1/prog",
                            "data_in", str(tmp_path / "in"), "data_out", str(tmp_path / "out"),
                            "data_size_out", "2000", "repeat", "1"],
                           capture_output=True, text=True, check=True)
