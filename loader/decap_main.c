@@ -16,7 +16,7 @@ enum { EXIT_OK, EXIT_FAILED, EXIT_USAGE };
 
 static const char usage_text[] =
 	"Usage: shunt-decap attach -i IFACE --service ADDRESS [--service ADDRESS]...\n"
-	"                          [--mode native|generic] [--tc]\n"
+	"                          [--gue-port PORT] [--mode native|generic] [--tc]\n"
 	"       shunt-decap detach -i IFACE\n"
 	"       shunt-decap status [-o table|json]\n"
 	"On a backend host, take the tunnel header off the packets that a Shunt balancer sends, "
@@ -24,13 +24,15 @@ static const char usage_text[] =
 	"that the host needs no tunnel device.\n"
 	"\n"
 	"attach puts a program on the interface and returns; the program stays until detach or a\n"
-	"restart of the host. IPv4 or IPv6 in IPv4 or IPv6 is unpacked where the inner "
-	"destination\n"
-	"is one of the addresses; all else passes untouched. Attach again to change the addresses\n"
-	"in place.\n"
+	"restart of the host. IPv4 or IPv6 in IPv4 or IPv6, by IP in IP or GUE, is unpacked where "
+	"the\n"
+	"inner destination is one of the addresses; all else passes untouched. Attach again to "
+	"change\n"
+	"addresses and port in place.\n"
 	"\n"
 	"  -i, --interface IFACE  where tunnel packets come in\n"
 	"      --service ADDRESS  a service address of this host (it must also stand on lo)\n"
+	"      --gue-port PORT    where GUE packets come in, default 6080; 0: leave them alone\n"
 	"      --mode MODE        native (default): in the driver; generic: slow, for any driver\n"
 	"      --tc               by TC instead of XDP: beside another XDP program, or for "
 	"drivers\n"
@@ -49,6 +51,7 @@ struct options {
 	const char *ifname;
 	struct addr *services; /* owned */
 	size_t service_count;
+	uint16_t gue_port;
 	bool tc, has_mode, generic, json;
 };
 
@@ -80,6 +83,14 @@ static int add_service(struct options *o, const char *text)
 	return EXIT_OK;
 }
 
+static int set_gue_port(struct options *o, const char *text)
+{
+	o->gue_port = 0;
+	if (strcmp(text, "0") && port_parse(text, &o->gue_port))
+		return usage_error("--gue-port: expected 0 to 65535, not ", text);
+	return EXIT_OK;
+}
+
 static int set_mode(struct options *o, const char *text)
 {
 	o->has_mode = true;
@@ -100,12 +111,13 @@ static int set_output(struct options *o, const char *text)
 /* EXIT_OK, or the exit status; -1: done (help, version). */
 static int parse_options(int argc, char **argv, struct options *o)
 {
-	enum { OPT_SERVICE = 256, OPT_MODE, OPT_TC, OPT_PIN_PATH };
+	enum { OPT_SERVICE = 256, OPT_MODE, OPT_TC, OPT_PIN_PATH, OPT_GUE_PORT };
 	static const struct option longs[] = {
 		{"interface", required_argument, NULL, 'i'},
 		{"service", required_argument, NULL, OPT_SERVICE},
 		{"mode", required_argument, NULL, OPT_MODE},
 		{"tc", no_argument, NULL, OPT_TC},
+		{"gue-port", required_argument, NULL, OPT_GUE_PORT},
 		{"pin-path", required_argument, NULL, OPT_PIN_PATH},
 		{"output", required_argument, NULL, 'o'},
 		{"verbose", no_argument, NULL, 'v'},
@@ -121,6 +133,7 @@ static int parse_options(int argc, char **argv, struct options *o)
 		case OPT_SERVICE: status = add_service(o, optarg); break;
 		case OPT_MODE: status = set_mode(o, optarg); break;
 		case OPT_TC: o->tc = true; break;
+		case OPT_GUE_PORT: status = set_gue_port(o, optarg); break;
 		case OPT_PIN_PATH: o->pin_path = optarg; break;
 		case 'o': status = set_output(o, optarg); break;
 		case 'v': log_set_level(LOG_LEVEL_DEBUG); break;
@@ -142,6 +155,7 @@ static int cmd_attach(const struct options *o, struct diag *d)
 				    : DECAP_XDP_NATIVE,
 		.services = o->services,
 		.service_count = o->service_count,
+		.gue_port = o->gue_port,
 	};
 	bool updated;
 
@@ -215,7 +229,7 @@ static int run_verb(const char *name, const struct options *o)
 
 int main(int argc, char **argv)
 {
-	struct options o = {.pin_path = DECAP_PIN_PATH_DEFAULT};
+	struct options o = {.pin_path = DECAP_PIN_PATH_DEFAULT, .gue_port = DECAP_GUE_PORT_DEFAULT};
 	int status;
 
 	log_init();

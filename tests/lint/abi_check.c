@@ -20,6 +20,7 @@ struct shunt_svc_meta svc_meta;
 struct shunt_be_meta be_meta;
 struct shunt_settings settings;
 struct decap_key decap_key;
+struct decap_settings decap_settings;
 
 _Static_assert(SHUNT_MAX_BACKENDS <= 1U << SHUNT_ID_INDEX_BITS, "an id has room for any index");
 
