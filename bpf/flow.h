@@ -149,13 +149,33 @@ static __always_inline enum verdict flow_track(struct pkt *p, void *flows, void 
 	return V_NEXT;
 }
 
-static __always_inline enum verdict flow_or_select(struct pkt *p)
+/* flow: of the family. A global function, to be verified once. */
+__noinline __u64 flow_affinity_hash(__u8 family, __u8 affinity, const struct shunt_flow6_key *flow)
 {
-	if (p->family == 4)
+	__u64 seed0 = settings.hash_seed[0], seed1 = settings.hash_seed[1];
+
+	if (!flow)
+		return 0;
+	if (family == 4)
+		return hash_affinity4((const void *)flow, affinity, seed0, seed1);
+	return hash_affinity6(flow, affinity, seed0, seed1);
+}
+
+static __always_inline void flow_hash(struct pkt *p)
+{
+	if (p->svc->affinity != SHUNT_AFFINITY_FLOW)
+		p->hash = flow_affinity_hash(p->family, p->svc->affinity, &p->flow6);
+	else if (p->family == 4)
 		p->hash = hash_flow4(&p->flow4, settings.hash_seed[0], settings.hash_seed[1]);
 	else
 		p->hash = hash_flow6(&p->flow6, settings.hash_seed[0], settings.hash_seed[1]);
+}
 
+static __always_inline enum verdict flow_or_select(struct pkt *p)
+{
+	flow_hash(p);
+	if (p->backend) /* named by the packet itself: quic.h */
+		return V_NEXT;
 	if (p->svc->tracking == SHUNT_TRACK_NEVER) {
 		p->new_flow = pkt_is_syn(p);
 		return select_backend(p);

@@ -57,24 +57,21 @@ struct pkt {
 	__u8 defect;	 /* enum verdict: what befalls it if it is for a service; V_NEXT: nothing */
 
 	/* The later stages' part. */
-	bool new_flow;	/* entered a table, or starts a flow of a service without tracking */
-	bool untracked; /* its flow should have an entry and could not be given one */
-	bool stale;	/* its entry named a backend that is gone or down */
-	__u64 hash;	/* of the flow */
+	bool new_flow;	  /* entered a table, or starts a flow of a service without tracking */
+	bool untracked;	  /* its flow should have an entry and could not be given one */
+	bool stale;	  /* its entry named a backend that is gone or down */
+	bool by_cid;	  /* its connection id named its backend */
+	bool cid_unknown; /* its connection id, of a short header, named none */
+	__u64 hash;	  /* of the flow */
 	const struct shunt_service *svc;
 	const struct shunt_backend *backend;
 };
 
-/* Where the IP header and the transport header stand. Whoever reads or writes there compares with
+/* Where the IP header stands. Whoever reads or writes there compares with
  * p->end first. */
 static __always_inline void *pkt_l3(const struct pkt *p)
 {
 	return (void *)p->eth + p->l2_len;
-}
-
-static __always_inline void *pkt_l4(const struct pkt *p)
-{
-	return pkt_l3(p) + p->l3_len;
 }
 
 /* A TCP packet that opens a connection, and does nothing else. */

@@ -6,6 +6,7 @@
 #include "bpf/hash.h"
 #include "bpf/maps.h"
 #include "bpf/pkt.h"
+#include "bpf/route.h"
 
 /* The row, if it is still the id's, and up or draining. */
 static __always_inline const struct shunt_backend *backend_find(__u32 id)
@@ -27,8 +28,11 @@ static __always_inline struct shunt_ring ring_find(const struct pkt *p)
 		struct shunt_ring ring;
 	} now = {};
 	__u32 index = p->svc->index;
-	const volatile __u64 *row = bpf_map_lookup_elem(&sh_svc_rings, &index);
+	const volatile __u64 *row;
 
+	if (p->svc->routed)
+		index = route_ring(index, p->family, &p->flow6);
+	row = bpf_map_lookup_elem(&sh_svc_rings, &index);
 	if (row)
 		now.word = *row;
 	return now.ring;

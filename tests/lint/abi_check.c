@@ -8,6 +8,12 @@
 
 /* One of each, apart: what a struct of them all would need to line up is not the question. */
 struct shunt_vip_key vip_key;
+struct shunt_range range;
+struct shunt_addr_key addr_key;
+struct shunt_addr addr;
+struct shunt_lpm_key lpm_key;
+struct shunt_route route;
+struct shunt_server_id server_id;
 struct shunt_service service;
 struct shunt_backend backend;
 struct shunt_slot slot;
@@ -37,3 +43,8 @@ FITS(SHUNT_MAP_BE_STATS);
 FITS(SHUNT_MAP_VERDICTS);
 FITS(SHUNT_MAP_SVC_META);
 FITS(SHUNT_MAP_BE_META);
+FITS(SHUNT_MAP_ADDRS);
+FITS(SHUNT_MAP_PREFIXES);
+FITS(SHUNT_MAP_ADDR_BITS);
+FITS(SHUNT_MAP_ROUTES);
+FITS(SHUNT_MAP_SERVER_IDS);

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "bpf/abi.h"
+#include "bpf/hash.h"
 #include "loader/maps.h"
 
 #define SERVICES   8
@@ -39,6 +40,7 @@ struct kernel {
 	struct shunt_be_meta be_meta[BACKENDS];
 	struct shunt_svc_meta svc_meta[SERVICES];
 	struct shunt_slot slots[SLOTS_MAX];
+	_Atomic uint64_t addr_bits[SHUNT_ADDR_BITS_WORDS];
 	bool roomy; /* all of them */
 	struct published_ring rings[SERVICES];
 	struct published services[SERVICES];
@@ -74,6 +76,22 @@ static void check_ring_is_whole(const struct published_ring *p)
 	assert_true(digest(p->ring.base, p->ring.size) == p->digest);
 }
 
+static bool addr_is_shown(const struct shunt_vip_key *key)
+{
+	uint32_t bit = hash_addr_bit(key->addr);
+
+	return kernel.addr_bits[bit / SHUNT_ADDR_WORD_BITS] >> bit % SHUNT_ADDR_WORD_BITS & 1;
+}
+
+static size_t shown_addrs(void)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < SHUNT_ADDR_BITS_WORDS; i++)
+		count += (size_t)__builtin_popcountll(kernel.addr_bits[i]);
+	return count;
+}
+
 /* A packet with that record finds counters with an owner, a whole ring, and in each slot a
  * backend's row. */
 static void check_record(const struct published *p)
@@ -101,8 +119,10 @@ static void check_packets(void)
 {
 	if (kernel.nonsense)
 		return;
-	for (size_t i = 0; i < kernel.service_count; i++)
+	for (size_t i = 0; i < kernel.service_count; i++) {
 		check_record(&kernel.services[i]);
+		assert_true(addr_is_shown(&kernel.services[i].key));
+	}
 	/* Packets that are still on their way. */
 	for (size_t i = 0; i < kernel.retired_count; i++)
 		check_record(&kernel.retired[i]);
@@ -258,6 +278,12 @@ struct shunt_slot *maps_rings(struct loader *l)
 {
 	(void)l;
 	return kernel.slots;
+}
+
+_Atomic uint64_t *maps_addr_bits(struct loader *l)
+{
+	(void)l;
+	return kernel.addr_bits;
 }
 
 int maps_ring_publish(struct loader *l, uint32_t service, const struct shunt_ring *ring)

@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "bpf/hash.h"
 #include "l4/slots.h"
 #include "loader/maps.h"
 
@@ -56,6 +58,28 @@ static int read_services(struct loader *loader, struct tables *t, struct diag *d
 	return err;
 }
 
+static void show_addr(struct loader *loader, const struct shunt_vip_key *key)
+{
+	uint32_t bit = hash_addr_bit(key->addr);
+
+	atomic_fetch_or(&maps_addr_bits(loader)[bit / SHUNT_ADDR_WORD_BITS],
+			1ULL << bit % SHUNT_ADDR_WORD_BITS);
+}
+
+/* Its address is hidden unless another key has it, or one that shares its bit. */
+static void forget_key(struct loader *loader, struct tables *t, const struct shunt_vip_key *key)
+{
+	uint32_t bit = hash_addr_bit(key->addr);
+
+	keys_remove(&t->keys, key);
+	for (size_t i = 0; i < t->keys.count; i++) {
+		if (hash_addr_bit(t->keys.rows[i].key.addr) == bit)
+			return;
+	}
+	atomic_fetch_and(&maps_addr_bits(loader)[bit / SHUNT_ADDR_WORD_BITS],
+			 ~(1ULL << bit % SHUNT_ADDR_WORD_BITS));
+}
+
 /* Flows of a backend that was removed before this process began: as patient as any service is. */
 static void guess_lingers(struct tables *t)
 {
@@ -93,6 +117,9 @@ int sync_read(struct loader *loader, struct tables *ret_tables, struct diag *d)
 		return err;
 	}
 	guess_lingers(&t);
+	/* The bits may have been lost, and be new. */
+	for (size_t i = 0; i < t.keys.count; i++)
+		show_addr(loader, &t.keys.rows[i].key);
 	/* What a former process unpublished just before it ended, nobody knows. */
 	t.records_unsettled = true;
 	err = extents_take(&t.retired, 0, sizes.ring_slots);
@@ -194,13 +221,14 @@ static int set_service(struct loader *loader, struct tables *t, const struct pla
 
 	if (err < 0)
 		return err;
+	show_addr(loader, &op->service.key);
 	err = maps_service_set(loader, &op->service.key, &op->service.record);
 	if (err == 0)
 		t->records_unsettled = t->records_unsettled || replaces;
 	else if (replaces)
 		(void)keys_put(&t->keys, &op->service.key, &old); /* it is there: cannot fail */
 	else
-		keys_remove(&t->keys, &op->service.key);
+		forget_key(loader, t, &op->service.key);
 	return err;
 }
 
@@ -210,7 +238,7 @@ static int delete_service(struct loader *loader, struct tables *t, const struct 
 
 	if (err < 0 && err != -ENOENT)
 		return err;
-	keys_remove(&t->keys, &op->service.key);
+	forget_key(loader, t, &op->service.key);
 	t->records_unsettled = true;
 	return 0;
 }
