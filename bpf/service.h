@@ -52,7 +52,8 @@ static __always_inline void addr_mask(__be32 addr[4], __u32 len)
  */
 __noinline bool service_find_range(const struct shunt_addr *a, struct shunt_vip_key *key)
 {
-	struct shunt_vip_key exact;
+	/* On the stack: Linux 6.1 takes no key of a map from where an argument points. */
+	struct shunt_vip_key exact, tried;
 	__u16 port;
 
 	if (!a || !key)
@@ -66,14 +67,16 @@ __noinline bool service_find_range(const struct shunt_addr *a, struct shunt_vip_
 			break;
 		if (r->proto != exact.proto || port < r->lo || port > r->hi)
 			continue;
-		*key = exact;
-		key->port = bpf_htons(r->lo);
-		key->port_hi = r->hi != r->lo ? bpf_htons(r->hi) : 0;
-		key->prefix_len = r->prefix_len;
+		tried = exact;
+		tried.port = bpf_htons(r->lo);
+		tried.port_hi = r->hi != r->lo ? bpf_htons(r->hi) : 0;
+		tried.prefix_len = r->prefix_len;
 		if (r->prefix_len)
-			addr_mask(key->addr, r->prefix_len);
-		if (bpf_map_lookup_elem(&sh_services, key))
+			addr_mask(tried.addr, r->prefix_len);
+		if (bpf_map_lookup_elem(&sh_services, &tried)) {
+			*key = tried;
 			return true;
+		}
 	}
 	return false;
 }
