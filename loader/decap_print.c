@@ -150,3 +150,60 @@ int decap_print_json(const struct decap_state *states, size_t count, FILE *out)
 	json_decref(root);
 	return err;
 }
+
+void decap_print_findings(const struct findings *f, FILE *out)
+{
+	for (size_t i = 0; i < f->count; i++) {
+		const struct finding *finding = &f->list[i];
+		const char *before = " -- ";
+
+		fprintf(out, "%-4s  %s", check_level_name(finding->level), finding->what);
+		if (finding->why)
+			fprintf(out, " -- %s", finding->why);
+		for (int n = 0; n < CHECK_FIXES; n++) {
+			if (!finding->fix[n])
+				continue;
+			fprintf(out, "%s%s", before, finding->fix[n]);
+			before = ", or: ";
+		}
+		fputc('\n', out);
+	}
+}
+
+/* A new reference, or NULL. */
+static json_t *finding_json(const struct finding *finding)
+{
+	json_t *fixes = json_array();
+	size_t count = 0;
+
+	for (int n = 0; n < CHECK_FIXES; n++) {
+		if (!finding->fix[n])
+			continue;
+		count++;
+		(void)json_array_append_new(fixes, json_string(finding->fix[n]));
+	}
+	if (json_array_size(fixes) != count) {
+		json_decref(fixes);
+		return NULL;
+	}
+	return json_pack("{s:s, s:s, s:s, s:s?, s:o}", "level", check_level_name(finding->level),
+			 "subject", check_subject_name(finding->subject), "what", finding->what,
+			 "why", finding->why, "fixes", fixes);
+}
+
+int decap_print_findings_json(const struct findings *f, FILE *out)
+{
+	json_t *list = json_array(), *root;
+	int err = -ENOMEM;
+
+	for (size_t i = 0; i < f->count; i++)
+		(void)json_array_append_new(list, finding_json(&f->list[i]));
+	root = json_pack("{s:s, s:o}", "worst", check_level_name(findings_worst(f)), "findings",
+			 list);
+	if (root && json_array_size(list) == f->count && !json_dumpf(root, out, JSON_INDENT(2))) {
+		fputc('\n', out);
+		err = 0;
+	}
+	json_decref(root);
+	return err;
+}
