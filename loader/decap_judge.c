@@ -84,7 +84,7 @@ void judge_report_ok(struct judge *j, enum check_subject subject, char *what)
 
 struct addr_text show_addr(const struct addr *addr)
 {
-	struct addr_text shown;
+	struct addr_text shown = {};
 
 	addr_format(addr, shown.s, sizeof(shown.s));
 	return shown;

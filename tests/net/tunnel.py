@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""tunnel.py BACKEND CLIENT VIP PORT [KIND]: one UDP question in a tunnel, as a balancer sends it.
+"""tunnel.py BACKEND CLIENT VIP PORT [KIND]: a UDP question in a tunnel, as a balancer sends it.
 
 Sends a datagram CLIENT -> VIP:PORT inside an outer packet to BACKEND (each of either family; the
 kernel makes the outer header) and prints the answer, which comes straight from VIP. Exit status 1:
