@@ -94,6 +94,16 @@ const struct backend *pool_backend(const struct pool *p, const char *name)
 	return bsearch(name, p->backends, p->backend_count, sizeof(*p->backends), compare_name);
 }
 
+bool service_uses_pool(const struct service *s, const struct pool *p)
+{
+	if (s->mode != SERVICE_L4)
+		return false;
+	for (size_t i = 0; i < s->source_route_count; i++)
+		if (s->source_routes[i].pool == p)
+			return true;
+	return s->pool == p;
+}
+
 bool backend_is_usable(const struct backend *b)
 {
 	return b->admin == ADMIN_UP && b->weight > 0 &&
@@ -105,6 +115,8 @@ const char *const forward_words[] = {"ipip", "proxy", NULL};
 const char *const admin_state_words[] = {"up", "drain", "disabled", NULL};
 const char *const service_mode_words[] = {"l4", "http", NULL};
 const char *const tracking_words[] = {"always", "never", NULL};
+const char *const affinity_words[] = {"flow", "source-destination", "source", NULL};
+const char *const quic_cid_words[] = {"none", "lb", "offset", NULL};
 const char *const health_kind_words[] = {"none", "tcp", "http", NULL};
 
 const char *forward_name(enum forward v)
@@ -125,6 +137,16 @@ const char *service_mode_name(enum service_mode v)
 const char *tracking_name(enum tracking v)
 {
 	return tracking_words[v];
+}
+
+const char *affinity_name(enum affinity v)
+{
+	return affinity_words[v];
+}
+
+const char *quic_cid_name(enum quic_cid v)
+{
+	return quic_cid_words[v];
 }
 
 const char *health_kind_name(enum health_kind v)

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "conf/listen.h"
 #include "conf/runtime.h"
 #include "control/json_build.h"
 #include "core/clock.h"
@@ -27,18 +28,13 @@ static json_t *age_ms(uint64_t when_ms)
 
 static json_t *listens_json(const struct service *s)
 {
-	char ep[ENDPOINT_STRLEN];
+	char text[LISTEN_STRLEN];
 	json_t *list = json_array();
 	bool failed = !list;
 
-	for (size_t i = 0; i < s->listen_count && !failed; i++) {
-		const struct listen *l = &s->listens[i];
-
-		json_push(list,
-			  json_sprintf("%s/%s", endpoint_format(&l->ep, ep, sizeof(ep)),
-				       proto_name(l->proto)),
+	for (size_t i = 0; i < s->listen_count && !failed; i++)
+		json_push(list, json_string(listen_format(&s->listens[i], text, sizeof(text))),
 			  &failed);
-	}
 	return json_finish(list, failed);
 }
 
