@@ -134,11 +134,6 @@ struct shunt_switches *maps_switches(struct loader *l)
 	return l->mapped[LOADER_MAP_SWITCHES];
 }
 
-_Atomic uint64_t *maps_addr_bits(struct loader *l)
-{
-	return l->mapped[LOADER_MAP_ADDR_BITS];
-}
-
 /* A row as the one word that it is. */
 union ring_row {
 	uint64_t word;

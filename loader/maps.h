@@ -41,10 +41,6 @@ struct shunt_slot *maps_rings(struct loader *l);
  * last is gone. */
 struct shunt_switches *maps_switches(struct loader *l);
 
-/* The words of sh_addr_bits, mapped. A bit is set before the first key of such an address is written,
- * and cleared after the last is gone. */
-_Atomic uint64_t *maps_addr_bits(struct loader *l);
-
 /* The ring of a service row. publish: a packet sees the former ring or this one, with its slots as
  * they were written before the call. -ENOENT: there is no such row. */
 int maps_ring_publish(struct loader *l, uint32_t service, const struct shunt_ring *ring);

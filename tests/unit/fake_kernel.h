@@ -15,8 +15,8 @@
 #include <string.h>
 
 #include "bpf/abi.h"
-#include "bpf/hash.h"
 #include "loader/maps.h"
+#include "tests/unit/fake_wide.h"
 
 #define SERVICES   8
 #define BACKENDS   12
@@ -40,7 +40,6 @@ struct kernel {
 	struct shunt_be_meta be_meta[BACKENDS];
 	struct shunt_svc_meta svc_meta[SERVICES];
 	struct shunt_slot slots[SLOTS_MAX];
-	_Atomic uint64_t addr_bits[SHUNT_ADDR_BITS_WORDS];
 	bool roomy; /* all of them */
 	struct published_ring rings[SERVICES];
 	struct published services[SERVICES];
@@ -57,6 +56,9 @@ struct kernel {
 	bool served;	/* every service has a usable backend, and no packet of it finds none */
 	/* Where packets of a port may go at any time: the pool; NULL: anywhere. */
 	const char *(*pool_of)(uint16_t port);
+	void (*also)(void); /* what a test looks at besides, at every write */
+	struct fake_table tables[MAPS_TABLE_COUNT];
+	struct maps_index gate;
 };
 
 static struct kernel kernel;
@@ -74,22 +76,6 @@ static void check_ring_is_whole(const struct published_ring *p)
 {
 	assert_true(p->ring.base <= SLOTS_MAX && p->ring.size <= SLOTS_MAX - p->ring.base);
 	assert_true(digest(p->ring.base, p->ring.size) == p->digest);
-}
-
-static bool addr_is_shown(const struct shunt_vip_key *key)
-{
-	uint32_t bit = hash_addr_bit(key->addr);
-
-	return kernel.addr_bits[bit / SHUNT_ADDR_WORD_BITS] >> bit % SHUNT_ADDR_WORD_BITS & 1;
-}
-
-static size_t shown_addrs(void)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < SHUNT_ADDR_BITS_WORDS; i++)
-		count += (size_t)__builtin_popcountll(kernel.addr_bits[i]);
-	return count;
 }
 
 /* A packet with that record finds counters with an owner, a whole ring, and in each slot a
@@ -115,14 +101,129 @@ static void check_record(const struct published *p)
 	}
 }
 
+static struct published *find_published(const struct shunt_vip_key *key)
+{
+	for (size_t i = 0; i < kernel.service_count; i++) {
+		if (memcmp(&kernel.services[i].key, key, sizeof(*key)) == 0)
+			return &kernel.services[i];
+	}
+	return NULL;
+}
+
+/* As service.h does it. NULL: the packet is for no service. */
+static const struct published *find_in_list(const struct maps_entry *e, const struct fake_packet *p)
+{
+	for (unsigned i = 0; e != NULL && i < e->addr.range_count; i++) {
+		const struct shunt_range *r = &e->addr.ranges[i];
+		const struct published *found;
+		struct shunt_vip_key key = p->to;
+
+		if (r->proto != p->to.proto || ntohs(p->to.port) < r->lo || ntohs(p->to.port) > r->hi)
+			continue;
+		key.port = htons(r->lo);
+		key.port_hi = r->hi != r->lo ? htons(r->hi) : 0;
+		key.prefix_len = r->prefix_len;
+		if (r->prefix_len != 0)
+			fake_mask(key.addr, r->prefix_len);
+		found = find_published(&key);
+		if (found != NULL)
+			return found;
+	}
+	return NULL;
+}
+
+static const struct published *find_service(const struct fake_packet *p)
+{
+	uint32_t bit = hash_addr_bit(p->to.addr);
+	const struct published *found;
+	const struct fake_table *addrs = &kernel.tables[MAPS_ADDRS];
+
+	if (!(kernel.gate.bits[bit / 64] >> bit % 64 & 1))
+		return NULL;
+	found = find_published(&p->to);
+	for (size_t i = 0; found == NULL && kernel.gate.ranges && i < addrs->count; i++) {
+		if (addrs->rows[i].addr_key.family == p->to.family &&
+		    memcmp(addrs->rows[i].addr_key.addr, p->to.addr, sizeof(p->to.addr)) == 0)
+			found = find_in_list(&addrs->rows[i], p);
+	}
+	if (found == NULL && kernel.gate.prefixes)
+		found = find_in_list(fake_trie_find(&kernel.tables[MAPS_PREFIXES],
+						    SHUNT_LPM_SCOPE(0, p->to.family), p->to.addr),
+				     p);
+	return found;
+}
+
+/* The pool whose backends the packet's ring has now: of its first slot. NULL: no service, or none. */
+static __attribute__((unused)) const char *find_pool_of(const struct fake_packet *p)
+{
+	const struct published *s = find_service(p);
+	const struct maps_entry *route = NULL;
+	const struct published_ring *r;
+	uint32_t index;
+
+	if (s == NULL || s->record.action != SHUNT_ACTION_STEER)
+		return NULL;
+	if (s->record.routed)
+		route = fake_trie_find(&kernel.tables[MAPS_ROUTES],
+				       SHUNT_LPM_SCOPE(s->record.index, p->to.family), p->source);
+	index = route != NULL ? route->route.index : s->record.index;
+	r = &kernel.rings[index];
+	if (r->ring.size == 0)
+		return NULL;
+	return kernel.be_meta[SHUNT_ID_INDEX(kernel.slots[r->ring.base].backend)].pool;
+}
+
+/* Packets at the ends of what each key has find the key that comes first of those that stand. */
+static void check_lookup(const struct shunt_vip_key *key, bool last_port, bool last_addr)
+{
+	const struct published *found, *best = NULL;
+	struct fake_packet p = {.to = *key};
+	uint8_t *bytes = (uint8_t *)p.to.addr;
+
+	if (last_port && key->port_hi != 0)
+		p.to.port = key->port_hi;
+	p.to.port_hi = 0;
+	p.to.prefix_len = 0;
+	for (unsigned i = key->prefix_len; last_addr && key->prefix_len && i < 128; i++) {
+		if (key->family == 6 || i < 32)
+			bytes[i / 8] |= (uint8_t)(0x80 >> i % 8);
+	}
+	for (size_t i = 0; i < kernel.service_count; i++) {
+		const struct published *s = &kernel.services[i];
+
+		if (fake_key_has(&s->key, &p) &&
+		    (best == NULL || fake_key_before(&s->key, &best->key)))
+			best = s;
+	}
+	found = find_service(&p);
+	assert_ptr_equal(found, best);
+}
+
+static void check_routes(void)
+{
+	for (size_t i = 0; i < kernel.tables[MAPS_ROUTES].count; i++) {
+		const struct maps_entry *e = &kernel.tables[MAPS_ROUTES].rows[i];
+
+		assert_true(kernel.svc_meta[e->route.index].name[0] != '\0');
+		check_ring_is_whole(&kernel.rings[e->route.index]);
+		if (kernel.served)
+			assert_true(kernel.rings[e->route.index].ring.size > 0);
+	}
+}
+
 static void check_packets(void)
 {
 	if (kernel.nonsense)
 		return;
 	for (size_t i = 0; i < kernel.service_count; i++) {
-		check_record(&kernel.services[i]);
-		assert_true(addr_is_shown(&kernel.services[i].key));
+		for (int ends = 0; ends < 4; ends++)
+			check_lookup(&kernel.services[i].key, ends & 1, ends & 2);
 	}
+	check_routes();
+	if (kernel.also != NULL)
+		kernel.also();
+	for (size_t i = 0; i < kernel.service_count; i++)
+		check_record(&kernel.services[i]);
 	/* Packets that are still on their way. */
 	for (size_t i = 0; i < kernel.retired_count; i++)
 		check_record(&kernel.retired[i]);
@@ -152,15 +253,6 @@ void maps_sizes(const struct loader *l, struct loader_sizes *ret_sizes)
 	(void)l;
 	*ret_sizes = (struct loader_sizes){SERVICES, BACKENDS,
 					   kernel.roomy ? SLOTS_MAX : RING_SLOTS, 100, 100};
-}
-
-static struct published *find_published(const struct shunt_vip_key *key)
-{
-	for (size_t i = 0; i < kernel.service_count; i++) {
-		if (memcmp(&kernel.services[i].key, key, sizeof(*key)) == 0)
-			return &kernel.services[i];
-	}
-	return NULL;
 }
 
 static void retire(const struct published *p)
@@ -280,12 +372,6 @@ struct shunt_slot *maps_rings(struct loader *l)
 	return kernel.slots;
 }
 
-_Atomic uint64_t *maps_addr_bits(struct loader *l)
-{
-	(void)l;
-	return kernel.addr_bits;
-}
-
 int maps_ring_publish(struct loader *l, uint32_t service, const struct shunt_ring *ring)
 {
 	struct published_ring *r;
@@ -318,6 +404,8 @@ int maps_wait_for_packets(void)
 	kernel.retired_count = 0;
 	kernel.retired_ring_count = 0;
 	kernel.row_freed = false;
+	for (int table = 0; table < MAPS_TABLE_COUNT; table++)
+		kernel.tables[table].retired = false;
 	kernel.waits++;
 	return 0;
 }
@@ -340,6 +428,88 @@ int maps_backend_stats_clear(struct loader *l, uint32_t index)
 	assert_int_equal(kernel.backends[index].id, 0);
 	kernel.stats_cleared++;
 	return write_now();
+}
+
+/* ---- loader/maps_wide.h ------------------------------------------------------------------------ */
+
+const char *maps_table_name(enum maps_table table)
+{
+	(void)table;
+	return "a table";
+}
+
+static struct maps_entry *find_entry(struct fake_table *t, const struct maps_entry *e)
+{
+	for (size_t i = 0; i < t->count; i++) {
+		if (memcmp(t->rows[i].key, e->key, sizeof(e->key)) == 0)
+			return &t->rows[i];
+	}
+	return NULL;
+}
+
+int maps_entry_set(struct loader *l, enum maps_table table, const struct maps_entry *e)
+{
+	struct fake_table *t = &kernel.tables[table];
+	struct maps_entry *have = find_entry(t, e);
+
+	(void)l;
+	if (write_now() < 0)
+		return -EIO;
+	assert_false(t->retired);
+	if (have == NULL && t->count == FAKE_ENTRIES)
+		return -E2BIG;
+	t->retired = have != NULL;
+	if (have == NULL)
+		have = &t->rows[t->count++];
+	*have = *e;
+	check_packets();
+	return 0;
+}
+
+int maps_entry_delete(struct loader *l, enum maps_table table, const struct maps_entry *e)
+{
+	struct fake_table *t = &kernel.tables[table];
+	struct maps_entry *have = find_entry(t, e);
+
+	(void)l;
+	if (write_now() < 0)
+		return -EIO;
+	assert_non_null(have);
+	*have = t->rows[--t->count];
+	t->retired = true;
+	check_packets();
+	return 0;
+}
+
+int maps_entry_list(struct loader *l, enum maps_table table, struct maps_entry **ret_entries,
+		    size_t *ret_count)
+{
+	const struct fake_table *t = &kernel.tables[table];
+	struct maps_entry *rows = calloc(FAKE_ENTRIES, sizeof(*rows));
+
+	(void)l;
+	assert_non_null(rows);
+	memcpy(rows, t->rows, t->count * sizeof(*rows));
+	*ret_entries = rows;
+	*ret_count = t->count;
+	return 0;
+}
+
+int maps_index_set(struct loader *l, const struct maps_index *index)
+{
+	(void)l;
+	if (write_now() < 0)
+		return -EIO;
+	kernel.gate = *index;
+	check_packets();
+	return 0;
+}
+
+int maps_index_get(struct loader *l, struct maps_index *ret_index)
+{
+	(void)l;
+	*ret_index = kernel.gate;
+	return 0;
 }
 
 #endif

@@ -3,6 +3,7 @@
 #include "conf/snapshot.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,14 +95,23 @@ const struct backend *pool_backend(const struct pool *p, const char *name)
 	return bsearch(name, p->backends, p->backend_count, sizeof(*p->backends), compare_name);
 }
 
-bool service_uses_pool(const struct service *s, const struct pool *p)
+char *service_route_name(const struct service *s, const struct pool *p, char buf[ROUTE_NAME_MAX])
 {
-	if (s->mode != SERVICE_L4)
-		return false;
+	snprintf(buf, ROUTE_NAME_MAX, "%s@%s", s->name, p->name);
+	return buf;
+}
+
+bool service_routes_to(const struct service *s, const struct pool *p)
+{
 	for (size_t i = 0; i < s->source_route_count; i++)
 		if (s->source_routes[i].pool == p)
 			return true;
-	return s->pool == p;
+	return false;
+}
+
+bool service_uses_pool(const struct service *s, const struct pool *p)
+{
+	return s->mode == SERVICE_L4 && (s->pool == p || service_routes_to(s, p));
 }
 
 bool backend_is_usable(const struct backend *b)

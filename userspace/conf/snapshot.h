@@ -189,6 +189,13 @@ const struct pool *snapshot_pool(const struct snapshot *s, const char *name); /*
 const struct service *snapshot_service(const struct snapshot *s, const char *name);
 const struct backend *pool_backend(const struct pool *p, const char *name);
 
+/* The ring of a source route's pool goes by SERVICE@POOL. Writes the name and returns buf. */
+#define ROUTE_NAME_MAX 130
+char *service_route_name(const struct service *s, const struct pool *p, char buf[ROUTE_NAME_MAX]);
+
+/* Does a source route of the service lead to the pool? */
+bool service_routes_to(const struct service *s, const struct pool *p);
+
 /* Does an l4 service steer to the pool, as its own or by a source route? */
 bool service_uses_pool(const struct service *s, const struct pool *p);
 

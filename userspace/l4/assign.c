@@ -120,12 +120,18 @@ out:
 	return err;
 }
 
-/* An index that a record still names is not free, whatever its meta row says. */
+/* An index that a record or a source route still names is not free, whatever its meta row says. */
 static void mark_named(const struct tables *t, bool *taken)
 {
 	for (size_t i = 0; i < t->keys.count; i++) {
 		if (t->keys.rows[i].record.index < t->sizes.services)
 			taken[t->keys.rows[i].record.index] = true;
+	}
+	for (size_t i = 0; i < t->entries[MAPS_ROUTES].count; i++) {
+		const struct maps_entry *e = &t->entries[MAPS_ROUTES].rows[i];
+
+		if (e->route.index < t->sizes.services)
+			taken[e->route.index] = true;
 	}
 	for (uint32_t i = 0; i < t->sizes.services; i++) {
 		if (t->services[i].meta.name[0] != '\0')

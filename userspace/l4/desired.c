@@ -85,9 +85,7 @@ static int pool_fill(struct desired *desired, const struct pool *pool, const str
 static bool pool_is_steered(const struct snapshot *snap, const struct pool *pool)
 {
 	for (size_t i = 0; i < snap->service_count; i++) {
-		const struct service *s = &snap->services[i];
-
-		if (s->mode == SERVICE_L4 && s->pool == pool)
+		if (service_uses_pool(&snap->services[i], pool))
 			return true;
 	}
 	return false;
@@ -141,17 +139,17 @@ static size_t find_pool(const struct desired *desired, const char *pool)
 	return low;
 }
 
-static void service_find_backends(struct desired *desired, struct desired_service *row,
-				  const struct service *s)
+void desired_use_pool(struct desired *desired, struct desired_service *row, const struct service *s,
+		      const struct pool *pool)
 {
 	uint32_t linger_s = service_linger(s);
 	bool usable = false;
 
-	row->first_backend = find_pool(desired, s->pool->name);
+	row->first_backend = find_pool(desired, pool->name);
 	for (size_t i = row->first_backend; i < desired->backend_count; i++) {
 		struct desired_backend *b = &desired->backends[i];
 
-		if (strcmp(b->pool, s->pool->name) != 0)
+		if (strcmp(b->pool, pool->name) != 0)
 			break;
 		row->backend_count++;
 		if (b->linger_s < linger_s)
@@ -175,7 +173,8 @@ static void service_fill(struct desired *desired, struct desired_service *row,
 		s->tracking == TRACKING_NEVER ? SHUNT_TRACK_NEVER : SHUNT_TRACK_ALWAYS;
 	for (int i = 0; i < SHUNT_FLOW_STATE_COUNT; i++)
 		row->record.idle_s[i] = s->idle_s[i];
-	service_find_backends(desired, row, s);
+	desired_record_wide(s, &row->record);
+	desired_use_pool(desired, row, s, s->pool);
 }
 
 /* A listener on every address has no virtual address that the kernel could look up: its packets
@@ -196,6 +195,8 @@ static size_t keys_fill(struct desired *desired, size_t service, const struct se
 			.port = htons(l->ep.port),
 			.proto = l->proto,
 			.family = l->ep.addr.family == AF_INET ? 4 : 6,
+			.port_hi = htons(l->port_hi),
+			.prefix_len = l->prefix_len,
 		};
 		memcpy(key->key.addr, l->ep.addr.bytes, sizeof(key->key.addr));
 	}
@@ -229,9 +230,9 @@ int desired_build(const struct snapshot *snap, const struct host *host, struct d
 		  struct diag *d)
 {
 	struct desired desired = {0};
-	int err;
+	size_t *positions = calloc(snap->service_count + 1, sizeof(*positions));
+	int err = positions == NULL ? -ENOMEM : allocate(&desired, snap);
 
-	err = allocate(&desired, snap);
 	if (err < 0)
 		goto out;
 	err = backends_fill(&desired, snap, host, d);
@@ -241,13 +242,20 @@ int desired_build(const struct snapshot *snap, const struct host *host, struct d
 	for (size_t i = 0; i < snap->service_count; i++) {
 		const struct service *s = &snap->services[i];
 
-		if (keys_fill(&desired, desired.service_count, s) > 0)
-			service_fill(&desired, &desired.services[desired.service_count++], s);
+		positions[i] = SIZE_MAX;
+		if (keys_fill(&desired, desired.service_count, s) == 0)
+			continue;
+		positions[i] = desired.service_count++;
+		service_fill(&desired, &desired.services[positions[i]], s);
 	}
 	qsort(desired.keys, desired.key_count, sizeof(*desired.keys), key_cmp);
+	err = desired_add_wide(&desired, snap, positions);
+	if (err < 0)
+		goto out;
 	*ret_desired = desired;
-	return 0;
+	desired = (struct desired){0};
 out:
+	free(positions);
 	desired_deinit(&desired);
 	return err;
 }
@@ -267,5 +275,8 @@ void desired_deinit(struct desired *desired)
 	free(desired->backends);
 	free(desired->services);
 	free(desired->keys);
+	free(desired->names);
+	free(desired->routes);
+	free(desired->server_ids);
 	*desired = (struct desired){0};
 }

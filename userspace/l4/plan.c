@@ -7,38 +7,7 @@
 
 #include "l4/assign.h"
 #include "l4/extents.h"
-
-/* What the planner decided for a desired service. */
-struct service_plan {
-	struct plan_ring ring; /* what it should be */
-	bool placed;	       /* it is there, or will be by the plan so far */
-};
-
-/* A row of the tables of services, as the plan so far leaves it. */
-struct row_plan {
-	struct shunt_ring ring;
-	bool wanted; /* of a desired service */
-	bool stays;  /* and its ring is, or by the plan so far will be, the one that is wanted */
-	bool owned;
-	bool named, named_to_steer; /* by a record; brought up to date by mark_named() */
-};
-
-struct planner {
-	const struct tables *t;
-	const struct desired *want;
-	struct diag *d;
-	struct plan plan;
-	struct assignment assigned;
-	struct service_plan *services; /* by position in want */
-	struct key_table keys;	       /* as the plan so far leaves them */
-	struct row_plan *rows;
-	struct extents extents; /* what no ring may be written into */
-	struct extents retired; /* as in struct tables */
-	bool records_unsettled;
-	bool in_place;	   /* services keep their rows, come what may */
-	bool rows_changed; /* some do not, and it could be planned without that */
-	bool deleted;	   /* the plan has its deletions */
-};
+#include "l4/plan_int.h"
 
 int plan_ring_init(struct plan_ring *ring, const struct desired *want,
 		   const struct desired_service *service, const struct assignment *assigned)
@@ -84,6 +53,8 @@ void plan_deinit(struct plan *plan)
 	for (size_t i = 0; i < plan->count; i++) {
 		if (plan->ops[i].kind == PLAN_RING)
 			plan_ring_deinit(&plan->ops[i].ring);
+		if (plan->ops[i].kind == PLAN_GATE)
+			free(plan->ops[i].gate);
 	}
 	free(plan->ops);
 	*plan = (struct plan){0};
@@ -106,7 +77,7 @@ static int append(struct planner *p, const struct plan_op *op)
 	return 0;
 }
 
-static int emit_wait(struct planner *p)
+int planner_wait(struct planner *p)
 {
 	static const struct plan_op wait = {.kind = PLAN_WAIT};
 
@@ -117,9 +88,11 @@ static int emit_wait(struct planner *p)
 
 /* The kernel gives the memory of a record that is replaced or deleted to the next one that is
  * written, though packets on other processors may still be reading it. */
-static int emit(struct planner *p, const struct plan_op *op)
+int planner_emit(struct planner *p, const struct plan_op *op)
 {
-	if (p->records_unsettled && op->kind == PLAN_SERVICE && emit_wait(p) < 0)
+	bool reuses = op->kind == PLAN_SERVICE || op->kind == PLAN_ENTRY;
+
+	if (p->records_unsettled && reuses && planner_wait(p) < 0)
 		return -ENOMEM;
 	return append(p, op);
 }
@@ -130,7 +103,7 @@ static int emit_backend(struct planner *p, uint32_t index, const struct shunt_ba
 
 	if (memcmp(&p->t->backends[index].row, row, sizeof(*row)) == 0)
 		return 0;
-	return emit(p, &op);
+	return planner_emit(p, &op);
 }
 
 static int emit_backend_claim(struct planner *p, const struct assigned_backend *a,
@@ -141,7 +114,7 @@ static int emit_backend_claim(struct planner *p, const struct assigned_backend *
 	memcpy(op.be_meta.pool, b->pool, strlen(b->pool));
 	memcpy(op.be_meta.name, b->name, strlen(b->name));
 	op.be_meta.id = a->id;
-	return emit(p, &op);
+	return planner_emit(p, &op);
 }
 
 /* Backends that are not wanted any more keep the flows they have; l4_tick() frees them. */
@@ -200,7 +173,7 @@ static int emit_service_claims(struct planner *p)
 		if (!a->claimed)
 			continue;
 		memcpy(op.svc_meta.name, name, strlen(name));
-		err = emit(p, &op);
+		err = planner_emit(p, &op);
 	}
 	return err;
 }
@@ -228,7 +201,7 @@ static bool ring_changes(const struct planner *p, size_t service)
 }
 
 /*
- * A service whose ring changes while one of its keys goes to another service gets another row: in
+ * A service whose ring, or whose source routes change while one of its keys goes to another service gets another row: in
  * the old one the key's packets would, until it has gone, meet a ring that was never meant for them.
  * Its counters start anew. Where there is no room for that the ring changes in place.
  */
@@ -237,7 +210,8 @@ static int change_row(struct planner *p, size_t service)
 	int err;
 
 	if (p->in_place || p->want->services[service].record.action != SHUNT_ACTION_STEER ||
-	    p->assigned.services[service].claimed || !ring_changes(p, service) ||
+	    p->assigned.services[service].claimed ||
+	    (!ring_changes(p, service) && !wide_routes_change(p, service)) ||
 	    !assign_row_loses_key(p->t, p->want, p->assigned.services[service].index, service))
 		return 0;
 	err = assign_other_row(p->t, p->want, &p->assigned, service);
@@ -288,7 +262,7 @@ static int find_room(struct planner *p, uint32_t size, uint32_t *ret_base)
 
 	if (err != -ENOSPC || p->retired.count == 0)
 		return err;
-	err = emit_wait(p);
+	err = planner_wait(p);
 	if (err == 0)
 		err = mark_extents(p);
 	return err < 0 ? err : extents_alloc(&p->extents, size, ret_base);
@@ -307,7 +281,7 @@ static int emit_ring_clear(struct planner *p, uint32_t index)
 {
 	static const struct shunt_ring none;
 	struct plan_op op = {.kind = PLAN_RING_CLEAR, .index = index};
-	int err = p->rows[index].ring.size == 0 ? 0 : emit(p, &op);
+	int err = p->rows[index].ring.size == 0 ? 0 : planner_emit(p, &op);
 
 	return err < 0 ? err : set_row_ring(p, index, &none);
 }
@@ -323,7 +297,7 @@ static int emit_ring(struct planner *p, size_t service)
 	if (err < 0)
 		return err;
 	op.ring.base = ring.base;
-	err = emit(p, &op);
+	err = planner_emit(p, &op);
 	if (err < 0) {
 		plan_ring_deinit(&op.ring);
 		return err;
@@ -331,8 +305,8 @@ static int emit_ring(struct planner *p, size_t service)
 	return set_row_ring(p, op.index, &ring);
 }
 
-/* As many of the rings that differ as there is room for now. */
-static int emit_rings(struct planner *p, size_t *ret_missing, size_t *count)
+/* As many of the rings that differ as there is room for now: those of source routes, or the others. */
+static int emit_some_rings(struct planner *p, bool routes, size_t *ret_missing, size_t *count)
 {
 	size_t missing = 0;
 	int err = mark_extents(p);
@@ -340,8 +314,12 @@ static int emit_rings(struct planner *p, size_t *ret_missing, size_t *count)
 	for (size_t i = 0; i < p->want->service_count && err == 0; i++) {
 		struct service_plan *s = &p->services[i];
 
-		if (s->placed)
+		if (s->placed || p->want->services[i].is_route != routes)
 			continue;
+		if (s->unrouted) {
+			missing++;
+			continue;
+		}
 		if (s->ring.size == 0)
 			err = emit_ring_clear(p, p->assigned.services[i].index);
 		else
@@ -358,11 +336,25 @@ static int emit_rings(struct planner *p, size_t *ret_missing, size_t *count)
 	return err;
 }
 
-static int emit_key(struct planner *p, const struct shunt_vip_key *key,
+/* A source that gets a route of its own must not meet its service's next ring before. */
+static int emit_rings(struct planner *p, size_t *ret_missing, size_t *count)
+{
+	size_t routes, others = 0;
+	int err = emit_some_rings(p, true, &routes, count);
+
+	if (err == 0)
+		err = wide_set_entries(p, count);
+	if (err == 0)
+		err = emit_some_rings(p, false, &others, count);
+	*ret_missing = routes + others;
+	return err;
+}
+
+int planner_set_key(struct planner *p, const struct shunt_vip_key *key,
 		    const struct shunt_service *record, bool replaces)
 {
 	struct plan_op op = {.kind = PLAN_SERVICE, .service = {.key = *key, .record = *record}};
-	int err = emit(p, &op);
+	int err = planner_emit(p, &op);
 
 	if (err == 0)
 		err = keys_put(&p->keys, key, record);
@@ -387,7 +379,7 @@ static int emit_keys(struct planner *p, bool replace, size_t *count)
 		record.index = p->assigned.services[k->service].index;
 		if (replace && memcmp(&have->record, &record, sizeof(record)) == 0)
 			continue;
-		err = emit_key(p, &k->key, &record, replace);
+		err = planner_set_key(p, &k->key, &record, replace);
 		(*count)++;
 	}
 	return err;
@@ -404,7 +396,7 @@ static int emit_deletes(struct planner *p, size_t *count)
 		op.service.key = p->keys.rows[i - 1].key;
 		if (desired_find_key(p->want, &op.service.key) != NULL)
 			continue;
-		err = emit(p, &op);
+		err = planner_emit(p, &op);
 		keys_remove(&p->keys, &op.service.key);
 		p->records_unsettled = true;
 		(*count)++;
@@ -412,7 +404,7 @@ static int emit_deletes(struct planner *p, size_t *count)
 	return err;
 }
 
-/* Which rows do the records of keys name at this point? */
+/* Which rows do the records of keys, and source routes, name at this point? */
 static void mark_named(struct planner *p)
 {
 	for (uint32_t i = 0; i < p->t->sizes.services; i++)
@@ -425,6 +417,12 @@ static void mark_named(struct planner *p)
 		p->rows[r->index].named = true;
 		if (r->action == SHUNT_ACTION_STEER)
 			p->rows[r->index].named_to_steer = true;
+	}
+	for (size_t i = 0; i < p->have[MAPS_ROUTES].count; i++) {
+		const struct shunt_route *r = &p->have[MAPS_ROUTES].rows[i].route;
+
+		if (r->index < p->t->sizes.services)
+			p->rows[r->index].named = p->rows[r->index].named_to_steer = true;
 	}
 }
 
@@ -444,11 +442,11 @@ static int emit_leavings(struct planner *p, size_t *count)
 		if (!clear && !release)
 			continue;
 		if (p->records_unsettled)
-			err = emit_wait(p);
+			err = planner_wait(p);
 		if (err == 0 && clear)
 			err = emit_ring_clear(p, i);
 		if (err == 0 && release)
-			err = emit(p, &op);
+			err = planner_emit(p, &op);
 		row->owned = row->owned && !release;
 		(*count)++;
 	}
@@ -505,8 +503,12 @@ static int emit_services(struct planner *p)
 	size_t missing, done = 0;
 	int err = check_keys(p, &delete_first);
 
+	if (err == 0)
+		err = wide_check_index(p, &delete_first);
 	if (err == 0 && delete_first)
 		err = emit_deletes(p, &done);
+	if (err == 0)
+		err = wide_open_index(p);
 	while (err == 0) {
 		done = 0;
 		err = emit_rings(p, &missing, &done);
@@ -519,13 +521,15 @@ static int emit_services(struct planner *p)
 		if (err == 0 && !p->deleted)
 			err = emit_deletes(p, &done);
 		if (err == 0)
+			err = wide_drop_entries(p, &done);
+		if (err == 0)
 			err = emit_leavings(p, &done);
 		if (err < 0 || missing == 0)
 			break;
 		if (done == 0)
 			err = say_slots_missing(p);
 	}
-	return err;
+	return err < 0 ? err : wide_close_index(p);
 }
 
 static int init_rows(struct planner *p)
@@ -559,6 +563,8 @@ static int planner_init(struct planner *p)
 	if (err == 0)
 		err = keys_copy(&p->t->keys, &p->keys);
 	if (err == 0)
+		err = wide_init(p);
+	if (err == 0)
 		err = assign_rows(p->t, p->want, &p->assigned, p->d);
 	return err;
 }
@@ -572,6 +578,7 @@ static void planner_deinit(struct planner *p)
 	free(p->services);
 	free(p->rows);
 	keys_deinit(&p->keys);
+	wide_deinit(p);
 	extents_deinit(&p->extents);
 	extents_deinit(&p->retired);
 	assignment_deinit(&p->assigned);
@@ -583,6 +590,8 @@ static int build(struct planner *p)
 
 	if (err == 0)
 		err = find_rings(p);
+	if (err == 0)
+		err = wide_want(p);
 	if (err == 0)
 		err = emit_backends(p);
 	if (err == 0)
