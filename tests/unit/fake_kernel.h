@@ -18,11 +18,15 @@
 #include "loader/maps.h"
 #include "tests/unit/fake_wide.h"
 
-#define SERVICES   8
+#ifndef SERVICES
+#define SERVICES 8
+#endif
 #define BACKENDS   12
 #define RING_SLOTS 1010 /* unless a test wants SLOTS_MAX */
-#define SLOTS_MAX  2010
-#define RETIRED	   64
+#ifndef SLOTS_MAX
+#define SLOTS_MAX 2010
+#endif
+#define RETIRED 64
 
 struct published {
 	struct shunt_vip_key key;
@@ -56,7 +60,8 @@ struct kernel {
 	bool served;	/* every service has a usable backend, and no packet of it finds none */
 	/* Where packets of a port may go at any time: the pool; NULL: anywhere. */
 	const char *(*pool_of)(uint16_t port);
-	void (*also)(void); /* what a test looks at besides, at every write */
+	void (*also)(void); /* what a test looks at besides, at every write, */
+	bool settled;	    /* once the first configuration stands */
 	struct fake_table tables[MAPS_TABLE_COUNT];
 	struct maps_index gate;
 };
@@ -118,7 +123,8 @@ static const struct published *find_in_list(const struct maps_entry *e, const st
 		const struct published *found;
 		struct shunt_vip_key key = p->to;
 
-		if (r->proto != p->to.proto || ntohs(p->to.port) < r->lo || ntohs(p->to.port) > r->hi)
+		if (r->proto != p->to.proto || ntohs(p->to.port) < r->lo ||
+		    ntohs(p->to.port) > r->hi)
 			continue;
 		key.port = htons(r->lo);
 		key.port_hi = r->hi != r->lo ? htons(r->hi) : 0;
@@ -220,7 +226,7 @@ static void check_packets(void)
 			check_lookup(&kernel.services[i].key, ends & 1, ends & 2);
 	}
 	check_routes();
-	if (kernel.also != NULL)
+	if (kernel.also != NULL && kernel.settled)
 		kernel.also();
 	for (size_t i = 0; i < kernel.service_count; i++)
 		check_record(&kernel.services[i]);

@@ -74,7 +74,9 @@ static bool fake_key_has(const struct shunt_vip_key *k, const struct fake_packet
 
 	return k->family == p->to.family && k->proto == p->to.proto && port >= lo && port <= hi &&
 	       bits_are_equal(k->addr, p->to.addr,
-			      k->prefix_len ? k->prefix_len : k->family == 4 ? 32 : 128);
+			      k->prefix_len    ? k->prefix_len
+			      : k->family == 4 ? 32
+					       : 128);
 }
 
 /* Does a come before b, as the manual has it? */

@@ -125,10 +125,9 @@ static void what_a_listen_covers(void **state)
 #define B1 "{name: a, address: 10.0.0.1}"
 #define I1 "{name: a, address: 10.0.0.1, server_id: 0x0a0b}"
 /* The listen address stands in line 9, more in 10. */
-#define LISTEN(value) L4(B1, "    listen: " value "\n")
-#define MORE(text)    L4(B1, "    listen: [10.9.0.1:443/tcp, 10.9.0.1:443/udp]\n    " text "\n")
-#define QUIC(backends, text)                                                                       \
-	L4(backends, "    listen: 10.9.0.1:443/udp\n    quic: {" text "}\n")
+#define LISTEN(value)	     L4(B1, "    listen: " value "\n")
+#define MORE(text)	     L4(B1, "    listen: [10.9.0.1:443/tcp, 10.9.0.1:443/udp]\n    " text "\n")
+#define QUIC(backends, text) L4(backends, "    listen: 10.9.0.1:443/udp\n    quic: {" text "}\n")
 
 struct row {
 	const char *text;
@@ -168,8 +167,8 @@ static void errors_are_told(void **state)
 		 "16, found [2000::/15]:80/tcp\n"},
 		{LISTEN("0.0.0.0/8:80/tcp"),
 		 "t:9:13: %s: service web: listen: \"0.0.0.0/8:80/tcp\" is one of 0.0.0.0/8\n"},
-		{LISTEN("\"[::/16]:80/tcp\""),
-		 "t:9:13: %s: service web: listen: \"[::/16]:80/tcp\" is the unspecified address\n"},
+		{LISTEN("\"[::/16]:80/tcp\""), "t:9:13: %s: service web: listen: "
+					       "\"[::/16]:80/tcp\" is the unspecified address\n"},
 		{LISTEN("127.0.0.0/8:80/tcp"),
 		 "t:9:13: %s: service web: listen: expected an address that packets arrive for in "
 		 "mode l4, found 127.0.0.0/8:80/tcp\n"},
@@ -226,7 +225,8 @@ static void errors_are_told(void **state)
 		 "t:4:74: %s: backend web/a: server_id 0xa0b does not fit into the 1 octets that "
 		 "service web has for it\n"},
 		{QUIC(I1, "cid: offset, mask: 0xff00"),
-		 "t:4:74: %s: backend web/a: server_id 0xa0b does not fit into the 2 octets and the "
+		 "t:4:74: %s: backend web/a: server_id 0xa0b does not fit into the 2 octets and "
+		 "the "
 		 "mask that service web has for it\n"},
 		{QUIC(I1 ", {name: b, address: 10.0.0.2, server_id: 2571}", "cid: lb"),
 		 "t:4:123: %s: backend web/b: server_id 0xa0b is that of backend web/a (t:4:74), "
@@ -296,8 +296,9 @@ static void tables_have_an_end(void **state)
 	(void)snprintf(whole, sizeof(whole), text, ", {from: 10.3.0.0/16, pool: a}");
 	report(whole, said, sizeof(said), &built);
 	assert_false(built);
-	assert_string_equal(said, "t:1:36: error: node.limits.services: 3 is too small for 4 services "
-				  "and pools of their source routes, with 3 sources\n");
+	assert_string_equal(said,
+			    "t:1:36: error: node.limits.services: 3 is too small for 4 services "
+			    "and pools of their source routes, with 3 sources\n");
 }
 
 /* ---- what comes of it ---- */
@@ -337,8 +338,7 @@ static void a_whole_service(void **state)
 	assert_int_equal(s->pool->health.port, 443);
 	strbuf_init(&b);
 	keyword_format(&b, section_keyword(&schema_service, "source_routes"), s);
-	assert_string_equal(b.text,
-			    "[{from: [\"10.0.0.0/8\", \"192.0.2.1/32\"], pool: near}]");
+	assert_string_equal(b.text, "[{from: [\"10.0.0.0/8\", \"192.0.2.1/32\"], pool: near}]");
 	strbuf_deinit(&b);
 	strbuf_init(&b);
 	keyword_format(&b, section_keyword(&schema_service, "quic"), s);
@@ -374,14 +374,10 @@ static void differences_are_told(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(listens_are_read),
-		cmocka_unit_test(what_a_listen_covers),
-		cmocka_unit_test(errors_are_told),
-		cmocka_unit_test(warnings_are_told),
-		cmocka_unit_test(lists_have_an_end),
-		cmocka_unit_test(tables_have_an_end),
-		cmocka_unit_test(a_whole_service),
-		cmocka_unit_test(differences_are_told),
+		cmocka_unit_test(listens_are_read),  cmocka_unit_test(what_a_listen_covers),
+		cmocka_unit_test(errors_are_told),   cmocka_unit_test(warnings_are_told),
+		cmocka_unit_test(lists_have_an_end), cmocka_unit_test(tables_have_an_end),
+		cmocka_unit_test(a_whole_service),   cmocka_unit_test(differences_are_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

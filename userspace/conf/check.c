@@ -105,8 +105,7 @@ static void check_overlap(struct draft *dr, const struct listen_row *rows, size_
 		else
 			diag_error(dr->reader.diag, b->pos,
 				   "service %s: %s is already that of service %s%s",
-				   b->service->name, text, a->service->name,
-				   draft_place(a->pos).s);
+				   b->service->name, text, a->service->name, draft_place(a->pos).s);
 	}
 }
 
@@ -199,15 +198,17 @@ static void check_users(struct draft *dr, const struct pool_draft *pd, const str
 			   "pools of it",
 			   p->name, http->name, l4->name, draft_place(l4_pos).s);
 	} else if (l4 && p->forward != FORWARD_IPIP) {
-		diag_error(d, draft_key_pos(pd->node, "forward"),
-			   "pool %s: expected forward: ipip, as l4 service %s uses it%s", p->name,
-			   l4->name,
-			   draft_place(draft_key_pos(dr->services[pd->l4_user - 1].node, "pool")).s);
+		diag_error(
+			d, draft_key_pos(pd->node, "forward"),
+			"pool %s: expected forward: ipip, as l4 service %s uses it%s", p->name,
+			l4->name,
+			draft_place(draft_key_pos(dr->services[pd->l4_user - 1].node, "pool")).s);
 	} else if (http && p->forward != FORWARD_PROXY) {
-		diag_error(d, draft_key_pos(pd->node, "forward"),
-			   "pool %s: expected forward: proxy, as http service %s uses it%s",
-			   p->name, http->name,
-			   draft_place(draft_key_pos(dr->services[pd->http_user - 1].node, "pool")).s);
+		diag_error(
+			d, draft_key_pos(pd->node, "forward"),
+			"pool %s: expected forward: proxy, as http service %s uses it%s", p->name,
+			http->name,
+			draft_place(draft_key_pos(dr->services[pd->http_user - 1].node, "pool")).s);
 	}
 }
 
@@ -451,7 +452,8 @@ static bool check_limits(struct draft *dr)
 		diag_error(dr->reader.diag, pos,
 			   "node.limits.services: %u is too small for %llu listen addresses",
 			   limits->services, (unsigned long long)listens);
-	else if (snap->node.interface_count > 0 && (rows > limits->services || listed > limits->services))
+	else if (snap->node.interface_count > 0 &&
+		 (rows > limits->services || listed > limits->services))
 		diag_error(dr->reader.diag, pos,
 			   "node.limits.services: %u is too small for %llu services and pools of "
 			   "their source routes, with %llu sources",

@@ -34,9 +34,8 @@ static size_t collect_wide(struct draft *dr, struct row **ret_rows)
 
 		for (size_t k = 0; k < s->listen_count; k++)
 			if (s->listens[k].ep.addr.family && !listen_is_exact(&s->listens[k]))
-				rows[count++] =
-					(struct row){&s->listens[k], s,
-						     draft_listen_pos(&dr->services[i], k)};
+				rows[count++] = (struct row){&s->listens[k], s,
+							     draft_listen_pos(&dr->services[i], k)};
 	}
 	*ret_rows = rows;
 	return count;
@@ -236,19 +235,21 @@ static size_t add_ids(struct draft *dr, const struct service *s, const struct po
 		if (!b->has_server_id)
 			continue;
 		if (!id_fits(&s->quic, b->server_id))
-			diag_error(dr->reader.diag, pos,
-				   "backend %s/%s: server_id 0x%llx does not fit into the %u octets%s "
-				   "that service %s has for it",
-				   p->name, b->name, (unsigned long long)b->server_id,
-				   s->quic.server_id_length, s->quic.mask ? " and the mask" : "",
-				   s->name);
+			diag_error(
+				dr->reader.diag, pos,
+				"backend %s/%s: server_id 0x%llx does not fit into the %u octets%s "
+				"that service %s has for it",
+				p->name, b->name, (unsigned long long)b->server_id,
+				s->quic.server_id_length, s->quic.mask ? " and the mask" : "",
+				s->name);
 		rows[count++] = (struct id_row){b, pos};
 	}
 	if (count == before && p->backend_count)
-		diag_warning(dr->reader.diag, &pd->node->key_pos,
-			     "pool %s: no backend has a server_id, so that service %s finds none by "
-			     "its connection ids",
-			     p->name, s->name);
+		diag_warning(
+			dr->reader.diag, &pd->node->key_pos,
+			"pool %s: no backend has a server_id, so that service %s finds none by "
+			"its connection ids",
+			p->name, s->name);
 	return count;
 }
 
@@ -274,11 +275,12 @@ static size_t check_ids(struct draft *dr, const struct service *s)
 		const struct backend *a = rows[i - 1].backend, *b = rows[i].backend;
 
 		if (a->server_id == b->server_id)
-			diag_error(dr->reader.diag, rows[i].pos,
-				   "backend %s/%s: server_id 0x%llx is that of backend %s/%s%s, and "
-				   "service %s uses both",
-				   b->pool->name, b->name, (unsigned long long)b->server_id,
-				   a->pool->name, a->name, draft_place(rows[i - 1].pos).s, s->name);
+			diag_error(
+				dr->reader.diag, rows[i].pos,
+				"backend %s/%s: server_id 0x%llx is that of backend %s/%s%s, and "
+				"service %s uses both",
+				b->pool->name, b->name, (unsigned long long)b->server_id,
+				a->pool->name, a->name, draft_place(rows[i - 1].pos).s, s->name);
 	}
 	return count;
 }

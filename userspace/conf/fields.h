@@ -27,7 +27,7 @@ FIELD_FUNCTIONS(port);		/* struct health_conf */
 FIELD_FUNCTIONS(status);	/* struct health_conf */
 FIELD_FUNCTIONS(address);	/* struct backend */
 FIELD_FUNCTIONS(listen);	/* struct service */
-FIELD_FUNCTIONS(source_routes);	/* struct service */
+FIELD_FUNCTIONS(source_routes); /* struct service */
 FIELD_FUNCTIONS(from);		/* struct source_route */
 FIELD_FUNCTIONS(mask);		/* struct quic_conf */
 FIELD_FUNCTIONS(server_id);	/* struct backend */

@@ -248,7 +248,8 @@ static const struct keyword backend_keys[] = {
 	 .words = admin_state_words,
 	 .fallback = "up"},
 	{.name = "server_id",
-	 .text = "what it writes into QUIC connection ids, for l4 services with quic; its octets are "
+	 .text = "what it writes into QUIC connection ids, for l4 services with quic; its octets "
+		 "are "
 		 "those of the number, the highest first",
 	 SPECIAL(server_id),
 	 .form = "a number, in decimal or with 0x in hexadecimal digits"},
@@ -343,7 +344,8 @@ static const struct section idle = {
 
 static const struct keyword quic_keys[] = {
 	{.name = "cid",
-	 .text = "where the server id is in a connection id: behind its first octet, in the form of "
+	 .text = "where the server id is in a connection id: behind its first octet, in the form "
+		 "of "
 		 "QUIC-LB without encryption; at an offset; or nowhere",
 	 .type = KEY_CHOICE,
 	 FIELD(struct quic_conf, cid),

@@ -154,13 +154,13 @@ struct service {
 	struct listen *listens;
 	size_t listen_count;
 	const struct pool *pool;
-	enum tracking tracking; /* l4 */
-	uint32_t ring_size;	/* l4: a prime, default 65537 */
-	enum affinity affinity; /* l4 */
-	struct quic_conf quic;	/* l4 */
+	enum tracking tracking;		    /* l4 */
+	uint32_t ring_size;		    /* l4: a prime, default 65537 */
+	enum affinity affinity;		    /* l4 */
+	struct quic_conf quic;		    /* l4 */
 	struct source_route *source_routes; /* l4 */
 	size_t source_route_count;
-	uint32_t idle_s[4];	/* l4: by enum shunt_flow_state: 60, 7440, 120, 120 */
+	uint32_t idle_s[4]; /* l4: by enum shunt_flow_state: 60, 7440, 120, 120 */
 	struct http_timeouts timeouts;
 	struct http_limits limits;
 	struct service_rt *rt; /* the snapshot holds a reference */

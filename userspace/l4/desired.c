@@ -13,6 +13,24 @@ int vip_key_cmp(const struct shunt_vip_key *a, const struct shunt_vip_key *b)
 	return memcmp(a, b, sizeof(*a));
 }
 
+/* An address alone before a longer before a shorter prefix, a port before a narrower before a wider
+ * range; the rest makes it total. */
+int vip_key_precedence(const struct shunt_vip_key *a, const struct shunt_vip_key *b)
+{
+	int len_a = a->prefix_len != 0 ? a->prefix_len : UINT8_MAX;
+	int len_b = b->prefix_len != 0 ? b->prefix_len : UINT8_MAX;
+	int width_a = a->port_hi != 0 ? ntohs(a->port_hi) - ntohs(a->port) : 0;
+	int width_b = b->port_hi != 0 ? ntohs(b->port_hi) - ntohs(b->port) : 0;
+
+	if (len_a != len_b)
+		return len_b - len_a;
+	if (width_a != width_b)
+		return width_a - width_b;
+	if (a->port != b->port)
+		return (int)ntohs(a->port) - (int)ntohs(b->port);
+	return vip_key_cmp(a, b);
+}
+
 void desired_row_addr(const struct addr *addr, __be32 ret_words[4])
 {
 	memset(ret_words, 0, 4 * sizeof(*ret_words));

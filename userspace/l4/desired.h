@@ -53,8 +53,8 @@ struct desired {
 	size_t backend_count;
 	struct desired_service *services; /* by name, then the routes' */
 	size_t service_count;
-	char (*names)[SHUNT_NAME_MAX];	  /* of the routes' */
-	struct desired_route *routes;	  /* of a service: the longest first */
+	char (*names)[SHUNT_NAME_MAX]; /* of the routes' */
+	struct desired_route *routes;  /* of a service: the longest first */
 	size_t route_count;
 	struct desired_server_id *server_ids;
 	size_t server_id_count;
@@ -82,6 +82,9 @@ const struct desired_key *desired_find_key(const struct desired *desired,
 
 /* A total order of keys; for bsearch. */
 int vip_key_cmp(const struct shunt_vip_key *a, const struct shunt_vip_key *b);
+
+/* <0: of two keys that a packet has, it goes by a. Total; 0: the same key. */
+int vip_key_precedence(const struct shunt_vip_key *a, const struct shunt_vip_key *b);
 
 /* An address as a row's dst or src holds it: IPv4 in the last word. */
 void desired_row_addr(const struct addr *addr, __be32 ret_words[4]);

@@ -363,13 +363,14 @@ int planner_set_key(struct planner *p, const struct shunt_vip_key *key,
 	return err;
 }
 
-/* Publish what has its ring: either the keys that are new, or those whose record changes. */
+/* Publish what has its ring: either the keys that are new, or those whose record changes. The one that
+ * a packet goes by first, so that it meets none that is only in between. */
 static int emit_keys(struct planner *p, bool replace, size_t *count)
 {
 	int err = 0;
 
 	for (size_t i = 0; i < p->want->key_count && err == 0; i++) {
-		const struct desired_key *k = &p->want->keys[i];
+		const struct desired_key *k = p->in_order[i];
 		const struct service_plan *s = &p->services[k->service];
 		const struct table_key *have = keys_find(&p->keys, &k->key);
 		struct shunt_service record = p->want->services[k->service].record;
@@ -385,22 +386,35 @@ static int emit_keys(struct planner *p, bool replace, size_t *count)
 	return err;
 }
 
+static int precedence_of_key(const void *a, const void *b)
+{
+	return vip_key_precedence(a, b);
+}
+
+/* The one that a packet goes by last, for the same reason. */
 static int emit_deletes(struct planner *p, size_t *count)
 {
-	int err = 0;
+	struct shunt_vip_key *keys = calloc(p->keys.count + 1, sizeof(*keys));
+	size_t unwanted = 0;
+	int err = keys == NULL ? -ENOMEM : 0;
 
 	p->deleted = true;
-	for (size_t i = p->keys.count; i > 0 && err == 0; i--) {
+	for (size_t i = 0; i < p->keys.count && err == 0; i++) {
+		if (desired_find_key(p->want, &p->keys.rows[i].key) == NULL)
+			keys[unwanted++] = p->keys.rows[i].key;
+	}
+	if (unwanted > 0)
+		qsort(keys, unwanted, sizeof(*keys), precedence_of_key);
+	for (size_t i = unwanted; i > 0 && err == 0; i--) {
 		struct plan_op op = {.kind = PLAN_SERVICE_DELETE};
 
-		op.service.key = p->keys.rows[i - 1].key;
-		if (desired_find_key(p->want, &op.service.key) != NULL)
-			continue;
+		op.service.key = keys[i - 1];
 		err = planner_emit(p, &op);
 		keys_remove(&p->keys, &op.service.key);
 		p->records_unsettled = true;
 		(*count)++;
 	}
+	free(keys);
 	return err;
 }
 
@@ -514,6 +528,9 @@ static int emit_services(struct planner *p)
 		err = emit_rings(p, &missing, &done);
 		if (err == 0 && missing > 0 && p->rows_changed)
 			err = -ENOSPC; /* a second row takes room that one in place does not */
+		/* A key must not come to a row that still has other routes than it will have. */
+		if (err == 0)
+			err = wide_drop_entries(p, &done);
 		if (err == 0)
 			err = emit_keys(p, false, &done);
 		if (err == 0)
@@ -549,6 +566,23 @@ static int init_rows(struct planner *p)
 	return err;
 }
 
+static int precedence(const void *a, const void *b)
+{
+	return vip_key_precedence(&(*(const struct desired_key *const *)a)->key,
+				  &(*(const struct desired_key *const *)b)->key);
+}
+
+static int init_order(struct planner *p)
+{
+	p->in_order = calloc(p->want->key_count + 1, sizeof(const struct desired_key *));
+	if (p->in_order == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < p->want->key_count; i++)
+		p->in_order[i] = &p->want->keys[i];
+	qsort(p->in_order, p->want->key_count, sizeof(const struct desired_key *), precedence);
+	return 0;
+}
+
 static int planner_init(struct planner *p)
 {
 	int err;
@@ -560,6 +594,8 @@ static int planner_init(struct planner *p)
 	if (p->services == NULL)
 		return -ENOMEM;
 	err = init_rows(p);
+	if (err == 0)
+		err = init_order(p);
 	if (err == 0)
 		err = keys_copy(&p->t->keys, &p->keys);
 	if (err == 0)
@@ -577,6 +613,7 @@ static void planner_deinit(struct planner *p)
 	}
 	free(p->services);
 	free(p->rows);
+	free(p->in_order);
 	keys_deinit(&p->keys);
 	wide_deinit(p);
 	extents_deinit(&p->extents);

@@ -28,18 +28,19 @@ struct planner {
 	struct diag *d;
 	struct plan plan;
 	struct assignment assigned;
-	struct service_plan *services; /* by position in want */
-	struct key_table keys;	       /* as the plan so far leaves them */
-	struct entries have[MAPS_TABLE_COUNT]; /* the same */
+	struct service_plan *services;		 /* by position in want */
+	struct key_table keys;			 /* as the plan so far leaves them */
+	struct entries have[MAPS_TABLE_COUNT];	 /* the same */
 	struct entries wanted[MAPS_TABLE_COUNT]; /* of ROUTES and SERVER_IDS */
 	struct maps_index gate;			 /* as the plan so far leaves it */
 	struct row_plan *rows;
 	struct extents extents; /* what no ring may be written into */
 	struct extents retired; /* as in struct tables */
 	bool records_unsettled;
-	bool in_place;	   /* services keep their rows, come what may */
-	bool rows_changed; /* some do not, and it could be planned without that */
-	bool deleted;	   /* the plan has its deletions */
+	bool in_place;			     /* services keep their rows, come what may */
+	bool rows_changed;		     /* some do not, and it could be planned without that */
+	bool deleted;			     /* the plan has its deletions */
+	const struct desired_key **in_order; /* the desired keys, by vip_key_precedence() */
 };
 
 /* Append a write, with a wait for packets before it where it could be given memory that they look at.

@@ -257,6 +257,9 @@ int wide_open_index(struct planner *p)
 		err = set_table(p, MAPS_ADDRS, &index.addrs);
 	if (err == 0)
 		err = set_table(p, MAPS_PREFIXES, &index.prefixes);
+	/* A prefix that a change which was cut short left has no list of what comes around it. */
+	if (err == 0)
+		err = trim_table(p, MAPS_PREFIXES, &index.prefixes);
 	index_deinit(&index);
 	return err;
 }

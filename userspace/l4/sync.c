@@ -322,7 +322,8 @@ static int say_op_failed(const struct plan_op *op, int err, struct diag *d)
 	case PLAN_SERVICE_DELETE: return say_failed(d, err, "delete from", SHUNT_MAP_SERVICES);
 	case PLAN_GATE: return say_failed(d, err, "write", SHUNT_MAP_ADDR_BITS);
 	case PLAN_ENTRY: return say_failed(d, err, "write", maps_table_name(op->table));
-	case PLAN_ENTRY_DELETE: return say_failed(d, err, "delete from", maps_table_name(op->table));
+	case PLAN_ENTRY_DELETE:
+		return say_failed(d, err, "delete from", maps_table_name(op->table));
 	}
 	return err;
 }
