@@ -154,12 +154,14 @@ void check_service_address(struct judge *j, const struct fact_service *s)
 
 /* ---- ARP */
 
+/* Is an IPv4 address of the net of one of the host's? */
 static bool in_prefix(const struct addr *addr, const struct fact_address *net)
 {
-	uint32_t mask = net->len ? 0xffffffffU << (32 - net->len) : 0;
+	uint32_t differ = ntohl(addr->v4.s_addr) ^ ntohl(net->addr.v4.s_addr);
 
-	return net->addr.family == AF_INET && addr->family == AF_INET && net->len < 32 &&
-	       !((ntohl(addr->v4.s_addr) ^ ntohl(net->addr.v4.s_addr)) & mask);
+	if (net->addr.family != AF_INET || addr->family != AF_INET || net->len >= 32)
+		return false;
+	return !net->len || !(differ >> (32 - net->len));
 }
 
 /* Can somebody on the other side of this interface be expected to ask for the address? There where

@@ -326,6 +326,7 @@ static void test_arp_ignore(void **state)
 	h.ifaces[ETH0].arp_ignore = 0;
 	h.ifaces[ETH0].checked = false;
 	h.services[SVC4].reply.ifname[0] = 0;
+	h.addresses[2].ifindex = 2; /* an IPv6 address is no net of an IPv4 one */
 	expect_sound(&h);
 	/* ... but here it is. */
 	h.addresses[0].addr = addr("203.0.113.77");
