@@ -4,8 +4,8 @@
 
     datagrams.py < JSON    a list of {"to": [ADDR, PORT], "from": [ADDR, PORT], "hex": TEXT}
 
-Sends them all, one that gets no answer within a second up to twice more, and prints a JSON list: the
-first word of each answer (a backend of servers.py says its name), null where none came.
+Sends them all, one that gets no answer within a second up to twice more, and prints a JSON list:
+the first word of each answer (a backend of servers.py says its name), null where none came.
 """
 import json
 import select
