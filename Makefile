@@ -14,14 +14,15 @@ Q := $(if $(filter 1,$(V)),,@)
 say = $(if $(filter 1,$(V)),,@printf '  %-8s %s\n' '$(1)' '$(2)';)
 
 # ---- packages ------------------------------------------------------------------------------------
-PKGS := libbpf libxdp libuv yaml-0.1 jansson libmicrohttpd libcurl
-PKG_MIN := libbpf 1.1 libxdp 1.3 libuv 1.44 yaml-0.1 0.2 jansson 2.14 libmicrohttpd 0.9.75 libcurl 7.88
+PKGS := libbpf libxdp libuv yaml-0.1 jansson libmicrohttpd libcurl libmnl
+PKG_MIN := libbpf 1.1 libxdp 1.3 libuv 1.44 yaml-0.1 0.2 jansson 2.14 libmicrohttpd 0.9.75 libcurl 7.88 \
+	libmnl 1.0
 DEPS_BUILD := gcc make clang llvm pkg-config bpftool libc6-dev libbpf-dev libxdp-dev libuv1-dev \
 	libyaml-dev libjansson-dev libmicrohttpd-dev libcurl4-openssl-dev 'libllhttp-dev|node-llhttp' \
-	libelf-dev zlib1g-dev
+	libelf-dev zlib1g-dev libmnl-dev
 DEPS_NET := iproute2 ethtool curl procps util-linux python3 python3-yaml
 DEPS_TEST := $(DEPS_NET) libcmocka-dev python3-pytest python3-pytest-xdist python3-pytest-timeout \
-	python3-scapy pyflakes3 iputils-ping tcpdump clang-format shellcheck cppcheck valgrind \
+	python3-scapy pyflakes3 iputils-ping nftables tcpdump clang-format shellcheck cppcheck valgrind \
 	bear xdp-tools libclang-rt-14-dev
 DEPS_VM := qemu-system-x86 'virtiofsd|qemu-system-common' busybox-static kmod xz-utils
 
@@ -84,7 +85,7 @@ $(BUILD)/shuntctl: $(call obj,$(CLI_SRC)) $(LIB_A)
 $(BUILD)/shunt-load: $(call obj,loader/main.c) $(LOAD_A) $(LIB_A)
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,libxdp libbpf jansson) -o $@
 $(BUILD)/shunt-decap: $(call obj,$(DECAP_SRC)) $(LOAD_A) $(LIB_A)
-	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,libxdp libbpf jansson) -o $@
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,libxdp libbpf jansson libmnl) -o $@
 
 # What is compiled with other flags (SAN=, CLANG=, ...) is compiled anew.
 FLAGS_NOW := $(CC) $(CLANG) $(CPPFLAGS) $(CFLAGS) $(BPF_CFLAGS) $(LDFLAGS)

@@ -22,22 +22,102 @@
 #define SHUNT_MAP_FLOW6	      "sh_flow6"
 #define SHUNT_MAP_PEND4	      "sh_pend4" /* flows seen once, not yet promoted */
 #define SHUNT_MAP_PEND6	      "sh_pend6"
-#define SHUNT_MAP_SVC_STATS   "sh_svc_stats" /* service index -> struct shunt_svc_stats, per CPU */
-#define SHUNT_MAP_BE_STATS    "sh_be_stats"  /* backend index -> struct shunt_be_stats, per CPU */
-#define SHUNT_MAP_VERDICTS    "sh_verdicts"  /* enum shunt_verdict -> __u64, per CPU */
-#define SHUNT_MAP_SWITCHES    "sh_switches"  /* 0 -> struct shunt_switches, mmap-able */
+#define SHUNT_MAP_SVC_STATS   "sh_svc_stats"  /* service index -> struct shunt_svc_stats, per CPU */
+#define SHUNT_MAP_BE_STATS    "sh_be_stats"   /* backend index -> struct shunt_be_stats, per CPU */
+#define SHUNT_MAP_VERDICTS    "sh_verdicts"   /* enum shunt_verdict -> __u64, per CPU */
+#define SHUNT_MAP_SWITCHES    "sh_switches"   /* 0 -> struct shunt_switches, mmap-able */
+#define SHUNT_MAP_ADDRS	      "sh_addrs"      /* exact service address -> struct shunt_addr */
+#define SHUNT_MAP_PREFIXES    "sh_prefixes"   /* service prefix -> struct shunt_addr */
+#define SHUNT_MAP_ADDR_BITS   "sh_addr_bits"  /* which addresses can be a service's, mmap-able */
+#define SHUNT_MAP_ROUTES      "sh_routes"     /* service index and source -> struct shunt_route */
+#define SHUNT_MAP_SERVER_IDS  "sh_server_ids" /* struct shunt_server_id -> backend id */
 #define SHUNT_MAP_SVC_META                                                                         \
 	"sh_svc_meta"		       /* service index -> struct shunt_svc_meta, user space only */
 #define SHUNT_MAP_BE_META "sh_be_meta" /* backend index -> struct shunt_be_meta, user space only */
 
-/* A listen address. IPv4 addresses stand in addr[0], the rest zero. */
+/*
+ * What a service listens on: a port or a range of ports of an address or of a prefix. IPv4 addresses
+ * stand in addr[0], the rest zero; host bits of a prefix are zero.
+ */
 struct shunt_vip_key {
 	__be32 addr[4];
-	__be16 port;
-	__u8 proto;  /* IPPROTO_TCP or IPPROTO_UDP */
-	__u8 family; /* 4 or 6 */
+	__be16 port;	 /* of a range: the lowest */
+	__u8 proto;	 /* IPPROTO_TCP or IPPROTO_UDP */
+	__u8 family;	 /* 4 or 6 */
+	__be16 port_hi;	 /* the highest of a range; 0: port alone */
+	__u8 prefix_len; /* 0: one address */
+	__u8 _pad;
 };
-_Static_assert(sizeof(struct shunt_vip_key) == 20, "vip key layout is ABI");
+_Static_assert(sizeof(struct shunt_vip_key) == 24, "vip key layout is ABI");
+
+/*
+ * Ports, and how much of an address goes with them: with the address of a packet, a vip key. A row
+ * of one port has lo == hi.
+ */
+struct shunt_range {
+	__u16 lo, hi; /* host order, both included */
+	__u8 proto;
+	__u8 prefix_len; /* of the vip key; 0: one address */
+	__u8 _pad[2];
+};
+_Static_assert(sizeof(struct shunt_range) == 8, "range layout is ABI");
+
+#define SHUNT_MAX_RANGES 16 /* of one address or prefix */
+
+struct shunt_addr_key {
+	__be32 addr[4];
+	__u8 family; /* 4 or 6 */
+	__u8 _pad[3];
+};
+_Static_assert(sizeof(struct shunt_addr_key) == 20, "address key layout is ABI");
+
+/*
+ * An index of sh_services by address: under which keys a packet is to be looked for that no exact
+ * key has, in this order. That a key is here does not say that it has a record.
+ */
+struct shunt_addr {
+	__u32 service; /* reserved: row of a service of this address */
+	__u8 flags;    /* reserved */
+	__u8 range_count;
+	__u8 _pad[2];
+	struct shunt_range ranges[SHUNT_MAX_RANGES];
+};
+_Static_assert(sizeof(struct shunt_addr) == 136, "address layout is ABI");
+
+/* Of the tries. scope is matched as a whole, then as much of the address as the prefix has. */
+struct shunt_lpm_key {
+	__u32 prefixlen; /* SHUNT_LPM_SCOPE_BITS and the bits of the address */
+	__u32 scope;	 /* SHUNT_LPM_SCOPE() */
+	__be32 addr[4];	 /* IPv4 in addr[0] */
+};
+_Static_assert(sizeof(struct shunt_lpm_key) == 24, "trie key layout is ABI");
+
+#define SHUNT_LPM_SCOPE_BITS	       32
+#define SHUNT_LPM_SCOPE_SHIFT	       8
+#define SHUNT_LPM_SCOPE(index, family) ((__u32)(index) << SHUNT_LPM_SCOPE_SHIFT | (family))
+
+/* One bit for each value of hash_addr_bit(): set, a service may have an address of that value. All
+ * are set while a service has a prefix. */
+#define SHUNT_ADDR_BITS	      65536
+#define SHUNT_ADDR_WORD_BITS  64
+#define SHUNT_ADDR_BITS_WORDS (SHUNT_ADDR_BITS / SHUNT_ADDR_WORD_BITS)
+
+/* Flows of a service from a source prefix go by another ring than its own. */
+struct shunt_route {
+	__u32 index; /* row of sh_svc_rings */
+};
+_Static_assert(sizeof(struct shunt_route) == 4, "route layout is ABI");
+
+#define SHUNT_SERVER_ID_MAX 8
+
+/* The value is a backend id. */
+struct shunt_server_id {
+	__u32 service; /* row of the service */
+	__u8 len;
+	__u8 _pad[3];
+	__u8 id[SHUNT_SERVER_ID_MAX]; /* behind len: zero */
+};
+_Static_assert(sizeof(struct shunt_server_id) == 16, "server id layout is ABI");
 
 enum shunt_action {
 	SHUNT_ACTION_STEER, /* encapsulate towards a backend */
@@ -66,6 +146,22 @@ enum shunt_flow_state {
 	SHUNT_FLOW_STATE_COUNT
 };
 
+/* What a flow is for a service whose hash covers less than all of it. */
+enum shunt_affinity {
+	SHUNT_AFFINITY_FLOW,
+	SHUNT_AFFINITY_PAIR,   /* source and destination address */
+	SHUNT_AFFINITY_SOURCE, /* source address */
+};
+
+/* How a service finds its backend in QUIC connection ids. */
+enum shunt_cid {
+	SHUNT_CID_NONE,
+	SHUNT_CID_LB,	  /* QUIC-LB without encryption: the server id is behind the first octet */
+	SHUNT_CID_OFFSET, /* the server id is at an offset */
+};
+
+#define SHUNT_CID_MAX 20 /* octets of a connection id of QUIC versions 1 and 2 */
+
 /* One service. Several vip keys may carry a copy of it: what changes often is in its rows. */
 struct shunt_service {
 	__u32 index;   /* row of sh_svc_rings, sh_svc_stats and sh_svc_meta */
@@ -73,9 +169,18 @@ struct shunt_service {
 	__u8 tracking; /* enum shunt_tracking */
 	__u8 _pad[2];
 	__u32 idle_s[SHUNT_FLOW_STATE_COUNT]; /* seconds without a packet until an entry is void */
+	__u8 affinity;			      /* enum shunt_affinity */
+	__u8 routed;			      /* has rows in sh_routes */
+	__u8 cid;			      /* enum shunt_cid */
+	__u8 cid_config; /* LB: the configuration id in the upper three bits of the first octet */
+	__u8 cid_len;	 /* of a connection id; 0, LB: the first octet says it; 0, OFFSET: any */
+	__u8 cid_offset; /* OFFSET: of the server id */
+	__u8 server_id_len;
+	__u8 _pad2;
+	__u8 server_id_mask[SHUNT_SERVER_ID_MAX]; /* OFFSET: bits of it that count */
 	__u32 insert_ns; /* between two entries that one processor makes, on average; 0: any */
 };
-_Static_assert(sizeof(struct shunt_service) == 28, "service layout is ABI");
+_Static_assert(sizeof(struct shunt_service) == 44, "service layout is ABI");
 
 /* How many entries of a service one processor may make at once: those of so many nanoseconds. */
 #define SHUNT_INSERT_BURST_NS 250000000LL
@@ -177,8 +282,8 @@ struct shunt_flow {
 	__u32 backend;	  /* id */
 	__u32 hash;	  /* upper half of the flow's: its slot is hash * ring size >> 32 */
 	__u32 seen_ticks; /* the last packet; up to a second late */
-	__u16 service;	  /* index of its row */
-	__u8 state;	  /* enum shunt_flow_state */
+	__u16 service; /* row of the ring that its slot is in: the service's, or a source route's */
+	__u8 state;    /* enum shunt_flow_state */
 	__u8 _pad;
 };
 _Static_assert(sizeof(struct shunt_flow) == 16, "flow layout is ABI");
@@ -194,6 +299,9 @@ _Static_assert(sizeof(struct shunt_flow) == 16, "flow layout is ABI");
 	X(NEW_FLOWS, "new-flows")                                                                  \
 	X(UNTRACKED, "untracked") /* a flow entry was due and could not be written */              \
 	X(STALE, "stale")	  /* an entry named a backend that is gone or down; chosen anew */ \
+	X(CID, "cid")		  /* went by the server id in a QUIC connection id */              \
+	X(CID_UNKNOWN,                                                                             \
+	  "cid-unknown") /* short header without the id of a usable backend: by flow */            \
 	X(INSERT_LIMITED, "insert-limited") /* an entry was due and over the service's limit */
 
 /* Why a packet for a service was dropped: X(NAME, "name"). */
@@ -211,7 +319,7 @@ _Static_assert(sizeof(struct shunt_flow) == 16, "flow layout is ABI");
 	X(TX, "tx")		    /* encapsulated and sent back */                               \
 	X(PASS_LOCAL, "pass-local") /* for a service that this host terminates */                  \
 	X(PASS_NO_SERVICE, "pass-no-service")                                                      \
-	X(PASS_NOT_IP, "pass-not-ip")	    /* includes VLAN tags */                               \
+	X(PASS_NOT_IP, "pass-not-ip")	    /* or behind more than two VLAN tags */                \
 	X(PASS_PROTOCOL, "pass-protocol")   /* neither TCP nor UDP */                              \
 	X(PASS_FRAGMENT, "pass-fragment")   /* no ports to look at */                              \
 	X(PASS_MALFORMED, "pass-malformed") /* too short or too odd to name its service */         \
@@ -256,7 +364,9 @@ struct shunt_be_stats {
  * space, a byte at a time, before the first row that needs it and after the last.
  */
 struct shunt_switches {
-	__u8 _reserved[64];
+	__u8 ranges;   /* sh_addrs has rows */
+	__u8 prefixes; /* sh_prefixes has rows */
+	__u8 _reserved[62];
 };
 _Static_assert(sizeof(struct shunt_switches) == 64, "switches layout is ABI");
 

@@ -20,17 +20,26 @@ struct {
 	__uint(max_entries, DECAP_MAX_SERVICES);
 } dc_services SEC(".maps");
 
-/* enum decap_result -> packets. Written by the programs, summed by shunt-decap. */
+/* Written by shunt-decap. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct decap_settings);
+	__uint(max_entries, 1);
+} dc_settings SEC(".maps");
+
+/* DECAP_COUNTER() -> packets. Written by the programs, summed by shunt-decap. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__type(key, __u32);
 	__type(value, __u64);
-	__uint(max_entries, DECAP_RESULT_COUNT);
+	__uint(max_entries, DECAP_COUNTERS);
 } dc_counters SEC(".maps");
 
-static __always_inline void count(__u32 result)
+static __always_inline void count(const struct tunnel *t, __u32 result)
 {
-	__u64 *counter = bpf_map_lookup_elem(&dc_counters, &result);
+	__u32 at = DECAP_COUNTER(t->kind, result);
+	__u64 *counter = bpf_map_lookup_elem(&dc_counters, &at);
 
 	if (counter)
 		(*counter)++;
@@ -40,14 +49,19 @@ static __always_inline void count(__u32 result)
 static __always_inline __u32 decide(void *data, void *end, __u32 frame_len, struct tunnel *t,
 				    __u8 *ret_tos)
 {
-	__u32 result = tunnel_parse(data, end, t);
+	const struct decap_settings *settings;
+	__u32 zero = 0, result;
 
+	settings = bpf_map_lookup_elem(&dc_settings, &zero);
+	result = tunnel_parse(data, end, settings ? settings->gue_port : 0, t);
 	if (result != DECAP_FOUND)
 		return result;
 	if (!bpf_map_lookup_elem(&dc_services, &t->dst))
 		return DECAP_PASS;
 	if (!tunnel_is_whole(t, frame_len))
 		return DECAP_DROP_TRUNCATED;
+	if (t->flags)
+		return DECAP_DROP_FLAGS;
 	if (!tunnel_ecn(t, ret_tos))
 		return DECAP_DROP_CONGESTION;
 	return DECAP_FOUND;
@@ -73,8 +87,8 @@ static __always_inline __be16 first_half(const struct tunnel *t, __be16 old, __u
 static __always_inline __u32 xdp_unpack(struct xdp_md *ctx, const struct tunnel *t, __u8 tos)
 {
 	void *end = (void *)(long)ctx->data_end;
-	/* A multiple of four up to 60, which the verifier forgets of a value that was in memory. */
-	__u32 outer_len = t->outer_len & 0x3c;
+	/* Whole words up to DECAP_OUTER_MAX, which the verifier forgets of a value that was in memory. */
+	__u32 outer_len = t->outer_len & 0xfc;
 	__u16 *from = (void *)(long)ctx->data;
 	__u16 *eth = (void *)from + outer_len;
 	__be16 *inner = eth + 7, first;
@@ -105,7 +119,7 @@ int decap_xdp(struct xdp_md *ctx)
 	result = decide(data, end, end - data, &t, &tos);
 	if (result == DECAP_FOUND)
 		result = xdp_unpack(ctx, &t, tos);
-	count(result);
+	count(&t, result);
 	return result >= DECAP_DROP_TRUNCATED ? XDP_DROP : XDP_PASS;
 }
 
@@ -144,6 +158,17 @@ static __always_inline int tc_remove_outer(struct __sk_buff *skb, const struct t
 				   BPF_F_ADJ_ROOM_FIXED_GSO);
 }
 
+/*
+ * With rx-udp-gro-forwarding, GRO makes one datagram of several of a flow that is for no socket, and
+ * writes the sum of them into the UDP header. All but the first would go unseen as what is behind
+ * the inner packet. (Inner segments of TCP that are put together fill their tunnel.)
+ */
+static __always_inline bool tc_is_merged(const struct __sk_buff *skb, const struct tunnel *t)
+{
+	return t->kind == DECAP_KIND_GUE && skb->gso_size &&
+	       t->outer_len + t->inner_total != t->payload_end;
+}
+
 static __always_inline __u32 tc_unpack(struct __sk_buff *skb, const struct tunnel *t, __u8 tos)
 {
 	__be16 proto = inner_ethertype(t);
@@ -180,9 +205,11 @@ int decap_tc(struct __sk_buff *skb)
 		result = decide((void *)(long)skb->data, (void *)(long)skb->data_end, skb->len, &t,
 				&tos);
 	}
+	if (result == DECAP_FOUND && tc_is_merged(skb, &t))
+		result = DECAP_DROP_MERGED;
 	if (result == DECAP_FOUND)
 		result = tc_unpack(skb, &t, tos);
-	count(result);
+	count(&t, result);
 	if (result >= DECAP_DROP_TRUNCATED)
 		return TC_ACT_SHOT;
 	/*

@@ -102,8 +102,9 @@ static __always_inline __u8 flow_refresh(struct pkt *p, struct shunt_flow *f, bo
 		f->state = state;
 	if (ticks_age_ns(f->seen_ticks, now_ns) > NS_PER_S)
 		f->seen_ticks = SHUNT_TICKS(now_ns);
-	/* The service has got another row, or the hash another key. */
-	if (f->service != p->svc->index || f->hash != p->hash >> 32) {
+	/* The service has got another row, or the hash another key. (Which row a source route leads to
+	 * is not worth a look-up for each packet.) */
+	if (!p->svc->routed && (f->service != p->svc->index || f->hash != p->hash >> 32)) {
 		f->service = p->svc->index;
 		f->hash = p->hash >> 32;
 	}
@@ -116,7 +117,7 @@ static __always_inline struct shunt_flow flow_entry(const struct pkt *p, __u8 st
 		.backend = p->backend->id,
 		.hash = p->hash >> 32,
 		.seen_ticks = SHUNT_TICKS(now_ns),
-		.service = p->svc->index,
+		.service = ring_row(p),
 		.state = state,
 	};
 }
@@ -240,15 +241,35 @@ static __always_inline enum verdict flow_track(struct pkt *p, struct lookup *l, 
 	return V_NEXT;
 }
 
+/* flow: of the family. A global function, to be verified once. */
+__noinline __u64 flow_affinity_hash(__u8 family, __u8 affinity, const struct shunt_flow6_key *flow)
+{
+	__u64 seed0 = settings.hash_seed[0], seed1 = settings.hash_seed[1];
+
+	if (!flow)
+		return 0;
+	if (family == 4)
+		return hash_affinity4((const void *)flow, affinity, seed0, seed1);
+	return hash_affinity6(flow, affinity, seed0, seed1);
+}
+
+static __always_inline void flow_hash(struct pkt *p)
+{
+	if (p->svc->affinity != SHUNT_AFFINITY_FLOW)
+		p->hash = flow_affinity_hash(p->family, p->svc->affinity, &p->flow6);
+	else if (p->family == 4)
+		p->hash = hash_flow4(&p->flow4, settings.hash_seed[0], settings.hash_seed[1]);
+	else
+		p->hash = hash_flow6(&p->flow6, settings.hash_seed[0], settings.hash_seed[1]);
+}
+
 static __always_inline enum verdict flow_or_select(struct pkt *p)
 {
 	struct lookup l = {};
 
-	if (p->family == 4)
-		p->hash = hash_flow4(&p->flow4, settings.hash_seed[0], settings.hash_seed[1]);
-	else
-		p->hash = hash_flow6(&p->flow6, settings.hash_seed[0], settings.hash_seed[1]);
-
+	flow_hash(p);
+	if (p->backend) /* named by the packet itself: quic.h */
+		return V_NEXT;
 	if (p->svc->tracking != SHUNT_TRACK_ALWAYS) {
 		draw_slot(p, &l.draw);
 		if (!l.draw.slot.old || p->svc->tracking == SHUNT_TRACK_NEVER) {

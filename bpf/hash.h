@@ -54,10 +54,39 @@ static __always_inline __u64 hash_flow6(const struct shunt_flow6_key *key, __u64
 	return hash_mix((hash ^ seed1) + join_l4(key->sport, key->dport, key->proto));
 }
 
-/* The same flow's next try: independent of the first, the same on every balancer. */
+/*
+ * The same flow, for a service with less than its flow as affinity: what decides on the slot (the
+ * upper half) comes from the addresses that count, the entropy (the lower half) from all of the flow.
+ */
+static __always_inline __u64 hash_affinity4(const struct shunt_flow4_key *key, __u8 affinity,
+					    __u64 seed0, __u64 seed1)
+{
+	struct shunt_flow4_key less = {.saddr = key->saddr};
+
+	if (affinity == SHUNT_AFFINITY_PAIR)
+		less.daddr = key->daddr;
+	return (hash_flow4(&less, seed0, seed1) & ~0xffffffffULL) |
+	       (__u32)hash_flow4(key, seed0, seed1);
+}
+
+static __always_inline __u64 hash_affinity6(const struct shunt_flow6_key *key, __u8 affinity,
+					    __u64 seed0, __u64 seed1)
+{
+	struct shunt_flow6_key less = {};
+
+	for (int i = 0; i < 4; i++) {
+		less.saddr[i] = key->saddr[i];
+		less.daddr[i] = affinity == SHUNT_AFFINITY_PAIR ? key->daddr[i] : 0;
+	}
+	return (hash_flow6(&less, seed0, seed1) & ~0xffffffffULL) |
+	       (__u32)hash_flow6(key, seed0, seed1);
+}
+
+/* The same flow's next try: independent of the first, the same on every balancer. It comes from the
+ * half that decides on the slot, so that it is the same too for all that have an affinity in common. */
 static __always_inline __u64 hash_again(__u64 hash)
 {
-	return hash_mix(hash + 0x9e3779b97f4a7c15ULL);
+	return hash_mix((hash & ~0xffffffffULL) + 0x9e3779b97f4a7c15ULL);
 }
 
 /* 0..size-1 from the upper half of the hash, without a division. */
@@ -65,6 +94,18 @@ static __always_inline __u32 hash_to_slot(__u64 hash, __u32 size)
 {
 	return (hash >> 32) * size >> 32;
 }
+
+/* Which bit of sh_addr_bits speaks for an address. No secret is needed: whoever finds an address
+ * that shares a service's bit has a packet looked up in vain. */
+static __always_inline __u32 hash_addr_bit(const __be32 addr[4])
+{
+	__u64 high = (__u64)addr[1] << 32 | addr[0], low = (__u64)addr[3] << 32 | addr[2];
+	__u64 x = high + low * 0x94d049bb133111ebULL;
+
+	x ^= x >> 32;
+	return x * 0x9e3779b97f4a7c15ULL >> 48;
+}
+_Static_assert(SHUNT_ADDR_BITS == 1 << 16, "hash_addr_bit() is of 16 bits");
 
 /* The lower half, which says nothing about the slot: spreads flows on the way to the backend. */
 static __always_inline __u32 hash_entropy(__u64 hash)

@@ -23,6 +23,57 @@ struct {
 } sh_services SEC(".maps");
 
 /*
+ * Services whose ports are a range or whose addresses are a prefix: under which keys of sh_services
+ * their packets are found. Written by user space, read by service.h for a packet that no exact key
+ * has. A key is here before it has a record, and longer. Elements are reused as those of sh_services.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct shunt_addr_key);
+	__type(value, struct shunt_addr);
+	__uint(max_entries, SHUNT_MAX_SERVICES);
+} sh_addrs SEC(".maps");
+
+/* The longest prefix has the ranges of the shorter ones around it too: one lookup finds all. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__type(key, struct shunt_lpm_key);
+	__type(value, struct shunt_addr);
+	__uint(max_entries, SHUNT_MAX_SERVICES);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+} sh_prefixes SEC(".maps");
+
+/* Tells most packets that are for no service by one load. Written by user space through a shared
+ * mapping: a bit is set before the first key of an address has a record, and longer. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, __u64);
+	__uint(max_entries, SHUNT_ADDR_BITS_WORDS);
+	__uint(map_flags, BPF_F_MMAPABLE);
+} sh_addr_bits SEC(".maps");
+
+/* Sources whose flows go by a ring of their own, for services that say so in their record. Written
+ * by user space, read by route.h. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__type(key, struct shunt_lpm_key);
+	__type(value, struct shunt_route);
+	__uint(max_entries, SHUNT_MAX_SERVICES);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+} sh_routes SEC(".maps");
+
+/* Backends by the server id in QUIC connection ids, for services that say so in their record.
+ * Written by user space, read by quic.h. An id whose backend is gone names a row of another
+ * generation, and so nothing. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct shunt_server_id);
+	__type(value, __u32);
+	__uint(max_entries, SHUNT_MAX_BACKENDS);
+} sh_server_ids SEC(".maps");
+
+/*
  * Where packets can go. Written by user space; a row is complete before a ring names its id, and a
  * reader that finds another id in the row than it came for leaves it alone.
  */

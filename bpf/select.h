@@ -6,6 +6,7 @@
 #include "bpf/hash.h"
 #include "bpf/maps.h"
 #include "bpf/pkt.h"
+#include "bpf/route.h"
 
 /* The row, if it is still the id's, and up or draining. */
 static __always_inline const struct shunt_backend *backend_find(__u32 id)
@@ -18,15 +19,23 @@ static __always_inline const struct shunt_backend *backend_find(__u32 id)
 	return be;
 }
 
-/* The service's ring at this moment. One load of the whole row: read in two halves, it could have
- * the base of one ring and the size of another. */
+/* The row of the ring that the flow goes by. */
+static __always_inline __u32 ring_row(const struct pkt *p)
+{
+	if (p->svc->routed)
+		return route_ring(p->svc->index, p->family, &p->flow6);
+	return p->svc->index;
+}
+
+/* The ring at this moment. One load of the whole row: read in two halves, it could have the base of
+ * one ring and the size of another. */
 static __always_inline struct shunt_ring ring_find(const struct pkt *p)
 {
 	union {
 		__u64 word;
 		struct shunt_ring ring;
 	} now = {};
-	__u32 index = p->svc->index;
+	__u32 index = ring_row(p);
 	const volatile __u64 *row = bpf_map_lookup_elem(&sh_svc_rings, &index);
 
 	if (row)

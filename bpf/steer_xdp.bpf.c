@@ -10,6 +10,7 @@
 #include "bpf/maps.h"
 #include "bpf/parse.h"
 #include "bpf/pkt.h"
+#include "bpf/quic.h"
 #include "bpf/select.h"
 #include "bpf/service.h"
 #include "bpf/settings.h"
@@ -32,6 +33,8 @@ int steer_xdp(struct xdp_md *ctx)
 	v = parse_packet(&p);
 	if (v == V_NEXT)
 		v = service_find(&p);
+	if (v == V_NEXT)
+		quic_select(ctx, &p);
 	if (v == V_NEXT)
 		v = flow_or_select(&p);
 	if (v == V_NEXT)

@@ -21,6 +21,10 @@ static __always_inline void count_service(const struct pkt *p, enum verdict v)
 	s->count[SHUNT_COUNT_STALE] += p->stale;
 	if (p->limited)
 		s->count[SHUNT_COUNT_INSERT_LIMITED]++;
+	if (p->svc->cid != SHUNT_CID_NONE) {
+		s->count[SHUNT_COUNT_CID] += p->by_cid;
+		s->count[SHUNT_COUNT_CID_UNKNOWN] += p->cid_unknown;
+	}
 	if (reason < SHUNT_DROP_COUNT)
 		s->drop[reason]++;
 }

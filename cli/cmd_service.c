@@ -180,6 +180,42 @@ static void print_moves(const json_t *moves)
 		print_line("entries", "not counted yet");
 }
 
+/* "10.0.0.0/8, 192.0.2.1/32 -> near", one line a route. */
+static void print_source_routes(const json_t *routes)
+{
+	const char *label = "routes";
+	size_t i, k;
+	json_t *route, *from;
+
+	json_array_foreach ((json_t *)routes, i, route) {
+		char text[512] = "";
+		size_t len = 0;
+
+		json_array_foreach (json_object_get(route, "from"), k, from) {
+			if (len < sizeof(text))
+				len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s",
+							k ? ", " : "", json_string_value(from));
+		}
+		print_line(label, "%s to pool %s", text, field_text(route, "pool"));
+		label = "";
+	}
+}
+
+static void print_quic(const json_t *l4)
+{
+	const json_t *quic = json_object_get(l4, "quic");
+	char routed[PRINT_UNIT_MAX], unknown[PRINT_UNIT_MAX];
+
+	if (!json_is_object(quic))
+		return;
+	print_line("quic", "server id of %llu octets (%s)",
+		   (unsigned long long)field_count(quic, "server_id_length"),
+		   field_text(quic, "cid"));
+	print_line("", "%s packets by connection id (cid), %s by their flow instead (cid-unknown)",
+		   format_count(field_count(l4, "cid"), routed),
+		   format_count(field_count(l4, "cid_unknown"), unknown));
+}
+
 static void print_steered(const json_t *l4)
 {
 	const json_t *idle = json_object_get(l4, "idle_seconds");
@@ -189,6 +225,9 @@ static void print_steered(const json_t *l4)
 	print_line("ring", "%llu slots", (unsigned long long)field_count(l4, "ring_size"));
 	print_tracking(json_object_get(l4, "tracking"));
 	print_moves(json_object_get(l4, "moves"));
+	print_line("affinity", "%s", field_text(l4, "affinity"));
+	print_source_routes(json_object_get(l4, "source_routes"));
+	print_quic(l4);
 	print_line("idle", "syn %s, established %s, fin %s, udp %s",
 		   format_age(field_count(idle, "syn") * 1000, syn),
 		   format_age(field_count(idle, "established") * 1000, est),
@@ -298,6 +337,40 @@ static void print_proxied(const json_t *http)
 	print_responses(http);
 }
 
+/* Has an earlier route the pool of route i, or the service itself? */
+static bool pool_is_shown(const json_t *s, const json_t *routes, size_t i)
+{
+	const char *pool = field_text(json_array_get(routes, i), "pool");
+
+	for (size_t k = 0; k < i; k++)
+		if (!strcmp(field_text(json_array_get(routes, k), "pool"), pool))
+			return true;
+	return !strcmp(field_text(s, "pool"), pool);
+}
+
+/* The backends of the pools that only source routes lead to. */
+static int print_route_pools(const struct cli *cli, const json_t *s)
+{
+	const json_t *routes = json_object_get(json_object_get(s, "l4"), "source_routes");
+	int code = 0;
+
+	for (size_t i = 0; i < json_array_size(routes) && !code; i++) {
+		const char *name = field_text(json_array_get(routes, i), "pool");
+		struct reply pool = {0};
+		bool shown;
+
+		if (pool_is_shown(s, routes, i))
+			continue;
+		code = cmd_get_named(cli, "/v1/pools", name, &pool, &shown);
+		if (!shown) {
+			printf("\npool %s\n", name);
+			code = cmd_print_backends(json_object_get(pool.json, "backends"));
+		}
+		reply_deinit(&pool);
+	}
+	return code;
+}
+
 int cmd_service_show(const struct cli *cli)
 {
 	struct reply r, pool = {0};
@@ -315,6 +388,8 @@ int cmd_service_show(const struct cli *cli)
 			print_steered(json_object_get(r.json, "l4"));
 		putchar('\n');
 		code = cmd_print_backends(json_object_get(pool.json, "backends"));
+		if (!code)
+			code = print_route_pools(cli, r.json);
 	}
 	reply_deinit(&pool);
 	reply_deinit(&r);

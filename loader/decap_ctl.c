@@ -59,7 +59,7 @@ struct place {
 	struct decap_pins pins;
 	const char *ifname;
 	unsigned ifindex; /* 0: no such interface */
-	int prog_fd, link_fd, services_fd, counters_fd;
+	int prog_fd, link_fd, services_fd, counters_fd, settings_fd;
 	uint32_t prog_id;
 	bool attached; /* the pinned program is on this interface now */
 	enum decap_how how;
@@ -78,6 +78,7 @@ static void place_close(struct place *p)
 	close_fd(&p->link_fd);
 	close_fd(&p->services_fd);
 	close_fd(&p->counters_fd);
+	close_fd(&p->settings_fd);
 }
 
 static void find_tc(struct place *p)
@@ -119,6 +120,7 @@ static int place_open(struct place *p, const char *pin_path, const char *ifname,
 		.link_fd = -1,
 		.services_fd = -1,
 		.counters_fd = -1,
+		.settings_fd = -1,
 	};
 	err = decap_pins_init(&p->pins, pin_path, ifname, d);
 	if (err)
@@ -126,6 +128,7 @@ static int place_open(struct place *p, const char *pin_path, const char *ifname,
 	p->prog_fd = decap_pins_get(&p->pins, DECAP_PIN_PROG);
 	p->services_fd = decap_pins_get(&p->pins, DECAP_PIN_SERVICES);
 	p->counters_fd = decap_pins_get(&p->pins, DECAP_PIN_COUNTERS);
+	p->settings_fd = decap_pins_get(&p->pins, DECAP_PIN_SETTINGS);
 	if (p->prog_fd == -EPERM || p->prog_fd == -EACCES) {
 		diag_error(d, NULL, "cannot open what is pinned in %s (this needs root)",
 			   p->pins.dir);
@@ -192,7 +195,8 @@ static int reuse_tables(const struct place *p, struct decap_bpf *skel, struct di
 	int err;
 
 	if (!fits(p->services_fd, skel->maps.dc_services) ||
-	    !fits(p->counters_fd, skel->maps.dc_counters)) {
+	    !fits(p->counters_fd, skel->maps.dc_counters) ||
+	    !fits(p->settings_fd, skel->maps.dc_settings)) {
 		diag_error(d, NULL,
 			   "another version of shunt-decap is attached to %s: detach it first",
 			   p->ifname);
@@ -201,6 +205,8 @@ static int reuse_tables(const struct place *p, struct decap_bpf *skel, struct di
 	err = bpf_map__reuse_fd(skel->maps.dc_services, p->services_fd);
 	if (!err)
 		err = bpf_map__reuse_fd(skel->maps.dc_counters, p->counters_fd);
+	if (!err)
+		err = bpf_map__reuse_fd(skel->maps.dc_settings, p->settings_fd);
 	if (err)
 		diag_error(d, NULL, "cannot use the tables in %s: %s", p->pins.dir, strerror(-err));
 	return err;
@@ -304,6 +310,9 @@ static int pin_all(struct place *p, const struct decap_bpf *skel, int prog_fd, s
 		if (!err)
 			err = decap_pins_put(&p->pins, DECAP_PIN_COUNTERS,
 					     bpf_map__fd(skel->maps.dc_counters));
+		if (!err)
+			err = decap_pins_put(&p->pins, DECAP_PIN_SETTINGS,
+					     bpf_map__fd(skel->maps.dc_settings));
 		if (!err && p->link_fd >= 0)
 			err = decap_pins_put(&p->pins, DECAP_PIN_LINK, p->link_fd);
 	}
@@ -323,8 +332,10 @@ static int install(struct place *p, const struct decap_opts *o, struct decap_bpf
 	int err = decap_maps_set_services(bpf_map__fd(skel->maps.dc_services), o->services,
 					  o->service_count);
 
+	if (!err)
+		err = decap_maps_set_gue_port(bpf_map__fd(skel->maps.dc_settings), o->gue_port);
 	if (err) {
-		diag_error(d, NULL, "cannot write the addresses: %s", strerror(-err));
+		diag_error(d, NULL, "cannot write the tables: %s", strerror(-err));
 		return err;
 	}
 	err = o->how == DECAP_TC ? hook_tc(p, prog_fd, d) : hook_xdp(p, prog_fd, o->how, d);
@@ -417,6 +428,8 @@ static int state_read(const struct place *p, struct decap_state *state)
 	state->how = p->how;
 	state->prog_id = p->prog_id;
 	err = decap_maps_services(p->services_fd, &state->services, &state->service_count);
+	if (!err)
+		err = decap_maps_gue_port(p->settings_fd, &state->gue_port);
 	return err ? err : decap_maps_counters(p->counters_fd, state->counters);
 }
 

@@ -26,10 +26,11 @@ struct decap_opts {
 	enum decap_how how;
 	const struct addr *services;
 	size_t service_count; /* at least one */
+	uint16_t gue_port;    /* host order; 0: GUE passes untouched */
 };
 
 /*
- * Attach, or bring up to date what is attached: the addresses and the program change, counters go
+ * Attach, or bring up to date what is attached: addresses, port and program change, counters go
  * on, and no packet meets a moment without them. ret_updated: it was attached before.
  * 0, or -errno with d filled; then an interface that had nothing still has nothing.
  */
@@ -46,7 +47,8 @@ struct decap_state {
 	uint32_t prog_id;
 	struct addr *services; /* sorted */
 	size_t service_count;
-	uint64_t counters[DECAP_RESULT_COUNT];
+	uint16_t gue_port;
+	uint64_t counters[DECAP_COUNTERS]; /* by DECAP_COUNTER() */
 };
 
 /* All interfaces of this network namespace. ret_states: malloc'ed, to decap_states_free(). */

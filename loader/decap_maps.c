@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "loader/decap_maps.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -88,7 +89,7 @@ int decap_maps_services(int fd, struct addr **ret_services, size_t *ret_count)
 	return 0;
 }
 
-int decap_maps_counters(int fd, uint64_t ret_sum[DECAP_RESULT_COUNT])
+int decap_maps_counters(int fd, uint64_t ret_sum[DECAP_COUNTERS])
 {
 	int cpus = libbpf_num_possible_cpus(), err = 0;
 	uint64_t *values;
@@ -98,15 +99,34 @@ int decap_maps_counters(int fd, uint64_t ret_sum[DECAP_RESULT_COUNT])
 	values = calloc((size_t)cpus, sizeof(*values));
 	if (!values)
 		return -ENOMEM;
-	for (uint32_t result = 0; !err && result < DECAP_RESULT_COUNT; result++) {
-		if (bpf_map_lookup_elem(fd, &result, values)) {
+	for (uint32_t at = 0; !err && at < DECAP_COUNTERS; at++) {
+		if (bpf_map_lookup_elem(fd, &at, values)) {
 			err = -errno;
 			break;
 		}
-		ret_sum[result] = 0;
+		ret_sum[at] = 0;
 		for (int i = 0; i < cpus; i++)
-			ret_sum[result] += values[i];
+			ret_sum[at] += values[i];
 	}
 	free(values);
 	return err;
+}
+
+static const uint32_t only_row;
+
+int decap_maps_set_gue_port(int fd, uint16_t port)
+{
+	const struct decap_settings settings = {.gue_port = htons(port)};
+
+	return bpf_map_update_elem(fd, &only_row, &settings, BPF_ANY) ? -errno : 0;
+}
+
+int decap_maps_gue_port(int fd, uint16_t *ret_port)
+{
+	struct decap_settings settings;
+
+	if (bpf_map_lookup_elem(fd, &only_row, &settings))
+		return -errno;
+	*ret_port = ntohs(settings.gue_port);
+	return 0;
 }

@@ -16,7 +16,11 @@ int decap_maps_set_services(int fd, const struct addr *services, size_t count);
 /* ret_services: malloc'ed, sorted. */
 int decap_maps_services(int fd, struct addr **ret_services, size_t *ret_count);
 
-/* Sums over the processors. */
-int decap_maps_counters(int fd, uint64_t ret_sum[DECAP_RESULT_COUNT]);
+/* Sums over the processors, by DECAP_COUNTER(). */
+int decap_maps_counters(int fd, uint64_t ret_sum[DECAP_COUNTERS]);
+
+/* UDP port of GUE, host order; 0: none. */
+int decap_maps_set_gue_port(int fd, uint16_t port);
+int decap_maps_gue_port(int fd, uint16_t *ret_port);
 
 #endif

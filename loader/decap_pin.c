@@ -197,8 +197,9 @@ int decap_pins_put(const struct decap_pins *pins, const char *name, int fd)
 
 void decap_pins_remove(const struct decap_pins *pins)
 {
-	static const char *const names[] = {DECAP_PIN_LINK, DECAP_PIN_PROG, DECAP_PIN_SERVICES,
-					    DECAP_PIN_COUNTERS, PIN_NEXT};
+	static const char *const names[] = {DECAP_PIN_LINK,	DECAP_PIN_PROG,
+					    DECAP_PIN_SERVICES, DECAP_PIN_COUNTERS,
+					    DECAP_PIN_SETTINGS, PIN_NEXT};
 	char path[DECAP_PATH_MAX];
 
 	/* What is not there, or not empty, stays: nothing better can be done here. */

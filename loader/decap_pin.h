@@ -17,6 +17,7 @@
 
 #define DECAP_PIN_SERVICES "services"
 #define DECAP_PIN_COUNTERS "counters"
+#define DECAP_PIN_SETTINGS "settings"
 #define DECAP_PIN_PROG	   "prog"
 #define DECAP_PIN_LINK	   "link" /* XDP only */
 

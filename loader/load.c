@@ -365,8 +365,7 @@ static uint64_t maps_of_program(const struct loader *l, int fd)
 static bool program_uses_all(const struct loader *l, int fd)
 {
 	uint64_t all = (1ULL << LOADER_MAP_COUNT) - 1;
-	uint64_t unused = 1ULL << LOADER_MAP_SWITCHES | 1ULL << LOADER_MAP_SVC_META |
-			  1ULL << LOADER_MAP_BE_META;
+	uint64_t unused = 1ULL << LOADER_MAP_SVC_META | 1ULL << LOADER_MAP_BE_META;
 
 	return (maps_of_program(l, fd) | unused) == all;
 }
@@ -495,6 +494,7 @@ static const size_t mapped_rows[LOADER_MAP_COUNT] = {
 	[LOADER_MAP_SVC_RINGS] = sizeof(struct shunt_ring),
 	[LOADER_MAP_STAMPS] = sizeof(struct shunt_stamp),
 	[LOADER_MAP_SWITCHES] = sizeof(struct shunt_switches),
+	[LOADER_MAP_ADDR_BITS] = sizeof(uint64_t),
 };
 
 static size_t mapped_len(const struct loader *l, enum loader_map map)

@@ -28,7 +28,12 @@
 	X(VERDICTS, fixed)                                                                         \
 	X(SWITCHES, fixed)                                                                         \
 	X(SVC_META, services)                                                                      \
-	X(BE_META, backends)
+	X(BE_META, backends)                                                                       \
+	X(ADDRS, services)                                                                         \
+	X(PREFIXES, services)                                                                      \
+	X(ADDR_BITS, fixed)                                                                        \
+	X(ROUTES, services)                                                                        \
+	X(SERVER_IDS, backends)
 
 enum loader_map {
 #define X(name, class) LOADER_MAP_##name,

@@ -47,6 +47,10 @@ void env_open(struct env *env, const struct env_opts *opts)
 	if (!opts)
 		opts = &defaults;
 	resize(skel->maps.sh_services, 64, false);
+	resize(skel->maps.sh_addrs, 64, false);
+	resize(skel->maps.sh_prefixes, 64, false);
+	resize(skel->maps.sh_routes, 64, false);
+	resize(skel->maps.sh_server_ids, 64, false);
 	resize(skel->maps.sh_backends, 64, false);
 	resize(skel->maps.sh_rings, 4096, false);
 	resize(skel->maps.sh_svc_rings, 64, false);
@@ -89,14 +93,46 @@ static void parse_addr(const char *text, void *at)
 	assert_int_equal(inet_pton(af, text, at), 1);
 }
 
-void env_service(struct env *env, const char *addr, uint16_t port, uint8_t proto)
+static void put(struct bpf_map *map, const void *key, size_t key_len, const void *value, size_t len)
+{
+	assert_int_equal(bpf_map__update_elem(map, key, key_len, value, len, BPF_ANY), 0);
+}
+
+struct shunt_vip_key env_key(const char *addr, uint16_t port, uint8_t proto)
 {
 	struct shunt_vip_key key = {.port = htons(port), .proto = proto, .family = family_of(addr)};
 
 	parse_addr(addr, key.addr);
-	assert_int_equal(bpf_map__update_elem(env->skel->maps.sh_services, &key, sizeof(key),
-					      &env->svc, sizeof(env->svc), BPF_ANY),
+	return key;
+}
+
+void env_key_set(struct env *env, const struct shunt_vip_key *key)
+{
+	put(env->skel->maps.sh_services, key, sizeof(*key), &env->svc, sizeof(env->svc));
+}
+
+void env_addr_bits(struct env *env, const char *addr)
+{
+	struct shunt_vip_key key = {};
+	uint32_t bit, word;
+	uint64_t bits = 0;
+
+	parse_addr(addr, key.addr);
+	bit = hash_addr_bit(key.addr);
+	word = bit / SHUNT_ADDR_WORD_BITS;
+	assert_int_equal(bpf_map__lookup_elem(env->skel->maps.sh_addr_bits, &word, sizeof(word),
+					      &bits, sizeof(bits), 0),
 			 0);
+	bits |= 1ULL << bit % SHUNT_ADDR_WORD_BITS;
+	put(env->skel->maps.sh_addr_bits, &word, sizeof(word), &bits, sizeof(bits));
+}
+
+void env_service(struct env *env, const char *addr, uint16_t port, uint8_t proto)
+{
+	struct shunt_vip_key key = env_key(addr, port, proto);
+
+	env_key_set(env, &key);
+	env_addr_bits(env, addr);
 }
 
 uint32_t env_id(uint32_t generation, uint32_t index)

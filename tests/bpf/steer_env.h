@@ -43,6 +43,11 @@ void env_close(struct env *env);
 /* addr:port/proto is a service, by env->svc. */
 void env_service(struct env *env, const char *addr, uint16_t port, uint8_t proto);
 
+/* Piece by piece: a key, its record (by env->svc), and that the address may be a service's. */
+struct shunt_vip_key env_key(const char *addr, uint16_t port, uint8_t proto);
+void env_key_set(struct env *env, const struct shunt_vip_key *key);
+void env_addr_bits(struct env *env, const char *addr);
+
 /* A row of sh_backends; its index is in the id. */
 struct env_backend {
 	uint32_t id;

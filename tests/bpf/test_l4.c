@@ -240,7 +240,7 @@ static uint32_t slots_in_use(struct stage *s)
 	uint32_t slots[4] = {9, 9, 9, 9}, sum = 0;
 	const struct service *web = snapshot_service(s->snap, "web");
 
-	l4_service_slots(s->l4, web, slots);
+	l4_ring_slots(s->l4, web->name, web->pool, slots);
 	for (size_t i = 0; i < web->pool->backend_count; i++)
 		sum += slots[i];
 	return sum;

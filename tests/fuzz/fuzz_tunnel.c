@@ -17,7 +17,8 @@ static void check_whole(const struct tunnel *t, const uint8_t *frame, size_t len
 	const uint8_t *inner = frame + ETH_HLEN + t->outer_len;
 	uint8_t tos;
 
-	assert(t->outer_len >= 20 && t->outer_len <= 60 && t->outer_len % 4 == 0);
+	assert(t->outer_len >= 20 && t->outer_len <= DECAP_OUTER_MAX && t->outer_len % 4 == 0);
+	assert(t->kind == DECAP_KIND_IPIP ? t->outer_len <= 60 : t->kind == DECAP_KIND_GUE);
 	assert(ETH_HLEN + t->outer_len + t->inner_total <= len);
 	assert(inner[0] >> 4 == (int)t->dst.family);
 	assert(t->inner_total >= (t->dst.family == 4 ? 20 : 40));
@@ -38,8 +39,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		return 0;
 	if (len)
 		memcpy(frame, data, len);
-	result = tunnel_parse(frame, frame + len, &t);
-	assert(result == DECAP_FOUND || result == DECAP_PASS || result == DECAP_PASS_FRAGMENT);
+	result = tunnel_parse(frame, frame + len, bpf_htons(DECAP_GUE_PORT_DEFAULT), &t);
+	assert(result == DECAP_FOUND || result == DECAP_PASS || result == DECAP_PASS_FRAGMENT ||
+	       result == DECAP_PASS_CONTROL);
 	if (result == DECAP_FOUND && tunnel_is_whole(&t, len))
 		check_whole(&t, frame, len);
 	free(block);

@@ -8,6 +8,12 @@
 
 /* One of each, apart: what a struct of them all would need to line up is not the question. */
 struct shunt_vip_key vip_key;
+struct shunt_range range;
+struct shunt_addr_key addr_key;
+struct shunt_addr addr;
+struct shunt_lpm_key lpm_key;
+struct shunt_route route;
+struct shunt_server_id server_id;
 struct shunt_service service;
 struct shunt_backend backend;
 struct shunt_slot slot;
@@ -20,6 +26,7 @@ struct shunt_svc_meta svc_meta;
 struct shunt_be_meta be_meta;
 struct shunt_settings settings;
 struct decap_key decap_key;
+struct decap_settings decap_settings;
 
 _Static_assert(SHUNT_MAX_BACKENDS <= 1U << SHUNT_ID_INDEX_BITS, "an id has room for any index");
 
@@ -36,3 +43,8 @@ FITS(SHUNT_MAP_BE_STATS);
 FITS(SHUNT_MAP_VERDICTS);
 FITS(SHUNT_MAP_SVC_META);
 FITS(SHUNT_MAP_BE_META);
+FITS(SHUNT_MAP_ADDRS);
+FITS(SHUNT_MAP_PREFIXES);
+FITS(SHUNT_MAP_ADDR_BITS);
+FITS(SHUNT_MAP_ROUTES);
+FITS(SHUNT_MAP_SERVER_IDS);

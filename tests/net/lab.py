@@ -31,6 +31,10 @@ PYTHON = "/usr/bin/python3"
 # A machine under load, or one that is emulated, gets more time for the same thing.
 PATIENCE = float(os.environ.get("SHUNT_TEST_PATIENCE", "1"))
 
+# Below a pin path, everything is in here.
+with open(os.path.join(ROOT, "bpf/abi.h"), encoding="utf-8") as _abi:
+    PIN_DIR = "v" + re.search(r"define SHUNT_ABI_VERSION (\d+)", _abi.read()).group(1)
+
 TUNNEL_MTU = 1600  # a whole inner packet of 1500 bytes and its outer header fit
 
 _counter = itertools.count(1)

@@ -44,9 +44,9 @@ class Host:
     def counter(self, name):
         return self.status()[0]["counters"][name]
 
-    def ask(self, outer, inner):
+    def ask(self, outer, inner, kind="ipip"):
         """Did a datagram through the tunnel find an answer?"""
-        argv = [PYTHON, os.path.join(HERE, "tunnel.py"), outer, inner[0], inner[1], "7"]
+        argv = [PYTHON, os.path.join(HERE, "tunnel.py"), outer, inner[0], inner[1], "7", kind]
         done = self.sender.run(argv, check=False)
         assert done.stderr == ""
         assert (done.returncode, done.stdout) in ((0, "host hello\n"), (1, ""))
@@ -73,6 +73,32 @@ def test_tunnel_packets_reach_the_service(host, how):
     assert state["services"] == [VIP4, VIP6]
     assert state["counters"]["decapsulated"] == 4
     assert all(n == 0 for name, n in state["counters"].items() if name.startswith("dropped"))
+
+
+@pytest.mark.vm
+@pytest.mark.parametrize("how", HOW)
+def test_gue_packets_reach_the_service(host, how):
+    host.run("attach", "-i", "eth0", "--service", VIP4, "--service", VIP6, *HOW[how])
+    for kind in ("gue", "gue0"):
+        for outer in OUTERS:
+            for inner in INNERS:
+                assert host.ask(outer, inner, kind), (kind, outer, inner)
+    state, = host.status()
+    assert state["kinds"]["gue"]["decapsulated"] == state["counters"]["decapsulated"] == 8
+    assert state["kinds"]["ipip"]["decapsulated"] == 0
+    assert all(n == 0 for name, n in state["counters"].items() if name.startswith("dropped"))
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_gue_at_another_port_or_none(host, how):
+    services = ["--service", VIP4, "--service", VIP6]
+    host.run("attach", "-i", "eth0", *services, "--gue-port", "6666", *HOW[how])
+    assert host.ask(HOST4, INNERS[1], "gue:6666") and not host.ask(HOST4, INNERS[1], "gue")
+    assert host.status()[0]["gue_port"] == 6666
+    host.run("attach", "-i", "eth0", *services, "--gue-port", "0", *HOW[how])
+    assert not host.ask(HOST4, INNERS[1], "gue:6666")
+    assert host.ask(HOST4, INNERS[1])
+    assert ["gue-port", "off"] in [line.split() for line in host.run("status").stdout.splitlines()]
 
 
 def test_without_it_nothing_answers(host):
@@ -118,7 +144,9 @@ def test_status_for_people(host):
     lines = host.run("status").stdout.splitlines()
     assert lines[0].startswith("eth0: attached (xdp-native), program ")
     assert lines[1].split() == ["services", VIP4]
-    assert ["decapsulated", "0"] in [line.split() for line in lines]
+    assert lines[2].split() == ["gue-port", "6080"]
+    assert lines[3].split() == ["packets", "all", "other", "ipip", "gue"]
+    assert ["decapsulated", "0", "0", "0", "0"] in [line.split() for line in lines]
 
 
 def test_two_ways_at_once_are_refused(host):
@@ -216,6 +244,7 @@ def test_pin_path_outside_of_bpffs(lab, host):
     (["attach", "-i", "eth0", "--service", VIP4, "--mode", "fast"], "native or generic, not fast"),
     (["attach", "-i", "eth0", "--service", VIP4, "--mode", "native", "--tc"], "leave it out"),
     (["attach", "eth0", "--service", VIP4], "unexpected argument: eth0"),
+    (["attach", "-i", "eth0", "--service", VIP4, "--gue-port", "65536"], "0 to 65535, not 65536"),
     (["detach"], "detach needs --interface"),
     (["status", "-o", "xml"], "table or json, not xml"),
     (["status", "--nonsense"], "unrecognized option"),

@@ -61,7 +61,7 @@ def packets(wire, s):
         "sctp": ether / s.IP(dst=it.vip(4), proto=132) / b"some sctp",
         "later fragment": ether / s.IP(dst=it.vip(4), frag=10, proto=17) / (b"x" * 8),
         "arp": ether / s.ARP(pdst=it.net.balancer.addr4, psrc="10.20.1.1"),
-        "vlan": ether / s.Dot1Q(vlan=5) / s.IP(dst=it.vip(4)) / s.TCP(dport=7),
+        "vlan": ether / s.Dot1Q(vlan=5) / s.IP(dst=it.vip(4)) / s.TCP(dport=9999),
         "unknown type": s.Raw(bytes(ether)[:12] + b"\x88\xb5" + b"hello"),
         "ip version 5": s.Raw(bytes(ether)[:12] + b"\x08\x00\x55" + b"\0" * 40),
         "ip cut short": s.Raw(bytes(ether)[:12] + b"\x08\x00\x45\x00\x00"),

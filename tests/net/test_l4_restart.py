@@ -7,7 +7,7 @@ import time
 import pytest
 
 from l4 import L4
-from lab import BPFFS, binary, wait_until
+from lab import BPFFS, PIN_DIR, binary, wait_until
 
 STEADY_S = float(os.environ.get("SHUNT_TEST_STEADY_S", "30"))
 
@@ -137,8 +137,9 @@ def test_the_live_program_can_be_run_from_outside(l4, tmp_path):
     it = l4(backends=1)
     frame = syn_frame(it.vip(4))
     (tmp_path / "in").write_bytes(frame)
-    done = subprocess.run(["bpftool", "prog", "run", "pinned", f"{it.daemon.pin_path}/v1/prog",
-                           "data_in", str(tmp_path / "in"), "data_out", str(tmp_path / "out"),
+    prog = f"{it.daemon.pin_path}/{PIN_DIR}/prog"
+    done = subprocess.run(["bpftool", "prog", "run", "pinned", prog, "data_in",
+                           str(tmp_path / "in"), "data_out", str(tmp_path / "out"),
                            "data_size_out", "2000", "repeat", "1"],
                           capture_output=True, text=True, check=True)
     assert "Return value: 3" in done.stdout, done  # XDP_TX

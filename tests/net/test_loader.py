@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from lab import BPFFS, BUILD, binary, kernel_has_dispatcher, unique
+from lab import BPFFS, BUILD, PIN_DIR, binary, kernel_has_dispatcher, unique
 
 SMALL = ["--services", "64", "--backends", "64", "--ring-slots", "70000", "--flows", "1024",
          "--pending", "1024"]
@@ -53,10 +53,10 @@ class Box:
     def links(self):
         """Pinned links and what tells one from its successor: an exchange in place makes none."""
         names = [n for n in self.pinned() if n.startswith("link-")]
-        return {n: os.stat(f"{self.pins}/v1/{n}").st_ino for n in names}
+        return {n: os.stat(f"{self.pins}/{PIN_DIR}/{n}").st_ino for n in names}
 
     def pinned(self):
-        return set(os.listdir(f"{self.pins}/v1"))
+        return set(os.listdir(f"{self.pins}/{PIN_DIR}"))
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_a_half_made_directory_is_healed(box, lost):
     box.attach("s0")
     whole = box.pinned()
     for name in lost:
-        os.unlink(f"{box.pins}/v1/{name}")
+        os.unlink(f"{box.pins}/{PIN_DIR}/{name}")
     box.attach("s0")
     assert box.pinned() == whole
     status = box.status()
@@ -133,10 +133,10 @@ def test_a_load_that_was_cut_short_is_done_again(box):
     """Between the pinning of a new table and that of the program that uses it."""
     box.attach("s0")
     before, links = box.status()["program"]["id"], box.links()
-    os.unlink(f"{box.pins}/v1/sh_flow4")
-    subprocess.run(["bpftool", "map", "create", f"{box.pins}/v1/sh_flow4", "type", "lru_hash",
-                    "key", "16", "value", "16", "entries", "1024", "name", "sh_flow4", "flags",
-                    "2"], check=True)
+    os.unlink(f"{box.pins}/{PIN_DIR}/sh_flow4")
+    subprocess.run(["bpftool", "map", "create", f"{box.pins}/{PIN_DIR}/sh_flow4", "type",
+                    "lru_hash", "key", "16", "value", "16", "entries", "1024", "name", "sh_flow4",
+                    "flags", "2"], check=True)
     box.attach("s0")
     after = box.status()
     assert after["program"]["id"] != before
@@ -196,7 +196,7 @@ def test_programs_share_an_interface(box):
     assert names() == {"steer_xdp", "xdp_pass"}
     # A program that is exchanged for another build stays beside the foreign one.
     old = box.interfaces()
-    os.unlink(f"{box.pins}/v1/sh_loader")
+    os.unlink(f"{box.pins}/{PIN_DIR}/sh_loader")
     box.attach("s0", "s1")
     new = box.interfaces()
     assert old["s0"]["program_id"] != new["s0"]["program_id"] == new["s1"]["program_id"]
@@ -268,9 +268,9 @@ def test_a_pin_path_on_another_file_system(box, lab):
 
 def test_tables_of_another_kind(box):
     box.attach("s0")
-    os.unlink(f"{box.pins}/v1/sh_services")
-    subprocess.run(["bpftool", "map", "create", f"{box.pins}/v1/sh_services", "type", "hash", "key",
-                    "4", "value", "4", "entries", "8", "name", "sh_services"], check=True)
+    os.unlink(f"{box.pins}/{PIN_DIR}/sh_services")
+    subprocess.run(["bpftool", "map", "create", f"{box.pins}/{PIN_DIR}/sh_services", "type", "hash",
+                    "key", "4", "value", "4", "entries", "8", "name", "sh_services"], check=True)
     text = complaint(box.load("attach", "-i", "s0"))
     assert "sh_services" in text and "detach --all --purge" in text
     assert box.load("detach", "--all", "--purge").returncode == 0

@@ -17,12 +17,17 @@
 #include "bpf/abi.h"
 #include "loader/maps.h"
 #include "loader/maps_flows.h"
+#include "tests/unit/fake_wide.h"
 
-#define SERVICES   8
+#ifndef SERVICES
+#define SERVICES 8
+#endif
 #define BACKENDS   12
 #define RING_SLOTS 1010 /* unless a test wants SLOTS_MAX */
-#define SLOTS_MAX  2010
-#define RETIRED	   64
+#ifndef SLOTS_MAX
+#define SLOTS_MAX 2010
+#endif
+#define RETIRED 64
 
 struct published {
 	struct shunt_vip_key key;
@@ -57,6 +62,10 @@ struct kernel {
 	bool served;	/* every service has a usable backend, and no packet of it finds none */
 	/* Where packets of a port may go at any time: the pool; NULL: anywhere. */
 	const char *(*pool_of)(uint16_t port);
+	void (*also)(void); /* what a test looks at besides, at every write, */
+	bool settled;	    /* once the first configuration stands */
+	struct fake_table tables[MAPS_TABLE_COUNT];
+	struct maps_index gate;
 };
 
 static struct kernel kernel;
@@ -103,10 +112,128 @@ static void check_record(const struct published *p)
 	}
 }
 
+static struct published *find_published(const struct shunt_vip_key *key)
+{
+	for (size_t i = 0; i < kernel.service_count; i++) {
+		if (memcmp(&kernel.services[i].key, key, sizeof(*key)) == 0)
+			return &kernel.services[i];
+	}
+	return NULL;
+}
+
+/* As service.h does it. NULL: the packet is for no service. */
+static const struct published *find_in_list(const struct maps_entry *e, const struct fake_packet *p)
+{
+	for (unsigned i = 0; e != NULL && i < e->addr.range_count; i++) {
+		const struct shunt_range *r = &e->addr.ranges[i];
+		const struct published *found;
+		struct shunt_vip_key key = p->to;
+
+		if (r->proto != p->to.proto || ntohs(p->to.port) < r->lo ||
+		    ntohs(p->to.port) > r->hi)
+			continue;
+		key.port = htons(r->lo);
+		key.port_hi = r->hi != r->lo ? htons(r->hi) : 0;
+		key.prefix_len = r->prefix_len;
+		if (r->prefix_len != 0)
+			fake_mask(key.addr, r->prefix_len);
+		found = find_published(&key);
+		if (found != NULL)
+			return found;
+	}
+	return NULL;
+}
+
+static const struct published *find_service(const struct fake_packet *p)
+{
+	uint32_t bit = hash_addr_bit(p->to.addr);
+	const struct published *found;
+	const struct fake_table *addrs = &kernel.tables[MAPS_ADDRS];
+
+	if (!(kernel.gate.bits[bit / 64] >> bit % 64 & 1))
+		return NULL;
+	found = find_published(&p->to);
+	for (size_t i = 0; found == NULL && kernel.gate.ranges && i < addrs->count; i++) {
+		if (addrs->rows[i].addr_key.family == p->to.family &&
+		    memcmp(addrs->rows[i].addr_key.addr, p->to.addr, sizeof(p->to.addr)) == 0)
+			found = find_in_list(&addrs->rows[i], p);
+	}
+	if (found == NULL && kernel.gate.prefixes)
+		found = find_in_list(fake_trie_find(&kernel.tables[MAPS_PREFIXES],
+						    SHUNT_LPM_SCOPE(0, p->to.family), p->to.addr),
+				     p);
+	return found;
+}
+
+/* The pool whose backends the packet's ring has now: of its first slot. NULL: no service, or none. */
+static __attribute__((unused)) const char *find_pool_of(const struct fake_packet *p)
+{
+	const struct published *s = find_service(p);
+	const struct maps_entry *route = NULL;
+	const struct published_ring *r;
+	uint32_t index;
+
+	if (s == NULL || s->record.action != SHUNT_ACTION_STEER)
+		return NULL;
+	if (s->record.routed)
+		route = fake_trie_find(&kernel.tables[MAPS_ROUTES],
+				       SHUNT_LPM_SCOPE(s->record.index, p->to.family), p->source);
+	index = route != NULL ? route->route.index : s->record.index;
+	r = &kernel.rings[index];
+	if (r->ring.size == 0)
+		return NULL;
+	return kernel.be_meta[SHUNT_ID_INDEX(kernel.slots[r->ring.base].backend)].pool;
+}
+
+/* Packets at the ends of what each key has find the key that comes first of those that stand. */
+static void check_lookup(const struct shunt_vip_key *key, bool last_port, bool last_addr)
+{
+	const struct published *found, *best = NULL;
+	struct fake_packet p = {.to = *key};
+	uint8_t *bytes = (uint8_t *)p.to.addr;
+
+	if (last_port && key->port_hi != 0)
+		p.to.port = key->port_hi;
+	p.to.port_hi = 0;
+	p.to.prefix_len = 0;
+	for (unsigned i = key->prefix_len; last_addr && key->prefix_len && i < 128; i++) {
+		if (key->family == 6 || i < 32)
+			bytes[i / 8] |= (uint8_t)(0x80 >> i % 8);
+	}
+	for (size_t i = 0; i < kernel.service_count; i++) {
+		const struct published *s = &kernel.services[i];
+
+		if (fake_key_has(&s->key, &p) &&
+		    (best == NULL || fake_key_before(&s->key, &best->key)))
+			best = s;
+	}
+	found = find_service(&p);
+	assert_ptr_equal(found, best);
+}
+
+static void check_routes(void)
+{
+	for (size_t i = 0; i < kernel.tables[MAPS_ROUTES].count; i++) {
+		const struct maps_entry *e = &kernel.tables[MAPS_ROUTES].rows[i];
+
+		assert_true(kernel.svc_meta[e->route.index].name[0] != '\0');
+		check_ring_is_whole(&kernel.rings[e->route.index]);
+		if (kernel.served)
+			assert_true(kernel.rings[e->route.index].ring.size > 0);
+	}
+}
+
 static void check_packets(void)
 {
 	if (kernel.nonsense)
 		return;
+	for (size_t i = 0; i < kernel.service_count; i++) {
+		for (int ends = 0; ends < 4; ends++)
+			check_lookup(&kernel.services[i].key, ends & 1, ends & 2);
+	}
+	check_routes();
+	if (kernel.also != NULL && kernel.settled)
+		kernel.also();
 	for (size_t i = 0; i < kernel.service_count; i++)
 		check_record(&kernel.services[i]);
 	/* Packets that are still on their way. */
@@ -138,15 +265,6 @@ void maps_sizes(const struct loader *l, struct loader_sizes *ret_sizes)
 	(void)l;
 	*ret_sizes = (struct loader_sizes){SERVICES, BACKENDS,
 					   kernel.roomy ? SLOTS_MAX : RING_SLOTS, 100, 100};
-}
-
-static struct published *find_published(const struct shunt_vip_key *key)
-{
-	for (size_t i = 0; i < kernel.service_count; i++) {
-		if (memcmp(&kernel.services[i].key, key, sizeof(*key)) == 0)
-			return &kernel.services[i];
-	}
-	return NULL;
 }
 
 static void retire(const struct published *p)
@@ -304,6 +422,8 @@ int maps_wait_for_packets(void)
 	kernel.retired_count = 0;
 	kernel.retired_ring_count = 0;
 	kernel.row_freed = false;
+	for (int table = 0; table < MAPS_TABLE_COUNT; table++)
+		kernel.tables[table].retired = false;
 	kernel.waits++;
 	return 0;
 }
@@ -326,6 +446,88 @@ int maps_backend_stats_clear(struct loader *l, uint32_t index)
 	assert_int_equal(kernel.backends[index].id, 0);
 	kernel.stats_cleared++;
 	return write_now();
+}
+
+/* ---- loader/maps_wide.h ------------------------------------------------------------------------ */
+
+const char *maps_table_name(enum maps_table table)
+{
+	(void)table;
+	return "a table";
+}
+
+static struct maps_entry *find_entry(struct fake_table *t, const struct maps_entry *e)
+{
+	for (size_t i = 0; i < t->count; i++) {
+		if (memcmp(t->rows[i].key, e->key, sizeof(e->key)) == 0)
+			return &t->rows[i];
+	}
+	return NULL;
+}
+
+int maps_entry_set(struct loader *l, enum maps_table table, const struct maps_entry *e)
+{
+	struct fake_table *t = &kernel.tables[table];
+	struct maps_entry *have = find_entry(t, e);
+
+	(void)l;
+	if (write_now() < 0)
+		return -EIO;
+	assert_false(t->retired);
+	if (have == NULL && t->count == FAKE_ENTRIES)
+		return -E2BIG;
+	t->retired = have != NULL;
+	if (have == NULL)
+		have = &t->rows[t->count++];
+	*have = *e;
+	check_packets();
+	return 0;
+}
+
+int maps_entry_delete(struct loader *l, enum maps_table table, const struct maps_entry *e)
+{
+	struct fake_table *t = &kernel.tables[table];
+	struct maps_entry *have = find_entry(t, e);
+
+	(void)l;
+	if (write_now() < 0)
+		return -EIO;
+	assert_non_null(have);
+	*have = t->rows[--t->count];
+	t->retired = true;
+	check_packets();
+	return 0;
+}
+
+int maps_entry_list(struct loader *l, enum maps_table table, struct maps_entry **ret_entries,
+		    size_t *ret_count)
+{
+	const struct fake_table *t = &kernel.tables[table];
+	struct maps_entry *rows = calloc(FAKE_ENTRIES, sizeof(*rows));
+
+	(void)l;
+	assert_non_null(rows);
+	memcpy(rows, t->rows, t->count * sizeof(*rows));
+	*ret_entries = rows;
+	*ret_count = t->count;
+	return 0;
+}
+
+int maps_index_set(struct loader *l, const struct maps_index *index)
+{
+	(void)l;
+	if (write_now() < 0)
+		return -EIO;
+	kernel.gate = *index;
+	check_packets();
+	return 0;
+}
+
+int maps_index_get(struct loader *l, struct maps_index *ret_index)
+{
+	(void)l;
+	*ret_index = kernel.gate;
+	return 0;
 }
 
 #endif

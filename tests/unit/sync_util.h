@@ -1,27 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Configurations applied to the tables of fake_kernel.h as l4_apply() does it. For one test program,
- * which defines what it checks.
+ * Configurations carried out against the tables of fake_kernel.h, cut short after each of their
+ * writes, and taken up again by the same process and by a new one. For one test program.
  */
 #ifndef TESTS_UNIT_SYNC_UTIL_H
 #define TESTS_UNIT_SYNC_UTIL_H
 
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 #include "conf/build.h"
 #include "conf/runtime.h"
 #include "l4/adopt.h"
 #include "l4/plan.h"
-#include "l4/slots.h"
 #include "l4/sync.h"
 #include "tests/unit/fake_kernel.h"
 
@@ -127,6 +117,37 @@ static void check_ring(const struct shunt_service *record, const struct desired 
 	}
 }
 
+/* What stands beside the records: no more than they need. */
+static void check_entries(const struct desired *w)
+{
+	size_t addrs = 0, prefixes = 0, bits = 0;
+
+	for (size_t i = 0; i < w->key_count; i++) {
+		const struct shunt_vip_key *k = &w->keys[i].key;
+		bool first = true;
+
+		for (size_t j = 0; j < i; j++) {
+			const struct shunt_vip_key *o = &w->keys[j].key;
+
+			if (memcmp(o->addr, k->addr, sizeof(k->addr)) == 0 &&
+			    o->family == k->family && o->prefix_len == k->prefix_len &&
+			    (k->prefix_len != 0 || o->port_hi != 0))
+				first = false;
+		}
+		prefixes += first && k->prefix_len != 0;
+		addrs += first && k->prefix_len == 0 && k->port_hi != 0;
+	}
+	for (size_t i = 0; i < SHUNT_ADDR_BITS_WORDS; i++)
+		bits += (size_t)__builtin_popcountll(kernel.gate.bits[i]);
+	assert_int_equal(kernel.tables[MAPS_ADDRS].count, addrs);
+	assert_int_equal(kernel.tables[MAPS_PREFIXES].count, prefixes);
+	assert_int_equal(kernel.gate.ranges, addrs > 0);
+	assert_int_equal(kernel.gate.prefixes, prefixes > 0);
+	assert_true(prefixes > 0 ? bits == SHUNT_ADDR_BITS : bits <= w->key_count);
+	assert_int_equal(kernel.tables[MAPS_ROUTES].count, w->route_count);
+	assert_true(kernel.tables[MAPS_SERVER_IDS].count >= w->server_id_count);
+}
+
 /* The tables say what the snapshot says, and there is nothing left to write. */
 static void check_in_step(struct tables *t, const struct snapshot *snap)
 {
@@ -145,6 +166,7 @@ static void check_in_step(struct tables *t, const struct snapshot *snap)
 		assert_int_equal(p->record.action, s->record.action);
 		check_ring(&p->record, &w, s);
 	}
+	check_entries(&w);
 	/* Rows of nobody hold no slots. */
 	for (uint32_t i = 0; i < SERVICES; i++) {
 		if (kernel.svc_meta[i].name[0] == '\0')
@@ -180,22 +202,13 @@ static int teardown(void **state)
 #define B "{name: b, address: 10.0.0.2}"
 #define C "{name: c, address: 10.0.0.3}"
 
-#define TWO_BACKENDS                                                                               \
-	HEAD "pools:\n" POOL("p", A ", " B) "services:\n" SERVICE(                                 \
-		"web", "p", "\"192.0.2.10:80/tcp\", \"[2001:db8::10]:80/tcp\"", "251")
-#define THREE_BACKENDS                                                                             \
-	HEAD "pools:\n" POOL("p", A ", " B ", " C) "services:\n" SERVICE(                          \
-		"web", "p", "\"192.0.2.10:80/tcp\", \"[2001:db8::10]:80/tcp\"", "251")
-#define TWO_POOLS(first, of_first, second, of_second, backends)                                    \
-	HEAD "pools:\n" POOL("p", backends) POOL("q", C) "services:\n" SERVICE(                    \
-		first, of_first, "\"192.0.2.1:81/tcp\", \"192.0.2.2:81/tcp\"", "251")              \
-		SERVICE(second, of_second, "\"192.0.2.3:82/tcp\"", "251")
-
 /* From one configuration to another, cut short after every number of writes there can be. */
 static void cut_short_everywhere(const char *from, const char *to)
 {
 	struct snapshot *old = build(from), *new = build(to);
 	const char *(*pool_of)(uint16_t) = kernel.pool_of;
+	void (*also)(void) = kernel.also;
+	bool roomy = kernel.roomy;
 	int cut = 0, err;
 
 	do {
@@ -207,8 +220,11 @@ static void cut_short_everywhere(const char *from, const char *to)
 		kernel.fail_after = -1;
 		kernel.served = true;
 		kernel.pool_of = pool_of;
+		kernel.also = also;
+		kernel.roomy = roomy;
 		open_tables(&t);
 		assert_int_equal(apply(&t, old, &report, NULL), 0);
+		kernel.settled = true;
 		kernel.fail_after = cut++;
 		err = apply(&t, new, &report, NULL);
 		check_packets();

@@ -321,6 +321,102 @@ static void test_known_values(void **state)
 	assert_int_equal(hash_flow6(&key6, SEED0, SEED1), 0xd799b2f2ea58e852ULL);
 }
 
+/* ---- less than the flow ---- */
+
+/* What the affinity leaves out changes no slot, also not the next one; the entropy is the flow's. */
+static void test_affinity_leaves_out(void **state)
+{
+	static const uint8_t affinities[] = {SHUNT_AFFINITY_PAIR, SHUNT_AFFINITY_SOURCE};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(affinities); i++) {
+		struct shunt_flow4_key a4 = base4(), b4 = base4();
+		struct shunt_flow6_key a6 = base6(), b6 = base6();
+		uint64_t a, b;
+
+		b4.sport = b6.sport = htons(1);
+		b4.dport = b6.dport = htons(2);
+		b4.proto = b6.proto = IPPROTO_UDP;
+		if (affinities[i] == SHUNT_AFFINITY_SOURCE)
+			b4.daddr = b6.daddr[0] = htonl(3);
+		a = hash_affinity4(&a4, affinities[i], SEED0, SEED1);
+		b = hash_affinity4(&b4, affinities[i], SEED0, SEED1);
+		assert_int_equal(a >> 32, b >> 32);
+		assert_int_equal(hash_again(a), hash_again(b));
+		assert_int_equal(hash_entropy(a), hash_entropy(hash_of_key4(&a4)));
+		assert_int_equal(hash_entropy(b), hash_entropy(hash_of_key4(&b4)));
+		a = hash_affinity6(&a6, affinities[i], SEED0, SEED1);
+		b = hash_affinity6(&b6, affinities[i], SEED0, SEED1);
+		assert_int_equal(a >> 32, b >> 32);
+		assert_int_equal(hash_again(a), hash_again(b));
+		assert_int_equal(hash_entropy(a), hash_entropy(hash_of_key6(&a6)));
+		assert_int_equal(hash_entropy(b), hash_entropy(hash_of_key6(&b6)));
+	}
+}
+
+/* What it keeps changes the slot: of 65,536 sources (or destinations) in a row each slot gets its part,
+ * with another seed another one. */
+static void test_affinity_keeps(void **state)
+{
+	enum { KINDS = 4 };
+	static unsigned counts[KINDS][BUCKETS];
+
+	(void)state;
+	for (uint32_t i = 0; i < FLOWS; i++) {
+		struct shunt_flow4_key key4 = base4(), to4 = base4();
+		struct shunt_flow6_key key6 = base6(), to6 = base6();
+		uint64_t hash[KINDS];
+
+		key4.saddr = htonl(0xc6330000 + i);
+		key6.saddr[3] = htonl(i);
+		to4.daddr = htonl(0xcb000000 + i);
+		to6.daddr[1] = htonl(i);
+		hash[0] = hash_affinity4(&key4, SHUNT_AFFINITY_SOURCE, SEED0, SEED1);
+		hash[1] = hash_affinity6(&key6, SHUNT_AFFINITY_SOURCE, SEED0, SEED1);
+		hash[2] = hash_affinity4(&to4, SHUNT_AFFINITY_PAIR, SEED0, SEED1);
+		hash[3] = hash_affinity6(&to6, SHUNT_AFFINITY_PAIR, SEED0, SEED1);
+		for (int k = 0; k < KINDS; k++)
+			counts[k][hash_to_slot(hash[k], BUCKETS)]++;
+		assert_true(hash[0] !=
+			    hash_affinity4(&key4, SHUNT_AFFINITY_SOURCE, SEED0 ^ 1, SEED1));
+	}
+	for (int k = 0; k < KINDS; k++) {
+		double mean = (double)FLOWS / BUCKETS, chi2 = 0;
+
+		for (unsigned i = 0; i < BUCKETS; i++)
+			chi2 += (counts[k][i] - mean) * (counts[k][i] - mean) / mean;
+		assert_in_range(chi2, CHI2_LEAST, CHI2_MOST);
+	}
+}
+
+/* Neighbours do not share the bit that says whether an address may be a service's, as a rule. */
+static void test_addr_bits_are_spread(void **state)
+{
+	static const struct {
+		unsigned word, shift;
+	} regular[] = {{0, 0}, {0, 8}, {3, 0}, {3, 16}, {1, 0}, {2, 4}};
+
+	(void)state;
+	for (size_t k = 0; k < sizeof(regular) / sizeof(regular[0]); k++) {
+		static uint8_t seen[SHUNT_ADDR_BITS];
+		unsigned different = 0;
+
+		memset(seen, 0, sizeof(seen));
+		for (uint32_t i = 0; i < 1024; i++) {
+			__be32 addr[4] = {htonl(0x20010db8), 0, 0, 0};
+			uint32_t bit;
+
+			addr[regular[k].word] ^= htonl(i << regular[k].shift);
+			bit = hash_addr_bit(addr);
+			assert_true(bit < SHUNT_ADDR_BITS);
+			different += !seen[bit];
+			seen[bit] = 1;
+		}
+		/* Of random ones eight would meet another's. */
+		assert_true(different >= 1000);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -331,6 +427,9 @@ int main(void)
 		cmocka_unit_test(test_every_bit_counts),
 		cmocka_unit_test(test_seed_decides),
 		cmocka_unit_test(test_known_values),
+		cmocka_unit_test(test_affinity_leaves_out),
+		cmocka_unit_test(test_affinity_keeps),
+		cmocka_unit_test(test_addr_bits_are_spread),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

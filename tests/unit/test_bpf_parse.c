@@ -146,7 +146,8 @@ static uint32_t parse_tunnel(const struct frame *f, struct tunnel *ret_tunnel)
 	assert_non_null(block);
 	memcpy(block + ALIGN, f->data, f->len);
 	memset(ret_tunnel, 0, sizeof(*ret_tunnel));
-	result = tunnel_parse(block + ALIGN, block + ALIGN + f->len, ret_tunnel);
+	result = tunnel_parse(block + ALIGN, block + ALIGN + f->len,
+			      bpf_htons(DECAP_GUE_PORT_DEFAULT), ret_tunnel);
 	free(block);
 	return result;
 }

@@ -10,6 +10,17 @@
 
 #include "tests/unit/sync_util.h"
 
+#define TWO_BACKENDS                                                                               \
+	HEAD "pools:\n" POOL("p", A ", " B) "services:\n" SERVICE(                                 \
+		"web", "p", "\"192.0.2.10:80/tcp\", \"[2001:db8::10]:80/tcp\"", "251")
+#define THREE_BACKENDS                                                                             \
+	HEAD "pools:\n" POOL("p", A ", " B ", " C) "services:\n" SERVICE(                          \
+		"web", "p", "\"192.0.2.10:80/tcp\", \"[2001:db8::10]:80/tcp\"", "251")
+#define TWO_POOLS(first, of_first, second, of_second, backends)                                    \
+	HEAD "pools:\n" POOL("p", backends) POOL("q", C) "services:\n" SERVICE(                    \
+		first, of_first, "\"192.0.2.1:81/tcp\", \"192.0.2.2:81/tcp\"", "251")              \
+		SERVICE(second, of_second, "\"192.0.2.3:82/tcp\"", "251")
+
 #define TRACKED(backends, tracking)                                                                \
 	HEAD "pools:\n" POOL("p", backends) "services:\n"                                          \
 					    "  web: {mode: l4, pool: p, listen: "                  \

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Plans carried out against tables that look, at every write, with the eyes of a packet
- * (fake_kernel.h). Sequences are also cut short after each of their writes, and taken up again by
- * the same process and by a new one.
+ * (fake_kernel.h).
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -18,6 +17,12 @@
 
 #include "tests/unit/sync_util.h"
 
+#define TWO_BACKENDS                                                                               \
+	HEAD "pools:\n" POOL("p", A ", " B) "services:\n" SERVICE(                                 \
+		"web", "p", "\"192.0.2.10:80/tcp\", \"[2001:db8::10]:80/tcp\"", "251")
+#define THREE_BACKENDS                                                                             \
+	HEAD "pools:\n" POOL("p", A ", " B ", " C) "services:\n" SERVICE(                          \
+		"web", "p", "\"192.0.2.10:80/tcp\", \"[2001:db8::10]:80/tcp\"", "251")
 /* Everything differs: a listen address goes to another service, one is gone, one is new. */
 #define OTHER                                                                                      \
 	HEAD "pools:\n" POOL("p", A ", {name: b, address: 10.9.9.9}")                              \
@@ -421,6 +426,11 @@ static const char *pool_of_port(uint16_t port)
 {
 	return port == 81 ? "p" : "q";
 }
+
+#define TWO_POOLS(first, of_first, second, of_second, backends)                                    \
+	HEAD "pools:\n" POOL("p", backends) POOL("q", C) "services:\n" SERVICE(                    \
+		first, of_first, "\"192.0.2.1:81/tcp\", \"192.0.2.2:81/tcp\"", "251")              \
+		SERVICE(second, of_second, "\"192.0.2.3:82/tcp\"", "251")
 
 /* Services exchange names, or addresses and pools: which is the same. At no moment does a packet of
  * one go to the pool of the other, though each name keeps or gets what the other had. */

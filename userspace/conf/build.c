@@ -155,6 +155,22 @@ static void unknown_pool(struct draft *dr, const struct tree *name)
 			   dr->reader.object, text_quote(name->text).s);
 }
 
+/* The pools of a service's source routes. */
+static void find_route_pools(struct draft *dr, const struct tree *node, struct service *s)
+{
+	const struct tree *list = tree_get(node, "source_routes");
+
+	for (size_t i = 0; i < s->source_route_count; i++) {
+		struct source_route *route = &s->source_routes[i];
+
+		if (!route->pool_name)
+			continue;
+		route->pool = snapshot_pool(dr->snap, route->pool_name);
+		if (!route->pool)
+			unknown_pool(dr, tree_get(list->children[i], "pool"));
+	}
+}
+
 static void read_services(struct draft *dr)
 {
 	struct snapshot *snap = dr->snap;
@@ -176,6 +192,7 @@ static void read_services(struct draft *dr)
 		snap->service_count = i + 1;
 		reader_set_object(&dr->reader, "service %s", s->name);
 		read_section(&dr->reader, &schema_service, sorted[i], s);
+		find_route_pools(dr, sorted[i], s);
 		if (!pool || pool->kind != TREE_SCALAR || tree_is_null(pool))
 			continue;
 		s->pool = snapshot_pool(snap, pool->text);

@@ -7,14 +7,10 @@
 #include <string.h>
 
 #include "bpf/abi.h"
+#include "conf/listen.h"
 #include "conf/schema.h"
 
-/* " (FILE:LINE:COLUMN)" of the other one of two; nothing where it has no place. */
-struct place {
-	char s[256];
-};
-
-static struct place place(const struct pos *pos)
+struct place draft_place(const struct pos *pos)
 {
 	struct place p = {""};
 
@@ -59,17 +55,10 @@ static int compare_pos(const struct pos *a, const struct pos *b)
 	return (a->column > b->column) - (a->column < b->column);
 }
 
-static int compare_listen(const struct listen *a, const struct listen *b)
-{
-	int c = endpoint_cmp(&a->ep, &b->ep);
-
-	return c ? c : (int)a->proto - (int)b->proto;
-}
-
 static int compare_listen_row(const void *a, const void *b)
 {
 	const struct listen_row *x = a, *y = b;
-	int c = compare_listen(x->listen, y->listen);
+	int c = listen_cmp(x->listen, y->listen);
 
 	return c ? c : compare_pos(x->pos, y->pos);
 }
@@ -102,31 +91,33 @@ static size_t sort_listens(struct draft *dr, struct listen_row **ret_rows)
 
 static void check_overlap(struct draft *dr, const struct listen_row *rows, size_t count)
 {
-	char text[ENDPOINT_STRLEN];
+	char text[LISTEN_STRLEN];
 
 	for (size_t i = 1; i < count; i++) {
 		const struct listen_row *a = &rows[i - 1], *b = &rows[i];
 
-		if (compare_listen(a->listen, b->listen) != 0)
+		if (listen_cmp(a->listen, b->listen) != 0)
 			continue;
-		endpoint_format(&b->listen->ep, text, sizeof(text));
+		listen_format(b->listen, text, sizeof(text));
 		if (a->service == b->service)
-			diag_error(dr->reader.diag, b->pos, "service %s: %s/%s is here twice%s",
-				   b->service->name, text, proto_name(b->listen->proto),
-				   place(a->pos).s);
+			diag_error(dr->reader.diag, b->pos, "service %s: %s is here twice%s",
+				   b->service->name, text, draft_place(a->pos).s);
 		else
 			diag_error(dr->reader.diag, b->pos,
-				   "service %s: %s/%s is already that of service %s%s",
-				   b->service->name, text, proto_name(b->listen->proto),
-				   a->service->name, place(a->pos).s);
+				   "service %s: %s is already that of service %s%s",
+				   b->service->name, text, a->service->name, draft_place(a->pos).s);
 	}
 }
 
 /* ---- services ---- */
 
+/* Shorter ones are mistakes. */
+#define PREFIX4_MIN 8
+#define PREFIX6_MIN 16
+
 static void check_listens(struct draft *dr, const struct service_draft *sd, const struct service *s)
 {
-	char text[ENDPOINT_STRLEN];
+	char text[LISTEN_STRLEN];
 
 	for (size_t i = 0; i < s->listen_count; i++) {
 		const struct listen *l = &s->listens[i];
@@ -136,15 +127,20 @@ static void check_listens(struct draft *dr, const struct service_draft *sd, cons
 			continue;
 		if (s->mode == SERVICE_HTTP && l->proto != IPPROTO_TCP)
 			expected = "tcp in mode http";
+		else if (s->mode == SERVICE_HTTP && !listen_is_exact(l))
+			expected = "one port of one address in mode http (ranges and prefixes are "
+				   "for mode l4)";
+		else if (l->prefix_len &&
+			 l->prefix_len < (l->ep.addr.family == AF_INET ? PREFIX4_MIN : PREFIX6_MIN))
+			expected = "a prefix of at least 8 bits, of IPv6 16";
 		else if (s->mode == SERVICE_L4 && addr_is_unspecified(&l->ep.addr))
 			expected = "one address in mode l4";
 		else if (s->mode == SERVICE_L4 && addr_is_loopback(&l->ep.addr))
 			expected = "an address that packets arrive for in mode l4";
 		if (expected)
 			diag_error(dr->reader.diag, draft_listen_pos(sd, i),
-				   "service %s: listen: expected %s, found %s/%s", s->name,
-				   expected, endpoint_format(&l->ep, text, sizeof(text)),
-				   proto_name(l->proto));
+				   "service %s: listen: expected %s, found %s", s->name, expected,
+				   listen_format(l, text, sizeof(text)));
 	}
 }
 
@@ -200,17 +196,19 @@ static void check_users(struct draft *dr, const struct pool_draft *pd, const str
 		diag_error(d, draft_key_pos(dr->services[pd->http_user - 1].node, "pool"),
 			   "pool %s is used by http service %s and by l4 service %s%s; make two "
 			   "pools of it",
-			   p->name, http->name, l4->name, place(l4_pos).s);
+			   p->name, http->name, l4->name, draft_place(l4_pos).s);
 	} else if (l4 && p->forward != FORWARD_IPIP) {
-		diag_error(d, draft_key_pos(pd->node, "forward"),
-			   "pool %s: expected forward: ipip, as l4 service %s uses it%s", p->name,
-			   l4->name,
-			   place(draft_key_pos(dr->services[pd->l4_user - 1].node, "pool")).s);
+		diag_error(
+			d, draft_key_pos(pd->node, "forward"),
+			"pool %s: expected forward: ipip, as l4 service %s uses it%s", p->name,
+			l4->name,
+			draft_place(draft_key_pos(dr->services[pd->l4_user - 1].node, "pool")).s);
 	} else if (http && p->forward != FORWARD_PROXY) {
-		diag_error(d, draft_key_pos(pd->node, "forward"),
-			   "pool %s: expected forward: proxy, as http service %s uses it%s",
-			   p->name, http->name,
-			   place(draft_key_pos(dr->services[pd->http_user - 1].node, "pool")).s);
+		diag_error(
+			d, draft_key_pos(pd->node, "forward"),
+			"pool %s: expected forward: proxy, as http service %s uses it%s", p->name,
+			http->name,
+			draft_place(draft_key_pos(dr->services[pd->http_user - 1].node, "pool")).s);
 	}
 }
 
@@ -221,7 +219,7 @@ static void check_backend_names(struct draft *dr, const struct pool_draft *pd, c
 			diag_error(dr->reader.diag, draft_key_pos(pd->backend_nodes[i], "name"),
 				   "pool %s: backend %s is here twice%s", p->name,
 				   p->backends[i].name,
-				   place(draft_key_pos(pd->backend_nodes[i - 1], "name")).s);
+				   draft_place(draft_key_pos(pd->backend_nodes[i - 1], "name")).s);
 }
 
 struct address_row {
@@ -256,7 +254,7 @@ static void check_backend_addresses(struct draft *dr, const struct pool_draft *p
 			diag_error(dr->reader.diag, rows[i].pos,
 				   "backend %s/%s: address %s is that of backend %s%s", p->name,
 				   b->name, endpoint_format(&b->ep, text, sizeof(text)), a->name,
-				   place(rows[i - 1].pos).s);
+				   draft_place(rows[i - 1].pos).s);
 	}
 }
 
@@ -312,6 +310,9 @@ static const struct listen_row *find_loop(const struct listen_row *rows, size_t 
 		if (rows[i].service->mode == SERVICE_L4)
 			return &rows[i];
 	}
+	for (size_t i = 0; i < count; i++)
+		if (rows[i].listen->prefix_len && listen_has_addr(rows[i].listen, &b->ep.addr))
+			return &rows[i];
 	return NULL;
 }
 
@@ -328,7 +329,7 @@ static void check_backend(struct draft *dr, const struct backend *b, const struc
 	if (loop)
 		diag_error(d, pos, "backend %s/%s: %s is where service %s listens%s: a loop",
 			   b->pool->name, b->name, endpoint_format(&b->ep, text, sizeof(text)),
-			   loop->service->name, place(loop->pos).s);
+			   loop->service->name, draft_place(loop->pos).s);
 	if (b->pool->forward == FORWARD_PROXY && !b->ep.port)
 		diag_error(d, pos,
 			   "backend %s/%s: expected an address with a port in a proxy pool, found "
@@ -339,23 +340,39 @@ static void check_backend(struct draft *dr, const struct backend *b, const struc
 			   b->pool->name, b->name);
 }
 
-/* The inner packet of a tunnel keeps its port. */
-static void check_tunnel_ports(struct draft *dr, const struct service *s)
-{
-	const struct pool_draft *pd = draft_pool(dr, s->pool);
+struct ports {
+	char s[32];
+};
 
-	for (size_t i = 0; i < s->pool->backend_count; i++) {
-		const struct backend *b = &s->pool->backends[i];
+static struct ports ports_text(const struct listen *l)
+{
+	struct ports p;
+
+	if (l->port_hi)
+		(void)snprintf(p.s, sizeof(p.s), "ports %u to %u", l->ep.port, l->port_hi);
+	else
+		(void)snprintf(p.s, sizeof(p.s), "port %u", l->ep.port);
+	return p;
+}
+
+/* The inner packet of a tunnel keeps its port. */
+static void check_tunnel_ports(struct draft *dr, const struct service *s, const struct pool *pool)
+{
+	const struct pool_draft *pd = draft_pool(dr, pool);
+
+	for (size_t i = 0; i < pool->backend_count; i++) {
+		const struct backend *b = &pool->backends[i];
 		size_t j = 0;
 
-		while (j < s->listen_count && s->listens[j].ep.port == b->ep.port)
+		while (j < s->listen_count &&
+		       (!s->listens[j].port_hi && s->listens[j].ep.port == b->ep.port))
 			j++;
-		if (!b->ep.port || j == s->listen_count || !s->listens[j].ep.port)
+		if (!b->ep.port || j == s->listen_count || !s->listens[j].ep.addr.family)
 			continue;
 		diag_error(dr->reader.diag, draft_key_pos(pd->backend_nodes[i], "address"),
-			   "backend %s/%s: forward: ipip cannot change port %u of service %s to "
-			   "%u; leave the port out",
-			   s->pool->name, b->name, s->listens[j].ep.port, s->name, b->ep.port);
+			   "backend %s/%s: forward: ipip cannot change %s of service %s to %u; "
+			   "leave the port out",
+			   pool->name, b->name, ports_text(&s->listens[j]).s, s->name, b->ep.port);
 	}
 }
 
@@ -412,15 +429,20 @@ static bool check_limits(struct draft *dr)
 	const struct node_limits *limits = &snap->node.limits;
 	const struct tree *node = tree_get(dr->root, "node");
 	const struct pos *pos = node ? draft_key_pos(node, "limits") : NULL;
-	uint64_t listens = 0, backends = 0, slots = 0, largest = 0;
+	uint64_t listens = 0, rows = 0, listed = 0, backends = 0, slots = 0, largest = 0;
+	size_t routed, sources;
 
 	for (size_t i = 0; i < snap->service_count; i++) {
 		const struct service *s = &snap->services[i];
 
 		listens += count_rows(s);
+		rows += count_rows(s) > 0;
 		if (s->mode != SERVICE_L4)
 			continue;
-		slots += s->ring_size;
+		routed = draft_route_rows(s, &sources);
+		rows += routed;
+		listed += sources;
+		slots += (1 + routed) * s->ring_size;
 		largest = s->ring_size > largest ? s->ring_size : largest;
 	}
 	for (size_t i = 0; i < snap->pool_count; i++)
@@ -430,6 +452,12 @@ static bool check_limits(struct draft *dr)
 		diag_error(dr->reader.diag, pos,
 			   "node.limits.services: %u is too small for %llu listen addresses",
 			   limits->services, (unsigned long long)listens);
+	else if (snap->node.interface_count > 0 &&
+		 (rows > limits->services || listed > limits->services))
+		diag_error(dr->reader.diag, pos,
+			   "node.limits.services: %u is too small for %llu services and pools of "
+			   "their source routes, with %llu sources",
+			   limits->services, (unsigned long long)rows, (unsigned long long)listed);
 	if (backends >= limits->backends) /* row 0 is never used */
 		diag_error(dr->reader.diag, pos,
 			   "node.limits.backends: %u is too small for %llu backends of l4 services",
@@ -461,10 +489,12 @@ void draft_check(struct draft *dr)
 	check_overlap(dr, rows, count);
 	for (size_t i = 0; i < snap->service_count; i++) {
 		check_service(dr, &dr->services[i], &snap->services[i]);
-		if (within && snap->services[i].pool &&
-		    snap->services[i].pool->forward == FORWARD_IPIP)
-			check_tunnel_ports(dr, &snap->services[i]);
+		for (size_t k = 0; within && k < snap->pool_count; k++)
+			if (snap->pools[k].forward == FORWARD_IPIP &&
+			    service_uses_pool(&snap->services[i], &snap->pools[k]))
+				check_tunnel_ports(dr, &snap->services[i], &snap->pools[k]);
 	}
+	draft_check_l4(dr, within);
 	for (size_t i = 0; i < snap->pool_count; i++)
 		drop_tunnel_ports(&snap->pools[i]);
 	for (size_t i = 0; i < snap->pool_count; i++)

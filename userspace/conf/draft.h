@@ -40,10 +40,23 @@ const struct pos *draft_key_pos(const struct tree *node, const char *key);
 /* Is its mode said, and one that there is? */
 bool draft_knows_mode(const struct draft *dr, const struct service *s);
 
+/* " (FILE:LINE:COLUMN)" of the other one of two; nothing where it has no place. */
+struct place {
+	char s[256];
+};
+struct place draft_place(const struct pos *pos);
+
 /* What depends on other rows and was not said: forwarding, health checks and their ports. */
 void draft_resolve(struct draft *dr);
 
 /* Everything that no row can know alone; errors go to the reader's diag. */
 void draft_check(struct draft *dr);
+
+/* Of it, what l4 services have alone: ranges, source routes, QUIC. within: the limits are kept. */
+void draft_check_l4(struct draft *dr, bool within);
+
+/* Rows in the tables of services that the source routes of a service take, beside its own; and how
+ * many sources they name. */
+size_t draft_route_rows(const struct service *s, size_t *ret_sources);
 
 #endif

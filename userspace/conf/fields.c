@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "bpf/abi.h"
+#include "conf/listen.h"
 #include "conf/read.h"
 #include "conf/runtime.h"
 #include "conf/schema.h"
@@ -232,9 +233,8 @@ static const char *refuse_address(const struct addr *a)
 	return IN6_IS_ADDR_V4MAPPED(&a->v6) ? "an IPv4 address written as IPv6" : NULL;
 }
 
-/* Is it refused? Then it is reported. */
-static bool report_address(struct reader *r, const struct keyword *k, const struct tree *value,
-			   const struct addr *a)
+bool field_report_address(struct reader *r, const struct keyword *k, const struct tree *value,
+			  const struct addr *a)
 {
 	const char *what = refuse_address(a);
 
@@ -259,7 +259,7 @@ void field_read_tunnel_source(struct reader *r, const struct keyword *k, const s
 			continue;
 		}
 		family = a.family == AF_INET6;
-		if (report_address(r, k, item, &a))
+		if (field_report_address(r, k, item, &a))
 			continue;
 		if (len < (family ? 32U : 8U))
 			read_error(r, k, &item->pos, "expected a prefix of at least %u bits",
@@ -356,7 +356,7 @@ void field_read_address(struct reader *r, const struct keyword *k, const struct 
 		read_expected(r, k, value, k->form);
 		return;
 	}
-	if (!report_address(r, k, value, &ep.addr))
+	if (!field_report_address(r, k, value, &ep.addr))
 		be->ep = ep;
 }
 
@@ -368,31 +368,6 @@ void field_format_address(struct strbuf *b, const void *object)
 }
 
 /* ---- service ---- */
-
-/* "ADDRESS:PORT/tcp" or "/udp". */
-static int parse_listen(const char *text, struct listen *ret_listen)
-{
-	const char *slash = strrchr(text, '/');
-	char buf[ENDPOINT_STRLEN];
-	struct listen l = {0};
-	size_t len;
-
-	if (!slash)
-		return -1;
-	len = (size_t)(slash - text);
-	if (len >= sizeof(buf))
-		return -1;
-	memcpy(buf, text, len);
-	buf[len] = 0;
-	if (!strcmp(slash, "/tcp"))
-		l.proto = IPPROTO_TCP;
-	else if (!strcmp(slash, "/udp"))
-		l.proto = IPPROTO_UDP;
-	if (!l.proto || endpoint_parse(buf, &l.ep) < 0 || !l.ep.port)
-		return -1;
-	*ret_listen = l;
-	return 0;
-}
 
 void field_read_listen(struct reader *r, const struct keyword *k, const struct tree *value,
 		       void *object)
@@ -408,7 +383,7 @@ void field_read_listen(struct reader *r, const struct keyword *k, const struct t
 	while ((item = read_next_scalar(r, k, value, &at))) {
 		struct listen *l = &s->listens[at - 1];
 
-		if (parse_listen(item->text, l) < 0) {
+		if (listen_parse(item->text, l) < 0) {
 			if (!endpoint_parse(item->text, &ep) && ep.port)
 				read_error(r, k, &item->pos,
 					   "the protocol is missing, write \"%s/tcp\"", item->text);
@@ -417,7 +392,8 @@ void field_read_listen(struct reader *r, const struct keyword *k, const struct t
 			continue;
 		}
 		/* Whether an unspecified address is good depends on the mode: conf/check.c. */
-		if (!addr_is_unspecified(&l->ep.addr) && report_address(r, k, item, &l->ep.addr))
+		if ((l->prefix_len || !addr_is_unspecified(&l->ep.addr)) &&
+		    field_report_address(r, k, item, &l->ep.addr))
 			*l = (struct listen){0};
 	}
 	s->listen_count = at;
@@ -428,15 +404,12 @@ void field_read_listen(struct reader *r, const struct keyword *k, const struct t
 void field_format_listen(struct strbuf *b, const void *object)
 {
 	const struct service *s = object;
-	char text[ENDPOINT_STRLEN];
+	char text[LISTEN_STRLEN];
 
 	strbuf_add(b, "[");
-	for (size_t i = 0; i < s->listen_count; i++) {
-		const struct listen *l = &s->listens[i];
-
-		strbuf_printf(b, "%s\"%s/%s\"", i ? ", " : "",
-			      endpoint_format(&l->ep, text, sizeof(text)), proto_name(l->proto));
-	}
+	for (size_t i = 0; i < s->listen_count; i++)
+		strbuf_printf(b, "%s\"%s\"", i ? ", " : "",
+			      listen_format(&s->listens[i], text, sizeof(text)));
 	strbuf_add(b, "]");
 }
 

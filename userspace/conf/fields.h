@@ -27,6 +27,10 @@ FIELD_FUNCTIONS(port);		/* struct health_conf */
 FIELD_FUNCTIONS(status);	/* struct health_conf */
 FIELD_FUNCTIONS(address);	/* struct backend */
 FIELD_FUNCTIONS(listen);	/* struct service */
+FIELD_FUNCTIONS(source_routes); /* struct service */
+FIELD_FUNCTIONS(from);		/* struct source_route */
+FIELD_FUNCTIONS(mask);		/* struct quic_conf */
+FIELD_FUNCTIONS(server_id);	/* struct backend */
 FIELD_FUNCTIONS(pool);		/* struct service: only its form; conf/build.c finds the pool */
 
 #undef FIELD_FUNCTIONS
@@ -38,6 +42,11 @@ const char *field_refuse_socket(const char *text); /* the same, short enough for
 const char *field_refuse_target(const char *text); /* of an HTTP request */
 const char *field_refuse_host(const char *text);   /* Host header */
 const char *field_refuse_ring_size(uint64_t n);
+
+/* Is it an address that a host cannot have as its own? Then it is reported. */
+struct addr;
+bool field_report_address(struct reader *r, const struct keyword *k, const struct tree *value,
+			  const struct addr *a);
 
 /* The kernel side is opened when the daemon starts, or not at all. */
 bool field_restart_interfaces(const void *old_node, const void *new_node);

@@ -5,6 +5,7 @@
 #include "conf/schema.h"
 #include "core/text.h"
 
+/* A range is several ports. */
 static void note_tcp_port(struct pool_draft *pd, const struct service *s)
 {
 	for (size_t i = 0; i < s->listen_count; i++) {
@@ -12,8 +13,23 @@ static void note_tcp_port(struct pool_draft *pd, const struct service *s)
 
 		if (l->proto != IPPROTO_TCP)
 			continue;
-		pd->tcp_port = !pd->tcp_port || pd->tcp_port == l->ep.port ? l->ep.port : -1;
+		if (l->port_hi || (pd->tcp_port && pd->tcp_port != l->ep.port))
+			pd->tcp_port = -1;
+		else
+			pd->tcp_port = l->ep.port;
 	}
+}
+
+static void note_user(struct draft *dr, const struct pool *pool, size_t service)
+{
+	const struct snapshot *snap = dr->snap;
+	const struct service *s = &snap->services[service];
+	struct pool_draft *pd = &dr->pools[pool - snap->pools];
+	size_t *user = s->mode == SERVICE_L4 ? &pd->l4_user : &pd->http_user;
+
+	if (!*user)
+		*user = service + 1;
+	note_tcp_port(pd, s);
 }
 
 static void find_users(struct draft *dr)
@@ -22,16 +38,14 @@ static void find_users(struct draft *dr)
 
 	for (size_t i = 0; i < snap->service_count; i++) {
 		const struct service *s = &snap->services[i];
-		struct pool_draft *pd;
-		size_t *user;
 
-		if (!s->pool || !draft_knows_mode(dr, s))
+		if (!draft_knows_mode(dr, s))
 			continue;
-		pd = &dr->pools[s->pool - snap->pools];
-		user = s->mode == SERVICE_L4 ? &pd->l4_user : &pd->http_user;
-		if (!*user)
-			*user = i + 1;
-		note_tcp_port(pd, s);
+		if (s->pool)
+			note_user(dr, s->pool, i);
+		for (size_t k = 0; s->mode == SERVICE_L4 && k < s->source_route_count; k++)
+			if (s->source_routes[k].pool)
+				note_user(dr, s->source_routes[k].pool, i);
 	}
 }
 

@@ -247,6 +247,12 @@ static const struct keyword backend_keys[] = {
 	 FIELD(struct backend, admin),
 	 .words = admin_state_words,
 	 .fallback = "up"},
+	{.name = "server_id",
+	 .text = "what it writes into QUIC connection ids, for l4 services with quic; its octets "
+		 "are "
+		 "those of the number, the highest first",
+	 SPECIAL(server_id),
+	 .form = "a number, in decimal or with 0x in hexadecimal digits"},
 };
 const struct section schema_backend = {
 	.name = "backend", .text = "One server of a pool", KEYS(backend_keys)};
@@ -336,6 +342,78 @@ static const struct section idle = {
 	.text = "How long a tracked flow is remembered without a packet",
 	KEYS(idle_keys)};
 
+static const struct keyword quic_keys[] = {
+	{.name = "cid",
+	 .text = "where the server id is in a connection id: behind its first octet, in the form "
+		 "of "
+		 "QUIC-LB without encryption; at an offset; or nowhere",
+	 .type = KEY_CHOICE,
+	 FIELD(struct quic_conf, cid),
+	 .words = quic_cid_words,
+	 .fallback = "none"},
+	{.name = "server_id_length",
+	 .text = "octets of a server id",
+	 .type = KEY_NUMBER,
+	 FIELD(struct quic_conf, server_id_length),
+	 .min = 1,
+	 .max = SHUNT_SERVER_ID_MAX,
+	 .fallback = "2"},
+	{.name = "cid_length",
+	 .text = "octets of a connection id",
+	 .type = KEY_NUMBER,
+	 FIELD(struct quic_conf, cid_length),
+	 .min = 1,
+	 .max = SHUNT_CID_MAX,
+	 .fallback_text = "with lb what the lower five bits of its first octet say, plus one; else "
+			  "any that hold the server id"},
+	{.name = "config_id",
+	 .text = "the configuration in the upper three bits of the first octet",
+	 .type = KEY_NUMBER,
+	 FIELD(struct quic_conf, config_id),
+	 .max = 6,
+	 .fallback = "0",
+	 .only_key = "cid",
+	 .only_word = "lb"},
+	{.name = "offset",
+	 .text = "octets of a connection id in front of the server id",
+	 .type = KEY_NUMBER,
+	 FIELD(struct quic_conf, offset),
+	 .max = SHUNT_CID_MAX - 1,
+	 .fallback = "0",
+	 .only_key = "cid",
+	 .only_word = "offset"},
+	{.name = "mask",
+	 .text = "bits of the octets there that are the server id",
+	 SPECIAL(mask),
+	 .form = "a number over 0, in decimal or with 0x in hexadecimal digits",
+	 .fallback_text = "all",
+	 .only_key = "cid",
+	 .only_word = "offset"},
+};
+const struct section schema_quic = {
+	.name = "quic of a service",
+	.text = "QUIC packets go to the backend that their connection id names, all others, and "
+		"those that it names none for, by their flow",
+	KEYS(quic_keys)};
+
+static const struct keyword source_route_keys[] = {
+	{.name = "from",
+	 .text = "source addresses, one or a list; the longest prefix of all decides",
+	 SPECIAL(from),
+	 .form = "an address or prefix without host bits, such as 10.0.0.0/8",
+	 .required = true},
+	{.name = "pool",
+	 .text = "pool that serves them",
+	 .type = KEY_NAME,
+	 FIELD(struct source_route, pool_name),
+	 .form = "the name of a pool",
+	 .refuse_text = field_refuse_name,
+	 .required = true},
+};
+static const struct section source_route = {.name = "source route of a service",
+					    .text = "Clients that another pool serves",
+					    KEYS(source_route_keys)};
+
 #define WAIT(member) .type = KEY_DURATION, FIELD(struct http_timeouts, member), .min = 1, .max = DAY
 
 static const struct keyword timeouts_keys[] = {
@@ -408,7 +486,10 @@ static const struct section limits = {.name = "limits of a service",
 
 static const struct keyword service_keys[] = {
 	{.name = "listen",
-	 .text = "addresses that clients connect to, one or a list",
+	 .text = "addresses that clients connect to, one or a list; in mode l4 the port may be a "
+		 "range (8000-8099) or any, the address a prefix (203.0.113.0/24:443/tcp, "
+		 "[2001:db8::/64]:any/udp): an address comes before a longer before a shorter "
+		 "prefix, of each a port before a narrower before a wider range",
 	 SPECIAL(listen),
 	 .form = "ADDRESS:PORT/tcp or /udp, such as \"203.0.113.10:80/tcp\"",
 	 .required = true},
@@ -432,6 +513,26 @@ static const struct keyword service_keys[] = {
 	 FIELD(struct service, tracking),
 	 .words = tracking_words,
 	 .fallback = "auto",
+	 L4_ONLY},
+	{.name = "affinity",
+	 .text = "what flows must have in common to go to one backend: flow (all), "
+		 "source-destination (both addresses), source (the client's address)",
+	 .type = KEY_CHOICE,
+	 FIELD(struct service, affinity),
+	 .words = affinity_words,
+	 .fallback = "flow",
+	 L4_ONLY},
+	{.name = "quic",
+	 .text = "backends by QUIC connection id",
+	 .type = KEY_SECTION,
+	 FIELD(struct service, quic),
+	 .section = &schema_quic,
+	 L4_ONLY},
+	{.name = "source_routes",
+	 .text = "clients that another pool serves, by their address",
+	 SPECIAL(source_routes),
+	 .form = "a list of mappings {from: PREFIX, pool: NAME}",
+	 .section = &source_route,
 	 L4_ONLY},
 	{.name = "ring_size",
 	 .text = "slots of the hash ring, a prime, a hundred times the backends or more",

@@ -23,7 +23,7 @@ enum key_type {
 	KEY_CHOICE,   /* one of words; the field is an enum, the index into words */
 	KEY_TEXT,     /* the field is a const char * */
 	KEY_NAME,     /* the same, of a service, pool or backend */
-	KEY_SPECIAL,  /* read and format do it; form says what is expected */
+	KEY_SPECIAL,  /* read and format do it; form says what is expected, section what is in it */
 	KEY_SECTION,  /* a mapping with the keys of section */
 	KEY_NAMED,    /* a mapping: name -> section; conf/build.c reads it */
 	KEY_ITEMS,    /* a list of section; conf/build.c reads it */
@@ -70,7 +70,7 @@ struct section {
 };
 
 extern const struct section schema_root, schema_node, schema_admin, schema_pool, schema_backend,
-	schema_service;
+	schema_service, schema_quic;
 
 /* NULL: no such key. */
 const struct keyword *section_keyword(const struct section *s, const char *name);

@@ -3,6 +3,7 @@
 #include "conf/snapshot.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,6 +95,25 @@ const struct backend *pool_backend(const struct pool *p, const char *name)
 	return bsearch(name, p->backends, p->backend_count, sizeof(*p->backends), compare_name);
 }
 
+char *service_route_name(const struct service *s, const struct pool *p, char buf[ROUTE_NAME_MAX])
+{
+	snprintf(buf, ROUTE_NAME_MAX, "%s@%s", s->name, p->name);
+	return buf;
+}
+
+bool service_routes_to(const struct service *s, const struct pool *p)
+{
+	for (size_t i = 0; i < s->source_route_count; i++)
+		if (s->source_routes[i].pool == p)
+			return true;
+	return false;
+}
+
+bool service_uses_pool(const struct service *s, const struct pool *p)
+{
+	return s->mode == SERVICE_L4 && (s->pool == p || service_routes_to(s, p));
+}
+
 bool backend_is_usable(const struct backend *b)
 {
 	return b->admin == ADMIN_UP && b->weight > 0 &&
@@ -112,6 +132,8 @@ const char *const forward_words[] = {"ipip", "proxy", NULL};
 const char *const admin_state_words[] = {"up", "drain", "disabled", NULL};
 const char *const service_mode_words[] = {"l4", "http", NULL};
 const char *const tracking_words[] = {"auto", "on-change", "always", "never", NULL};
+const char *const affinity_words[] = {"flow", "source-destination", "source", NULL};
+const char *const quic_cid_words[] = {"none", "lb", "offset", NULL};
 const char *const health_kind_words[] = {"none", "tcp", "http", NULL};
 
 const char *forward_name(enum forward v)
@@ -132,6 +154,16 @@ const char *service_mode_name(enum service_mode v)
 const char *tracking_name(enum tracking v)
 {
 	return tracking_words[v];
+}
+
+const char *affinity_name(enum affinity v)
+{
+	return affinity_words[v];
+}
+
+const char *quic_cid_name(enum quic_cid v)
+{
+	return quic_cid_words[v];
 }
 
 const char *health_kind_name(enum health_kind v)

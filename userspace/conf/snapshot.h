@@ -75,6 +75,8 @@ struct backend {
 	struct endpoint ep; /* port: 0 in ipip pools (the service's), never 0 in proxy pools */
 	unsigned weight;    /* 0..1000, default 1; 0 takes no new flows */
 	enum admin_state admin;
+	bool has_server_id;
+	uint64_t server_id;    /* in QUIC connection ids, as a number */
 	struct backend_rt *rt; /* the snapshot holds a reference */
 };
 
@@ -95,8 +97,37 @@ enum service_mode { SERVICE_L4, SERVICE_HTTP };
 enum tracking { TRACKING_AUTO, TRACKING_ON_CHANGE, TRACKING_ALWAYS, TRACKING_NEVER };
 
 struct listen {
-	struct endpoint ep;
-	uint8_t proto; /* IPPROTO_TCP, IPPROTO_UDP */
+	struct endpoint ep; /* of a prefix: its address; of a range: its lowest port */
+	uint8_t proto;	    /* IPPROTO_TCP, IPPROTO_UDP */
+	uint8_t prefix_len; /* 0: one address */
+	uint16_t port_hi;   /* the highest port; 0: one port */
+};
+
+/* What flows have in common that go to one backend; in the order of enum shunt_affinity. */
+enum affinity { AFFINITY_FLOW, AFFINITY_SOURCE_DESTINATION, AFFINITY_SOURCE };
+
+/* Flows from some sources go to a pool of their own. */
+struct source_prefix {
+	struct addr addr;
+	unsigned len;
+};
+struct source_route {
+	struct source_prefix *from;
+	size_t from_count;
+	const char *pool_name;
+	const struct pool *pool;
+};
+
+enum quic_cid { QUIC_CID_NONE, QUIC_CID_LB, QUIC_CID_OFFSET }; /* as enum shunt_cid */
+
+/* How a service's backends write their server ids into QUIC connection ids. */
+struct quic_conf {
+	enum quic_cid cid;
+	unsigned config_id;	   /* lb */
+	unsigned server_id_length; /* octets, 1..8 */
+	unsigned cid_length;	   /* octets; 0, lb: the first octet says it; 0, offset: any */
+	unsigned offset;	   /* offset: of the server id */
+	uint64_t mask;		   /* offset: bits of the server id that count */
 };
 
 /* Waits of an http service, in milliseconds. */
@@ -124,9 +155,13 @@ struct service {
 	struct listen *listens;
 	size_t listen_count;
 	const struct pool *pool;
-	enum tracking tracking; /* l4 */
-	uint32_t ring_size;	/* l4: a prime, default 65537 */
-	uint32_t idle_s[4];	/* l4: by enum shunt_flow_state: 60, 7440, 120, 120 */
+	enum tracking tracking;		    /* l4 */
+	uint32_t ring_size;		    /* l4: a prime, default 65537 */
+	enum affinity affinity;		    /* l4 */
+	struct quic_conf quic;		    /* l4 */
+	struct source_route *source_routes; /* l4 */
+	size_t source_route_count;
+	uint32_t idle_s[4];   /* l4: by enum shunt_flow_state: 60, 7440, 120, 120 */
 	uint32_t insert_rate; /* l4: entries for new flows a second; 0: from node.limits.pending */
 	struct http_timeouts timeouts;
 	struct http_limits limits;
@@ -156,6 +191,16 @@ const struct pool *snapshot_pool(const struct snapshot *s, const char *name); /*
 const struct service *snapshot_service(const struct snapshot *s, const char *name);
 const struct backend *pool_backend(const struct pool *p, const char *name);
 
+/* The ring of a source route's pool goes by SERVICE@POOL. Writes the name and returns buf. */
+#define ROUTE_NAME_MAX 130
+char *service_route_name(const struct service *s, const struct pool *p, char buf[ROUTE_NAME_MAX]);
+
+/* Does a source route of the service lead to the pool? */
+bool service_routes_to(const struct service *s, const struct pool *p);
+
+/* Does an l4 service steer to the pool, as its own or by a source route? */
+bool service_uses_pool(const struct service *s, const struct pool *p);
+
 /* May it be given new flows or requests: up by configuration, weight over 0, not down by health. */
 bool backend_is_usable(const struct backend *b);
 
@@ -169,11 +214,15 @@ extern const char *const forward_words[];
 extern const char *const admin_state_words[];
 extern const char *const service_mode_words[];
 extern const char *const tracking_words[];
+extern const char *const affinity_words[];
+extern const char *const quic_cid_words[];
 extern const char *const health_kind_words[];
 const char *forward_name(enum forward v);
 const char *admin_state_name(enum admin_state v);
 const char *service_mode_name(enum service_mode v);
 const char *tracking_name(enum tracking v);
+const char *affinity_name(enum affinity v);
+const char *quic_cid_name(enum quic_cid v);
 const char *health_kind_name(enum health_kind v);
 const char *proto_name(uint8_t proto);
 

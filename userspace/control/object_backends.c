@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* JSON of backends: see objects.h. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,20 +9,47 @@
 #include "control/objects.h"
 #include "l4/l4.h"
 
+/* A ring of a service, or of its source routes, that the pool is in. */
+struct ring_view {
+	char name[ROUTE_NAME_MAX];
+	uint32_t size;
+};
+
 /* What the kernel has of the backends of a pool. */
 struct kernel_view {
-	struct shunt_be_stats *stats;	 /* in the pool's order; NULL: it is not steered to */
-	const struct service **services; /* those that steer to it */
-	uint32_t *slots;		 /* a row for each service, in the pool's order */
-	size_t service_count;
-	uint64_t ring_slots; /* of all the services */
+	struct shunt_be_stats *stats; /* in the pool's order; NULL: it is not steered to */
+	struct ring_view *rings;      /* that it is in */
+	uint32_t *slots;	      /* a row for each ring, in the pool's order */
+	size_t ring_count;
+	uint64_t ring_slots; /* of all of them */
 };
 
 static void view_deinit(struct kernel_view *v)
 {
 	free(v->stats);
-	free(v->services);
+	free(v->rings);
 	free(v->slots);
+}
+
+/* At most two of a service. */
+static void find_rings(const struct snapshot *snap, const struct pool *pool, struct kernel_view *v)
+{
+	for (size_t i = 0; i < snap->service_count; i++) {
+		const struct service *s = &snap->services[i];
+
+		if (s->mode == SERVICE_L4 && s->pool == pool) {
+			struct ring_view *r = &v->rings[v->ring_count++];
+
+			(void)snprintf(r->name, sizeof(r->name), "%s", s->name);
+			r->size = s->ring_size;
+		}
+		if (s->mode == SERVICE_L4 && service_routes_to(s, pool)) {
+			struct ring_view *r = &v->rings[v->ring_count++];
+
+			service_route_name(s, pool, r->name);
+			r->size = s->ring_size;
+		}
+	}
 }
 
 /* False: out of memory. */
@@ -33,16 +61,15 @@ static bool view_read(const struct commands_env *env, const struct snapshot *sna
 	if (!env->l4 || pool->forward == FORWARD_PROXY)
 		return true;
 	v->stats = calloc(n + 1, sizeof(*v->stats));
-	v->services = calloc(snap->service_count + 1, sizeof(*v->services));
-	for (size_t i = 0; v->services && i < snap->service_count; i++)
-		if (snap->services[i].mode == SERVICE_L4 && snap->services[i].pool == pool)
-			v->services[v->service_count++] = &snap->services[i];
-	v->slots = calloc(v->service_count * n + 1, sizeof(*v->slots));
-	if (!v->stats || !v->services || !v->slots || l4_pool_stats(env->l4, pool, v->stats))
+	v->rings = calloc(2 * snap->service_count + 1, sizeof(*v->rings));
+	if (v->rings)
+		find_rings(snap, pool, v);
+	v->slots = calloc(v->ring_count * n + 1, sizeof(*v->slots));
+	if (!v->stats || !v->rings || !v->slots || l4_pool_stats(env->l4, pool, v->stats))
 		return false;
-	for (size_t i = 0; i < v->service_count; i++) {
-		l4_service_slots(env->l4, v->services[i], v->slots + i * n);
-		v->ring_slots += v->services[i]->ring_size;
+	for (size_t i = 0; i < v->ring_count; i++) {
+		l4_ring_slots(env->l4, v->rings[i].name, pool, v->slots + i * n);
+		v->ring_slots += v->rings[i].size;
 	}
 	return true;
 }
@@ -58,11 +85,11 @@ static json_t *backend_l4(const struct kernel_view *v, const struct pool *pool, 
 	o = json_object();
 	slots = json_object();
 	failed = !o || !slots;
-	for (size_t i = 0; i < v->service_count; i++) {
+	for (size_t i = 0; i < v->ring_count; i++) {
 		uint32_t n = v->slots[i * pool->backend_count + place];
 
 		held += n;
-		json_put_int(slots, v->services[i]->name, n, &failed);
+		json_put_int(slots, v->rings[i].name, n, &failed);
 	}
 	json_put_int(o, "packets", v->stats[place].packets, &failed);
 	json_put_int(o, "bytes", v->stats[place].bytes, &failed);
@@ -95,6 +122,13 @@ static json_t *backend_http(const struct backend *b)
 	return json_finish(o, failed);
 }
 
+/* As text: a number of 64 bits is more than some readers keep. */
+static json_t *server_id_json(const struct backend *b)
+{
+	return b->has_server_id ? json_sprintf("0x%llx", (unsigned long long)b->server_id)
+				: json_null();
+}
+
 static json_t *object_backend(const struct kernel_view *v, const struct pool *pool, size_t place)
 {
 	const struct backend *b = &pool->backends[place];
@@ -108,6 +142,7 @@ static json_t *object_backend(const struct kernel_view *v, const struct pool *po
 	json_put(o, "usable", json_boolean(backend_is_usable(b)), &failed);
 	object_put_checks(health, b, &failed);
 	json_put(o, "health", health, &failed);
+	json_put(o, "server_id", server_id_json(b), &failed);
 	json_put(o, "l4", backend_l4(v, pool, place), &failed);
 	json_put(o, "http", backend_http(b), &failed);
 	return json_finish(o, failed);

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "conf/listen.h"
 #include "conf/runtime.h"
 #include "control/json_build.h"
 #include "core/clock.h"
@@ -27,18 +28,13 @@ static json_t *age_ms(uint64_t when_ms)
 
 static json_t *listens_json(const struct service *s)
 {
-	char ep[ENDPOINT_STRLEN];
+	char text[LISTEN_STRLEN];
 	json_t *list = json_array();
 	bool failed = !list;
 
-	for (size_t i = 0; i < s->listen_count && !failed; i++) {
-		const struct listen *l = &s->listens[i];
-
-		json_push(list,
-			  json_sprintf("%s/%s", endpoint_format(&l->ep, ep, sizeof(ep)),
-				       proto_name(l->proto)),
+	for (size_t i = 0; i < s->listen_count && !failed; i++)
+		json_push(list, json_string(listen_format(&s->listens[i], text, sizeof(text))),
 			  &failed);
-	}
 	return json_finish(list, failed);
 }
 
@@ -126,13 +122,14 @@ static json_t *health_conf_json(const struct health_conf *h)
 	return json_finish(o, failed);
 }
 
+/* Those that the pool serves, if only some of their sources. */
 static json_t *pool_services(const struct snapshot *snap, const struct pool *pool)
 {
 	json_t *list = json_array();
 	bool failed = !list;
 
 	for (size_t i = 0; i < snap->service_count; i++)
-		if (snap->services[i].pool == pool)
+		if (snap->services[i].pool == pool || service_uses_pool(&snap->services[i], pool))
 			json_push(list, json_string(snap->services[i].name), &failed);
 	return json_finish(list, failed);
 }
@@ -189,6 +186,31 @@ static json_t *tracking_json(const struct service *s)
 	return json_finish(o, failed);
 }
 
+static json_t *quic_json(const struct quic_conf *q)
+{
+	json_t *o;
+	bool failed;
+
+	if (q->cid == QUIC_CID_NONE)
+		return json_null();
+	o = json_object();
+	failed = !o;
+	json_put(o, "cid", json_string(quic_cid_name(q->cid)), &failed);
+	json_put_int(o, "server_id_length", q->server_id_length, &failed);
+	json_put(o, "cid_length", q->cid_length ? json_integer(q->cid_length) : json_null(),
+		 &failed);
+	if (q->cid == QUIC_CID_LB) {
+		json_put_int(o, "config_id", q->config_id, &failed);
+	} else {
+		json_put_int(o, "offset", q->offset, &failed);
+		json_put(o, "mask",
+			 q->mask ? json_sprintf("0x%llx", (unsigned long long)q->mask)
+				 : json_null(),
+			 &failed);
+	}
+	return json_finish(o, failed);
+}
+
 static json_t *moves_json(const struct commands_env *env, const struct service *s)
 {
 	struct l4_moves m = {0};
@@ -208,7 +230,41 @@ static json_t *moves_json(const struct commands_env *env, const struct service *
 	return json_finish(o, failed);
 }
 
-static json_t *service_l4(const struct commands_env *env, const struct service *s)
+static json_t *sources_json(const struct source_route *route)
+{
+	json_t *list = json_array();
+	bool failed = !list;
+	char text[ADDR_STRLEN];
+
+	for (size_t i = 0; i < route->from_count; i++)
+		json_push(list,
+			  json_sprintf("%s/%u",
+				       addr_format(&route->from[i].addr, text, sizeof(text)),
+				       route->from[i].len),
+			  &failed);
+	return json_finish(list, failed);
+}
+
+static json_t *source_routes_json(const struct snapshot *snap, const struct service *s)
+{
+	json_t *list = json_array();
+	bool failed = !list;
+
+	for (size_t i = 0; i < s->source_route_count; i++) {
+		const struct source_route *route = &s->source_routes[i];
+		json_t *o = json_object();
+		bool bad = !o;
+
+		json_put(o, "from", sources_json(route), &bad);
+		json_put(o, "pool", json_string(route->pool->name), &bad);
+		json_put(o, "backend_states", object_backend_states(snap, route->pool), &bad);
+		json_push(list, json_finish(o, bad), &failed);
+	}
+	return json_finish(list, failed);
+}
+
+static json_t *service_l4(const struct commands_env *env, const struct snapshot *snap,
+			  const struct service *s)
 {
 	struct shunt_svc_stats stats = {0};
 	json_t *o, *drops;
@@ -223,6 +279,9 @@ static json_t *service_l4(const struct commands_env *env, const struct service *
 	failed = !o || !drops;
 	json_put(o, "tracking", tracking_json(s), &failed);
 	json_put(o, "moves", moves_json(env, s), &failed);
+	json_put(o, "affinity", json_string(affinity_name(s->affinity)), &failed);
+	json_put(o, "quic", quic_json(&s->quic), &failed);
+	json_put(o, "source_routes", source_routes_json(snap, s), &failed);
 	json_put(o, "ring_size", json_integer(s->ring_size), &failed);
 	json_put(o, "idle_seconds", idle_json(s), &failed);
 #define X(name, text) json_put_counter(o, text, stats.count[SHUNT_COUNT_##name], &failed);
@@ -284,7 +343,7 @@ json_t *object_service(const struct commands_env *env, const struct snapshot *sn
 	json_put(o, "listen", listens_json(s), &failed);
 	json_put(o, "pool", json_string(s->pool->name), &failed);
 	json_put(o, "backend_states", object_backend_states(snap, s->pool), &failed);
-	json_put(o, "l4", service_l4(env, s), &failed);
+	json_put(o, "l4", service_l4(env, snap, s), &failed);
 	json_put(o, "http", service_http(s), &failed);
 	return json_finish(o, failed);
 }

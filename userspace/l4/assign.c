@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "l4/assign.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,17 +121,66 @@ out:
 	return err;
 }
 
-/* An index that a record still names is not free, whatever its meta row says. */
+/* An index that a record or a source route still names is not free, whatever its meta row says. */
 static void mark_named(const struct tables *t, bool *taken)
 {
 	for (size_t i = 0; i < t->keys.count; i++) {
 		if (t->keys.rows[i].record.index < t->sizes.services)
 			taken[t->keys.rows[i].record.index] = true;
 	}
+	for (size_t i = 0; i < t->entries[MAPS_ROUTES].count; i++) {
+		const struct maps_entry *e = &t->entries[MAPS_ROUTES].rows[i];
+
+		if (e->route.index < t->sizes.services)
+			taken[e->route.index] = true;
+	}
 	for (uint32_t i = 0; i < t->sizes.services; i++) {
 		if (t->services[i].meta.name[0] != '\0')
 			taken[i] = true;
 	}
+}
+
+static bool keys_overlap(const struct shunt_vip_key *a, const struct shunt_vip_key *b)
+{
+	unsigned whole = a->family == 4 ? 32 : 128;
+	unsigned len_a = a->prefix_len != 0 ? a->prefix_len : whole;
+	unsigned len_b = b->prefix_len != 0 ? b->prefix_len : whole;
+	uint16_t lo_a = ntohs(a->port), hi_a = a->port_hi != 0 ? ntohs(a->port_hi) : lo_a;
+	uint16_t lo_b = ntohs(b->port), hi_b = b->port_hi != 0 ? ntohs(b->port_hi) : lo_b;
+	const uint8_t *x = (const uint8_t *)a->addr, *y = (const uint8_t *)b->addr;
+	unsigned len = len_a < len_b ? len_a : len_b;
+
+	if (a->family != b->family || a->proto != b->proto || hi_a < lo_b || hi_b < lo_a)
+		return false;
+	if (memcmp(x, y, len / 8) != 0)
+		return false;
+	return len % 8 == 0 || (x[len / 8] ^ y[len / 8]) >> (8 - len % 8) == 0;
+}
+
+/* Does a key that is wanted stand already, with a row of its service? */
+static bool stands(const struct tables *t, const struct desired *want,
+		   const struct desired_key *key)
+{
+	const struct table_key *have = keys_find(&t->keys, &key->key);
+
+	return have != NULL && have->record.index < t->sizes.services &&
+	       strcmp(t->services[have->record.index].meta.name,
+		      want->services[key->service].name) == 0;
+}
+
+/* Does another service get packets that a key has now: as the key goes and another one is under it, or
+ * as another one comes above it? */
+static bool loses_packets(const struct tables *t, const struct desired *want,
+			  const struct shunt_vip_key *key, bool goes, size_t service)
+{
+	for (size_t i = 0; i < want->key_count; i++) {
+		const struct desired_key *k = &want->keys[i];
+
+		if (k->service != service && keys_overlap(key, &k->key) &&
+		    (goes || !stands(t, want, k)))
+			return true;
+	}
+	return false;
 }
 
 /* What the records of keys that name a row say about whose it is. */
@@ -148,7 +198,10 @@ static enum claim claim_on_row(const struct tables *t, const struct desired *wan
 		if (have->record.index != index)
 			continue;
 		key = desired_find_key(want, &have->key);
-		if (key != NULL && key->service != service)
+		if (key != NULL ? key->service != service
+				: loses_packets(t, want, &have->key, true, service))
+			return CLAIM_FOREIGN;
+		if (key != NULL && loses_packets(t, want, &have->key, false, service))
 			return CLAIM_FOREIGN;
 		if (key != NULL)
 			claim = CLAIM_OWN;

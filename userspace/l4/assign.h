@@ -35,7 +35,8 @@ struct assignment {
 int assign_rows(const struct tables *t, const struct desired *want, struct assignment *ret_assigned,
 		struct diag *d);
 
-/* Does a record that names the row belong to a key that another service than this one wants? */
+/* Does a record that names the row belong to a key of whose packets another service than this one wants
+ * some? */
 bool assign_row_loses_key(const struct tables *t, const struct desired *want, uint32_t index,
 			  size_t service);
 

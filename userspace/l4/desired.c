@@ -15,6 +15,24 @@ int vip_key_cmp(const struct shunt_vip_key *a, const struct shunt_vip_key *b)
 	return memcmp(a, b, sizeof(*a));
 }
 
+/* An address alone before a longer before a shorter prefix, a port before a narrower before a wider
+ * range; the rest makes it total. */
+int vip_key_precedence(const struct shunt_vip_key *a, const struct shunt_vip_key *b)
+{
+	int len_a = a->prefix_len != 0 ? a->prefix_len : UINT8_MAX;
+	int len_b = b->prefix_len != 0 ? b->prefix_len : UINT8_MAX;
+	int width_a = a->port_hi != 0 ? ntohs(a->port_hi) - ntohs(a->port) : 0;
+	int width_b = b->port_hi != 0 ? ntohs(b->port_hi) - ntohs(b->port) : 0;
+
+	if (len_a != len_b)
+		return len_b - len_a;
+	if (width_a != width_b)
+		return width_a - width_b;
+	if (a->port != b->port)
+		return (int)ntohs(a->port) - (int)ntohs(b->port);
+	return vip_key_cmp(a, b);
+}
+
 void desired_row_addr(const struct addr *addr, __be32 ret_words[4])
 {
 	memset(ret_words, 0, 4 * sizeof(*ret_words));
@@ -87,9 +105,7 @@ static int pool_fill(struct desired *desired, const struct pool *pool, const str
 static bool pool_is_steered(const struct snapshot *snap, const struct pool *pool)
 {
 	for (size_t i = 0; i < snap->service_count; i++) {
-		const struct service *s = &snap->services[i];
-
-		if (s->mode == SERVICE_L4 && s->pool == pool)
+		if (service_uses_pool(&snap->services[i], pool))
 			return true;
 	}
 	return false;
@@ -109,7 +125,7 @@ static int backends_fill(struct desired *desired, const struct snapshot *snap,
 	return err;
 }
 
-static uint8_t listen_tracking(const struct service *s, uint8_t proto)
+uint8_t desired_tracking(const struct service *s, uint8_t proto)
 {
 	if (s->mode != SERVICE_L4)
 		return SHUNT_TRACK_NEVER;
@@ -156,23 +172,25 @@ static size_t find_pool(const struct desired *desired, const char *pool)
 	return low;
 }
 
-static void service_find_backends(struct desired *desired, struct desired_service *row,
-				  const struct service *s)
+void desired_use_pool(struct desired *desired, struct desired_service *row, const struct service *s,
+		      const struct pool *pool)
 {
 	uint32_t linger_s = service_linger(s);
 	bool usable = false;
 
-	row->first_backend = find_pool(desired, s->pool->name);
+	row->first_backend = find_pool(desired, pool->name);
 	for (size_t i = row->first_backend; i < desired->backend_count; i++) {
 		struct desired_backend *b = &desired->backends[i];
 
-		if (strcmp(b->pool, s->pool->name) != 0)
+		if (strcmp(b->pool, pool->name) != 0)
 			break;
 		row->backend_count++;
 		if (b->linger_s < linger_s)
 			b->linger_s = linger_s;
 		usable = usable || b->weight > 0;
 	}
+	row->pool = pool->name;
+	row->slots = s->ring_size;
 	row->ring_size = usable ? s->ring_size : 0;
 }
 
@@ -195,19 +213,19 @@ static void service_fill(struct desired *desired, struct desired_service *row,
 			 const struct service *s, const struct snapshot *snap,
 			 const struct host *host)
 {
-	*row = (struct desired_service){.name = s->name, .pool = s->pool->name};
-	row->record.tracking = listen_tracking(s, IPPROTO_TCP);
+	*row = (struct desired_service){.name = s->name};
+	row->record.tracking = desired_tracking(s, IPPROTO_TCP);
 	if (s->mode != SERVICE_L4) {
 		row->record.action = SHUNT_ACTION_LOCAL;
 		return;
 	}
 	row->record.action = SHUNT_ACTION_STEER;
-	row->slots = s->ring_size;
 	if (s->tracking != TRACKING_NEVER)
 		row->record.insert_ns = insert_ns(s, snap, host);
 	for (int i = 0; i < SHUNT_FLOW_STATE_COUNT; i++)
 		row->record.idle_s[i] = s->idle_s[i];
-	service_find_backends(desired, row, s);
+	desired_record_wide(s, &row->record);
+	desired_use_pool(desired, row, s, s->pool);
 }
 
 /* A listener on every address has no virtual address that the kernel could look up: its packets
@@ -224,11 +242,13 @@ static size_t keys_fill(struct desired *desired, size_t service, const struct se
 			continue;
 		key = &desired->keys[desired->key_count++];
 		key->service = service;
-		key->tracking = listen_tracking(s, l->proto);
+		key->tracking = desired_tracking(s, l->proto);
 		key->key = (struct shunt_vip_key){
 			.port = htons(l->ep.port),
 			.proto = l->proto,
 			.family = l->ep.addr.family == AF_INET ? 4 : 6,
+			.port_hi = htons(l->port_hi),
+			.prefix_len = l->prefix_len,
 		};
 		memcpy(key->key.addr, l->ep.addr.bytes, sizeof(key->key.addr));
 	}
@@ -262,9 +282,9 @@ int desired_build(const struct snapshot *snap, const struct host *host, struct d
 		  struct diag *d)
 {
 	struct desired desired = {0};
-	int err;
+	size_t *positions = calloc(snap->service_count + 1, sizeof(*positions));
+	int err = positions == NULL ? -ENOMEM : allocate(&desired, snap);
 
-	err = allocate(&desired, snap);
 	if (err < 0)
 		goto out;
 	err = backends_fill(&desired, snap, host, d);
@@ -274,14 +294,20 @@ int desired_build(const struct snapshot *snap, const struct host *host, struct d
 	for (size_t i = 0; i < snap->service_count; i++) {
 		const struct service *s = &snap->services[i];
 
-		if (keys_fill(&desired, desired.service_count, s) > 0)
-			service_fill(&desired, &desired.services[desired.service_count++], s, snap,
-				     host);
+		positions[i] = SIZE_MAX;
+		if (keys_fill(&desired, desired.service_count, s) == 0)
+			continue;
+		positions[i] = desired.service_count++;
+		service_fill(&desired, &desired.services[positions[i]], s, snap, host);
 	}
 	qsort(desired.keys, desired.key_count, sizeof(*desired.keys), key_cmp);
+	err = desired_add_wide(&desired, snap, positions);
+	if (err < 0)
+		goto out;
 	*ret_desired = desired;
-	return 0;
+	desired = (struct desired){0};
 out:
+	free(positions);
 	desired_deinit(&desired);
 	return err;
 }
@@ -301,5 +327,8 @@ void desired_deinit(struct desired *desired)
 	free(desired->backends);
 	free(desired->services);
 	free(desired->keys);
+	free(desired->names);
+	free(desired->routes);
+	free(desired->server_ids);
 	*desired = (struct desired){0};
 }

@@ -7,6 +7,7 @@
 #ifndef L4_DESIRED_H
 #define L4_DESIRED_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,7 @@ struct desired_backend {
 struct desired_service {
 	const char *name;
 	const char *pool;
+	bool is_route;			     /* SERVICE@POOL: a ring of a source route, no keys */
 	struct shunt_service record;	     /* index is l4/plan.c's to assign; tracking: of TCP */
 	uint32_t slots;			     /* of its ring, by the configuration */
 	uint32_t ring_size;		     /* the same, or 0: it steers nowhere, or not at all */
@@ -36,11 +38,29 @@ struct desired_key {
 	uint8_t tracking; /* enum shunt_tracking: of its record */
 };
 
+/* Flows of a service from a prefix go by the ring of another. Positions in struct desired. */
+struct desired_route {
+	size_t service, ring;
+	uint8_t family, len;
+	__be32 addr[4]; /* IPv4 in addr[0] */
+};
+
+struct desired_server_id {
+	size_t service, backend;
+	uint8_t len;
+	uint8_t id[SHUNT_SERVER_ID_MAX];
+};
+
 struct desired {
 	struct desired_backend *backends; /* by pool, then name */
 	size_t backend_count;
-	struct desired_service *services; /* by name */
+	struct desired_service *services; /* by name, then the routes' */
 	size_t service_count;
+	char (*names)[SHUNT_NAME_MAX]; /* of the routes' */
+	struct desired_route *routes;  /* of a service: the longest first */
+	size_t route_count;
+	struct desired_server_id *server_ids;
+	size_t server_id_count;
 	struct desired_key *keys; /* by key */
 	size_t key_count;
 };
@@ -50,12 +70,26 @@ int desired_build(const struct snapshot *snap, const struct host *host, struct d
 		  struct diag *d);
 void desired_deinit(struct desired *desired); /* NULL is fine */
 
+/* Of desired_build(), the part that needs rows of services and backends: positions are those of the
+ * snapshot's services in services, SIZE_MAX: it has no row. 0, or -ENOMEM. */
+int desired_add_wide(struct desired *desired, const struct snapshot *snap, const size_t *positions);
+/* The affinity, QUIC and source routes of a service, in its record. */
+/* enum shunt_tracking, of the service's listen addresses of a protocol. */
+uint8_t desired_tracking(const struct service *s, uint8_t proto);
+void desired_record_wide(const struct service *s, struct shunt_service *record);
+/* Which backends the service has in a pool, and its ring. */
+void desired_use_pool(struct desired *desired, struct desired_service *row, const struct service *s,
+		      const struct pool *pool);
+
 /* NULL: nobody wants the key. */
 const struct desired_key *desired_find_key(const struct desired *desired,
 					   const struct shunt_vip_key *key);
 
 /* A total order of keys; for bsearch. */
 int vip_key_cmp(const struct shunt_vip_key *a, const struct shunt_vip_key *b);
+
+/* <0: of two keys that a packet has, it goes by a. Total; 0: the same key. */
+int vip_key_precedence(const struct shunt_vip_key *a, const struct shunt_vip_key *b);
 
 /* An address as a row's dst or src holds it: IPv4 in the last word. */
 void desired_row_addr(const struct addr *addr, __be32 ret_words[4]);

@@ -528,14 +528,14 @@ static void read_slots(const struct tables *t, const struct table_service *s,
 	}
 }
 
-void l4_service_slots(struct l4 *l4, const struct service *service, uint32_t *ret_slots)
+void l4_ring_slots(struct l4 *l4, const char *ring, const struct pool *pool, uint32_t *ret_slots)
 {
 	const struct tables *t = &l4->tables;
 
-	memset(ret_slots, 0, service->pool->backend_count * sizeof(*ret_slots));
+	memset(ret_slots, 0, pool->backend_count * sizeof(*ret_slots));
 	for (uint32_t i = 0; i < t->sizes.services; i++) {
-		if (strcmp(t->services[i].meta.name, service->name) == 0)
-			read_slots(t, &t->services[i], service->pool, ret_slots);
+		if (strcmp(t->services[i].meta.name, ring) == 0)
+			read_slots(t, &t->services[i], pool, ret_slots);
 	}
 }
 

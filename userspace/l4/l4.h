@@ -90,8 +90,9 @@ int l4_service_stats(struct l4 *l4, const char *service, struct shunt_svc_stats 
  * -ENOMEM with nothing written. */
 int l4_pool_stats(struct l4 *l4, const struct pool *pool, struct shunt_be_stats *ret_stats);
 
-/* Slots of a service's ring that each backend of its pool holds now, in the pool's order. */
-void l4_service_slots(struct l4 *l4, const struct service *service, uint32_t *ret_slots);
+/* Slots that each backend of a pool holds now of a ring, in the pool's order. ring: the name of a
+ * service, or of a source route's ring (service_route_name()). */
+void l4_ring_slots(struct l4 *l4, const char *ring, const struct pool *pool, uint32_t *ret_slots);
 
 struct loader *l4_loader(struct l4 *l4); /* borrowed, for status */
 

@@ -9,6 +9,15 @@ static bool is_steered_by(const struct table_key *k, uint32_t row, enum shunt_tr
 	       k->record.tracking == tracking;
 }
 
+size_t moves_owner(const struct desired *want, size_t service)
+{
+	for (size_t i = 0; want->services[service].is_route && i < want->route_count; i++) {
+		if (want->routes[i].ring == service)
+			return want->routes[i].service;
+	}
+	return service;
+}
+
 enum slots_rule moves_rule(const struct tables *t, const struct desired *want, size_t service,
 			   uint32_t row, bool *ret_forget)
 {

@@ -18,8 +18,11 @@ enum slots_rule {
 	SLOTS_SETTLE,	/* none does: flows have no entries, and follow the ring */
 };
 
-/* The rule for a desired service, as the records stand that name its row. ret_forget: its flows
- * follow the present ring, whatever moves in that. */
+/* Of a ring of source routes the service whose flows are routed; else the service itself. */
+size_t moves_owner(const struct desired *want, size_t service);
+
+/* The rule for the rings of a desired service that has records, as those stand that name its row.
+ * ret_forget: its flows follow the present ring, whatever moves in that. */
 enum slots_rule moves_rule(const struct tables *t, const struct desired *want, size_t service,
 			   uint32_t row, bool *ret_forget);
 

@@ -7,39 +7,7 @@
 
 #include "l4/assign.h"
 #include "l4/extents.h"
-
-/* What the planner decided for a desired service. */
-struct service_plan {
-	struct plan_ring ring; /* what it should be */
-	uint32_t from;	       /* the row in which it is now */
-	bool placed;	       /* it is there, or will be by the plan so far */
-};
-
-/* A row of the tables of services, as the plan so far leaves it. */
-struct row_plan {
-	struct shunt_ring ring;
-	bool wanted; /* of a desired service */
-	bool stays;  /* and its ring is, or by the plan so far will be, the one that is wanted */
-	bool owned;
-	bool named, named_to_steer; /* by a record; brought up to date by mark_named() */
-};
-
-struct planner {
-	const struct tables *t;
-	const struct desired *want;
-	struct diag *d;
-	struct plan plan;
-	struct assignment assigned;
-	struct service_plan *services; /* by position in want */
-	struct key_table keys;	       /* as the plan so far leaves them */
-	struct row_plan *rows;
-	struct extents extents; /* what no ring may be written into */
-	struct extents retired; /* as in struct tables */
-	bool records_unsettled;
-	bool in_place;	   /* services keep their rows, come what may */
-	bool rows_changed; /* some do not, and it could be planned without that */
-	bool deleted;	   /* the plan has its deletions */
-};
+#include "l4/plan_int.h"
 
 int plan_ring_init(struct plan_ring *ring, const struct desired *want,
 		   const struct desired_service *service, const struct assignment *assigned)
@@ -85,6 +53,8 @@ void plan_deinit(struct plan *plan)
 	for (size_t i = 0; i < plan->count; i++) {
 		if (plan->ops[i].kind == PLAN_RING)
 			plan_ring_deinit(&plan->ops[i].ring);
+		if (plan->ops[i].kind == PLAN_GATE)
+			free(plan->ops[i].gate);
 	}
 	free(plan->ops);
 	*plan = (struct plan){0};
@@ -107,7 +77,7 @@ static int append(struct planner *p, const struct plan_op *op)
 	return 0;
 }
 
-static int emit_wait(struct planner *p)
+int planner_wait(struct planner *p)
 {
 	static const struct plan_op wait = {.kind = PLAN_WAIT};
 
@@ -118,9 +88,11 @@ static int emit_wait(struct planner *p)
 
 /* The kernel gives the memory of a record that is replaced or deleted to the next one that is
  * written, though packets on other processors may still be reading it. */
-static int emit(struct planner *p, const struct plan_op *op)
+int planner_emit(struct planner *p, const struct plan_op *op)
 {
-	if (p->records_unsettled && op->kind == PLAN_SERVICE && emit_wait(p) < 0)
+	bool reuses = op->kind == PLAN_SERVICE || op->kind == PLAN_ENTRY;
+
+	if (p->records_unsettled && reuses && planner_wait(p) < 0)
 		return -ENOMEM;
 	return append(p, op);
 }
@@ -131,7 +103,7 @@ static int emit_backend(struct planner *p, uint32_t index, const struct shunt_ba
 
 	if (memcmp(&p->t->backends[index].row, row, sizeof(*row)) == 0)
 		return 0;
-	return emit(p, &op);
+	return planner_emit(p, &op);
 }
 
 static int emit_backend_claim(struct planner *p, const struct assigned_backend *a,
@@ -142,7 +114,7 @@ static int emit_backend_claim(struct planner *p, const struct assigned_backend *
 	memcpy(op.be_meta.pool, b->pool, strlen(b->pool));
 	memcpy(op.be_meta.name, b->name, strlen(b->name));
 	op.be_meta.id = a->id;
-	return emit(p, &op);
+	return planner_emit(p, &op);
 }
 
 /* Backends that are not wanted any more keep the flows they have; l4_tick() frees them. */
@@ -201,7 +173,7 @@ static int emit_service_claims(struct planner *p)
 		if (!a->claimed)
 			continue;
 		memcpy(op.svc_meta.name, name, strlen(name));
-		err = emit(p, &op);
+		err = planner_emit(p, &op);
 	}
 	return err;
 }
@@ -231,7 +203,7 @@ static bool ring_changes(const struct planner *p, size_t service)
 }
 
 /*
- * A service whose ring changes while one of its keys goes to another service gets another row: in
+ * A service whose ring, or whose source routes change while one of its keys goes to another service gets another row: in
  * the old one the key's packets would, until it has gone, meet a ring that was never meant for them.
  * Its counters start anew. Where there is no room for that the ring changes in place.
  */
@@ -240,7 +212,8 @@ static int change_row(struct planner *p, size_t service)
 	int err;
 
 	if (p->in_place || p->want->services[service].record.action != SHUNT_ACTION_STEER ||
-	    p->assigned.services[service].claimed || !ring_changes(p, service) ||
+	    p->assigned.services[service].claimed ||
+	    (!ring_changes(p, service) && !wide_routes_change(p, service)) ||
 	    !assign_row_loses_key(p->t, p->want, p->assigned.services[service].index, service))
 		return 0;
 	err = assign_other_row(p->t, p->want, &p->assigned, service);
@@ -252,11 +225,13 @@ static int change_row(struct planner *p, size_t service)
 static int init_ring(const struct planner *p, size_t service, struct plan_ring *ret_ring)
 {
 	int err = plan_ring_init(ret_ring, p->want, &p->want->services[service], &p->assigned);
+	size_t owner = moves_owner(p->want, service);
 
 	if (err < 0)
 		return err;
 	ret_ring->from = p->services[service].from;
-	ret_ring->rule = moves_rule(p->t, p->want, service, ret_ring->from, &ret_ring->forget);
+	ret_ring->rule =
+		moves_rule(p->t, p->want, owner, p->services[owner].from, &ret_ring->forget);
 	return 0;
 }
 
@@ -306,7 +281,7 @@ static int find_room(struct planner *p, uint32_t size, uint32_t *ret_base)
 
 	if (err != -ENOSPC || p->retired.count == 0)
 		return err;
-	err = emit_wait(p);
+	err = planner_wait(p);
 	if (err == 0)
 		err = mark_extents(p);
 	return err < 0 ? err : extents_alloc(&p->extents, size, ret_base);
@@ -325,7 +300,7 @@ static int emit_ring_clear(struct planner *p, uint32_t index)
 {
 	static const struct shunt_ring none;
 	struct plan_op op = {.kind = PLAN_RING_CLEAR, .index = index};
-	int err = p->rows[index].ring.size == 0 ? 0 : emit(p, &op);
+	int err = p->rows[index].ring.size == 0 ? 0 : planner_emit(p, &op);
 
 	return err < 0 ? err : set_row_ring(p, index, &none);
 }
@@ -342,7 +317,7 @@ static int emit_ring(struct planner *p, size_t service)
 		return err;
 	op.ring.base = ring.base;
 	op.ring.size = ring.size;
-	err = emit(p, &op);
+	err = planner_emit(p, &op);
 	if (err < 0) {
 		plan_ring_deinit(&op.ring);
 		return err;
@@ -350,8 +325,8 @@ static int emit_ring(struct planner *p, size_t service)
 	return set_row_ring(p, op.index, &ring);
 }
 
-/* As many of the rings that differ as there is room for now. */
-static int emit_rings(struct planner *p, size_t *ret_missing, size_t *count)
+/* As many of the rings that differ as there is room for now: those of source routes, or the others. */
+static int emit_some_rings(struct planner *p, bool routes, size_t *ret_missing, size_t *count)
 {
 	size_t missing = 0;
 	int err = mark_extents(p);
@@ -359,8 +334,12 @@ static int emit_rings(struct planner *p, size_t *ret_missing, size_t *count)
 	for (size_t i = 0; i < p->want->service_count && err == 0; i++) {
 		struct service_plan *s = &p->services[i];
 
-		if (s->placed)
+		if (s->placed || p->want->services[i].is_route != routes)
 			continue;
+		if (s->unrouted) {
+			missing++;
+			continue;
+		}
 		if (s->ring.size == 0)
 			err = emit_ring_clear(p, p->assigned.services[i].index);
 		else
@@ -377,11 +356,25 @@ static int emit_rings(struct planner *p, size_t *ret_missing, size_t *count)
 	return err;
 }
 
-static int emit_key(struct planner *p, const struct shunt_vip_key *key,
+/* A source that gets a route of its own must not meet its service's next ring before. */
+static int emit_rings(struct planner *p, size_t *ret_missing, size_t *count)
+{
+	size_t routes, others = 0;
+	int err = emit_some_rings(p, true, &routes, count);
+
+	if (err == 0)
+		err = wide_set_entries(p, count);
+	if (err == 0)
+		err = emit_some_rings(p, false, &others, count);
+	*ret_missing = routes + others;
+	return err;
+}
+
+int planner_set_key(struct planner *p, const struct shunt_vip_key *key,
 		    const struct shunt_service *record, bool replaces)
 {
 	struct plan_op op = {.kind = PLAN_SERVICE, .service = {.key = *key, .record = *record}};
-	int err = emit(p, &op);
+	int err = planner_emit(p, &op);
 
 	if (err == 0)
 		err = keys_put(&p->keys, key, record);
@@ -390,13 +383,14 @@ static int emit_key(struct planner *p, const struct shunt_vip_key *key,
 	return err;
 }
 
-/* Publish what has its ring: either the keys that are new, or those whose record changes. */
+/* Publish what has its ring: either the keys that are new, or those whose record changes. The one that
+ * a packet goes by first, so that it meets none that is only in between. */
 static int emit_keys(struct planner *p, bool replace, size_t *count)
 {
 	int err = 0;
 
 	for (size_t i = 0; i < p->want->key_count && err == 0; i++) {
-		const struct desired_key *k = &p->want->keys[i];
+		const struct desired_key *k = p->in_order[i];
 		const struct service_plan *s = &p->services[k->service];
 		const struct table_key *have = keys_find(&p->keys, &k->key);
 		struct shunt_service record = p->want->services[k->service].record;
@@ -407,32 +401,45 @@ static int emit_keys(struct planner *p, bool replace, size_t *count)
 		record.tracking = k->tracking;
 		if (replace && memcmp(&have->record, &record, sizeof(record)) == 0)
 			continue;
-		err = emit_key(p, &k->key, &record, replace);
+		err = planner_set_key(p, &k->key, &record, replace);
 		(*count)++;
 	}
 	return err;
 }
 
+static int precedence_of_key(const void *a, const void *b)
+{
+	return vip_key_precedence(a, b);
+}
+
+/* The one that a packet goes by last, for the same reason. */
 static int emit_deletes(struct planner *p, size_t *count)
 {
-	int err = 0;
+	struct shunt_vip_key *keys = calloc(p->keys.count + 1, sizeof(*keys));
+	size_t unwanted = 0;
+	int err = keys == NULL ? -ENOMEM : 0;
 
 	p->deleted = true;
-	for (size_t i = p->keys.count; i > 0 && err == 0; i--) {
+	for (size_t i = 0; i < p->keys.count && err == 0; i++) {
+		if (desired_find_key(p->want, &p->keys.rows[i].key) == NULL)
+			keys[unwanted++] = p->keys.rows[i].key;
+	}
+	if (unwanted > 0)
+		qsort(keys, unwanted, sizeof(*keys), precedence_of_key);
+	for (size_t i = unwanted; i > 0 && err == 0; i--) {
 		struct plan_op op = {.kind = PLAN_SERVICE_DELETE};
 
-		op.service.key = p->keys.rows[i - 1].key;
-		if (desired_find_key(p->want, &op.service.key) != NULL)
-			continue;
-		err = emit(p, &op);
+		op.service.key = keys[i - 1];
+		err = planner_emit(p, &op);
 		keys_remove(&p->keys, &op.service.key);
 		p->records_unsettled = true;
 		(*count)++;
 	}
+	free(keys);
 	return err;
 }
 
-/* Which rows do the records of keys name at this point? */
+/* Which rows do the records of keys, and source routes, name at this point? */
 static void mark_named(struct planner *p)
 {
 	for (uint32_t i = 0; i < p->t->sizes.services; i++)
@@ -445,6 +452,12 @@ static void mark_named(struct planner *p)
 		p->rows[r->index].named = true;
 		if (r->action == SHUNT_ACTION_STEER)
 			p->rows[r->index].named_to_steer = true;
+	}
+	for (size_t i = 0; i < p->have[MAPS_ROUTES].count; i++) {
+		const struct shunt_route *r = &p->have[MAPS_ROUTES].rows[i].route;
+
+		if (r->index < p->t->sizes.services)
+			p->rows[r->index].named = p->rows[r->index].named_to_steer = true;
 	}
 }
 
@@ -464,11 +477,11 @@ static int emit_leavings(struct planner *p, size_t *count)
 		if (!clear && !release)
 			continue;
 		if (p->records_unsettled)
-			err = emit_wait(p);
+			err = planner_wait(p);
 		if (err == 0 && clear)
 			err = emit_ring_clear(p, i);
 		if (err == 0 && release)
-			err = emit(p, &op);
+			err = planner_emit(p, &op);
 		row->owned = row->owned && !release;
 		(*count)++;
 	}
@@ -525,13 +538,20 @@ static int emit_services(struct planner *p)
 	size_t missing, done = 0;
 	int err = check_keys(p, &delete_first);
 
+	if (err == 0)
+		err = wide_check_index(p, &delete_first);
 	if (err == 0 && delete_first)
 		err = emit_deletes(p, &done);
+	if (err == 0)
+		err = wide_open_index(p);
 	while (err == 0) {
 		done = 0;
 		err = emit_rings(p, &missing, &done);
 		if (err == 0 && missing > 0 && p->rows_changed)
 			err = -ENOSPC; /* a second row takes room that one in place does not */
+		/* A key must not come to a row that still has other routes than it will have. */
+		if (err == 0)
+			err = wide_drop_entries(p, &done);
 		if (err == 0)
 			err = emit_keys(p, false, &done);
 		if (err == 0)
@@ -539,13 +559,15 @@ static int emit_services(struct planner *p)
 		if (err == 0 && !p->deleted)
 			err = emit_deletes(p, &done);
 		if (err == 0)
+			err = wide_drop_entries(p, &done);
+		if (err == 0)
 			err = emit_leavings(p, &done);
 		if (err < 0 || missing == 0)
 			break;
 		if (done == 0)
 			err = say_slots_missing(p);
 	}
-	return err;
+	return err < 0 ? err : wide_close_index(p);
 }
 
 static int init_rows(struct planner *p)
@@ -565,6 +587,23 @@ static int init_rows(struct planner *p)
 	return err;
 }
 
+static int precedence(const void *a, const void *b)
+{
+	return vip_key_precedence(&(*(const struct desired_key *const *)a)->key,
+				  &(*(const struct desired_key *const *)b)->key);
+}
+
+static int init_order(struct planner *p)
+{
+	p->in_order = calloc(p->want->key_count + 1, sizeof(const struct desired_key *));
+	if (p->in_order == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < p->want->key_count; i++)
+		p->in_order[i] = &p->want->keys[i];
+	qsort(p->in_order, p->want->key_count, sizeof(const struct desired_key *), precedence);
+	return 0;
+}
+
 static int planner_init(struct planner *p)
 {
 	int err;
@@ -577,7 +616,11 @@ static int planner_init(struct planner *p)
 		return -ENOMEM;
 	err = init_rows(p);
 	if (err == 0)
+		err = init_order(p);
+	if (err == 0)
 		err = keys_copy(&p->t->keys, &p->keys);
+	if (err == 0)
+		err = wide_init(p);
 	if (err == 0)
 		err = assign_rows(p->t, p->want, &p->assigned, p->d);
 	return err;
@@ -591,7 +634,9 @@ static void planner_deinit(struct planner *p)
 	}
 	free(p->services);
 	free(p->rows);
+	free(p->in_order);
 	keys_deinit(&p->keys);
+	wide_deinit(p);
 	extents_deinit(&p->extents);
 	extents_deinit(&p->retired);
 	assignment_deinit(&p->assigned);
@@ -603,6 +648,8 @@ static int build(struct planner *p)
 
 	if (err == 0)
 		err = find_rings(p);
+	if (err == 0)
+		err = wide_want(p);
 	if (err == 0)
 		err = emit_backends(p);
 	if (err == 0)

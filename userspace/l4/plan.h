@@ -23,6 +23,9 @@ enum plan_kind {
 	PLAN_SERVICE,	 /* write the record of a key */
 	PLAN_SERVICE_DELETE,  /* the key's packets are no service's any more */
 	PLAN_SERVICE_RELEASE, /* row index has no owner any more */
+	PLAN_GATE,	      /* what packets look at before the index of addresses */
+	PLAN_ENTRY,	      /* write a row of table */
+	PLAN_ENTRY_DELETE,
 };
 
 struct plan_ring {
@@ -44,6 +47,11 @@ struct plan_op {
 		struct shunt_svc_meta svc_meta;
 		struct plan_ring ring;
 		struct table_key service;
+		struct maps_index *gate; /* owned by the plan */
+		struct {
+			enum maps_table table;
+			struct maps_entry entry;
+		};
 	};
 };
 

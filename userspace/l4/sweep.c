@@ -73,6 +73,23 @@ static int start_row(struct sweep_row *row, const struct tables *t, uint32_t ind
 	return row->foreign == NULL ? -ENOMEM : 0;
 }
 
+/* Rings of source routes have no records: what holds for the service holds for them. */
+static void read_routes(struct sweep *s, const struct tables *t)
+{
+	const struct entries *routes = &t->entries[MAPS_ROUTES];
+
+	for (size_t i = 0; i < routes->count; i++) {
+		uint32_t from = routes->rows[i].lpm_key.scope >> SHUNT_LPM_SCOPE_SHIFT;
+		uint32_t to = routes->rows[i].route.index;
+
+		if (from >= s->row_count || to >= s->row_count || from == to)
+			continue;
+		s->rows[to].steers = s->rows[from].steers;
+		memcpy(s->rows[to].tracking, s->rows[from].tracking, sizeof(s->rows[to].tracking));
+		memcpy(s->rows[to].idle_s, s->rows[from].idle_s, sizeof(s->rows[to].idle_s));
+	}
+}
+
 static void find_heirs(struct sweep *s, const struct tables *t)
 {
 	for (uint32_t i = 0; i < s->row_count; i++) {
@@ -122,6 +139,7 @@ int sweep_begin(struct sweep *s, struct loader *loader, struct tables *t)
 		return err;
 	}
 	read_records(s, t);
+	read_routes(s, t);
 	find_heirs(s, t);
 	s->phase = SWEEP_FLOWS;
 	s->row = s->slot = 0;
@@ -260,7 +278,7 @@ static void look_at_slots(struct sweep *s, struct loader *loader, struct tables 
 {
 	const struct sweep_row *row = &s->rows[s->row];
 	const struct table_service *service = &t->services[s->row];
-	bool same = row->foreign != NULL && row->version == service->version;
+	bool same = row->foreign != NULL && row->steers && row->version == service->version;
 
 	for (int i = 0; i < SLOTS_A_PIECE && same && s->slot < service->ring.size; i++) {
 		look_at_slot(s, loader, t, now);

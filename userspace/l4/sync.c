@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "l4/entries.h"
 #include "l4/slots.h"
 #include "loader/maps.h"
 #include "loader/maps_flows.h"
@@ -58,6 +59,24 @@ static int read_services(struct loader *loader, struct tables *t, struct diag *d
 	return err;
 }
 
+static int read_entries(struct loader *loader, struct tables *t, struct diag *d)
+{
+	int err = maps_index_get(loader, &t->gate);
+
+	if (err < 0)
+		return say_failed(d, err, "read", SHUNT_MAP_ADDR_BITS);
+	for (int table = 0; table < MAPS_TABLE_COUNT; table++) {
+		struct maps_entry *rows;
+		size_t count;
+
+		err = maps_entry_list(loader, table, &rows, &count);
+		if (err < 0)
+			return say_failed(d, err, "read", maps_table_name(table));
+		entries_take(&t->entries[table], rows, count);
+	}
+	return 0;
+}
+
 /* Flows of a backend that was removed before this process began: as patient as any service is. */
 static void guess_lingers(struct tables *t)
 {
@@ -90,6 +109,8 @@ int sync_read(struct loader *loader, struct tables *ret_tables, struct diag *d)
 	err = read_backends(loader, &t, d);
 	if (err == 0)
 		err = read_services(loader, &t, d);
+	if (err == 0)
+		err = read_entries(loader, &t, d);
 	if (err < 0) {
 		tables_deinit(&t);
 		return err;
@@ -249,6 +270,48 @@ static int delete_service(struct loader *loader, struct tables *t, const struct 
 	return 0;
 }
 
+/* As set_service() and delete_service(). */
+static int set_entry(struct loader *loader, struct tables *t, const struct plan_op *op)
+{
+	struct entries *entries = &t->entries[op->table];
+	const struct maps_entry *have = entries_find(entries, &op->entry);
+	bool replaces = have != NULL;
+	struct maps_entry old = replaces ? *have : op->entry;
+	int err = entries_put(entries, &op->entry);
+
+	if (err < 0)
+		return err;
+	err = maps_entry_set(loader, op->table, &op->entry);
+	if (err == 0)
+		t->records_unsettled = t->records_unsettled || replaces;
+	else if (replaces)
+		(void)entries_put(entries, &old); /* it is there: cannot fail */
+	else
+		entries_remove(entries, &old);
+	return err;
+}
+
+static int delete_entry(struct loader *loader, struct tables *t, enum maps_table table,
+			const struct maps_entry *e)
+{
+	int err = maps_entry_delete(loader, table, e);
+
+	if (err < 0 && err != -ENOENT)
+		return err;
+	entries_remove(&t->entries[table], e);
+	t->records_unsettled = true;
+	return 0;
+}
+
+static int set_gate(struct loader *loader, struct tables *t, const struct plan_op *op)
+{
+	int err = maps_index_set(loader, op->gate);
+
+	if (err == 0)
+		t->gate = *op->gate;
+	return err;
+}
+
 /* What packets have written into slots that were left belongs to those that took their place. */
 int sync_settle(struct loader *loader, struct tables *t)
 {
@@ -280,6 +343,9 @@ static int run_op(struct loader *loader, struct tables *t, const struct plan_op 
 	case PLAN_SERVICE: return set_service(loader, t, op);
 	case PLAN_SERVICE_DELETE: return delete_service(loader, t, op);
 	case PLAN_SERVICE_RELEASE: return set_service_owner(loader, t, op->index, &nobody);
+	case PLAN_GATE: return set_gate(loader, t, op);
+	case PLAN_ENTRY: return set_entry(loader, t, op);
+	case PLAN_ENTRY_DELETE: return delete_entry(loader, t, op->table, &op->entry);
 	}
 	return -EINVAL;
 }
@@ -296,6 +362,10 @@ static int say_op_failed(const struct plan_op *op, int err, struct diag *d)
 	case PLAN_RING_CLEAR: return say_failed(d, err, "write", SHUNT_MAP_SVC_RINGS);
 	case PLAN_SERVICE: return say_failed(d, err, "write", SHUNT_MAP_SERVICES);
 	case PLAN_SERVICE_DELETE: return say_failed(d, err, "delete from", SHUNT_MAP_SERVICES);
+	case PLAN_GATE: return say_failed(d, err, "write", SHUNT_MAP_ADDR_BITS);
+	case PLAN_ENTRY: return say_failed(d, err, "write", maps_table_name(op->table));
+	case PLAN_ENTRY_DELETE:
+		return say_failed(d, err, "delete from", maps_table_name(op->table));
 	}
 	return err;
 }
@@ -317,13 +387,32 @@ int sync_run(struct loader *loader, struct tables *t, const struct plan *plan,
 	return 0;
 }
 
+/* Server ids that name one of the rows. They would name nothing once it has another id: this is for
+ * the room in their table. */
+static int delete_server_ids(struct loader *loader, struct tables *t, const uint32_t *indexes,
+			     size_t count)
+{
+	struct entries *ids = &t->entries[MAPS_SERVER_IDS];
+	int err = 0;
+
+	for (size_t i = ids->count; i > 0 && err == 0; i--) {
+		struct maps_entry e = ids->rows[i - 1];
+
+		for (size_t k = 0; k < count && err == 0; k++) {
+			if (SHUNT_ID_INDEX(e.backend) == indexes[k])
+				err = delete_entry(loader, t, MAPS_SERVER_IDS, &e);
+		}
+	}
+	return err;
+}
+
 /* The id goes first, so that neither ring nor flow entry means the row any more; the owner goes
  * last, so that a row is never given away while a packet looks at it. */
 int sync_free_backends(struct loader *loader, struct tables *t, const uint32_t *indexes,
 		       size_t count)
 {
 	static const struct shunt_backend nothing;
-	int err = 0;
+	int err = delete_server_ids(loader, t, indexes, count);
 
 	for (size_t i = 0; i < count && err == 0; i++)
 		err = set_backend(loader, t, indexes[i], &nothing);

@@ -31,6 +31,8 @@ void tables_deinit(struct tables *t)
 	free(t->backends);
 	free(t->services);
 	keys_deinit(&t->keys);
+	for (int table = 0; table < MAPS_TABLE_COUNT; table++)
+		entries_deinit(&t->entries[table]);
 	extents_deinit(&t->retired);
 	free(t->handovers.list);
 	*t = (struct tables){0};

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "bpf/abi.h"
+#include "l4/entries.h"
 #include "l4/extents.h"
 #include "loader/loader.h"
 
@@ -64,12 +65,14 @@ struct key_table {
 
 struct tables {
 	struct loader_sizes sizes;
+	struct entries entries[MAPS_TABLE_COUNT];
+	struct maps_index gate;
 	struct table_backend *backends; /* [sizes.backends] */
 	struct table_service *services; /* [sizes.services] */
 	struct key_table keys;
 	uint64_t freed; /* last value given to a backend row */
 	/* What packets may still be looking at, since the last wait for them: */
-	bool records_unsettled; /* records that were replaced or deleted */
+	bool records_unsettled; /* records and entries that were replaced or deleted */
 	struct extents retired; /* rings that were unpublished */
 	struct handovers handovers;
 };

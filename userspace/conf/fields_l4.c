@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Keys of l4 services whose values are neither a number nor a word: see fields.h. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/fields.h"
+#include "conf/read.h"
+#include "conf/schema.h"
+#include "conf/snapshot.h"
+#include "conf/tree.h"
+#include "conf/value.h"
+#include "core/strbuf.h"
+
+/* ---- source routes ---- */
+
+void field_read_source_routes(struct reader *r, const struct keyword *k, const struct tree *value,
+			      void *object)
+{
+	struct service *s = object;
+	size_t len = strlen(r->path);
+
+	if (tree_is_null(value) || value->kind != TREE_SEQUENCE) {
+		read_expected(r, k, value, k->form);
+		return;
+	}
+	s->source_routes = read_alloc(r, value->count, sizeof(*s->source_routes));
+	if (!s->source_routes)
+		return;
+	(void)snprintf(r->path + len, sizeof(r->path) - len, "%s.", k->name);
+	for (size_t i = 0; i < value->count; i++)
+		read_section(r, k->section, value->children[i], &s->source_routes[i]);
+	r->path[len] = 0;
+	s->source_route_count = value->count;
+}
+
+static void format_prefixes(struct strbuf *b, const struct source_route *route)
+{
+	char text[ADDR_STRLEN];
+
+	strbuf_add(b, "[");
+	for (size_t i = 0; i < route->from_count; i++)
+		strbuf_printf(b, "%s\"%s/%u\"", i ? ", " : "",
+			      addr_format(&route->from[i].addr, text, sizeof(text)),
+			      route->from[i].len);
+	strbuf_add(b, "]");
+}
+
+void field_format_source_routes(struct strbuf *b, const void *object)
+{
+	const struct service *s = object;
+
+	for (size_t i = 0; i < s->source_route_count; i++) {
+		strbuf_add(b, i ? ", {from: " : "[{from: ");
+		format_prefixes(b, &s->source_routes[i]);
+		strbuf_printf(b, ", pool: %s}", s->source_routes[i].pool_name);
+	}
+	if (s->source_route_count)
+		strbuf_add(b, "]");
+}
+
+void field_read_from(struct reader *r, const struct keyword *k, const struct tree *value,
+		     void *object)
+{
+	struct source_route *route = object;
+	const struct tree *item;
+	size_t at = 0;
+
+	route->from = read_alloc(r, read_count(value), sizeof(*route->from));
+	if (!route->from)
+		return;
+	while ((item = read_next_scalar(r, k, value, &at))) {
+		struct source_prefix *p = &route->from[route->from_count];
+
+		if (addr_parse_prefix(item->text, true, &p->addr, &p->len) < 0)
+			read_expected(r, k, item, k->form);
+		else
+			route->from_count++;
+	}
+	if (!at && value->kind != TREE_MAPPING)
+		read_expected(r, k, value, k->form);
+}
+
+void field_format_from(struct strbuf *b, const void *object)
+{
+	format_prefixes(b, object);
+}
+
+/* ---- QUIC ---- */
+
+/* "513" or "0x0201". */
+static int parse_id(const struct tree *value, uint64_t *ret_id)
+{
+	const char *text = value->kind == TREE_SCALAR ? value->text : "";
+	char *end;
+
+	if (strncmp(text, "0x", 2) != 0)
+		return value_number(text, ret_id);
+	if (strlen(text) > 18 || strspn(text + 2, "0123456789abcdefABCDEF") != strlen(text + 2) ||
+	    !text[2])
+		return -EINVAL;
+	*ret_id = strtoull(text + 2, &end, 16);
+	return 0;
+}
+
+void field_read_mask(struct reader *r, const struct keyword *k, const struct tree *value,
+		     void *object)
+{
+	struct quic_conf *q = object;
+	uint64_t mask;
+
+	if (parse_id(value, &mask) < 0 || !mask)
+		read_expected(r, k, value, k->form);
+	else
+		q->mask = mask;
+}
+
+void field_format_mask(struct strbuf *b, const void *object)
+{
+	const struct quic_conf *q = object;
+
+	if (q->mask)
+		strbuf_printf(b, "0x%" PRIx64, q->mask);
+}
+
+void field_read_server_id(struct reader *r, const struct keyword *k, const struct tree *value,
+			  void *object)
+{
+	struct backend *b = object;
+
+	if (parse_id(value, &b->server_id) < 0)
+		read_expected(r, k, value, k->form);
+	else
+		b->has_server_id = true;
+}
+
+void field_format_server_id(struct strbuf *b, const void *object)
+{
+	const struct backend *be = object;
+
+	if (be->has_server_id)
+		strbuf_printf(b, "0x%" PRIx64, be->server_id);
+}

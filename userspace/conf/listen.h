@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a service listens on, as text and by what it covers. Pure; any thread. */
+#ifndef CONF_LISTEN_H
+#define CONF_LISTEN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "conf/snapshot.h"
+
+#define LISTEN_STRLEN (ENDPOINT_STRLEN + 16) /* prefix length, a second port, the protocol */
+
+/* 0, or -EINVAL. A prefix of full length is its address. */
+int listen_parse(const char *text, struct listen *ret_listen);
+
+/* Write text with its zero into buf and return buf. len: LISTEN_STRLEN at least. */
+char *listen_format(const struct listen *l, char *buf, size_t len);
+
+/* <0, 0, >0: a total order, by address and port first; 0: both say the same. */
+int listen_cmp(const struct listen *a, const struct listen *b);
+
+bool listen_is_exact(const struct listen *l); /* one port of one address */
+bool listen_has_port(const struct listen *l, uint16_t port);
+bool listen_has_addr(const struct listen *l, const struct addr *addr);
+
+/* Do the first len bits of both say the same? Of one family. */
+bool addr_in_prefix(const struct addr *addr, const struct addr *prefix, unsigned len);
+
+#endif
