@@ -12,6 +12,7 @@
 
 #include <linux/in.h>
 
+#include "bpf/guard.h"
 #include "bpf/maps.h"
 #include "bpf/pkt.h"
 #include "bpf/select.h"
@@ -140,8 +141,10 @@ static __always_inline enum verdict flow_track(struct pkt *p, void *flows, void 
 		}
 	}
 	if (!f) {
-		flow_start(p, pending, key, now);
-		return V_NEXT;
+		v = guard_new_flow(p);
+		if (v == V_NEXT)
+			flow_start(p, pending, key, now);
+		return v;
 	}
 	state = flow_refresh(p, f, chosen, now);
 	if (is_pending && !pkt_is_syn(p))
