@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A balancer that steers to backends which answer directly, in the standard topology."""
+import copy
+
 import lab as stage
 
 ECHO_PORT, HTTP_PORT = 7, 8080
@@ -43,7 +45,8 @@ class L4:
                                **changes.get("pool", self.pool)}},
             "services": {
                 "echo": {"listen": [f"{t}/tcp" for t in targets], **service},
-                "echo-udp": {"listen": [f"{self.target(f)}/udp" for f in (4, 6)], **service},
+                "echo-udp": {"listen": [f"{self.target(f)}/udp" for f in (4, 6)],
+                             **copy.deepcopy(service)},
             },
         }
 

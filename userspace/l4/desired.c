@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "conf/runtime.h"
+#include "l4/guard.h"
 
 int vip_key_cmp(const struct shunt_vip_key *a, const struct shunt_vip_key *b)
 {
@@ -178,9 +179,11 @@ void desired_use_pool(struct desired *desired, struct desired_service *row, cons
 }
 
 static void service_fill(struct desired *desired, struct desired_service *row,
-			 const struct service *s)
+			 const struct service *s, const struct host *host)
 {
 	*row = (struct desired_service){.name = s->name};
+	row->record.guard = guard_flags(s);
+	guard_fill(s, host->mtu, &row->guard);
 	if (s->mode != SERVICE_L4) {
 		row->record.action = SHUNT_ACTION_LOCAL;
 		row->record.tracking = SHUNT_TRACK_NEVER;
@@ -264,7 +267,7 @@ int desired_build(const struct snapshot *snap, const struct host *host, struct d
 		if (keys_fill(&desired, desired.service_count, s) == 0)
 			continue;
 		positions[i] = desired.service_count++;
-		service_fill(&desired, &desired.services[positions[i]], s);
+		service_fill(&desired, &desired.services[positions[i]], s, host);
 	}
 	qsort(desired.keys, desired.key_count, sizeof(*desired.keys), key_cmp);
 	err = desired_add_wide(&desired, snap, positions);
