@@ -31,6 +31,12 @@
 #define SHUNT_MAP_ADDR_BITS   "sh_addr_bits"  /* which addresses can be a service's, mmap-able */
 #define SHUNT_MAP_ROUTES      "sh_routes"     /* service index and source -> struct shunt_route */
 #define SHUNT_MAP_SERVER_IDS  "sh_server_ids" /* struct shunt_server_id -> backend id */
+#define SHUNT_MAP_GUARD4      "sh_guard4" /* struct shunt_guard4_key -> struct shunt_guard_entry */
+#define SHUNT_MAP_GUARD6      "sh_guard6"
+#define SHUNT_MAP_SVC_GUARD   "sh_svc_guard" /* service index -> struct shunt_svc_guard */
+#define SHUNT_MAP_SVC_FLOOD   "sh_svc_flood" /* service index -> struct shunt_svc_flood */
+#define SHUNT_MAP_SOURCES     "sh_sources"   /* struct shunt_source_key -> struct shunt_source */
+#define SHUNT_MAP_EVENTS      "sh_events"    /* ring of struct shunt_guard_event */
 #define SHUNT_MAP_SVC_META                                                                         \
 	"sh_svc_meta"		       /* service index -> struct shunt_svc_meta, user space only */
 #define SHUNT_MAP_BE_META "sh_be_meta" /* backend index -> struct shunt_be_meta, user space only */
@@ -161,6 +167,9 @@ enum shunt_cid {
 };
 
 #define SHUNT_CID_MAX 20 /* octets of a connection id of QUIC versions 1 and 2 */
+/* What a service is guarded by; a packet of one without any looks no further. */
+#define SHUNT_GUARDS_LIMITS  1
+#define SHUNT_GUARDS_COOKIES 2
 
 /* One service. Several vip keys may carry a copy of it: what changes often is in its rows. */
 struct shunt_service {
@@ -176,7 +185,7 @@ struct shunt_service {
 	__u8 cid_len;	 /* of a connection id; 0, LB: the first octet says it; 0, OFFSET: any */
 	__u8 cid_offset; /* OFFSET: of the server id */
 	__u8 server_id_len;
-	__u8 _pad2;
+	__u8 guard; /* SHUNT_GUARDS_*: what its row of sh_svc_guard says */
 	__u8 server_id_mask[SHUNT_SERVER_ID_MAX]; /* OFFSET: bits of it that count */
 	__u32 insert_ns; /* between two entries that one processor makes, on average; 0: any */
 };
@@ -312,7 +321,12 @@ _Static_assert(sizeof(struct shunt_flow) == 16, "flow layout is ABI");
 	X(NO_BACKEND, "no-backend") /* no usable backend */                                        \
 	X(TOO_BIG, "too-big")	    /* with the outer header over the tunnel's MTU */              \
 	X(HEADROOM, "headroom")	    /* the driver gave no room for the outer header */             \
-	X(FORWARD, "forward")	    /* a backend row of a kind that this program does not know */
+	X(FORWARD, "forward")	    /* a backend row of a kind that this program does not know */  \
+	X(BLOCKED, "blocked")	    /* its source is on a block list, or was blocked by itself */  \
+	X(SERVICE_RATE, "service-rate") /* a new flow over the limit of the service */             \
+	X(SOURCE_RATE, "source-rate")	/* a new flow over the limit of one source */              \
+	X(ABUSE, "abuse")		/* a pattern that the service does not take */             \
+	X(SYN_COOKIE, "syn-cookie")	/* answers a SYN cookie that was never sent */
 
 /* What became of a packet: X(NAME, "name"). Passed packets leave the program untouched. */
 #define SHUNT_VERDICTS(X)                                                                          \
@@ -323,7 +337,8 @@ _Static_assert(sizeof(struct shunt_flow) == 16, "flow layout is ABI");
 	X(PASS_PROTOCOL, "pass-protocol")   /* neither TCP nor UDP */                              \
 	X(PASS_FRAGMENT, "pass-fragment")   /* no ports to look at */                              \
 	X(PASS_MALFORMED, "pass-malformed") /* too short or too odd to name its service */         \
-	X(DROP, "drop")			    /* see the service's drop counters */
+	X(DROP, "drop")			    /* see the service's drop counters */                  \
+	X(ANSWER, "answered")		    /* by a packet of our own, sent back */
 
 enum shunt_svc_counter {
 #define X(name, text) SHUNT_COUNT_##name,
@@ -366,9 +381,156 @@ struct shunt_be_stats {
 struct shunt_switches {
 	__u8 ranges;   /* sh_addrs has rows */
 	__u8 prefixes; /* sh_prefixes has rows */
-	__u8 _reserved[62];
+	__u8 guard4;   /* there are entries for the whole node in sh_guard4 */
+	__u8 guard6;   /* in sh_guard6 */
+	__u8 _reserved[60];
 };
 _Static_assert(sizeof(struct shunt_switches) == 64, "switches layout is ABI");
+
+/*
+ * Block and allow lists. An entry is of one scope: that of a service (struct shunt_svc_guard), or
+ * SHUNT_SCOPE_NODE. prefix_len of a key counts the scope's 32 bits too, so that a prefix is looked
+ * for in one scope only.
+ */
+#define SHUNT_SCOPE_NODE 0
+#define SHUNT_SCOPE_BITS 32
+
+struct shunt_guard4_key {
+	__u32 prefix_len;
+	__u32 scope;
+	__be32 addr;
+};
+_Static_assert(sizeof(struct shunt_guard4_key) == 12, "guard key layout is ABI");
+
+struct shunt_guard6_key {
+	__u32 prefix_len;
+	__u32 scope;
+	__be32 addr[4];
+};
+_Static_assert(sizeof(struct shunt_guard6_key) == 24, "guard key layout is ABI");
+
+/* What an entry does to packets from its prefix: X(NAME, "name"). */
+#define SHUNT_GUARD_ACTIONS(X)                                                                     \
+	X(BLOCK, "block")                                                                          \
+	X(ALLOW, "allow") /* neither limits nor blocks hold */
+
+/* Who made an entry. */
+#define SHUNT_GUARD_ORIGINS(X)                                                                     \
+	X(CONFIG, "config")                                                                        \
+	X(COMMAND, "command")                                                                      \
+	X(AUTOMATIC, "automatic")
+
+/* Why it was made. */
+#define SHUNT_GUARD_REASONS(X)                                                                     \
+	X(LISTED, "listed")	      /* somebody wants it */                                      \
+	X(PACKET_RATE, "packet-rate") /* more packets a second than one source may send */         \
+	X(SYN_PAYLOAD, "syn-payload") /* a SYN with more payload than the service takes */         \
+	X(BAD_FLAGS, "bad-flags")     /* TCP flags that no TCP sends together */
+
+enum shunt_guard_action {
+#define X(name, text) SHUNT_GUARD_##name,
+	SHUNT_GUARD_ACTIONS(X)
+#undef X
+		SHUNT_GUARD_ACTION_COUNT
+};
+
+enum shunt_guard_origin {
+#define X(name, text) SHUNT_ORIGIN_##name,
+	SHUNT_GUARD_ORIGINS(X)
+#undef X
+		SHUNT_ORIGIN_COUNT
+};
+
+enum shunt_guard_reason {
+#define X(name, text) SHUNT_REASON_##name,
+	SHUNT_GUARD_REASONS(X)
+#undef X
+		SHUNT_REASON_COUNT
+};
+
+#define SHUNT_NOTE_MAX 48 /* with its terminating zero */
+
+/* All times here are of CLOCK_MONOTONIC_COARSE, as those of flows. */
+struct shunt_guard_entry {
+	__u64 expires_ns; /* void from then on; 0: never */
+	__u8 action;	  /* enum shunt_guard_action */
+	__u8 origin;	  /* enum shunt_guard_origin */
+	__u8 reason;	  /* enum shunt_guard_reason */
+	__u8 prefix_len;  /* of the address alone */
+	__u32 _pad;
+	char note[SHUNT_NOTE_MAX];
+};
+_Static_assert(sizeof(struct shunt_guard_entry) == 64, "guard entry layout is ABI");
+
+enum shunt_syn_cookies {
+	SHUNT_SYN_COOKIES_OFF,
+	SHUNT_SYN_COOKIES_AUTO, /* while more SYNs come than syn_cookies_over */
+	SHUNT_SYN_COOKIES_ALWAYS,
+};
+
+/* What a service takes from its clients. Zero: no limit, nothing is done. */
+struct shunt_svc_guard {
+	__u64 flow_ns;		  /* of the service's time that a new flow takes: 10^9 / rate */
+	__u64 source_flow_ns;	  /* of its source's time */
+	__u64 burst_ns;		  /* time that may be taken in advance, of either */
+	__u64 block_ns;		  /* how long a source is blocked */
+	__u32 scope;		  /* of this service's entries and sources; never given twice */
+	__u32 packets_per_source; /* in a second; one that sends more is blocked */
+	__u32 syn_payload;	  /* bytes; more is abuse */
+	__u32 syn_cookies_over;	  /* SYNs in a second */
+	__be32 mask4;		  /* which addresses are one source */
+	__be32 mask6[4];
+	__u16 mss4, mss6; /* that a SYN cookie's answer announces */
+	__u8 prefix_len4; /* of mask4 */
+	__u8 prefix_len6;
+	__u8 bad_flags;	  /* 1: they are abuse */
+	__u8 block_abuse; /* 1: its source is blocked */
+	__u8 syn_cookies; /* enum shunt_syn_cookies */
+	__u8 _pad[3];
+};
+_Static_assert(sizeof(struct shunt_svc_guard) == 80, "service guard layout is ABI");
+
+/* Its state; a cache line of its own, so that a flood of one service costs no other one. */
+struct shunt_svc_flood {
+	__u64 taken_ns;	 /* the service's time is taken up to here */
+	__u64 window_ns; /* when the second began in which syns are counted */
+	__u64 cookies_until_ns;
+	__u64 cookies; /* SYNs that were answered by a cookie */
+	__u32 syns;
+	__u32 _pad;
+	__u64 _reserved[3];
+};
+_Static_assert(sizeof(struct shunt_svc_flood) == 64, "service flood layout is ABI");
+
+/* A source, as one service sees it. The address is masked; IPv4 in addr[0], the rest zero. */
+struct shunt_source_key {
+	__be32 addr[4];
+	__u32 scope;
+	__u8 family;
+	__u8 _pad[3];
+};
+_Static_assert(sizeof(struct shunt_source_key) == 24, "source key layout is ABI");
+
+struct shunt_source {
+	__u64 taken_ns;	 /* its time for new flows is taken up to here */
+	__u64 window_ns; /* when the second began in which packets are counted */
+	__u64 blocked_until_ns;
+	__u64 tell_ns; /* user space is to be told of the block from then on; 0: it was */
+	__u32 packets;
+	__u8 reason; /* of the block: enum shunt_guard_reason */
+	__u8 _pad[3];
+};
+_Static_assert(sizeof(struct shunt_source) == 40, "source layout is ABI");
+
+/* The program has blocked a source of a service. */
+struct shunt_guard_event {
+	__u64 until_ns;
+	struct shunt_source_key source;
+	__u8 prefix_len;
+	__u8 reason; /* enum shunt_guard_reason */
+	__u8 _pad[6];
+};
+_Static_assert(sizeof(struct shunt_guard_event) == 40, "guard event layout is ABI");
 
 #define SHUNT_NAME_MAX 64 /* of a service, pool or backend, with its terminating zero */
 

@@ -13,6 +13,7 @@
 
 #include <linux/in.h>
 
+#include "bpf/guard.h"
 #include "bpf/maps.h"
 #include "bpf/pkt.h"
 #include "bpf/select.h"
@@ -231,9 +232,11 @@ static __always_inline enum verdict flow_track(struct pkt *p, struct lookup *l, 
 		}
 	}
 	if (!f) {
-		if (enter)
+		/* One that is to have no entry because too many are made is one more of a flood. */
+		v = p->svc->tracking == SHUNT_TRACK_ALWAYS ? guard_new_flow(p) : V_NEXT;
+		if (v == V_NEXT && enter)
 			flow_start(p, pending, key, l->now_ns);
-		return V_NEXT;
+		return v;
 	}
 	state = flow_refresh(p, f, chosen, l->now_ns);
 	if (is_pending && !pkt_is_syn(p))

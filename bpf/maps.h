@@ -201,6 +201,61 @@ struct {
 } sh_verdicts SEC(".maps");
 
 /*
+ * Block and allow lists of sources, longest prefix first. Written by user space, read once for each
+ * packet of a service while the node has entries, and when a source of a guarded service is new.
+ * A trie has no memory set aside: an empty one costs nothing.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__type(key, struct shunt_guard4_key);
+	__type(value, struct shunt_guard_entry);
+	__uint(max_entries, 1 << 16);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+} sh_guard4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__type(key, struct shunt_guard6_key);
+	__type(value, struct shunt_guard_entry);
+	__uint(max_entries, 1 << 16);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+} sh_guard6 SEC(".maps");
+
+/* Limits of a service. Written by user space before the record that says there are any. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct shunt_svc_guard);
+	__uint(max_entries, SHUNT_MAX_SERVICES);
+} sh_svc_guard SEC(".maps");
+
+/* How much of its limits a service has used. Written by the program on every processor, by atomic
+ * operations: shares for each processor would be wrong where packets do not spread evenly. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct shunt_svc_flood);
+	__uint(max_entries, SHUNT_MAX_SERVICES);
+} sh_svc_flood SEC(".maps");
+
+/* Sources of guarded services, the same way. Written by the program; user space removes those whose
+ * block it lifts. Per-processor lists as those of flows. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__type(key, struct shunt_source_key);
+	__type(value, struct shunt_source);
+	__uint(max_entries, 1 << 16);
+	__uint(map_flags, BPF_F_NO_COMMON_LRU);
+} sh_sources SEC(".maps");
+
+/* Blocks that the program has made, for user space to list. Pinned as the rest: what happens while
+ * no daemon runs is read by the next one. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 18);
+} sh_events SEC(".maps");
+
+/*
  * Who owns which row. No program looks at them: they are here so that the owners are made, pinned
  * and found again together with the rows.
  */

@@ -7,6 +7,7 @@
 #define SHUNT_BPF_PKT_H
 
 #include <linux/if_ether.h>
+#include <linux/in.h>
 
 #include "bpf/abi.h"
 #include "bpf/compat.h"
@@ -30,6 +31,8 @@ _Static_assert((int)SHUNT_VERDICT_COUNT <= (int)V_DROP_FIRST, "verdicts and drop
 /* A tag of 802.1Q or 802.1ad, and how many of them a frame may have. */
 #define TAG_LEN	 4
 #define TAGS_MAX 2
+
+#define PKT_L3_MAX 1024
 
 #define TCP_FIN 0x01
 #define TCP_SYN 0x02
@@ -63,6 +66,7 @@ struct pkt {
 	bool limited;	  /* its flow should have an entry, but its service makes too many */
 	bool by_cid;	  /* its connection id named its backend */
 	bool cid_unknown; /* its connection id, of a short header, named none */
+	bool exempt;	  /* its source is on an allow list: no limit holds */
 	__u64 hash;	  /* of the flow */
 	const struct shunt_service *svc;
 	const struct shunt_backend *backend;
@@ -73,6 +77,21 @@ struct pkt {
 static __always_inline void *pkt_l3(const struct pkt *p)
 {
 	return (void *)p->eth + p->l2_len;
+}
+
+/* What stands behind the TCP header of a packet without a defect. */
+static __always_inline __u32 pkt_tcp_payload(const struct pkt *p)
+{
+	__u32 headers = p->l3_len;
+	const __u8 *tcp;
+
+	if (headers > PKT_L3_MAX) /* no packet's, but the verifier wants a bound */
+		return 0;
+	tcp = pkt_l3(p) + headers;
+	if ((void *)(tcp + 20) > p->end)
+		return 0;
+	headers += (tcp[12] >> 4) * 4;
+	return p->ip_len > headers ? p->ip_len - headers : 0;
 }
 
 /* A TCP packet that opens a connection, and does nothing else. */

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0) */
-/*
- * [2] Whose packet is it? Services that this host terminates end here: their packets go up the
- * stack as they came, defects and all, since the stack has its own opinion of those.
- */
+/* [2] Whose packet is it, and does it go to a backend at all? */
 #ifndef SHUNT_BPF_SERVICE_H
 #define SHUNT_BPF_SERVICE_H
 
@@ -128,11 +125,14 @@ static __always_inline enum verdict service_find(struct pkt *p)
 	p->svc = bpf_map_lookup_elem(&sh_services, &key);
 	if (!p->svc && service_find_wide(&key))
 		p->svc = bpf_map_lookup_elem(&sh_services, &key);
-	if (!p->svc)
-		return V_PASS_NO_SERVICE;
-	if (p->svc->action == SHUNT_ACTION_LOCAL)
-		return V_PASS_LOCAL;
-	return p->defect;
+	return p->svc ? V_NEXT : V_PASS_NO_SERVICE;
+}
+
+/* Packets for a service that this host terminates go up the stack as they came, defects and all,
+ * since the stack has its own opinion of those. */
+static __always_inline enum verdict service_steers(const struct pkt *p)
+{
+	return p->svc->action == SHUNT_ACTION_LOCAL ? V_PASS_LOCAL : p->defect;
 }
 
 #endif

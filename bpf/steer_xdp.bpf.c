@@ -7,6 +7,7 @@
 #include "bpf/abi.h"
 #include "bpf/flow.h"
 #include "bpf/forward.h"
+#include "bpf/guard.h"
 #include "bpf/maps.h"
 #include "bpf/parse.h"
 #include "bpf/pkt.h"
@@ -33,6 +34,10 @@ int steer_xdp(struct xdp_md *ctx)
 	v = parse_packet(&p);
 	if (v == V_NEXT)
 		v = service_find(&p);
+	if (v == V_NEXT)
+		v = guard_check(ctx, &p);
+	if (v == V_NEXT)
+		v = service_steers(&p);
 	if (v == V_NEXT)
 		quic_select(ctx, &p);
 	if (v == V_NEXT)

@@ -54,7 +54,7 @@ static __always_inline int verdict_finish(const struct pkt *p, enum verdict v)
 		count_service(p, v);
 	if (p->backend)
 		count_backend(p, v);
-	if (v == V_TX)
+	if (v == V_TX || v == V_ANSWER)
 		return XDP_TX;
 	return v >= V_DROP_FIRST ? XDP_DROP : XDP_PASS;
 }

@@ -15,6 +15,10 @@ enum option_flag {
 	TAKES_SAVE = 1 << 0,
 	TAKES_WEIGHT = 1 << 1,
 	TAKES_FLOWS = 1 << 2,
+	TAKES_FOR = 1 << 3,
+	TAKES_NOTE = 1 << 4,
+	TAKES_ALLOW = 1 << 5,
+	TAKES_SERVICE = 1 << 6,
 };
 
 struct cli {
@@ -22,7 +26,8 @@ struct cli {
 	enum output output;
 	unsigned given; /* enum option_flag */
 	unsigned weight;
-	int argc; /* after the verbs */
+	const char *for_time, *note, *service; /* as given */
+	int argc;			       /* after the verbs */
 	char **argv;
 };
 
@@ -47,5 +52,9 @@ int cmd_config_apply(const struct cli *cli);
 int cmd_config_show(const struct cli *cli);
 int cmd_config_diff(const struct cli *cli);
 int cmd_config_save(const struct cli *cli);
+int cmd_guard_list(const struct cli *cli);
+int cmd_guard_add(const struct cli *cli);
+int cmd_guard_remove(const struct cli *cli);
+int cmd_guard_flush(const struct cli *cli);
 
 #endif

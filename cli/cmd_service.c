@@ -337,6 +337,21 @@ static void print_proxied(const json_t *http)
 	print_responses(http);
 }
 
+/* What the kernel keeps away from the proxy; of steered services the drops are told above. */
+static void print_guard(const json_t *s)
+{
+	const json_t *guard = json_object_get(s, "guard");
+	char buf[PRINT_UNIT_MAX];
+
+	if (json_is_string(json_object_get(guard, "settings")))
+		print_line("guard", "%s", field_text(guard, "settings"));
+	if (field_count(guard, "syn_cookies_sent"))
+		print_line("", "%s SYNs answered by cookies",
+			   format_count(field_count(guard, "syn_cookies_sent"), buf));
+	if (json_is_object(guard) && json_is_object(json_object_get(s, "http")))
+		print_drops(json_object_get(guard, "drops"));
+}
+
 /* Has an earlier route the pool of route i, or the service itself? */
 static bool pool_is_shown(const json_t *s, const json_t *routes, size_t i)
 {
@@ -386,6 +401,7 @@ int cmd_service_show(const struct cli *cli)
 			print_proxied(json_object_get(r.json, "http"));
 		else
 			print_steered(json_object_get(r.json, "l4"));
+		print_guard(r.json);
 		putchar('\n');
 		code = cmd_print_backends(json_object_get(pool.json, "backends"));
 		if (!code)

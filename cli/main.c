@@ -53,6 +53,16 @@ static const struct verb {
 	{"config", "show", "", "the configuration in force, as YAML", 0, 0, 0, cmd_config_show},
 	{"config", "save", "", "write the configuration in force to the daemon's file", 0, 0, 0,
 	 cmd_config_save},
+	{"guard", "list", "", "block and allow lists, and what was blocked by itself", 0, 0, 0,
+	 cmd_guard_list},
+	{"guard", "add", "PREFIX [--allow] [--for TIME] [--note TEXT] [--save]",
+	 "drop packets for services from PREFIX, or (--allow) hold it to no limit", 1, 1,
+	 TAKES_ALLOW | TAKES_FOR | TAKES_NOTE | TAKES_SAVE, cmd_guard_add},
+	{"guard", "remove", "PREFIX [--service SERVICE] [--save]",
+	 "take an entry off the list, or lift a block of SERVICE's own", 1, 1,
+	 TAKES_SERVICE | TAKES_SAVE, cmd_guard_remove},
+	{"guard", "flush", "", "forget every entry that is not the configuration's", 0, 0, 0,
+	 cmd_guard_flush},
 	{"health", NULL, "[POOL]", "last check of each backend", 0, 1, 0, cmd_health},
 	{"version", NULL, "", "versions of shuntctl and shuntd", 0, 0, 0, cmd_version},
 };
@@ -68,6 +78,12 @@ static const char notes[] =
 	"      --save              afterwards write what is in force to the daemon's file;\n"
 	"                          changes that are not saved are lost when it starts again\n"
 	"      --weight N          of a backend that is added: 0 to 1000, default 1\n"
+	"      --for TIME          of an entry of the guard: 1s to 8760h; without it, the entry "
+	"is\n"
+	"                          a change of the configuration and has no end\n"
+	"      --note TEXT         a few words that guard list shows, up to 47 bytes\n"
+	"      --allow             the entry allows, instead of blocking\n"
+	"      --service SERVICE   the block is this service's, not the node's\n"
 	"      --flows             status: count the flow tables too, which takes a while\n"
 	"                          where they are full\n"
 	"  -h, --help              of everything, or of the verb in front of it\n"
@@ -237,14 +253,30 @@ static int parse_weight(struct cli *cli, const char *text)
 	return API_EXIT_OK;
 }
 
-enum { OPT_SAVE = 256, OPT_WEIGHT, OPT_FLOWS };
+enum { OPT_SAVE = 256, OPT_WEIGHT, OPT_FLOWS, OPT_FOR, OPT_NOTE, OPT_ALLOW, OPT_SERVICE };
 
 static const struct option longs[] = {
-	{"socket", required_argument, NULL, 's'}, {"output", required_argument, NULL, 'o'},
-	{"save", no_argument, NULL, OPT_SAVE},	  {"weight", required_argument, NULL, OPT_WEIGHT},
-	{"flows", no_argument, NULL, OPT_FLOWS},  {"help", no_argument, NULL, 'h'},
-	{"version", no_argument, NULL, 'V'},	  {NULL, 0, NULL, 0},
+	{"socket", required_argument, NULL, 's'},
+	{"output", required_argument, NULL, 'o'},
+	{"save", no_argument, NULL, OPT_SAVE},
+	{"weight", required_argument, NULL, OPT_WEIGHT},
+	{"for", required_argument, NULL, OPT_FOR},
+	{"note", required_argument, NULL, OPT_NOTE},
+	{"allow", no_argument, NULL, OPT_ALLOW},
+	{"service", required_argument, NULL, OPT_SERVICE},
+	{"flows", no_argument, NULL, OPT_FLOWS},
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'V'},
+	{NULL, 0, NULL, 0},
 };
+
+/* A text that the daemon looks at. */
+static int take_text(struct cli *cli, unsigned flag, const char **ret_text)
+{
+	*ret_text = optarg;
+	cli->given |= flag;
+	return API_EXIT_OK;
+}
 
 static int parse_option(struct cli *cli, int c)
 {
@@ -254,6 +286,10 @@ static int parse_option(struct cli *cli, int c)
 	case OPT_SAVE: cli->given |= TAKES_SAVE; return API_EXIT_OK;
 	case OPT_WEIGHT: return parse_weight(cli, optarg);
 	case OPT_FLOWS: cli->given |= TAKES_FLOWS; return API_EXIT_OK;
+	case OPT_FOR: return take_text(cli, TAKES_FOR, &cli->for_time);
+	case OPT_NOTE: return take_text(cli, TAKES_NOTE, &cli->note);
+	case OPT_SERVICE: return take_text(cli, TAKES_SERVICE, &cli->service);
+	case OPT_ALLOW: cli->given |= TAKES_ALLOW; return API_EXIT_OK;
 	default: return usage();
 	}
 }

@@ -33,6 +33,8 @@ enum size_class {
 	CLASS_ring_slots,
 	CLASS_flows,
 	CLASS_pending,
+	CLASS_guard,
+	CLASS_sources,
 	CLASS_fixed,
 	CLASS_COUNT
 };
@@ -49,6 +51,8 @@ static const struct {
 	CLASS(ring_slots, 8388608),
 	CLASS(flows, 2097152),
 	CLASS(pending, 65536),
+	CLASS(guard, 65536),
+	CLASS(sources, 65536),
 #undef CLASS
 };
 

@@ -24,6 +24,8 @@ void maps_sizes(const struct loader *l, struct loader_sizes *ret_sizes)
 		.ring_slots = l->map_entries[LOADER_MAP_RINGS],
 		.flows = l->map_entries[LOADER_MAP_FLOW4],
 		.pending = l->map_entries[LOADER_MAP_PEND4],
+		.guard = l->map_entries[LOADER_MAP_GUARD4],
+		.sources = l->map_entries[LOADER_MAP_SOURCES],
 	};
 }
 

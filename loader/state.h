@@ -33,7 +33,13 @@
 	X(PREFIXES, services)                                                                      \
 	X(ADDR_BITS, fixed)                                                                        \
 	X(ROUTES, services)                                                                        \
-	X(SERVER_IDS, backends)
+	X(SERVER_IDS, backends)                                                                    \
+	X(GUARD4, guard)                                                                           \
+	X(GUARD6, guard)                                                                           \
+	X(SVC_GUARD, services)                                                                     \
+	X(SVC_FLOOD, services)                                                                     \
+	X(SOURCES, sources)                                                                        \
+	X(EVENTS, fixed)
 
 enum loader_map {
 #define X(name, class) LOADER_MAP_##name,

@@ -15,6 +15,7 @@
 #include "control/commands.h"
 #include "control/config_file.h"
 #include "control/diag_log.h"
+#include "control/guard_watch.h"
 #include "control/notify.h"
 #include "control/options.h"
 #include "control/process.h"
@@ -41,6 +42,7 @@ struct daemon {
 	uv_loop_t loop;
 	uv_signal_t signals[SIG_COUNT];
 	uv_timer_t watchdog;
+	struct guard_watch guard_watch;
 	struct runtime *runtime;
 	char *socket_path;
 	struct control_socket socket;
@@ -194,6 +196,8 @@ static int start_parts(struct daemon *dm, struct diag *d)
 	}
 	if (!err)
 		err = start_loop(dm);
+	if (!err && dm->l4)
+		guard_watch_start(&dm->guard_watch, &dm->loop, dm->l4);
 	if (!err)
 		err = workers_start(&dm->loop, snap->node.workers, &dm->workers, d);
 	if (!err)

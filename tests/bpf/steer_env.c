@@ -62,6 +62,11 @@ void env_open(struct env *env, const struct env_opts *opts)
 	resize(skel->maps.sh_flow6, opts->flows, opts->flows_hash);
 	resize(skel->maps.sh_pend4, opts->pending, opts->pending_hash);
 	resize(skel->maps.sh_pend6, opts->pending, opts->pending_hash);
+	resize(skel->maps.sh_guard4, opts->guard, false);
+	resize(skel->maps.sh_guard6, opts->guard, false);
+	resize(skel->maps.sh_svc_guard, 64, false);
+	resize(skel->maps.sh_svc_flood, 64, false);
+	resize(skel->maps.sh_sources, opts->sources, false);
 	skel->rodata->settings.hash_seed[0] = ENV_SEED0;
 	skel->rodata->settings.hash_seed[1] = ENV_SEED1;
 	assert_int_equal(steer_xdp_bpf__load(skel), 0);
@@ -264,7 +269,7 @@ int env_run_meta(struct env *env, const struct frame *in, uint32_t meta_len, uin
 
 static uint32_t action_of(enum shunt_verdict v)
 {
-	if (v == SHUNT_VERDICT_TX)
+	if (v == SHUNT_VERDICT_TX || v == SHUNT_VERDICT_ANSWER)
 		return XDP_TX;
 	return v == SHUNT_VERDICT_DROP ? XDP_DROP : XDP_PASS;
 }

@@ -35,6 +35,7 @@ struct env {
 struct env_opts {
 	uint32_t flows, pending;       /* entries; 0: 1024 */
 	bool flows_hash, pending_hash; /* a plain hash table, which can be full */
+	uint32_t guard, sources;       /* entries; 0: 1024 */
 };
 
 void env_open(struct env *env, const struct env_opts *opts); /* opts: NULL for the defaults */

@@ -237,6 +237,7 @@ struct snapshot *conf_build(const struct tree *document, struct runtime *rt, str
 	}
 	reader_init(&dr.reader, snapshot_arena(dr.snap), d);
 	read_section(&dr.reader, &schema_root, document, dr.snap);
+	draft_read_guard(&dr);
 	read_pools(&dr);
 	read_services(&dr);
 	if (!dr.reader.out_of_memory) {

@@ -499,6 +499,7 @@ void draft_check(struct draft *dr)
 		drop_tunnel_ports(&snap->pools[i]);
 	for (size_t i = 0; i < snap->pool_count; i++)
 		check_pool(dr, &dr->pools[i], &snap->pools[i], rows, count);
+	draft_check_guard(dr);
 	if (dr->root->kind == TREE_MAPPING && !tree_get(dr->root, "services"))
 		diag_warning(dr->reader.diag, NULL, "no services: nothing is balanced");
 }

@@ -209,6 +209,29 @@ static void compare_services(struct walk *w, const struct snapshot *old, const s
 	}
 }
 
+static void compare_guard(struct walk *w, const struct guard_conf *old,
+			  const struct guard_conf *new)
+{
+	size_t i = 0, j = 0, old_count = old ? old->count : 0;
+
+	while ((i < old_count || j < new->count) && !w->failed) {
+		const struct guard_prefix *a = i < old_count ? &old->entries[i] : NULL;
+		const struct guard_prefix *b = j < new->count ? &new->entries[j] : NULL;
+		int c = !a ? 1 : !b ? -1 : guard_prefix_cmp(a, b);
+		char label[PREFIX_STRLEN + 16], prefix[PREFIX_STRLEN];
+		const struct guard_prefix *one;
+
+		a = c <= 0 ? a : NULL;
+		b = c >= 0 ? b : NULL;
+		i += a != NULL;
+		j += b != NULL;
+		one = a ? a : b;
+		(void)snprintf(label, sizeof(label), "guard %s %s", one->allow ? "allow" : "block",
+			       prefix_format(&one->addr, one->len, prefix, sizeof(prefix)));
+		compare_object(w, &schema_guard_entry, label, a, b);
+	}
+}
+
 int diff_snapshots(const struct snapshot *old, const struct snapshot *new,
 		   struct change_list *ret_list)
 {
@@ -218,6 +241,7 @@ int diff_snapshots(const struct snapshot *old, const struct snapshot *new,
 		compare_object(&w, &schema_node, "node", &old->node, &new->node);
 		compare_object(&w, &schema_admin, "admin", &old->admin, &new->admin);
 	}
+	compare_guard(&w, old ? &old->guard : NULL, &new->guard);
 	compare_pools(&w, old, new);
 	compare_services(&w, old, new);
 	if (w.failed) {

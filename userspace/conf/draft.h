@@ -31,6 +31,12 @@ struct draft {
 	struct service_draft *services; /* as snap->services */
 };
 
+/* build_guard.c: the block and allow lists; what is wrong with them goes to the reader's diag. */
+void draft_read_guard(struct draft *dr);
+
+/* check_guard.c: what a service's guard says, beside the rest. */
+void draft_check_guard(struct draft *dr);
+
 /* Where listen i of a service is written. */
 const struct pos *draft_listen_pos(const struct service_draft *s, size_t i);
 

@@ -427,3 +427,31 @@ void field_format_pool(struct strbuf *b, const void *object)
 
 	strbuf_add(b, s->pool ? s->pool->name : "");
 }
+
+/* ---- guard ---- */
+
+const char *field_refuse_note(const char *text)
+{
+	bool good = *text && strlen(text) < SHUNT_NOTE_MAX;
+
+	for (const char *p = text; good && *p; p++)
+		good = (unsigned char)*p >= 0x20 && (unsigned char)*p != 0x7f;
+	return good ? NULL : "a text of 1 to 47 bytes on one line";
+}
+
+void field_read_prefix(struct reader *r, const struct keyword *k, const struct tree *value,
+		       void *object)
+{
+	struct guard_prefix *p = object;
+
+	if (value->kind != TREE_SCALAR || addr_parse_prefix(value->text, true, &p->addr, &p->len))
+		read_expected(r, k, value, k->form);
+}
+
+void field_format_prefix(struct strbuf *b, const void *object)
+{
+	const struct guard_prefix *p = object;
+	char text[PREFIX_STRLEN];
+
+	strbuf_add(b, prefix_format(&p->addr, p->len, text, sizeof(text)));
+}

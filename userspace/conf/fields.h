@@ -32,6 +32,7 @@ FIELD_FUNCTIONS(from);		/* struct source_route */
 FIELD_FUNCTIONS(mask);		/* struct quic_conf */
 FIELD_FUNCTIONS(server_id);	/* struct backend */
 FIELD_FUNCTIONS(pool);		/* struct service: only its form; conf/build.c finds the pool */
+FIELD_FUNCTIONS(prefix);	/* struct guard_prefix */
 
 #undef FIELD_FUNCTIONS
 
@@ -41,6 +42,7 @@ const char *field_refuse_path(const char *text);   /* absolute, of a file */
 const char *field_refuse_socket(const char *text); /* the same, short enough for a socket */
 const char *field_refuse_target(const char *text); /* of an HTTP request */
 const char *field_refuse_host(const char *text);   /* Host header */
+const char *field_refuse_note(const char *text);   /* of an entry of a list */
 const char *field_refuse_ring_size(uint64_t n);
 
 /* Is it an address that a host cannot have as its own? Then it is reported. */

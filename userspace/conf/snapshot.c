@@ -175,3 +175,28 @@ const char *proto_name(uint8_t proto)
 {
 	return proto == IPPROTO_UDP ? "udp" : "tcp";
 }
+
+bool service_guard_limits(const struct service_guard *g)
+{
+	return g->new_flows || g->new_flows_per_source || g->packets_per_source || g->syn_payload ||
+	       g->bad_flags != FLAGS_PASS;
+}
+
+int guard_prefix_cmp(const struct guard_prefix *a, const struct guard_prefix *b)
+{
+	int c = addr_cmp(&a->addr, &b->addr);
+
+	if (c)
+		return c;
+	if (a->len != b->len)
+		return a->len < b->len ? -1 : 1;
+	return (int)a->allow - (int)b->allow;
+}
+
+char *prefix_format(const struct addr *addr, unsigned len, char *buf, size_t buf_len)
+{
+	char text[ADDR_STRLEN];
+
+	(void)snprintf(buf, buf_len, "%s/%u", addr_format(addr, text, sizeof(text)), len);
+	return buf;
+}

@@ -29,6 +29,8 @@ struct node_limits {
 	uint32_t ring_slots; /* all rings together, default 8388608 */
 	uint32_t flows;	     /* each family, default 2097152 */
 	uint32_t pending;    /* each family, default 65536 */
+	uint32_t guard;	     /* entries of the block and allow lists, each family, default 65536 */
+	uint32_t sources;    /* that guarded services remember, default 65536 */
 };
 
 struct node {
@@ -149,6 +151,38 @@ struct http_limits {
 	unsigned connections;  /* of the service in one worker, 0: no limit (default) */
 };
 
+enum flags_rule { FLAGS_PASS, FLAGS_DROP };
+enum abuse_rule { ABUSE_DROP, ABUSE_BLOCK };
+enum syn_cookies { SYN_COOKIES_OFF, SYN_COOKIES_AUTO, SYN_COOKIES_ALWAYS };
+
+/* Of a service: what it takes from the network. 0: no limit. */
+struct service_guard {
+	uint32_t new_flows;			 /* a second, of the service */
+	uint32_t new_flows_per_source;		 /* a second */
+	unsigned burst_ms;			 /* so long a time's worth of either at once, 1 s */
+	uint32_t packets_per_source;		 /* in a second; who sends more is blocked */
+	unsigned block_ms;			 /* for so long, 10 minutes */
+	unsigned source_prefix4, source_prefix6; /* bits that make a source: 32, 64 */
+	uint32_t syn_payload;			 /* bytes */
+	enum flags_rule bad_flags;
+	enum abuse_rule abuse;
+	enum syn_cookies syn_cookies; /* http */
+	uint32_t syn_cookies_over;    /* SYNs a second from which auto begins, 1000 */
+};
+
+/* A row of the node's block and allow lists. */
+struct guard_prefix {
+	struct addr addr;
+	unsigned len;
+	bool allow;
+	const char *note; /* NULL: none */
+};
+
+struct guard_conf {
+	struct guard_prefix *entries; /* sorted by guard_prefix_cmp(), no prefix twice */
+	size_t count;
+};
+
 struct service {
 	const char *name;
 	enum service_mode mode;
@@ -165,6 +199,7 @@ struct service {
 	uint32_t insert_rate; /* l4: entries for new flows a second; 0: from node.limits.pending */
 	struct http_timeouts timeouts;
 	struct http_limits limits;
+	struct service_guard guard;
 	struct service_rt *rt; /* the snapshot holds a reference */
 };
 
@@ -172,6 +207,7 @@ struct snapshot {
 	uint64_t generation; /* 1 for the first that was applied; set by control/reload */
 	struct node node;
 	struct admin_conf admin;
+	struct guard_conf guard;
 	struct pool *pools; /* sorted by name */
 	size_t pool_count;
 	struct service *services; /* sorted by name */
@@ -206,6 +242,16 @@ bool backend_is_usable(const struct backend *b);
 
 /* Of its listen addresses of a protocol: never AUTO. */
 enum tracking service_tracking(const struct service *s, uint8_t proto);
+
+/* Does it say anything of limits and abuse? SYN cookies apart. */
+bool service_guard_limits(const struct service_guard *g);
+
+/* <0, 0, >0: by address, then length; blocks before allows. */
+int guard_prefix_cmp(const struct guard_prefix *a, const struct guard_prefix *b);
+
+/* "10.0.0.0/8" into buf of at least PREFIX_STRLEN; returns buf. */
+#define PREFIX_STRLEN (ADDR_STRLEN + 4)
+char *prefix_format(const struct addr *addr, unsigned len, char *buf, size_t buf_len);
 
 /* Names as they stand in the configuration: "ipip", "drain", "http", ... The lists are in the order
  * of their enum, NULL at the end. */

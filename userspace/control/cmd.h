@@ -34,6 +34,12 @@ void cmd_backend_remove(struct commands_env *env, struct request *rq,
 void cmd_backend_change(struct commands_env *env, struct request *rq,
 			const struct route_args *args);
 
+/* cmd_guard.c */
+void cmd_guard_list(struct commands_env *env, struct request *rq, const struct route_args *args);
+void cmd_guard_add(struct commands_env *env, struct request *rq, const struct route_args *args);
+void cmd_guard_remove(struct commands_env *env, struct request *rq, const struct route_args *args);
+void cmd_guard_flush(struct commands_env *env, struct request *rq, const struct route_args *args);
+
 /* What became of a change, for all that change something (a reload_cb; ctx: struct request). */
 void cmd_reply_result(struct request *rq, const struct reload_result *result);
 

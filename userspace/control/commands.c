@@ -32,6 +32,10 @@ static const struct command {
 	{"POST", "/v1/pools/{}/backends", true, cmd_backend_add},
 	{"DELETE", "/v1/pools/{}/backends/{}", true, cmd_backend_remove},
 	{"PATCH", "/v1/pools/{}/backends/{}", true, cmd_backend_change},
+	{"GET", "/v1/guard", false, cmd_guard_list},
+	{"POST", "/v1/guard", true, cmd_guard_add},
+	{"DELETE", "/v1/guard", true, cmd_guard_flush},
+	{"POST", "/v1/guard/remove", true, cmd_guard_remove},
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

@@ -345,6 +345,7 @@ json_t *object_service(const struct commands_env *env, const struct snapshot *sn
 	json_put(o, "backend_states", object_backend_states(snap, s->pool), &failed);
 	json_put(o, "l4", service_l4(env, snap, s), &failed);
 	json_put(o, "http", service_http(s), &failed);
+	json_put(o, "guard", object_service_guard(env, s), &failed);
 	return json_finish(o, failed);
 }
 

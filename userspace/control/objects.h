@@ -30,6 +30,10 @@ void object_put_checks(json_t *object, const struct backend *backend, bool *fail
 /* How many backends there are in each state, of one pool or (pool NULL) of all. */
 json_t *object_backend_states(const struct snapshot *snap, const struct pool *pool);
 
+/* object_guard.c: limits of a service and what they have done; all entries of the lists. */
+json_t *object_service_guard(const struct commands_env *env, const struct service *service);
+json_t *object_guard(const struct commands_env *env);
+
 json_t *object_version(void);
 
 /* The whole daemon. unsaved: the document in force differs from the file. flows: count the flow

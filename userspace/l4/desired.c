@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "conf/runtime.h"
+#include "l4/guard.h"
 
 #define NS_PER_S 1000000000ULL
 
@@ -214,6 +215,8 @@ static void service_fill(struct desired *desired, struct desired_service *row,
 			 const struct host *host)
 {
 	*row = (struct desired_service){.name = s->name};
+	row->record.guard = guard_flags(s);
+	guard_fill(s, host->mtu, &row->guard);
 	row->record.tracking = desired_tracking(s, IPPROTO_TCP);
 	if (s->mode != SERVICE_L4) {
 		row->record.action = SHUNT_ACTION_LOCAL;

@@ -27,6 +27,7 @@ struct desired_service {
 	const char *pool;
 	bool is_route;			     /* SERVICE@POOL: a ring of a source route, no keys */
 	struct shunt_service record;	     /* index is l4/plan.c's to assign; tracking: of TCP */
+	struct shunt_svc_guard guard;	     /* scope is l4/guard.c's */
 	uint32_t slots;			     /* of its ring, by the configuration */
 	uint32_t ring_size;		     /* the same, or 0: it steers nowhere, or not at all */
 	size_t first_backend, backend_count; /* a run of struct desired's backends */

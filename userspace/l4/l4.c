@@ -12,6 +12,7 @@
 #include "l4/adopt.h"
 #include "l4/assign.h"
 #include "l4/desired.h"
+#include "l4/guard.h"
 #include "l4/host.h"
 #include "l4/moves.h"
 #include "l4/plan.h"
@@ -43,6 +44,7 @@ struct l4 {
 	struct loader *loader;
 	struct tables tables;
 	struct sweep sweep;
+	struct guard *guard;
 	struct host host; /* as it was when it was last whole */
 	bool host_known;
 	bool in_step; /* the last l4_apply() went through */
@@ -69,6 +71,8 @@ static int open_loader(const struct node *node, struct loader **ret_loader, stru
 				.ring_slots = node->limits.ring_slots,
 				.flows = node->limits.flows,
 				.pending = node->limits.pending,
+				.guard = node->limits.guard,
+				.sources = node->limits.sources,
 			},
 		.hash_seed = {node->hash_seed[0], node->hash_seed[1]},
 	};
@@ -93,6 +97,8 @@ int l4_open(const struct snapshot *snap, struct l4 **ret_l4, struct diag *d)
 		err = sync_read(l4->loader, &l4->tables, d);
 	if (err == 0)
 		err = sweep_init(&l4->sweep, l4->tables.sizes.services);
+	if (err == 0)
+		err = guard_open(l4->loader, &l4->tables, &l4->guard);
 	if (err < 0) {
 		l4_close(l4);
 		return finish(err, errors, "open the kernel's tables", d);
@@ -107,6 +113,7 @@ void l4_close(struct l4 *l4)
 	if (l4 == NULL)
 		return;
 	sweep_deinit(&l4->sweep);
+	guard_close(l4->guard);
 	tables_deinit(&l4->tables);
 	loader_close(l4->loader);
 	free(l4->followed);
@@ -181,6 +188,8 @@ int l4_check(struct l4 *l4, const struct snapshot *snap, struct diag *d)
 	int err = read_host(l4, &snap->node, &host, d);
 
 	if (err == 0)
+		err = guard_check(l4->guard, snap, d);
+	if (err == 0)
 		err = make_plan(l4, snap, &host, &want, &plan, d);
 	if (err < 0)
 		return finish(err, errors, "plan the kernel's tables", d);
@@ -234,6 +243,10 @@ int l4_apply(struct l4 *l4, const struct snapshot *snap, struct l4_report *ret_r
 	l4->host_known = true;
 	l4->in_step = false;
 	err = mark_wanted(&l4->tables, &want, d);
+	if (err == 0)
+		err = guard_apply_limits(l4->guard, &want, d);
+	if (err == 0)
+		err = guard_apply_lists(l4->guard, snap, d);
 	if (err == 0)
 		err = sync_run(l4->loader, &l4->tables, &plan, &report, d);
 	l4->in_step = err == 0;
@@ -537,6 +550,11 @@ void l4_ring_slots(struct l4 *l4, const char *ring, const struct pool *pool, uin
 		if (strcmp(t->services[i].meta.name, ring) == 0)
 			read_slots(t, &t->services[i], pool, ret_slots);
 	}
+}
+
+struct guard *l4_guard(struct l4 *l4)
+{
+	return l4->guard;
 }
 
 struct loader *l4_loader(struct l4 *l4)

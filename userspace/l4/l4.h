@@ -14,6 +14,7 @@
 #include "core/diag.h"
 #include "loader/loader.h"
 
+struct guard;
 struct l4;
 
 /* How many map operations an apply took; all zero when nothing differed. */
@@ -94,6 +95,7 @@ int l4_pool_stats(struct l4 *l4, const struct pool *pool, struct shunt_be_stats 
  * service, or of a source route's ring (service_route_name()). */
 void l4_ring_slots(struct l4 *l4, const char *ring, const struct pool *pool, uint32_t *ret_slots);
 
+struct guard *l4_guard(struct l4 *l4);	 /* borrowed: l4/guard.h */
 struct loader *l4_loader(struct l4 *l4); /* borrowed, for status */
 
 #endif
