@@ -245,6 +245,34 @@ static void test_longest_source_decides(void **state)
 		assert_true(is_same(samples[i].pool[0], samples[i].pool[1]));
 }
 
+/* The table of bits was lost and is new: what stands is found again before the first plan. */
+static void test_lost_bits(void **state)
+{
+	static const char *const configs[] = {EXACT, RANGE, PREFIX, ALL};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(configs) / sizeof(configs[0]); i++) {
+		struct snapshot *snap = build(configs[i]);
+		struct l4_report report;
+		struct tables t;
+
+		memset(&kernel, 0, sizeof(kernel));
+		kernel.fail_after = -1;
+		kernel.roomy = true;
+		open_tables(&t);
+		assert_int_equal(apply(&t, snap, &report, NULL), 0);
+		tables_deinit(&t);
+		memset(kernel.gate.bits, 0, sizeof(kernel.gate.bits));
+		kernel.nonsense = true; /* until they are there */
+		open_tables(&t);
+		kernel.nonsense = false;
+		check_packets();
+		check_in_step(&t, snap);
+		tables_deinit(&t);
+		snapshot_unref(snap);
+	}
+}
+
 /* As many ranges of one address as there can be, and then as many others: together too many. */
 static void test_full_lists(void **state)
 {
@@ -478,6 +506,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_ranges_and_prefixes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_longest_source_decides, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_source_routes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_lost_bits, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_full_lists, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_server_ids, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_server_ids_cut_short, setup, teardown),

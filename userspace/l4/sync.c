@@ -8,6 +8,7 @@
 
 #include "core/clock.h"
 #include "l4/entries.h"
+#include "l4/index.h"
 #include "l4/slots.h"
 #include "loader/maps.h"
 #include "loader/maps_flows.h"
@@ -77,6 +78,27 @@ static int read_entries(struct loader *loader, struct tables *t, struct diag *d)
 	return 0;
 }
 
+/* The bits of addresses may have been lost with their table, and be new: the keys that stand must not
+ * wait for the first plan. */
+static int mend_gate(struct loader *loader, struct tables *t, struct diag *d)
+{
+	struct index index;
+	bool lost = false;
+	int err = index_build(&t->keys, NULL, &index);
+
+	if (err < 0)
+		return err == -ENOSPC ? 0 : err; /* no daemon's: the first plan deletes them */
+	for (size_t i = 0; i < SHUNT_ADDR_BITS_WORDS; i++) {
+		lost = lost || (index.gate.bits[i] & ~t->gate.bits[i]) != 0;
+		t->gate.bits[i] |= index.gate.bits[i];
+	}
+	t->gate.ranges |= index.gate.ranges;
+	t->gate.prefixes |= index.gate.prefixes;
+	index_deinit(&index);
+	err = lost ? maps_index_set(loader, &t->gate) : 0;
+	return err < 0 ? say_failed(d, err, "write", SHUNT_MAP_ADDR_BITS) : 0;
+}
+
 /* Flows of a backend that was removed before this process began: as patient as any service is. */
 static void guess_lingers(struct tables *t)
 {
@@ -111,6 +133,8 @@ int sync_read(struct loader *loader, struct tables *ret_tables, struct diag *d)
 		err = read_services(loader, &t, d);
 	if (err == 0)
 		err = read_entries(loader, &t, d);
+	if (err == 0)
+		err = mend_gate(loader, &t, d);
 	if (err < 0) {
 		tables_deinit(&t);
 		return err;
