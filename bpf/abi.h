@@ -29,6 +29,11 @@
 #define SHUNT_MAP_ADDR_BITS  "sh_addr_bits"  /* which addresses can be a service's, mmap-able */
 #define SHUNT_MAP_ROUTES     "sh_routes"     /* service index and source -> struct shunt_route */
 #define SHUNT_MAP_SERVER_IDS "sh_server_ids" /* struct shunt_server_id -> backend id */
+#define SHUNT_MAP_DEVICES   "sh_devices"   /* ifindex -> device, where packets may leave */
+#define SHUNT_MAP_NAT_FWD4  "sh_nat_fwd4"  /* client's flow key -> struct shunt_nat_source */
+#define SHUNT_MAP_NAT_FWD6  "sh_nat_fwd6"
+#define SHUNT_MAP_NAT_REV4  "sh_nat_rev4" /* flow key of replies -> struct shunt_nat */
+#define SHUNT_MAP_NAT_REV6  "sh_nat_rev6"
 #define SHUNT_MAP_SVC_META                                                                         \
 	"sh_svc_meta"		       /* service index -> struct shunt_svc_meta, user space only */
 #define SHUNT_MAP_BE_META "sh_be_meta" /* backend index -> struct shunt_be_meta, user space only */
@@ -179,7 +184,11 @@ struct shunt_ring {
 _Static_assert(sizeof(struct shunt_ring) == 8, "ring layout is ABI");
 
 enum shunt_forward {
-	SHUNT_FORWARD_IPIP, /* IPv4 or IPv6 in IPv4 or IPv6, by the families at hand */
+	SHUNT_FORWARD_IPIP,  /* IPv4 or IPv6 in IPv4 or IPv6, by the families at hand */
+	SHUNT_FORWARD_GUE,   /* the same in UDP: GUE variant 1, no header of its own */
+	SHUNT_FORWARD_L2,    /* as it is, to the MAC address of dst */
+	SHUNT_FORWARD_LOCAL, /* this host is the backend */
+	SHUNT_FORWARD_NAT,   /* with another destination address and port */
 };
 
 /* Where a packet goes that leaves by a frame of ours. */
@@ -201,6 +210,7 @@ enum shunt_backend_state {
 #define SHUNT_ID_INDEX(id)  ((id) & ((1U << SHUNT_ID_INDEX_BITS) - 1))
 #define SHUNT_MAX_BACKENDS  16384
 #define SHUNT_MAX_SERVICES  1024
+#define SHUNT_MAX_DEVICES   256
 
 /* One row of sh_backends: one cache line. Index 0 is never used, so that id 0 means "none". */
 struct shunt_backend {
@@ -211,11 +221,14 @@ struct shunt_backend {
 	__u8 next_hop;	    /* enum shunt_next_hop */
 	__u16 mtu;	    /* largest outer IP packet, host order */
 	__be16 port;	    /* where forward has use for one; 0: the packet's own */
-	__be32 src_entropy; /* bits of the last word of src that may carry flow entropy */
+	__be32 src_entropy; /* bits of the last word of src that may carry flow entropy; NAT: that
+			       tell its source addresses apart */
 	__be32 src
 		[4]; /* outer source address; IPv4 in word 3 (the last), so that entropy is one rule */
-	__be32 dst[4]; /* outer destination address; IPv4 in word 3 */
-	__u8 _reserved[16];
+	__be32 dst[4];	      /* outer destination address; IPv4 in word 3 */
+	__u16 nat_port_low;   /* NAT: first port of each source address, host order */
+	__u16 nat_port_count; /* NAT: how many; 0: the source stays the client's */
+	__u8 _reserved[12];
 };
 _Static_assert(sizeof(struct shunt_backend) == 64, "backend layout is ABI");
 
@@ -254,6 +267,44 @@ struct shunt_flow {
 };
 _Static_assert(sizeof(struct shunt_flow) == 16, "flow layout is ABI");
 
+/* What a NAT flow has seen. */
+#define SHUNT_NAT_SOURCE      0x01 /* its source is ours: there is a struct shunt_nat_source */
+#define SHUNT_NAT_CLIENT_FIN  0x02
+#define SHUNT_NAT_BACKEND_FIN 0x04
+#define SHUNT_NAT_ANSWERED    0x08 /* a packet came from the backend */
+
+/*
+ * A NAT flow, under the key that packets from its backend arrive with. IPv4 addresses stand in
+ * word 0. The last fields say how the client's packets came, which is how the replies leave.
+ */
+struct shunt_nat {
+	__u64 seen_ns; /* CLOCK_MONOTONIC_COARSE of the last packet, at most a second old */
+	__be32 client[4];
+	__be32 service[4];
+	__be16 client_port;
+	__be16 service_port;
+	__u32 backend; /* id */
+	__u8 state;    /* enum shunt_flow_state */
+	__u8 flags;    /* SHUNT_NAT_* */
+	__u8 l2_len;   /* of their Ethernet headers, with tags */
+	__u8 _pad;
+	__u32 ifindex;
+	__u16 router[3]; /* the MAC address that sent them, */
+	__u16 own[3];	 /* the one that they were sent to, */
+	__be16 tags[4];	 /* and their tags, as many as there are */
+	__u8 _pad2[4];
+};
+_Static_assert(sizeof(struct shunt_nat) == 80, "NAT layout is ABI");
+
+/* With source NAT: under the key of the client's packets, what the backend takes for the client. */
+struct shunt_nat_source {
+	__be32 addr[4]; /* IPv4 in word 0 */
+	__be16 port;
+	__u8 _pad[2];
+	__u32 backend; /* id of the backend that the port was taken for */
+};
+_Static_assert(sizeof(struct shunt_nat_source) == 24, "NAT source layout is ABI");
+
 /*
  * What is counted per service, besides drops: X(NAME, "name"). Packets and bytes are those that came
  * for it, dropped ones included; bytes are those of the IP packet, without Ethernet and padding. A
@@ -266,7 +317,9 @@ _Static_assert(sizeof(struct shunt_flow) == 16, "flow layout is ABI");
 	X(UNTRACKED, "untracked") /* a flow entry was due and could not be written */              \
 	X(STALE, "stale")	  /* an entry named a backend that is gone or down; chosen anew */ \
 	X(CID, "cid")		  /* went by the server id in a QUIC connection id */              \
-	X(CID_UNKNOWN, "cid-unknown") /* short header without the id of a usable backend: by flow */
+	X(CID_UNKNOWN, "cid-unknown") /* short header without the id of a usable backend: by flow */ \
+	X(REPLY_PACKETS, "reply-packets") /* NAT: from a backend to a client, and their bytes */   \
+	X(REPLY_BYTES, "reply-bytes")
 
 /* Why a packet for a service was dropped: X(NAME, "name"). */
 #define SHUNT_DROPS(X)                                                                             \
@@ -276,7 +329,13 @@ _Static_assert(sizeof(struct shunt_flow) == 16, "flow layout is ABI");
 	X(NO_BACKEND, "no-backend") /* no usable backend */                                        \
 	X(TOO_BIG, "too-big")	    /* with the outer header over the tunnel's MTU */              \
 	X(HEADROOM, "headroom")	    /* the driver gave no room for the outer header */             \
-	X(FORWARD, "forward")	    /* a backend row of a kind that this program does not know */
+	X(FORWARD, "forward")	    /* a backend row of a kind that this program does not know */  \
+	X(NO_ROUTE, "no-route")	    /* the interface that it should leave by is not ours */        \
+	X(TTL, "ttl")		    /* NAT: no hop left */                                         \
+	X(FAMILY, "family")	    /* NAT: the backend is of the other address family */          \
+	X(NAT_FULL, "nat-full")	    /* NAT: no room for another flow */                            \
+	X(NAT_PORTS, "nat-ports")   /* NAT: no free source port towards this backend */            \
+	X(NAT_CLASH, "nat-clash")   /* NAT: the backend could not tell it from another flow */
 
 /* What became of a packet: X(NAME, "name"). Passed packets leave the program untouched. */
 #define SHUNT_VERDICTS(X)                                                                          \
@@ -287,7 +346,8 @@ _Static_assert(sizeof(struct shunt_flow) == 16, "flow layout is ABI");
 	X(PASS_PROTOCOL, "pass-protocol")   /* neither TCP nor UDP */                              \
 	X(PASS_FRAGMENT, "pass-fragment")   /* no ports to look at */                              \
 	X(PASS_MALFORMED, "pass-malformed") /* too short or too odd to name its service */         \
-	X(DROP, "drop")			    /* see the service's drop counters */
+	X(DROP, "drop")			    /* see the service's drop counters */                  \
+	X(REDIRECT, "redirect")		    /* sent on by another interface than it came in by */
 
 enum shunt_svc_counter {
 #define X(name, text) SHUNT_COUNT_##name,
@@ -330,7 +390,8 @@ struct shunt_be_stats {
 struct shunt_switches {
 	__u8 ranges;   /* sh_addrs has rows */
 	__u8 prefixes; /* sh_prefixes has rows */
-	__u8 _reserved[62];
+	__u8 nat;      /* there are backends of forward NAT, or were a moment ago */
+	__u8 _reserved[61];
 };
 _Static_assert(sizeof(struct shunt_switches) == 64, "switches layout is ABI");
 

@@ -60,6 +60,7 @@ struct pkt {
 	bool new_flow;	  /* entered a table, or starts a flow of a service without tracking */
 	bool untracked;	  /* its flow should have an entry and could not be given one */
 	bool stale;	  /* its entry named a backend that is gone or down */
+	bool reply;	  /* from a backend to a client: svc is the one that the flow is of */
 	bool by_cid;	  /* its connection id named its backend */
 	bool cid_unknown; /* its connection id, of a short header, named none */
 	__u64 hash;	  /* of the flow */

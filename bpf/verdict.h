@@ -14,8 +14,13 @@ static __always_inline void count_service(const struct pkt *p, enum verdict v)
 
 	if (!s)
 		return;
-	s->count[SHUNT_COUNT_PACKETS]++;
-	s->count[SHUNT_COUNT_BYTES] += p->ip_len;
+	if (p->reply) {
+		s->count[SHUNT_COUNT_REPLY_PACKETS]++;
+		s->count[SHUNT_COUNT_REPLY_BYTES] += p->ip_len;
+	} else {
+		s->count[SHUNT_COUNT_PACKETS]++;
+		s->count[SHUNT_COUNT_BYTES] += p->ip_len;
+	}
 	s->count[SHUNT_COUNT_NEW_FLOWS] += p->new_flow;
 	s->count[SHUNT_COUNT_UNTRACKED] += p->untracked;
 	s->count[SHUNT_COUNT_STALE] += p->stale;
@@ -54,6 +59,8 @@ static __always_inline int verdict_finish(const struct pkt *p, enum verdict v)
 		count_backend(p, v);
 	if (v == V_TX)
 		return XDP_TX;
+	if (v == V_REDIRECT)
+		return XDP_REDIRECT;
 	return v >= V_DROP_FIRST ? XDP_DROP : XDP_PASS;
 }
 

@@ -55,7 +55,7 @@ static struct snapshot *build_on(struct stage *s, const char *interfaces, const 
 	int n = snprintf(
 		text, sizeof(text),
 		"node: {interfaces: %s, xdp_mode: generic, pin_path: %s, limits: {services: "
-		"16, backends: 16, ring_slots: 8192, flows: 1024, pending: 1024}%s}\n%s",
+		"16, backends: 16, ring_slots: 8192, flows: 1024, pending: 1024, nat: 1024}%s}\n%s",
 		interfaces, s->pins, node, rest);
 
 	assert_true(n > 0 && (size_t)n < sizeof(text));
