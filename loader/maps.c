@@ -24,6 +24,7 @@ void maps_sizes(const struct loader *l, struct loader_sizes *ret_sizes)
 		.ring_slots = l->map_entries[LOADER_MAP_RINGS],
 		.flows = l->map_entries[LOADER_MAP_FLOW4],
 		.pending = l->map_entries[LOADER_MAP_PEND4],
+		.nat = l->map_entries[LOADER_MAP_NAT_REV4],
 	};
 }
 
