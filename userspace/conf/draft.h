@@ -43,6 +43,10 @@ bool draft_knows_mode(const struct draft *dr, const struct service *s);
 /* What depends on other rows and was not said: forwarding, health checks and their ports. */
 void draft_resolve(struct draft *dr);
 
+/* The same of NAT (conf/check_nat.c). within: the limits, so that each backend can be held against each
+ * listen of its services. */
+void draft_check_nat(struct draft *dr, bool within);
+
 /* Everything that no row can know alone; errors go to the reader's diag. */
 void draft_check(struct draft *dr);
 

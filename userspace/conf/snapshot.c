@@ -94,6 +94,21 @@ const struct backend *pool_backend(const struct pool *p, const char *name)
 	return bsearch(name, p->backends, p->backend_count, sizeof(*p->backends), compare_name);
 }
 
+bool forward_is_kernel(enum forward v)
+{
+	return v != FORWARD_PROXY;
+}
+
+bool forward_is_tunnel(enum forward v)
+{
+	return v == FORWARD_IPIP;
+}
+
+bool forward_keeps_port(enum forward v)
+{
+	return forward_is_tunnel(v);
+}
+
 bool backend_is_usable(const struct backend *b)
 {
 	return b->admin == ADMIN_UP && b->weight > 0 &&
@@ -101,7 +116,7 @@ bool backend_is_usable(const struct backend *b)
 }
 
 const char *const xdp_mode_words[] = {"native", "generic", NULL};
-const char *const forward_words[] = {"ipip", "proxy", NULL};
+const char *const forward_words[] = {"ipip", "nat", "proxy", NULL};
 const char *const admin_state_words[] = {"up", "drain", "disabled", NULL};
 const char *const service_mode_words[] = {"l4", "http", NULL};
 const char *const tracking_words[] = {"always", "never", NULL};
