@@ -150,8 +150,8 @@ static int write_now(void)
 void maps_sizes(const struct loader *l, struct loader_sizes *ret_sizes)
 {
 	(void)l;
-	*ret_sizes = (struct loader_sizes){SERVICES, BACKENDS,
-					   kernel.roomy ? SLOTS_MAX : RING_SLOTS, 100, 100};
+	*ret_sizes = (struct loader_sizes){
+		SERVICES, BACKENDS, kernel.roomy ? SLOTS_MAX : RING_SLOTS, 100, 100, 100};
 }
 
 static struct published *find_published(const struct shunt_vip_key *key)

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* NAT as l4/l4.h has the rest: its switch, its tables' upkeep, what is to be reported. Main thread. */
+#ifndef L4_NAT_H
+#define L4_NAT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "l4/desired.h"
+#include "l4/nat_sweep.h"
+
+struct nat {
+	struct nat_sweep sweep;
+	/* By row of a service: drops that have been told of. */
+	struct nat_told {
+		uint64_t full, ports, clash;
+		bool known;
+	} * told;
+};
+
+void nat_deinit(struct nat *nat); /* NULL is fine */
+
+/* Before rows of such backends are written: is there one? Then the program is told to look. */
+void nat_prepare(struct loader *loader, const struct desired *want);
+
+/* Every ten seconds or so: sweep, tell in d of services whose flows were refused since the last call,
+ * and let the program look no longer where nobody needs it. */
+void nat_tick(struct nat *nat, struct loader *loader, const struct tables *t, struct diag *d);
+
+#endif
