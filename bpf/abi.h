@@ -29,11 +29,11 @@
 #define SHUNT_MAP_ADDR_BITS  "sh_addr_bits"  /* which addresses can be a service's, mmap-able */
 #define SHUNT_MAP_ROUTES     "sh_routes"     /* service index and source -> struct shunt_route */
 #define SHUNT_MAP_SERVER_IDS "sh_server_ids" /* struct shunt_server_id -> backend id */
-#define SHUNT_MAP_DEVICES   "sh_devices"   /* ifindex -> device, where packets may leave */
-#define SHUNT_MAP_NAT_FWD4  "sh_nat_fwd4"  /* client's flow key -> struct shunt_nat_source */
-#define SHUNT_MAP_NAT_FWD6  "sh_nat_fwd6"
-#define SHUNT_MAP_NAT_REV4  "sh_nat_rev4" /* flow key of replies -> struct shunt_nat */
-#define SHUNT_MAP_NAT_REV6  "sh_nat_rev6"
+#define SHUNT_MAP_DEVICES    "sh_devices"    /* ifindex -> device, where packets may leave */
+#define SHUNT_MAP_NAT_FWD4   "sh_nat_fwd4"   /* client's flow key -> struct shunt_nat_source */
+#define SHUNT_MAP_NAT_FWD6   "sh_nat_fwd6"
+#define SHUNT_MAP_NAT_REV4   "sh_nat_rev4" /* flow key of replies -> struct shunt_nat */
+#define SHUNT_MAP_NAT_REV6   "sh_nat_rev6"
 #define SHUNT_MAP_SVC_META                                                                         \
 	"sh_svc_meta"		       /* service index -> struct shunt_svc_meta, user space only */
 #define SHUNT_MAP_BE_META "sh_be_meta" /* backend index -> struct shunt_be_meta, user space only */
@@ -268,7 +268,7 @@ struct shunt_flow {
 _Static_assert(sizeof(struct shunt_flow) == 16, "flow layout is ABI");
 
 /* What a NAT flow has seen. */
-#define SHUNT_NAT_SOURCE      0x01 /* its source is ours: there is a struct shunt_nat_source */
+#define SHUNT_NAT_SOURCE      0x01 /* the backend sees an address of ours */
 #define SHUNT_NAT_CLIENT_FIN  0x02
 #define SHUNT_NAT_BACKEND_FIN 0x04
 #define SHUNT_NAT_ANSWERED    0x08 /* a packet came from the backend */
@@ -283,25 +283,25 @@ struct shunt_nat {
 	__be32 service[4];
 	__be16 client_port;
 	__be16 service_port;
-	__u32 backend; /* id */
-	__u8 state;    /* enum shunt_flow_state */
-	__u8 flags;    /* SHUNT_NAT_* */
-	__u8 l2_len;   /* of their Ethernet headers, with tags */
-	__u8 _pad;
+	__u32 backend;	     /* id */
+	__u8 state;	     /* enum shunt_flow_state */
+	__u8 flags;	     /* SHUNT_NAT_* */
+	__u8 l2_len;	     /* of their Ethernet headers, with tags */
+	__u8 vip_prefix_len; /* of the service's vip key, as its ports below */
 	__u32 ifindex;
 	__u16 router[3]; /* the MAC address that sent them, */
 	__u16 own[3];	 /* the one that they were sent to, */
 	__be16 tags[4];	 /* and their tags, as many as there are */
-	__u8 _pad2[4];
+	__be16 vip_port, vip_port_hi;
 };
 _Static_assert(sizeof(struct shunt_nat) == 80, "NAT layout is ABI");
 
-/* With source NAT: under the key of the client's packets, what the backend takes for the client. */
+/* The other half: under the key of the client's packets, what the backend takes for the client. */
 struct shunt_nat_source {
 	__be32 addr[4]; /* IPv4 in word 0 */
 	__be16 port;
 	__u8 _pad[2];
-	__u32 backend; /* id of the backend that the port was taken for */
+	__u32 backend; /* id */
 };
 _Static_assert(sizeof(struct shunt_nat_source) == 24, "NAT source layout is ABI");
 
@@ -317,7 +317,8 @@ _Static_assert(sizeof(struct shunt_nat_source) == 24, "NAT source layout is ABI"
 	X(UNTRACKED, "untracked") /* a flow entry was due and could not be written */              \
 	X(STALE, "stale")	  /* an entry named a backend that is gone or down; chosen anew */ \
 	X(CID, "cid")		  /* went by the server id in a QUIC connection id */              \
-	X(CID_UNKNOWN, "cid-unknown") /* short header without the id of a usable backend: by flow */ \
+	X(CID_UNKNOWN,                                                                             \
+	  "cid-unknown") /* short header without the id of a usable backend: by flow */            \
 	X(REPLY_PACKETS, "reply-packets") /* NAT: from a backend to a client, and their bytes */   \
 	X(REPLY_BYTES, "reply-bytes")
 

@@ -167,7 +167,7 @@ struct {
 } sh_pend6 SEC(".maps");
 
 /*
- * NAT flows (nat.h), by the key that their replies have, and with source NAT by the client's key too.
+ * NAT flows (nat.h), by the key that their replies have, and by the client's key what leads there.
  * Written by the program; user space takes out what is void. Plain tables: a flow whose entry went
  * would be broken, and of a pair neither can go alone. A full table refuses new flows, by name.
  */

@@ -4,8 +4,9 @@
  * of the service's, and with a source of ours where the row has one. What the backend answers comes
  * back through here and leaves as from the service, by the way that the client's packets came.
  *
- * Each flow has an entry by the key of its replies (nat_table.h). It is made with the first packet,
- * void once nothing came for the idle time of its state, and never given up before.
+ * Each flow has a pair of entries (nat_table.h): by the key of its replies all about it, by the
+ * client's key what leads there. They are made with the first packet, void once nothing came for the
+ * idle time of the flow's state, and never given up before.
  */
 #ifndef SHUNT_BPF_NAT_H
 #define SHUNT_BPF_NAT_H
@@ -115,14 +116,12 @@ __noinline int nat_rewrite(struct xdp_md *ctx)
 /* ---- towards the backend ---- */
 
 /* The live entry under w->reply_key, if it is this flow's; brought up to date then. */
-static __always_inline bool nat_follow(struct nat_work *w, const struct shunt_backend *be)
+static __always_inline bool nat_follow(struct nat_work *w)
 {
 	struct shunt_nat *e = nat_find(w->family, &w->reply_key);
 
 	if (!e || !nat_is_of(e, w) || !nat_is_live(w, e))
 		return false;
-	if (e->backend != be->id) /* the same address, removed and added again */
-		e->backend = be->id;
 	nat_refresh(w, e);
 	if (nat_way_differs(e, &w->entry)) /* another router, after a failover of theirs */
 		nat_copy_way(e, &w->entry);
@@ -144,29 +143,13 @@ static __always_inline void nat_leave(struct nat_work *w, const struct shunt_nat
 		nat_delete(w->family, &w->reply_key);
 }
 
-/* With a source of ours: the pair of entries that leads there and back. */
-static __always_inline enum verdict nat_enter_pair(struct nat_work *w,
-						   const struct shunt_backend *be)
-{
-	const struct shunt_nat_source *known = nat_source_find(w->family, &w->client);
-
-	if (known && known->backend == be->id) {
-		w->source = *known;
-		nat_reply_key(w, be);
-		if (nat_follow(w, be))
-			return V_NEXT;
-	} else if (known) {
-		nat_leave(w, known);
-	}
-	return nat_claim_source(w, be, known);
-}
-
 /*
- * With the client's own address. Two flows of one client port, to two services that share a backend,
- * look the same to that backend: the second one is refused while the first one lives.
+ * A flow that begins, with the client's own address. Two flows of one client port, to two services
+ * that share a backend, look the same to that backend: the second one is refused while the first one
+ * lives.
  */
-static __always_inline enum verdict nat_enter_single(struct nat_work *w,
-						     const struct shunt_backend *be)
+static __always_inline enum verdict nat_claim_own(struct nat_work *w,
+						  const struct shunt_backend *be)
 {
 	const struct shunt_nat *e;
 	long err;
@@ -174,18 +157,42 @@ static __always_inline enum verdict nat_enter_single(struct nat_work *w,
 	nat_copy_addr(w->source.addr, w->entry.client);
 	w->source.port = w->entry.client_port;
 	nat_reply_key(w, be);
-	if (nat_follow(w, be))
-		return V_NEXT;
 	err = nat_put(w->family, &w->reply_key, &w->entry, BPF_NOEXIST);
-	if (!err)
+	if (err == -EEXIST) {
+		e = nat_find(w->family, &w->reply_key);
+		if (e && !nat_is_of(e, w) && nat_is_live(w, e) &&
+		    !(e->state == SHUNT_FLOW_FIN && nat_is_open(w)))
+			return V_DROP_NAT_CLASH;
+		if (e)
+			nat_forget_source(w, e);
+		err = nat_put(w->family, &w->reply_key, &w->entry, BPF_ANY);
+	}
+	return err ? V_DROP_NAT_FULL : V_NEXT;
+}
+
+/* The pair of entries that leads there and back; a flow keeps what it has, whatever is configured. */
+static __always_inline enum verdict nat_enter_pair(struct nat_work *w,
+						   const struct shunt_backend *be)
+{
+	const struct shunt_nat_source *known = nat_source_find(w->family, &w->client);
+	enum verdict v;
+
+	if (known && known->backend == be->id) {
+		w->source = *known;
+		nat_reply_key(w, be);
+		if (nat_follow(w))
+			return V_NEXT;
+	} else if (known) {
+		nat_leave(w, known);
+	}
+	v = be->nat_port_count ? nat_claim_source(w, be) : nat_claim_own(w, be);
+	if (v != V_NEXT)
+		return v;
+	w->source.backend = be->id;
+	if (!nat_source_put(w->family, &w->client, &w->source, known ? BPF_ANY : BPF_NOEXIST))
 		return V_NEXT;
-	if (err != -EEXIST)
-		return V_DROP_NAT_FULL;
-	e = nat_find(w->family, &w->reply_key);
-	if (e && !nat_is_of(e, w) && nat_is_live(w, e) &&
-	    !(e->state == SHUNT_FLOW_FIN && nat_is_open(w)))
-		return V_DROP_NAT_CLASH;
-	return nat_put(w->family, &w->reply_key, &w->entry, BPF_ANY) ? V_DROP_NAT_FULL : V_NEXT;
+	nat_delete(w->family, &w->reply_key); /* never one half alone */
+	return V_DROP_NAT_FULL;
 }
 
 /* The entry of a flow that begins. */
@@ -206,13 +213,14 @@ static __always_inline void nat_begin(struct nat_work *w, const struct shunt_bac
 		e->client_port = w->client.v6.sport;
 		e->service_port = w->client.v6.dport;
 	}
+	nat_note_vip(w, e);
 	e->backend = be->id;
 	e->seen_ns = w->now;
 	e->flags = nat_next_flags(w, be->nat_port_count ? SHUNT_NAT_SOURCE : 0);
 	e->state = nat_next_state(w, SHUNT_FLOW_SYN, e->flags);
 }
 
-/* Of w: the packet, w->client, w->backend. Fills w->to and w->entry. Returns an enum verdict. */
+/* Of w: the packet, w->client, w->vip, w->backend. Fills w->to and w->entry. Returns an enum verdict. */
 __noinline int nat_enter(struct xdp_md *ctx)
 {
 	const struct eth_words *eth = (void *)(long)ctx->data;
@@ -229,7 +237,7 @@ __noinline int nat_enter(struct xdp_md *ctx)
 		return V_DROP_FAMILY;
 	nat_begin(w, be);
 	nat_note_way(&w->entry, ctx->ingress_ifindex, eth, w->at.l3);
-	v = be->nat_port_count ? nat_enter_pair(w, be) : nat_enter_single(w, be);
+	v = nat_enter_pair(w, be);
 	if (v != V_NEXT)
 		return v;
 	nat_copy_addr(w->to.saddr, w->source.addr);
@@ -240,11 +248,15 @@ __noinline int nat_enter(struct xdp_md *ctx)
 static __always_inline enum verdict nat_forward(struct xdp_md *ctx, struct pkt *p)
 {
 	struct nat_work *w = nat_work();
+	struct shunt_vip_key key;
 	enum verdict v;
 
 	if (!w)
 		return V_DROP_FORWARD;
 	nat_describe(w, p);
+	service_key(p, &key);
+	if (!nat_vip_find(w, key.addr, key.port))
+		return V_DROP_FORWARD; /* gone this moment */
 	w->reply = 0;
 	w->hash = p->hash;
 	w->backend = p->backend->id;
@@ -301,7 +313,10 @@ static __always_inline enum verdict nat_reply(struct xdp_md *ctx, struct pkt *p)
 	struct nat_work *w = nat_work();
 	enum verdict v;
 
-	if (!nat_is_on() || !w || (void *)(p->eth + 1) > p->end || p->eth->h_dest[0] & 1)
+	if (!nat_is_on() || !w)
+		return V_PASS_NO_SERVICE;
+	pkt_reload(ctx, p); /* for the verifier: a frame that was sent does not come here */
+	if ((void *)(p->eth + 1) > p->end || p->eth->h_dest[0] & 1)
 		return V_PASS_NO_SERVICE;
 	nat_describe(w, p);
 	w->reply = 1;

@@ -14,7 +14,6 @@
 
 #include "bpf/nat.h"
 #include "bpf/parse.h"
-#include "bpf/settings.h"
 
 /* The same in both families; the quotation stands behind it. */
 struct icmp_error {
@@ -129,36 +128,6 @@ __noinline int nat_error6_read(struct xdp_md *ctx)
 
 /* ---- whose it is ---- */
 
-/* The backend that the flow of w->client has, or would get, and what that takes for the client;
- * without a trace of having asked. */
-static __always_inline const struct shunt_backend *nat_owner(struct nat_work *w,
-							     const struct shunt_service *svc)
-{
-	const struct shunt_nat_source *source = nat_source_find(w->family, &w->client);
-	struct pkt p = {.svc = svc};
-	const struct shunt_flow *f;
-
-	if (source) {
-		w->source = *source;
-		return backend_find(source->backend);
-	}
-	nat_copy_addr(w->source.addr, w->entry.client);
-	w->source.port = w->entry.client_port;
-	if (w->family == 4) {
-		p.hash = hash_flow4(&w->client.v4, settings.hash_seed[0], settings.hash_seed[1]);
-		f = bpf_map_lookup_elem(&sh_flow4, &w->client);
-		f = f ? f : bpf_map_lookup_elem(&sh_pend4, &w->client);
-	} else {
-		p.hash = hash_flow6(&w->client.v6, settings.hash_seed[0], settings.hash_seed[1]);
-		f = bpf_map_lookup_elem(&sh_flow6, &w->client);
-		f = f ? f : bpf_map_lookup_elem(&sh_pend6, &w->client);
-	}
-	if (f)
-		return backend_find(f->backend);
-	(void)select_backend(&p);
-	return p.backend;
-}
-
 /*
  * Of w: w->to, the addresses and ports of the quoted packet. Fills w->to, which that becomes, w->entry with the
  * flow's ends and the way out, w->reply, and w->error_saddr where it has to be another one. V_NEXT, or
@@ -169,7 +138,7 @@ __noinline int nat_find_quoted(struct xdp_md *ctx)
 	const struct eth_words *eth = (void *)(long)ctx->data;
 	struct nat_work *w = nat_work();
 	const struct shunt_backend *be;
-	const struct shunt_service *svc;
+	const struct shunt_nat_source *source;
 	const struct shunt_nat *e;
 
 	if (!w || (void *)(eth + 1) > (void *)(long)ctx->data_end)
@@ -197,21 +166,25 @@ __noinline int nat_find_quoted(struct xdp_md *ctx)
 	w->entry.client_port = w->to.dport;
 	w->entry.service_port = w->to.sport;
 	nat_client_key(w);
-	svc = nat_service(w, &w->entry);
-	be = svc ? nat_owner(w, svc) : NULL;
+	source = nat_source_find(w->family, &w->client);
+	if (!source)
+		return V_PASS_PROTOCOL;
+	w->source = *source;
+	be = backend_find(w->source.backend);
 	if (!be || be->forward != SHUNT_FORWARD_NAT || be->family != w->family)
 		return V_PASS_PROTOCOL;
 	nat_reply_key(w, be); /* and the backend's end into w->to.daddr, dport */
 	e = nat_find(w->family, &w->reply_key);
 	if (!e || !nat_is_of(e, w) || !nat_is_live(w, e))
 		return V_PASS_PROTOCOL;
+	w->entry = *e;
 	w->backend = be->id;
 	nat_note_way(&w->entry, ctx->ingress_ifindex, eth, w->at.l3);
 	nat_copy_addr(w->to.saddr, w->to.daddr);
 	w->to.sport = w->to.dport;
 	nat_copy_addr(w->to.daddr, w->source.addr);
 	w->to.dport = w->source.port;
-	if (be->nat_port_count) /* it may have no route to any other address */
+	if (w->entry.flags & SHUNT_NAT_SOURCE) /* it may have no route to any other address */
 		nat_copy_addr(w->error_saddr, w->source.addr);
 	return V_NEXT;
 }
@@ -299,7 +272,10 @@ static __always_inline enum verdict nat_icmp(struct xdp_md *ctx, struct pkt *p)
 	struct nat_work *w = nat_work();
 	enum verdict v;
 
-	if (!nat_is_on() || !w || (void *)(p->eth + 1) > p->end || p->eth->h_dest[0] & 1)
+	if (!nat_is_on() || !w)
+		return V_PASS_PROTOCOL;
+	pkt_reload(ctx, p);
+	if ((void *)(p->eth + 1) > p->end || p->eth->h_dest[0] & 1)
 		return V_PASS_PROTOCOL;
 	nat_describe(w, p);
 	w->tcp_flags = 0;

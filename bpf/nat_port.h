@@ -68,6 +68,20 @@ static __always_inline void nat_candidate(struct nat_work *w, const struct shunt
 	w->source.addr[3] = last;
 }
 
+/* The other half of a pair whose entry is about to be another flow's. */
+static __always_inline void nat_forget_source(struct nat_work *w, const struct shunt_nat *e)
+{
+	const struct shunt_nat_source *source;
+
+	if (nat_is_of(e, w))
+		return; /* to be replaced */
+	nat_key_fill(&w->former, w->family, w->proto, e->client, e->client_port, e->service,
+		     e->service_port);
+	source = nat_source_find(w->family, &w->former);
+	if (source && source->port == w->source.port && nat_same_addr(source->addr, w->source.addr))
+		nat_source_delete(w->family, &w->former);
+}
+
 /*
  * Take over a port whose flow is void. Only one processor can: who sets seen_ns first makes it live
  * for all others. The other half of the former pair goes too.
@@ -75,7 +89,6 @@ static __always_inline void nat_candidate(struct nat_work *w, const struct shunt
 static __always_inline bool nat_take_over(struct nat_work *w)
 {
 	struct shunt_nat *e = nat_find(w->family, &w->reply_key);
-	const struct shunt_nat_source *source;
 	__u64 seen;
 
 	if (!e)
@@ -83,14 +96,9 @@ static __always_inline bool nat_take_over(struct nat_work *w)
 	seen = e->seen_ns;
 	if (nat_is_live(w, e))
 		return false;
-	nat_key_fill(&w->former, w->family, w->proto, e->client, e->client_port, e->service,
-		     e->service_port);
 	if (__sync_val_compare_and_swap(&e->seen_ns, seen, w->now) != seen)
 		return false;
-	source = nat_source_find(w->family, &w->former);
-	if (source && source->port == w->source.port &&
-	    nat_same_addr(source->addr, w->source.addr) && !nat_is_of(e, w))
-		nat_source_delete(w->family, &w->former);
+	nat_forget_source(w, e);
 	return nat_put(w->family, &w->reply_key, &w->entry, BPF_ANY) == 0;
 }
 
@@ -117,11 +125,11 @@ static long nat_try_port(__u32 round, void *ctx)
 }
 
 /*
- * Find a source for the flow of w->entry, and enter both halves of it. Leaves w->source and w->to
- * filled. known: the client's key has an entry that leads nowhere, to be replaced.
+ * Find a source for the flow of w->entry, and enter it by the key of its replies. Leaves w->source and
+ * w->to filled.
  */
 static __always_inline enum verdict nat_claim_source(struct nat_work *w,
-						     const struct shunt_backend *be, bool known)
+						     const struct shunt_backend *be)
 {
 	__u64 hash = hash_again(w->hash); /* w->hash itself has chosen the backend */
 	struct nat_search s = {.work = w, .be = be};
@@ -135,11 +143,7 @@ static __always_inline enum verdict nat_claim_source(struct nat_work *w,
 	bpf_loop(NAT_ATTEMPTS, nat_try_port, &s, 0);
 	if (s.found <= 0)
 		return s.found ? V_DROP_NAT_FULL : V_DROP_NAT_PORTS;
-	w->source.backend = be->id;
-	if (!nat_source_put(w->family, &w->client, &w->source, known ? BPF_ANY : BPF_NOEXIST))
-		return V_NEXT;
-	nat_delete(w->family, &w->reply_key); /* never one half alone */
-	return V_DROP_NAT_FULL;
+	return V_NEXT;
 }
 
 #endif

@@ -18,6 +18,7 @@
 #include "bpf/maps.h"
 #include "bpf/nat_rewrite.h"
 #include "bpf/pkt.h"
+#include "bpf/service.h"
 
 union nat_key {
 	struct shunt_flow4_key v4;
@@ -48,7 +49,8 @@ struct nat_work {
 	struct shunt_nat_source source; /* what the backend takes for the client */
 	struct nat_tuple to;		/* what the packet, or the one that it quotes, becomes */
 	__be32 error_saddr[4];		/* from whom an ICMP error comes, or is to come */
-	struct shunt_vip_key vip;	/* of the service last looked for */
+	struct shunt_vip_key vip;	/* under which the packet's service was found */
+	struct shunt_vip_key tried;	/* under which another one is looked for */
 	union nat_key former;		/* client's key of a flow whose port is taken over */
 };
 
@@ -175,22 +177,52 @@ static __always_inline const struct shunt_service *nat_service(struct nat_work *
 {
 	const struct shunt_service *svc;
 
-	nat_copy_addr(w->vip.addr, e->service);
-	w->vip.port = e->service_port;
-	w->vip.proto = w->proto;
-	w->vip.family = w->family;
-	svc = bpf_map_lookup_elem(&sh_services, &w->vip);
+	nat_copy_addr(w->tried.addr, e->service);
+	if (e->vip_prefix_len)
+		addr_mask(w->tried.addr, e->vip_prefix_len);
+	w->tried.port = e->vip_port;
+	w->tried.proto = w->proto;
+	w->tried.family = w->family;
+	w->tried.port_hi = e->vip_port_hi;
+	w->tried.prefix_len = e->vip_prefix_len;
+	svc = bpf_map_lookup_elem(&sh_services, &w->tried);
 	return svc && svc->action == SHUNT_ACTION_STEER ? svc : NULL;
+}
+
+/*
+ * The key under which a packet to an address and port finds its service, into w->vip. Not for global
+ * functions: they call none. False: there is none that steers.
+ */
+static __always_inline bool nat_vip_find(struct nat_work *w, const __be32 addr[4], __be16 port)
+{
+	struct shunt_vip_key key = {.port = port, .proto = w->proto, .family = w->family};
+	const struct shunt_service *svc;
+
+	nat_copy_addr(key.addr, addr);
+	svc = bpf_map_lookup_elem(&sh_services, &key);
+	if (!svc && service_find_wide(&key))
+		svc = bpf_map_lookup_elem(&sh_services, &key);
+	w->vip = key;
+	return svc && svc->action == SHUNT_ACTION_STEER;
+}
+
+static __always_inline void nat_note_vip(const struct nat_work *w, struct shunt_nat *e)
+{
+	e->vip_port = w->vip.port;
+	e->vip_port_hi = w->vip.port_hi;
+	e->vip_prefix_len = w->vip.prefix_len;
 }
 
 /* Is there a service at w->source? What is sent there would be its. */
 static __always_inline bool nat_source_listens(struct nat_work *w)
 {
-	nat_copy_addr(w->vip.addr, w->source.addr);
-	w->vip.port = w->source.port;
-	w->vip.proto = w->proto;
-	w->vip.family = w->family;
-	return bpf_map_lookup_elem(&sh_services, &w->vip);
+	nat_copy_addr(w->tried.addr, w->source.addr);
+	w->tried.port = w->source.port;
+	w->tried.proto = w->proto;
+	w->tried.family = w->family;
+	w->tried.port_hi = 0;
+	w->tried.prefix_len = 0;
+	return bpf_map_lookup_elem(&sh_services, &w->tried);
 }
 
 /* Does it still stand for a flow: is there its service, its backend, and was there a packet? */

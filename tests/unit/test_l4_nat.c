@@ -182,6 +182,7 @@ static struct shunt_nat *add_flow(const struct family *f, uint16_t cport, uint8_
 		.seen_ns = clock_coarse_ns() - age_s * NS_PER_S,
 		.client_port = htons(cport),
 		.service_port = htons(80),
+		.vip_port = htons(80),
 		.backend = BACKEND_ID(f->version == 4 ? 1 : 2),
 		.state = flow_state,
 		.flags = SHUNT_NAT_SOURCE,

@@ -33,10 +33,20 @@ bool nat_flow_is_void(const struct tables *t, uint8_t family, uint8_t proto,
 		      const struct shunt_nat *flow, uint64_t now_ns)
 {
 	const struct shunt_backend *row = find_row(t, flow->backend);
-	struct shunt_vip_key vip = {.port = flow->service_port, .proto = proto, .family = family};
+	struct shunt_vip_key vip = {.port = flow->vip_port,
+				    .proto = proto,
+				    .family = family,
+				    .port_hi = flow->vip_port_hi,
+				    .prefix_len = flow->vip_prefix_len};
 	const struct table_key *key;
 
 	memcpy(vip.addr, flow->service, sizeof(vip.addr));
+	for (unsigned i = 0; vip.prefix_len != 0 && i < 4; i++) {
+		unsigned bits = vip.prefix_len > 32 * i ? vip.prefix_len - 32 * i : 0;
+
+		if (bits < 32)
+			vip.addr[i] &= htonl((uint32_t)~(UINT32_MAX >> bits));
+	}
 	key = keys_find(&t->keys, &vip);
 	if (key == NULL || key->record.action != SHUNT_ACTION_STEER ||
 	    flow->state >= SHUNT_FLOW_STATE_COUNT || row == NULL ||
@@ -186,8 +196,7 @@ static void remove_flow(struct walk *w, const union maps_nat_key *key, const str
 	union maps_nat_key client = nat_client_key(w->family, proto, flow);
 	union maps_nat_value value;
 
-	if (flow->flags & SHUNT_NAT_SOURCE &&
-	    maps_nat_get(w->loader, sources_of(w->family), &client, &value) == 0 &&
+	if (maps_nat_get(w->loader, sources_of(w->family), &client, &value) == 0 &&
 	    leads_to(w, &client, &value.source, key))
 		(void)maps_nat_delete(w->loader, sources_of(w->family), &client);
 	if (maps_nat_delete(w->loader, flows_of(w->family), key) == 0)

@@ -16,7 +16,7 @@
 #include "loader/maps_nat.h"
 
 /* How many flows have one of their ports: TCP, UDP. */
-struct nat_source_use {
+struct nat_source_use { /* where the source is ours */
 	struct addr addr;
 	uint32_t flows[2];
 };
