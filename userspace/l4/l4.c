@@ -218,7 +218,7 @@ int l4_apply(struct l4 *l4, const struct snapshot *snap, struct l4_report *ret_r
 	l4->host = host;
 	l4->host_known = true;
 	l4->in_step = false;
-	nat_prepare(l4->loader, &want);
+	nat_prepare(&l4->nat, l4->loader, &l4->tables, &want);
 	err = mark_wanted(&l4->tables, &want, d);
 	if (err == 0)
 		err = sync_run(l4->loader, &l4->tables, &plan, &report, d);

@@ -17,12 +17,36 @@ void nat_deinit(struct nat *nat)
 	free(nat->told);
 }
 
-void nat_prepare(struct loader *loader, const struct desired *want)
+/* What was refused before this process began, nobody asks about now. */
+static void note_drops(struct nat *nat, struct loader *loader, const struct tables *t)
 {
-	for (size_t i = 0; i < want->backend_count; i++) {
-		if (want->backends[i].row.forward == SHUNT_FORWARD_NAT)
-			maps_switches(loader)->nat = 1;
+	nat->told = calloc(t->sizes.services + 1, sizeof(*nat->told));
+	for (uint32_t i = 0; nat->told != NULL && i < t->sizes.services; i++) {
+		struct shunt_svc_stats stats;
+
+		if (t->services[i].meta.name[0] == '\0' ||
+		    maps_service_stats(loader, i, &stats) < 0)
+			continue;
+		nat->told[i] = (struct nat_told){
+			.full = stats.drop[SHUNT_DROP_NAT_FULL],
+			.ports = stats.drop[SHUNT_DROP_NAT_PORTS],
+			.clash = stats.drop[SHUNT_DROP_NAT_CLASH],
+		};
 	}
+}
+
+void nat_prepare(struct nat *nat, struct loader *loader, const struct tables *t,
+		 const struct desired *want)
+{
+	bool wanted = false;
+
+	for (size_t i = 0; i < want->backend_count; i++)
+		wanted = wanted || want->backends[i].row.forward == SHUNT_FORWARD_NAT;
+	if (!wanted)
+		return;
+	if (nat->told == NULL)
+		note_drops(nat, loader, t);
+	maps_switches(loader)->nat = 1;
 }
 
 /* Those that were removed and still have flows count too. */
@@ -35,22 +59,22 @@ static bool is_needed(const struct tables *t)
 	return false;
 }
 
-static uint64_t grown(uint64_t now, uint64_t *told, bool known)
+/* A row that another service got starts at zero. */
+static uint64_t grown(uint64_t now, uint64_t *told)
 {
 	uint64_t before = *told;
 
 	*told = now;
-	return known && now > before ? now - before : 0;
+	return now > before ? now - before : 0;
 }
 
 static void tell(const char *service, struct nat_told *told, const struct shunt_svc_stats *stats,
 		 struct diag *d)
 {
-	uint64_t full = grown(stats->drop[SHUNT_DROP_NAT_FULL], &told->full, told->known);
-	uint64_t ports = grown(stats->drop[SHUNT_DROP_NAT_PORTS], &told->ports, told->known);
-	uint64_t clash = grown(stats->drop[SHUNT_DROP_NAT_CLASH], &told->clash, told->known);
+	uint64_t full = grown(stats->drop[SHUNT_DROP_NAT_FULL], &told->full);
+	uint64_t ports = grown(stats->drop[SHUNT_DROP_NAT_PORTS], &told->ports);
+	uint64_t clash = grown(stats->drop[SHUNT_DROP_NAT_CLASH], &told->clash);
 
-	told->known = true;
 	if (ports > 0)
 		diag_warning(d, NULL,
 			     "service %s: %llu packets of new flows found no free source port "
@@ -70,13 +94,11 @@ static void tell(const char *service, struct nat_told *told, const struct shunt_
 
 static void tell_all(struct nat *nat, struct loader *loader, const struct tables *t, struct diag *d)
 {
-	if (nat->told == NULL)
-		nat->told = calloc(t->sizes.services + 1, sizeof(*nat->told));
 	for (uint32_t i = 0; nat->told != NULL && i < t->sizes.services; i++) {
 		struct shunt_svc_stats stats;
 
 		if (t->services[i].meta.name[0] == '\0')
-			nat->told[i].known = false;
+			nat->told[i] = (struct nat_told){0};
 		else if (maps_service_stats(loader, i, &stats) == 0)
 			tell(t->services[i].meta.name, &nat->told[i], &stats, d);
 	}

@@ -9,19 +9,21 @@
 #include "l4/desired.h"
 #include "l4/nat_sweep.h"
 
+/* Drops of a service that were told of, or were there at the start. */
+struct nat_told {
+	uint64_t full, ports, clash;
+};
+
 struct nat {
 	struct nat_sweep sweep;
-	/* By row of a service: drops that have been told of. */
-	struct nat_told {
-		uint64_t full, ports, clash;
-		bool known;
-	} * told;
+	struct nat_told *told; /* by row of a service */
 };
 
 void nat_deinit(struct nat *nat); /* NULL is fine */
 
 /* Before rows of such backends are written: is there one? Then the program is told to look. */
-void nat_prepare(struct loader *loader, const struct desired *want);
+void nat_prepare(struct nat *nat, struct loader *loader, const struct tables *t,
+		 const struct desired *want);
 
 /* Every ten seconds or so: sweep, tell in d of services whose flows were refused since the last call,
  * and let the program look no longer where nobody needs it. */
