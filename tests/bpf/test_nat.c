@@ -195,6 +195,64 @@ static void test_without_tracking(void **state)
 	}
 }
 
+static void put(struct bpf_map *map, const void *key, size_t key_len, const void *value, size_t len)
+{
+	assert_int_equal(bpf_map__update_elem(map, key, key_len, value, len, BPF_ANY), 0);
+}
+
+/* The service listens on ports 70 to 90 of a prefix, and on no key of its own. */
+static struct shunt_vip_key listen_widely(struct nat *n, bool v6)
+{
+	struct shunt_vip_key key = env_key(n->f->vip, 80, IPPROTO_TCP);
+	struct shunt_addr value = {
+		.range_count = 1,
+		.ranges = {{.lo = 70, .hi = 90, .proto = IPPROTO_TCP, .prefix_len = v6 ? 64 : 24}}};
+	struct shunt_lpm_key lpm = {.prefixlen = SHUNT_LPM_SCOPE_BITS + value.ranges[0].prefix_len,
+				    .scope = SHUNT_LPM_SCOPE(0, v6 ? 6 : 4)};
+	struct shunt_switches switches = {.nat = 1, .prefixes = 1};
+	uint32_t zero = 0;
+
+	assert_int_equal(bpf_map__delete_elem(n->env.skel->maps.sh_services, &key, sizeof(key), 0),
+			 0);
+	if (v6)
+		key.addr[2] = key.addr[3] = 0;
+	else
+		key.addr[0] &= htonl(0xffffff00);
+	key.port = htons(70);
+	key.port_hi = htons(90);
+	key.prefix_len = value.ranges[0].prefix_len;
+	env_key_set(&n->env, &key);
+	memcpy(lpm.addr, key.addr, sizeof(lpm.addr));
+	put(n->env.skel->maps.sh_prefixes, &lpm, sizeof(lpm), &value, sizeof(value));
+	put(n->env.skel->maps.sh_switches, &zero, sizeof(zero), &switches, sizeof(switches));
+	return key;
+}
+
+static void test_ranges_and_prefixes(void **state)
+{
+	(void)state;
+	BOTH_WAYS(v6, way)
+	{
+		struct shunt_vip_key key;
+		struct shunt_nat e;
+		struct nat n;
+
+		nat_open(&n, v6, way);
+		key = listen_widely(&n, v6);
+		nat_send_there(&n, 40000, nat_tcp(F_SYN));
+		nat_send_back(&n, 40000, nat_tcp(F_SYN | F_ACK));
+		e = nat_entry_of(&n, 40000);
+		assert_int_equal(e.vip_port, htons(70));
+		assert_int_equal(e.vip_port_hi, htons(90));
+		assert_int_equal(env_svc_stats(&n.env).count[SHUNT_COUNT_REPLY_PACKETS], 1);
+		assert_int_equal(
+			bpf_map__delete_elem(n.env.skel->maps.sh_services, &key, sizeof(key), 0),
+			0);
+		nat_expect_no_reply(&n, 40000); /* its service is gone */
+		nat_close(&n);
+	}
+}
+
 /* ---- what is refused, and what is not ours ---- */
 
 static void test_hops(void **state)
@@ -447,6 +505,7 @@ int main(void)
 		cmocka_unit_test(test_udp_checksum_that_becomes_zero),
 		cmocka_unit_test(test_counters),
 		cmocka_unit_test(test_without_tracking),
+		cmocka_unit_test(test_ranges_and_prefixes),
 		cmocka_unit_test(test_hops),
 		cmocka_unit_test(test_other_family),
 		cmocka_unit_test(test_what_is_no_reply_passes),
