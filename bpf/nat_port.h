@@ -83,7 +83,7 @@ static __always_inline void nat_forget_source(struct nat_work *w, const struct s
 }
 
 /*
- * Take over a port whose flow is void. Only one processor can: who sets seen_ns first makes it live
+ * Take over a port whose flow is void, or was this one before. Only one processor can: who sets seen_ns first makes it live
  * for all others. The other half of the former pair goes too.
  */
 static __always_inline bool nat_take_over(struct nat_work *w)
@@ -94,7 +94,7 @@ static __always_inline bool nat_take_over(struct nat_work *w)
 	if (!e)
 		return false; /* went this moment: the next one will do */
 	seen = e->seen_ns;
-	if (nat_is_live(w, e))
+	if (!nat_is_of(e, w) && nat_is_live(w, e))
 		return false;
 	if (__sync_val_compare_and_swap(&e->seen_ns, seen, w->now) != seen)
 		return false;

@@ -217,6 +217,7 @@ static void test_another_backend(void **state)
 	env_service(&n.env, n.f->vip, 80, IPPROTO_TCP);
 	env_ring(&n.env, n.be.id);
 	assert_int_equal(env_backend_of(&n.env, &f), 1);
+	assert_int_equal(env_nat_count(&n.env), 1);
 	assert_int_equal(env_nat_source_count(&n.env), 1);
 	assert_true(env_nat_source(&n.env, &f, &s));
 	assert_int_equal(s.backend, n.be.id);
