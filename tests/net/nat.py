@@ -29,7 +29,7 @@ class Nat:
             self._route_answers_through_balancer()
 
     def _route_answers_through_balancer(self):
-        """What comes in from backends, and what the router itself has to say about their packets."""
+        """What comes in from backends, and what the router itself says of their packets."""
         router, lb = self.net.router, self.net.balancer
         router.ip(f"route add default via {lb.addr4} dev lb table 100",
                   f"route add ::/0 via {lb.addr6} dev lb table 100")

@@ -45,7 +45,7 @@ bool nat_flow_is_void(const struct tables *t, uint8_t family, uint8_t proto,
 		unsigned bits = vip.prefix_len > 32 * i ? vip.prefix_len - 32 * i : 0;
 
 		if (bits < 32)
-			vip.addr[i] &= htonl((uint32_t)~(UINT32_MAX >> bits));
+			vip.addr[i] &= htonl((uint32_t) ~(UINT32_MAX >> bits));
 	}
 	key = keys_find(&t->keys, &vip);
 	if (key == NULL || key->record.action != SHUNT_ACTION_STEER ||
