@@ -37,6 +37,11 @@
 #define SHUNT_MAP_SVC_FLOOD   "sh_svc_flood" /* service index -> struct shunt_svc_flood */
 #define SHUNT_MAP_SOURCES     "sh_sources"   /* struct shunt_source_key -> struct shunt_source */
 #define SHUNT_MAP_EVENTS      "sh_events"    /* ring of struct shunt_guard_event */
+#define SHUNT_MAP_DEVICES     "sh_devices"   /* ifindex -> device, where packets may leave */
+#define SHUNT_MAP_NAT_FWD4    "sh_nat_fwd4"  /* client's flow key -> struct shunt_nat_source */
+#define SHUNT_MAP_NAT_FWD6    "sh_nat_fwd6"
+#define SHUNT_MAP_NAT_REV4    "sh_nat_rev4" /* flow key of replies -> struct shunt_nat */
+#define SHUNT_MAP_NAT_REV6    "sh_nat_rev6"
 #define SHUNT_MAP_SVC_META                                                                         \
 	"sh_svc_meta"		       /* service index -> struct shunt_svc_meta, user space only */
 #define SHUNT_MAP_BE_META "sh_be_meta" /* backend index -> struct shunt_be_meta, user space only */
@@ -209,7 +214,11 @@ struct shunt_ring {
 _Static_assert(sizeof(struct shunt_ring) == 8, "ring layout is ABI");
 
 enum shunt_forward {
-	SHUNT_FORWARD_IPIP, /* IPv4 or IPv6 in IPv4 or IPv6, by the families at hand */
+	SHUNT_FORWARD_IPIP,  /* IPv4 or IPv6 in IPv4 or IPv6, by the families at hand */
+	SHUNT_FORWARD_GUE,   /* the same in UDP: GUE variant 1, no header of its own */
+	SHUNT_FORWARD_L2,    /* as it is, to the MAC address of dst */
+	SHUNT_FORWARD_LOCAL, /* this host is the backend */
+	SHUNT_FORWARD_NAT,   /* with another destination address and port */
 };
 
 /* Where a packet goes that leaves by a frame of ours. */
@@ -231,6 +240,7 @@ enum shunt_backend_state {
 #define SHUNT_ID_INDEX(id)  ((id) & ((1U << SHUNT_ID_INDEX_BITS) - 1))
 #define SHUNT_MAX_BACKENDS  16384
 #define SHUNT_MAX_SERVICES  1024
+#define SHUNT_MAX_DEVICES   256
 
 /* One row of sh_backends: one cache line. Index 0 is never used, so that id 0 means "none". */
 struct shunt_backend {
@@ -241,11 +251,14 @@ struct shunt_backend {
 	__u8 next_hop;	    /* enum shunt_next_hop */
 	__u16 mtu;	    /* largest outer IP packet, host order */
 	__be16 port;	    /* where forward has use for one; 0: the packet's own */
-	__be32 src_entropy; /* bits of the last word of src that may carry flow entropy */
+	__be32 src_entropy; /* bits of the last word of src that may carry flow entropy; NAT: that
+			       tell its source addresses apart */
 	__be32 src
 		[4]; /* outer source address; IPv4 in word 3 (the last), so that entropy is one rule */
-	__be32 dst[4]; /* outer destination address; IPv4 in word 3 */
-	__u8 _reserved[16];
+	__be32 dst[4];	      /* outer destination address; IPv4 in word 3 */
+	__u16 nat_port_low;   /* NAT: first port of each source address, host order */
+	__u16 nat_port_count; /* NAT: how many; 0: the source stays the client's */
+	__u8 _reserved[12];
 };
 _Static_assert(sizeof(struct shunt_backend) == 64, "backend layout is ABI");
 
@@ -297,6 +310,44 @@ struct shunt_flow {
 };
 _Static_assert(sizeof(struct shunt_flow) == 16, "flow layout is ABI");
 
+/* What a NAT flow has seen. */
+#define SHUNT_NAT_SOURCE      0x01 /* the backend sees an address of ours */
+#define SHUNT_NAT_CLIENT_FIN  0x02
+#define SHUNT_NAT_BACKEND_FIN 0x04
+#define SHUNT_NAT_ANSWERED    0x08 /* a packet came from the backend */
+
+/*
+ * A NAT flow, under the key that packets from its backend arrive with. IPv4 addresses stand in
+ * word 0. The last fields say how the client's packets came, which is how the replies leave.
+ */
+struct shunt_nat {
+	__u64 seen_ns; /* CLOCK_MONOTONIC_COARSE of the last packet, at most a second old */
+	__be32 client[4];
+	__be32 service[4];
+	__be16 client_port;
+	__be16 service_port;
+	__u32 backend;	     /* id */
+	__u8 state;	     /* enum shunt_flow_state */
+	__u8 flags;	     /* SHUNT_NAT_* */
+	__u8 l2_len;	     /* of their Ethernet headers, with tags */
+	__u8 vip_prefix_len; /* of the service's vip key, as its ports below */
+	__u32 ifindex;
+	__u16 router[3]; /* the MAC address that sent them, */
+	__u16 own[3];	 /* the one that they were sent to, */
+	__be16 tags[4];	 /* and their tags, as many as there are */
+	__be16 vip_port, vip_port_hi;
+};
+_Static_assert(sizeof(struct shunt_nat) == 80, "NAT layout is ABI");
+
+/* The other half: under the key of the client's packets, what the backend takes for the client. */
+struct shunt_nat_source {
+	__be32 addr[4]; /* IPv4 in word 0 */
+	__be16 port;
+	__u8 _pad[2];
+	__u32 backend; /* id */
+};
+_Static_assert(sizeof(struct shunt_nat_source) == 24, "NAT source layout is ABI");
+
 /*
  * What is counted per service, besides drops: X(NAME, "name"). Packets and bytes are those that came
  * for it, dropped ones included; bytes are those of the IP packet, without Ethernet and padding. A
@@ -311,7 +362,9 @@ _Static_assert(sizeof(struct shunt_flow) == 16, "flow layout is ABI");
 	X(CID, "cid")		  /* went by the server id in a QUIC connection id */              \
 	X(CID_UNKNOWN,                                                                             \
 	  "cid-unknown") /* short header without the id of a usable backend: by flow */            \
-	X(INSERT_LIMITED, "insert-limited") /* an entry was due and over the service's limit */
+	X(INSERT_LIMITED, "insert-limited") /* an entry was due and over the service's limit */    \
+	X(REPLY_PACKETS, "reply-packets")   /* NAT: from a backend to a client, and their bytes */ \
+	X(REPLY_BYTES, "reply-bytes")
 
 /* Why a packet for a service was dropped: X(NAME, "name"). */
 #define SHUNT_DROPS(X)                                                                             \
@@ -326,7 +379,13 @@ _Static_assert(sizeof(struct shunt_flow) == 16, "flow layout is ABI");
 	X(SERVICE_RATE, "service-rate") /* a new flow over the limit of the service */             \
 	X(SOURCE_RATE, "source-rate")	/* a new flow over the limit of one source */              \
 	X(ABUSE, "abuse")		/* a pattern that the service does not take */             \
-	X(SYN_COOKIE, "syn-cookie")	/* answers a SYN cookie that was never sent */
+	X(SYN_COOKIE, "syn-cookie")	/* answers a SYN cookie that was never sent */             \
+	X(NO_ROUTE, "no-route")		/* the interface that it should leave by is not ours */    \
+	X(TTL, "ttl")			/* NAT: no hop left */                                     \
+	X(FAMILY, "family")		/* NAT: the backend is of the other address family */      \
+	X(NAT_FULL, "nat-full")		/* NAT: no room for another flow */                        \
+	X(NAT_PORTS, "nat-ports")	/* NAT: no free source port towards this backend */        \
+	X(NAT_CLASH, "nat-clash")	/* NAT: the backend could not tell it from another flow */
 
 /* What became of a packet: X(NAME, "name"). Passed packets leave the program untouched. */
 #define SHUNT_VERDICTS(X)                                                                          \
@@ -338,7 +397,8 @@ _Static_assert(sizeof(struct shunt_flow) == 16, "flow layout is ABI");
 	X(PASS_FRAGMENT, "pass-fragment")   /* no ports to look at */                              \
 	X(PASS_MALFORMED, "pass-malformed") /* too short or too odd to name its service */         \
 	X(DROP, "drop")			    /* see the service's drop counters */                  \
-	X(ANSWER, "answered")		    /* by a packet of our own, sent back */
+	X(ANSWER, "answered")		    /* by a packet of our own, sent back */                \
+	X(REDIRECT, "redirect")		    /* sent on by another interface than it came in by */
 
 enum shunt_svc_counter {
 #define X(name, text) SHUNT_COUNT_##name,
@@ -383,7 +443,8 @@ struct shunt_switches {
 	__u8 prefixes; /* sh_prefixes has rows */
 	__u8 guard4;   /* there are entries for the whole node in sh_guard4 */
 	__u8 guard6;   /* in sh_guard6 */
-	__u8 _reserved[60];
+	__u8 nat;      /* there are backends of forward NAT, or were a moment ago */
+	__u8 _reserved[59];
 };
 _Static_assert(sizeof(struct shunt_switches) == 64, "switches layout is ABI");
 

@@ -33,4 +33,29 @@ static __always_inline __u16 csum_replace(__u16 check, __be16 old, __be16 new)
 	return (__u16)~csum_fold((__u64)(__u16)~check + (__u16)~old + new);
 }
 
+/*
+ * The same for many words: add up the changes of all (a word of 16 bits counts as one of 32 with its
+ * upper half zero), then bring each field that covers them up to date. A change is never 0, so that
+ * a sum of some words stays one, and a field comes out as if it were made anew.
+ */
+static __always_inline __u64 csum_change(__be32 old, __be32 new)
+{
+	return (__u64)(__u32)~old + new;
+}
+
+static __always_inline __u16 csum_update(__u16 check, __u64 change)
+{
+	return (__u16)~csum_fold((__u64)(__u16)~check + change);
+}
+
+/* Of UDP: 0 says that there is none, and a sum that comes out so is sent as its other form. */
+static __always_inline __u16 csum_update_udp(__u16 check, __u64 change)
+{
+	__u16 updated = csum_update(check, change);
+
+	if (!check)
+		return 0;
+	return updated ? updated : 0xffff;
+}
+
 #endif

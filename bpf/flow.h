@@ -218,6 +218,12 @@ static __always_inline enum verdict flow_track(struct pkt *p, struct lookup *l, 
 	}
 	if (f && flow_is_void(p, l, f))
 		f = NULL;
+	/* Before the flow takes of what entries there may be: floods that are dropped take nothing. */
+	if (!f && p->svc->tracking == SHUNT_TRACK_ALWAYS) {
+		v = guard_new_flow(p);
+		if (v != V_NEXT)
+			return v;
+	}
 	if (!f || !flow_adopt(p, f)) {
 		if (p->svc->tracking == SHUNT_TRACK_ALWAYS)
 			draw_slot(p, &l->draw);
@@ -232,11 +238,9 @@ static __always_inline enum verdict flow_track(struct pkt *p, struct lookup *l, 
 		}
 	}
 	if (!f) {
-		/* One that is to have no entry because too many are made is one more of a flood. */
-		v = p->svc->tracking == SHUNT_TRACK_ALWAYS ? guard_new_flow(p) : V_NEXT;
-		if (v == V_NEXT && enter)
+		if (enter)
 			flow_start(p, pending, key, l->now_ns);
-		return v;
+		return V_NEXT;
 	}
 	state = flow_refresh(p, f, chosen, l->now_ns);
 	if (is_pending && !pkt_is_syn(p))

@@ -130,6 +130,18 @@ struct {
 } sh_switches SEC(".maps");
 
 /*
+ * The interfaces that packets may leave by when a route says so. Written by user space; the kernel
+ * takes a device that goes out by itself. Keyed by ifindex, and so hashed: an index can be of any
+ * size.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
+	__type(key, __u32);
+	__type(value, __u32);
+	__uint(max_entries, SHUNT_MAX_DEVICES);
+} sh_devices SEC(".maps");
+
+/*
  * Flows. Written by the program; user space reads them to find slots that can be settled, and
  * deletes what is void. Each table is shared by all
  * processors, so that a flow which moves to another one is still known, but the list that decides
@@ -177,6 +189,39 @@ struct {
 	__type(value, struct shunt_insert);
 	__uint(max_entries, SHUNT_MAX_SERVICES);
 } sh_svc_inserts SEC(".maps");
+
+/*
+ * NAT flows (nat.h), by the key that their replies have, and by the client's key what leads there.
+ * Written by the program; user space takes out what is void. Plain tables: a flow whose entry went
+ * would be broken, and of a pair neither can go alone. A full table refuses new flows, by name.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct shunt_flow4_key);
+	__type(value, struct shunt_nat);
+	__uint(max_entries, 1 << 14);
+} sh_nat_rev4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct shunt_flow6_key);
+	__type(value, struct shunt_nat);
+	__uint(max_entries, 1 << 14);
+} sh_nat_rev6 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct shunt_flow4_key);
+	__type(value, struct shunt_nat_source);
+	__uint(max_entries, 1 << 14);
+} sh_nat_fwd4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct shunt_flow6_key);
+	__type(value, struct shunt_nat_source);
+	__uint(max_entries, 1 << 14);
+} sh_nat_fwd6 SEC(".maps");
 
 /* Counters. Written by verdict.h alone, summed over the processors by user space. */
 struct {

@@ -64,6 +64,7 @@ struct pkt {
 	bool untracked;	  /* its flow should have an entry and could not be given one */
 	bool stale;	  /* its entry named a backend that is gone or down */
 	bool limited;	  /* its flow should have an entry, but its service makes too many */
+	bool reply;	  /* from a backend to a client: svc is the one that the flow is of */
 	bool by_cid;	  /* its connection id named its backend */
 	bool cid_unknown; /* its connection id, of a short header, named none */
 	bool exempt;	  /* its source is on an allow list: no limit holds */

@@ -9,6 +9,8 @@
 #include "bpf/forward.h"
 #include "bpf/guard.h"
 #include "bpf/maps.h"
+#include "bpf/nat.h"
+#include "bpf/nat_icmp.h"
 #include "bpf/parse.h"
 #include "bpf/pkt.h"
 #include "bpf/quic.h"
@@ -44,6 +46,10 @@ int steer_xdp(struct xdp_md *ctx)
 		v = flow_or_select(&p);
 	if (v == V_NEXT)
 		v = forward_packet(ctx, &p);
+	if (v == V_PASS_NO_SERVICE)
+		v = nat_reply(ctx, &p);
+	else if (v == V_PASS_PROTOCOL)
+		v = nat_icmp(ctx, &p);
 	return verdict_finish(&p, v);
 }
 

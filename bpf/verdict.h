@@ -11,11 +11,19 @@ static __always_inline void count_service(const struct pkt *p, enum verdict v)
 	__u32 index = p->svc->index;
 	struct shunt_svc_stats *s = bpf_map_lookup_elem(&sh_svc_stats, &index);
 	__u32 reason = v - V_DROP_FIRST;
+	__u32 reply = p->reply;
 
 	if (!s)
 		return;
-	s->count[SHUNT_COUNT_PACKETS]++;
-	s->count[SHUNT_COUNT_BYTES] += p->ip_len;
+	barrier_var(
+		reply); /* else clang 14 computes an address from it, of which nothing is known */
+	if (reply) {
+		s->count[SHUNT_COUNT_REPLY_PACKETS]++;
+		s->count[SHUNT_COUNT_REPLY_BYTES] += p->ip_len;
+	} else {
+		s->count[SHUNT_COUNT_PACKETS]++;
+		s->count[SHUNT_COUNT_BYTES] += p->ip_len;
+	}
 	s->count[SHUNT_COUNT_NEW_FLOWS] += p->new_flow;
 	s->count[SHUNT_COUNT_UNTRACKED] += p->untracked;
 	s->count[SHUNT_COUNT_STALE] += p->stale;
@@ -56,6 +64,8 @@ static __always_inline int verdict_finish(const struct pkt *p, enum verdict v)
 		count_backend(p, v);
 	if (v == V_TX || v == V_ANSWER)
 		return XDP_TX;
+	if (v == V_REDIRECT)
+		return XDP_REDIRECT;
 	return v >= V_DROP_FIRST ? XDP_DROP : XDP_PASS;
 }
 

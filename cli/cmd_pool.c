@@ -90,6 +90,21 @@ static void print_check(const json_t *health)
 		   (unsigned long long)field_count(health, "fall"));
 }
 
+static void print_sources(const json_t *p)
+{
+	const json_t *sources = json_object_get(p, "source_nat");
+	size_t i;
+	json_t *it;
+
+	if (json_is_string(sources))
+		print_line("source_nat", "%s", json_string_value(sources));
+	json_array_foreach (sources, i, it) {
+		print_line(i ? "" : "source_nat", "%s", json_string_value(it));
+	}
+	if (json_is_string(json_object_get(p, "source_ports")))
+		print_line("source_ports", "%s", field_text(p, "source_ports"));
+}
+
 static void print_forward(const json_t *p)
 {
 	char connect[PRINT_UNIT_MAX], idle[PRINT_UNIT_MAX];
@@ -99,6 +114,7 @@ static void print_forward(const json_t *p)
 		print_line("mtu", "%llu", (unsigned long long)field_count(p, "tunnel_mtu"));
 	else if (json_object_get(p, "tunnel_mtu"))
 		print_line("mtu", "of the interface");
+	print_sources(p);
 	if (!json_object_get(p, "connect_timeout_ms"))
 		return;
 	print_line("timeouts", "connect_timeout %s, idle_timeout %s",

@@ -237,6 +237,10 @@ static void print_steered(const json_t *l4)
 		   format_count(field_count(l4, "packets"), packets),
 		   format_bytes(field_count(l4, "bytes"), bytes),
 		   format_count(field_count(l4, "new_flows"), flows));
+	if (field_count(l4, "reply_packets"))
+		print_line("replies", "%s packets, %s",
+			   format_count(field_count(l4, "reply_packets"), packets),
+			   format_bytes(field_count(l4, "reply_bytes"), bytes));
 	if (field_count(l4, "stale"))
 		print_line("", "%s flows placed anew, their backend was gone or down (stale)",
 			   format_count(field_count(l4, "stale"), flows));

@@ -64,6 +64,32 @@ static void print_tables(const json_t *l4)
 		       (unsigned long long)field_count(l4, "lingering_backends"));
 }
 
+/* There are many where a prefix is used. */
+#define SOURCES_SHOWN 8
+
+static void print_nat(const json_t *nat)
+{
+	const json_t *sources = json_object_get(nat, "sources");
+	char flows[PRINT_UNIT_MAX], tcp[PRINT_UNIT_MAX], udp[PRINT_UNIT_MAX];
+	size_t i;
+	json_t *s;
+
+	if (!json_is_object(nat))
+		return;
+	printf(ROW "%s flows\n", "nat", format_count(field_count(nat, "flows"), flows));
+	json_array_foreach (sources, i, s) {
+		if (i == SOURCES_SHOWN) {
+			printf(ROW "and %zu more sources (-o json has them)\n", "",
+			       json_array_size(sources) - i);
+			break;
+		}
+		print_safe(stdout, ROW "source %s: %s TCP flows, %s UDP", "",
+			   field_text(s, "address"), format_count(field_count(s, "tcp"), tcp),
+			   format_count(field_count(s, "udp"), udp));
+		putchar('\n');
+	}
+}
+
 static void print_verdicts(const json_t *l4)
 {
 	const char *name, *gap = "";
@@ -108,6 +134,7 @@ int cmd_status(const struct cli *cli)
 	if (json_is_object(l4)) {
 		print_interfaces(l4);
 		print_tables(l4);
+		print_nat(json_object_get(l4, "nat"));
 		print_verdicts(l4);
 	} else {
 		printf(ROW "none configured: the proxy runs alone\n", "interfaces");

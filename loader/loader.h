@@ -19,7 +19,7 @@
 /* Number of elements of each table. Pinned tables keep the size they have; 0: no wish, a table that
  * is made gets a default. */
 struct loader_sizes {
-	uint32_t services, backends, ring_slots, flows, pending, guard, sources;
+	uint32_t services, backends, ring_slots, flows, pending, guard, sources, nat;
 };
 
 struct loader_opts {

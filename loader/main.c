@@ -42,7 +42,8 @@ enum {
 	OPT_BACKENDS,
 	OPT_RING_SLOTS,
 	OPT_FLOWS,
-	OPT_PENDING
+	OPT_PENDING,
+	OPT_NAT
 };
 
 static const struct option long_options[] = {
@@ -54,6 +55,7 @@ static const struct option long_options[] = {
 	{"ring-slots", required_argument, NULL, OPT_RING_SLOTS},
 	{"flows", required_argument, NULL, OPT_FLOWS},
 	{"pending", required_argument, NULL, OPT_PENDING},
+	{"nat", required_argument, NULL, OPT_NAT},
 	{"all", no_argument, NULL, OPT_ALL},
 	{"purge", no_argument, NULL, OPT_PURGE},
 	{"output", required_argument, NULL, 'o'},
@@ -205,7 +207,8 @@ static const struct command commands[] = {
 	 "      --backends N       default 16384\n"
 	 "      --ring-slots N     of all rings together, default 8388608\n"
 	 "      --flows N          of each family, default 2097152\n"
-	 "      --pending N        of each family, default 65536\n",
+	 "      --pending N        of each family, default 65536\n"
+	 "      --nat N            of each family, default 262144\n",
 	 run_attach},
 	{"detach", "take the program off interfaces, remove what is pinned", "ipau",
 	 "Usage: shunt-load detach [-i IFACE]... [--all] [--purge] [--pin-path DIR]\n\n"
@@ -326,6 +329,7 @@ static bool take_option(const struct command *c, int opt, struct options *o)
 	case OPT_RING_SLOTS: return parse_size("--ring-slots", optarg, &o->sizes.ring_slots);
 	case OPT_FLOWS: return parse_size("--flows", optarg, &o->sizes.flows);
 	case OPT_PENDING: return parse_size("--pending", optarg, &o->sizes.pending);
+	case OPT_NAT: return parse_size("--nat", optarg, &o->sizes.nat);
 	case OPT_ALL: return (o->all = true);
 	case OPT_PURGE: return (o->purge = true);
 	case 'o':

@@ -26,6 +26,7 @@ void maps_sizes(const struct loader *l, struct loader_sizes *ret_sizes)
 		.pending = l->map_entries[LOADER_MAP_PEND4],
 		.guard = l->map_entries[LOADER_MAP_GUARD4],
 		.sources = l->map_entries[LOADER_MAP_SOURCES],
+		.nat = l->map_entries[LOADER_MAP_NAT_REV4],
 	};
 }
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "loader/maps.h"
+#include "loader/maps_nat.h"
 
 struct status {
 	struct loader_info info;
@@ -53,7 +54,7 @@ static int count_backends(struct loader *l, uint32_t rows, struct loader_sizes *
 
 static int read_status(struct loader *l, struct status *st)
 {
-	uint64_t flows = 0, pending = 0;
+	uint64_t flows = 0, pending = 0, nat = 0;
 	int err;
 
 	loader_describe(l, &st->info);
@@ -66,8 +67,11 @@ static int read_status(struct loader *l, struct status *st)
 		err = count_backends(l, st->sizes.backends, &st->used);
 	if (err == 0)
 		err = maps_flow_count(l, &flows, &pending);
+	if (err == 0)
+		err = maps_nat_count(l, &nat);
 	st->used.flows = (uint32_t)flows;
 	st->used.pending = (uint32_t)pending;
+	st->used.nat = (uint32_t)nat;
 	return err;
 }
 
@@ -113,20 +117,21 @@ static json_t *status_json(const struct status *st)
 {
 	const struct loader_info *i = &st->info;
 
-	return json_pack(
-		"{s:s, s:i, s:o, s:{s:I, s:I, s:s, s:o, s:b}, s:o, s:{s:o, s:o, s:o, s:o, s:o}, "
-		"s:I, s:I}",
-		"pin_directory", i->dir, "abi_version", SHUNT_ABI_VERSION, "seed_fingerprint",
-		hex_json(i->seed_fingerprint, 8), "program", "id", (json_int_t)i->prog_id,
-		"component_id", (json_int_t)i->ext_id, "tag", i->tag, "build",
-		hex_json(i->build, 16), "current", i->build == i->own_build, "interfaces",
-		attachments_json(st), "tables", "services",
-		table_json(st->used.services, st->sizes.services), "backends",
-		table_json(st->used.backends, st->sizes.backends - 1), "ring_slots",
-		table_json(st->used.ring_slots, st->sizes.ring_slots), "flows",
-		table_json(st->used.flows, 2 * st->sizes.flows), "pending_flows",
-		table_json(st->used.pending, 2 * st->sizes.pending), "memory_bytes",
-		(json_int_t)st->memory, "user_pid", (json_int_t)i->user_pid);
+	return json_pack("{s:s, s:i, s:o, s:{s:I, s:I, s:s, s:o, s:b}, s:o, s:{s:o, s:o, s:o, s:o, "
+			 "s:o, s:o}, "
+			 "s:I, s:I}",
+			 "pin_directory", i->dir, "abi_version", SHUNT_ABI_VERSION,
+			 "seed_fingerprint", hex_json(i->seed_fingerprint, 8), "program", "id",
+			 (json_int_t)i->prog_id, "component_id", (json_int_t)i->ext_id, "tag",
+			 i->tag, "build", hex_json(i->build, 16), "current",
+			 i->build == i->own_build, "interfaces", attachments_json(st), "tables",
+			 "services", table_json(st->used.services, st->sizes.services), "backends",
+			 table_json(st->used.backends, st->sizes.backends - 1), "ring_slots",
+			 table_json(st->used.ring_slots, st->sizes.ring_slots), "flows",
+			 table_json(st->used.flows, 2 * st->sizes.flows), "pending_flows",
+			 table_json(st->used.pending, 2 * st->sizes.pending), "nat_flows",
+			 table_json(st->used.nat, 2 * st->sizes.nat), "memory_bytes",
+			 (json_int_t)st->memory, "user_pid", (json_int_t)i->user_pid);
 }
 
 static int print_json(json_t *root)
@@ -171,6 +176,7 @@ static void print_status(const struct status *st)
 	print_table("ring slots", st->used.ring_slots, st->sizes.ring_slots);
 	print_table("flows", st->used.flows, 2 * st->sizes.flows);
 	print_table("pending", st->used.pending, 2 * st->sizes.pending);
+	print_table("nat", st->used.nat, 2 * st->sizes.nat);
 }
 
 int report_status(struct loader *l, bool json)

@@ -27,6 +27,11 @@
 	X(BE_STATS, backends)                                                                      \
 	X(VERDICTS, fixed)                                                                         \
 	X(SWITCHES, fixed)                                                                         \
+	X(DEVICES, fixed)                                                                          \
+	X(NAT_FWD4, nat)                                                                           \
+	X(NAT_FWD6, nat)                                                                           \
+	X(NAT_REV4, nat)                                                                           \
+	X(NAT_REV6, nat)                                                                           \
 	X(SVC_META, services)                                                                      \
 	X(BE_META, backends)                                                                       \
 	X(ADDRS, services)                                                                         \

@@ -82,7 +82,7 @@ static void put_ipv4(struct frame *f, const struct pkt_spec *s)
 	ip[1] = s->tos;
 	store16(ip + 4, 0x1234);
 	ip[6] = 0x40;
-	ip[8] = 57;
+	ip[8] = s->hops ? s->hops : 57;
 	ip[9] = s->proto;
 	put_addr(ip + 12, s->src);
 	put_addr(ip + 16, s->dst);
@@ -95,7 +95,7 @@ static void put_ipv6(struct frame *f, const struct pkt_spec *s)
 
 	store32(ip, 6U << 28 | (uint32_t)s->tos << 20 | 0xabcde);
 	ip[6] = s->proto;
-	ip[7] = 57;
+	ip[7] = s->hops ? s->hops : 57;
 	put_addr(ip + 8, s->src);
 	put_addr(ip + 24, s->dst);
 }
@@ -161,6 +161,37 @@ void pkt_build(const struct pkt_spec *s, struct frame *f)
 	pkt_set_ip_len(f, f->len - ETH_LEN);
 	while (f->len < s->frame_len)
 		*grow(f, 1) = 0xee;
+}
+
+void pkt_turn(struct frame *f)
+{
+	uint8_t mac[6];
+
+	memcpy(mac, f->data, 6);
+	memcpy(f->data, f->data + 6, 6);
+	memcpy(f->data + 6, mac, 6);
+}
+
+void pkt_error(const struct error_spec *e, const struct frame *about, struct frame *f)
+{
+	struct pkt_spec s = {.src = e->src, .dst = e->dst, .hops = e->hops};
+	size_t quoted = e->quoted_len ? e->quoted_len : pkt_ip_len(about), l4;
+	uint32_t sum = 0;
+	uint8_t *icmp;
+
+	s.proto = is_ipv6(e->src) ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
+	pkt_build(&s, f);
+	l4 = f->len;
+	icmp = grow(f, 8);
+	icmp[0] = e->type;
+	icmp[1] = e->code;
+	store32(icmp + 4, e->rest);
+	memcpy(grow(f, quoted), about->data + ETH_LEN, quoted);
+	if (is_ipv6(e->src))
+		sum = sum16(f->data + ETH_LEN + 8, 32, IPPROTO_ICMPV6 + (uint32_t)(8 + quoted));
+	store16(icmp + 2, sum_close(sum16(icmp, 8 + quoted, sum)));
+	pkt_set_ip_len(f, f->len - ETH_LEN);
+	require(f->len == l4 + 8 + quoted, "an error's length");
 }
 
 static void put_outer_ipv4(struct frame *f, const struct outer_spec *o, uint8_t tos, uint8_t proto,

@@ -30,6 +30,7 @@ struct pkt_spec {
 	uint8_t proto;	   /* IPPROTO_*; TCP and UDP get a header, others only the payload */
 	uint8_t tcp_flags; /* F_* */
 	uint8_t tos;
+	uint8_t hops;	     /* TTL or hop limit; 0: 57 */
 	uint8_t ip_options;  /* IPv4 options, in words of 4 bytes, up to 10 */
 	uint8_t tcp_options; /* in words of 4 bytes, up to 10 */
 	size_t payload_len;
@@ -50,6 +51,20 @@ void pkt_encap(const struct frame *in, const struct outer_spec *outer, struct fr
 
 /* Put a tag right behind the addresses, in front of those that are there. */
 void pkt_tag(struct frame *f, uint16_t type, uint16_t tci);
+
+/* A frame the other way: the MAC addresses change places. */
+void pkt_turn(struct frame *f);
+
+/* An ICMP or ICMPv6 error from one address to another, by router to balancer, about the IP packet of
+ * a frame, of which it holds quoted_len bytes (0: all). All checksums right. */
+struct error_spec {
+	const char *src, *dst;
+	uint8_t type, code;
+	uint8_t hops;  /* 0: 57 */
+	uint32_t rest; /* the second word: an MTU, say */
+	size_t quoted_len;
+};
+void pkt_error(const struct error_spec *spec, const struct frame *about, struct frame *ret_frame);
 
 /* Offset of the transport header, and the length of the IP packet by its own header. */
 size_t pkt_l4(const struct frame *f);

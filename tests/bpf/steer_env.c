@@ -67,6 +67,10 @@ void env_open(struct env *env, const struct env_opts *opts)
 	resize(skel->maps.sh_svc_guard, 64, false);
 	resize(skel->maps.sh_svc_flood, 64, false);
 	resize(skel->maps.sh_sources, opts->sources, false);
+	resize(skel->maps.sh_nat_rev4, opts->nat, false);
+	resize(skel->maps.sh_nat_rev6, opts->nat, false);
+	resize(skel->maps.sh_nat_fwd4, opts->nat_sources, false);
+	resize(skel->maps.sh_nat_fwd6, opts->nat_sources, false);
 	skel->rodata->settings.hash_seed[0] = ENV_SEED0;
 	skel->rodata->settings.hash_seed[1] = ENV_SEED1;
 	assert_int_equal(steer_xdp_bpf__load(skel), 0);
@@ -157,10 +161,13 @@ void env_backend(struct env *env, const struct env_backend *be)
 	struct shunt_backend row = {
 		.id = be->id,
 		.state = be->state,
-		.forward = SHUNT_FORWARD_IPIP,
+		.forward = be->forward,
 		.family = family_of(be->dst),
 		.mtu = be->mtu ? be->mtu : 1500,
 		.src_entropy = htonl(be->entropy),
+		.port = htons(be->port),
+		.nat_port_low = be->nat_port_low,
+		.nat_port_count = be->nat_port_count,
 	};
 
 	parse_addr(be->src, row.family == 4 ? &row.src[3] : &row.src[0]);
@@ -271,6 +278,8 @@ static uint32_t action_of(enum shunt_verdict v)
 {
 	if (v == SHUNT_VERDICT_TX || v == SHUNT_VERDICT_ANSWER)
 		return XDP_TX;
+	if (v == SHUNT_VERDICT_REDIRECT)
+		return XDP_REDIRECT;
 	return v == SHUNT_VERDICT_DROP ? XDP_DROP : XDP_PASS;
 }
 
@@ -447,6 +456,78 @@ void env_flow_age(struct env *env, enum env_table table, const struct frame *in,
 	assert_true(env_flow(env, table, in, &flow));
 	flow.seen_ticks = SHUNT_TICKS(clock_coarse_ns() - age_s * 1000000000ULL);
 	env_flow_set(env, table, in, &flow);
+}
+
+void env_nat_switch(struct env *env, bool on)
+{
+	struct shunt_switches switches = {.nat = on};
+	uint32_t zero = 0;
+
+	assert_int_equal(bpf_map__update_elem(env->skel->maps.sh_switches, &zero, sizeof(zero),
+					      &switches, sizeof(switches), BPF_ANY),
+			 0);
+}
+
+static struct bpf_map *nat_table(struct env *env, size_t key_len)
+{
+	return key_len == sizeof(struct shunt_flow6_key) ? env->skel->maps.sh_nat_rev6
+							 : env->skel->maps.sh_nat_rev4;
+}
+
+bool env_nat(struct env *env, const struct frame *reply, struct shunt_nat *ret_entry)
+{
+	union flow_key key;
+	size_t len = key_of(reply, &key);
+	int err = bpf_map__lookup_elem(nat_table(env, len), &key, len, ret_entry,
+				       sizeof(*ret_entry), 0);
+
+	if (err != -ENOENT)
+		assert_int_equal(err, 0);
+	return err == 0;
+}
+
+void env_nat_set(struct env *env, const struct frame *reply, const struct shunt_nat *entry)
+{
+	union flow_key key;
+	size_t len = key_of(reply, &key);
+
+	assert_int_equal(bpf_map__update_elem(nat_table(env, len), &key, len, entry, sizeof(*entry),
+					      BPF_ANY),
+			 0);
+}
+
+void env_nat_age(struct env *env, const struct frame *reply, unsigned age_s)
+{
+	struct shunt_nat entry;
+
+	assert_true(env_nat(env, reply, &entry));
+	entry.seen_ns = clock_coarse_ns() - age_s * 1000000000ULL;
+	env_nat_set(env, reply, &entry);
+}
+
+bool env_nat_source(struct env *env, const struct frame *in, struct shunt_nat_source *ret_source)
+{
+	union flow_key key;
+	size_t len = key_of(in, &key);
+	struct bpf_map *map =
+		len == sizeof(key.v6) ? env->skel->maps.sh_nat_fwd6 : env->skel->maps.sh_nat_fwd4;
+	int err = bpf_map__lookup_elem(map, &key, len, ret_source, sizeof(*ret_source), 0);
+
+	if (err != -ENOENT)
+		assert_int_equal(err, 0);
+	return err == 0;
+}
+
+unsigned env_nat_count(struct env *env)
+{
+	return count_keys(env->skel->maps.sh_nat_rev4, sizeof(struct shunt_flow4_key)) +
+	       count_keys(env->skel->maps.sh_nat_rev6, sizeof(struct shunt_flow6_key));
+}
+
+unsigned env_nat_source_count(struct env *env)
+{
+	return count_keys(env->skel->maps.sh_nat_fwd4, sizeof(struct shunt_flow4_key)) +
+	       count_keys(env->skel->maps.sh_nat_fwd6, sizeof(struct shunt_flow6_key));
 }
 
 uint64_t env_hash(const struct frame *in)

@@ -36,6 +36,7 @@ struct env_opts {
 	uint32_t flows, pending;       /* entries; 0: 1024 */
 	bool flows_hash, pending_hash; /* a plain hash table, which can be full */
 	uint32_t guard, sources;       /* entries; 0: 1024 */
+	uint32_t nat, nat_sources;     /* entries of the two tables of NAT; 0: 1024 */
 };
 
 void env_open(struct env *env, const struct env_opts *opts); /* opts: NULL for the defaults */
@@ -56,6 +57,9 @@ struct env_backend {
 	uint32_t entropy; /* bits of the last source word, host order */
 	uint16_t mtu;	  /* 0: 1500 */
 	uint8_t state;
+	uint8_t forward; /* enum shunt_forward */
+	uint16_t port;
+	uint16_t nat_port_low, nat_port_count;
 };
 uint32_t env_id(uint32_t generation, uint32_t index);
 void env_backend(struct env *env, const struct env_backend *be);
@@ -103,6 +107,16 @@ void env_flow_set(struct env *env, enum env_table table, const struct frame *in,
 unsigned env_flow_count(struct env *env, enum env_table table); /* IPv4 and IPv6 */
 /* Make an entry look as if its last packet came so many seconds ago. */
 void env_flow_age(struct env *env, enum env_table table, const struct frame *in, unsigned age_s);
+
+/* NAT. A frame stands for the key that it has: one from a backend for its flow, one from a client for
+ * its source. The program looks at all this only once it is switched on. */
+void env_nat_switch(struct env *env, bool on);
+bool env_nat(struct env *env, const struct frame *reply, struct shunt_nat *ret_entry);
+void env_nat_set(struct env *env, const struct frame *reply, const struct shunt_nat *entry);
+void env_nat_age(struct env *env, const struct frame *reply, unsigned age_s);
+bool env_nat_source(struct env *env, const struct frame *in, struct shunt_nat_source *ret_source);
+unsigned env_nat_count(struct env *env);	/* flows of both families */
+unsigned env_nat_source_count(struct env *env); /* sources of both */
 
 /* The hash that the program has for a frame's flow. */
 uint64_t env_hash(const struct frame *in);

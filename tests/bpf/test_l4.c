@@ -55,7 +55,7 @@ static struct snapshot *build_on(struct stage *s, const char *interfaces, const 
 	int n = snprintf(
 		text, sizeof(text),
 		"node: {interfaces: %s, xdp_mode: generic, pin_path: %s, limits: {services: "
-		"16, backends: 16, ring_slots: 8192, flows: 1024, pending: 1024}%s}\n%s",
+		"16, backends: 16, ring_slots: 8192, flows: 1024, pending: 1024, nat: 1024}%s}\n%s",
 		interfaces, s->pins, node, rest);
 
 	assert_true(n > 0 && (size_t)n < sizeof(text));
@@ -81,12 +81,16 @@ static struct snapshot *build(struct stage *s, const char *node, const char *res
 #define A "{name: a, address: 10.0.0.1}"
 #define B "{name: b, address: 10.0.0.2}"
 #define C "{name: c, address: 10.0.0.3}"
-#define CONF(backends)                                                                             \
+/* Flows are remembered for longer than a slow machine takes to load a program; or so shortly that a
+ * test can wait for it. */
+#define CONF(backends)	     CONF_IDLE(backends, "10m")
+#define CONF_BRIEF(backends) CONF_IDLE(backends, "1s")
+#define CONF_IDLE(backends, idle)                                                                  \
 	"pools:\n  web: {forward: ipip, health: none, backends: [" backends "]}\n"                 \
 	"services:\n  web: {mode: l4, pool: web, listen: [\"" VIP4 ":80/tcp\", \"[" VIP6           \
 	"]:80/tcp\"], ring_size: " RING                                                            \
-	", tracking: always, insert_rate: 1000000, idle: {established: 1s, syn: 1s, "              \
-	"fin: 1s}}\n"
+	", tracking: always, insert_rate: 1000000, idle: {established: " idle ", syn: " idle       \
+	", fin: " idle "}}\n"
 
 static void open_l4(struct stage *s)
 {
@@ -328,9 +332,9 @@ static void test_removed_backend_is_freed_when_it_is_quiet(void **state)
 	unsigned count[4];
 	uint16_t to_b;
 
-	(void)apply(s);
+	(void)change(s, CONF_BRIEF(A ", " B));
 	to_b = connect_to(s, 2);
-	(void)change(s, CONF(A ", " C));
+	(void)change(s, CONF_BRIEF(A ", " C));
 	spread(s, 4, 3000, count);
 	assert_int_equal(count[2], 0);
 	assert_true(count[3] > 0);
@@ -353,7 +357,7 @@ static void test_removed_backend_is_freed_after_a_restart(void **state)
 	struct shunt_backend row;
 
 	(void)apply(s);
-	(void)change(s, CONF(A ", " B ", " C));
+	(void)change(s, CONF_BRIEF(A ", " B ", " C));
 	restart(s, SOURCE);
 	/* Not before it knows what the configuration names. */
 	assert_int_equal(maps_backend_get(l4_loader(s->l4), 3, &row), 0);

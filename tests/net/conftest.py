@@ -13,6 +13,7 @@ from daemon import Backend, Client, Daemon
 from l4 import L4
 from http1 import Proxy, Script, answer_ok
 from lab import Lab, Topology, mount_bpffs, sweep_dead_runs
+from nat import Nat
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -68,6 +69,17 @@ def l4(topology, shuntd, backend):
         made = L4(net, **kw)
         made.serve(backend, decap=decap)
         made.daemon = shuntd(made.config(), ns=net.balancer, start=start, **(daemon or {}))
+        return made
+    return make
+
+
+@pytest.fixture
+def nat(topology, shuntd, backend):
+    """nat(backends=2, source=None, pool={...}, service={...}) -> Nat, steering."""
+    def make(backends=2, start=True, **kw):
+        made = Nat(topology(backends=backends), **kw)
+        made.serve(backend)
+        made.daemon = shuntd(made.config(), ns=made.net.balancer, start=start)
         return made
     return make
 

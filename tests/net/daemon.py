@@ -23,7 +23,8 @@ REPORTS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:",
 
 # Small tables: a test makes and removes them in milliseconds.
 SMALL_LIMITS = {"services": 64, "backends": 256, "ring_slots": 1 << 20, "flows": 1 << 16,
-                "pending": 1 << 12, "guard": 1 << 12, "sources": 1 << 12}
+                "pending": 1 << 12, "guard": 1 << 12, "sources": 1 << 12,
+                "nat": 1 << 12}
 
 
 class Control:

@@ -367,7 +367,7 @@ def test_a_port_that_is_taken_is_named(lab, shuntd, host, backend):
 
 
 L4 = """node: {interfaces: [%s], pin_path: %s,
-       limits: {ring_slots: 131072, flows: 1024, pending: 1024}}
+       limits: {ring_slots: 131072, flows: 1024, pending: 1024, nat: 1024}}
 pools: {p: {forward: ipip, health: none, backends: [{name: a, address: 10.30.1.2}]}}
 services: {s: {listen: ["203.0.113.1:80/tcp"], mode: l4, pool: p, ring_size: 4099}}
 """

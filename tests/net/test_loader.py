@@ -9,7 +9,7 @@ import pytest
 from lab import BPFFS, BUILD, PIN_DIR, binary, kernel_has_dispatcher, unique
 
 SMALL = ["--services", "64", "--backends", "64", "--ring-slots", "70000", "--flows", "1024",
-         "--pending", "1024"]
+         "--pending", "1024", "--nat", "1024"]
 XDP_PASS = os.path.join(BUILD, "tests/net/xdp_pass.bpf.o")
 
 

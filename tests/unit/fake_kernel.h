@@ -264,7 +264,7 @@ void maps_sizes(const struct loader *l, struct loader_sizes *ret_sizes)
 {
 	(void)l;
 	*ret_sizes = (struct loader_sizes){
-		SERVICES, BACKENDS, kernel.roomy ? SLOTS_MAX : RING_SLOTS, 100, 100, 100, 100};
+		SERVICES, BACKENDS, kernel.roomy ? SLOTS_MAX : RING_SLOTS, 100, 100, 100, 100, 100};
 }
 
 static void retire(const struct published *p)

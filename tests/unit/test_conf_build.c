@@ -51,6 +51,7 @@ static void defaults_of_an_http_service(void **state)
 	assert_int_equal(s->node.limits.ring_slots, 8388608);
 	assert_int_equal(s->node.limits.flows, 2097152);
 	assert_int_equal(s->node.limits.pending, 65536);
+	assert_int_equal(s->node.limits.nat, 262144);
 	assert_in_range(s->node.workers, 1, RUNTIME_MAX_WORKERS);
 	assert_int_equal(s->node.drain_ms, 30000);
 	assert_string_equal(s->admin.socket, "/run/shunt/control.sock");

@@ -179,8 +179,8 @@ static void values_are_checked(void **state)
 		 "\"/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa...\"\n"},
 		{L4_POOL("mtu: 100"),
 		 "t:6:10: %s: pool web: mtu: expected a number from 576 to 65535, found \"100\"\n"},
-		{L4_POOL("forward: nat"),
-		 "t:6:14: %s: pool web: forward: expected ipip or proxy, found \"nat\"\n"},
+		{L4_POOL("forward: dsr"), "t:6:14: %s: pool web: forward: expected ipip, nat or "
+					  "proxy, found \"dsr\"\n"},
 		{L4_BACKENDS("{name: a, address: 10.0.0.1, weight: 1001}"),
 		 "t:5:53: %s: backend web/a: weight: expected a number from 0 to 1000, found "
 		 "\"1001\"\n"},
@@ -270,7 +270,7 @@ static void addresses_are_checked(void **state)
 		{L4_BACKENDS("{name: a, address: \"fe80::1\"}"),
 		 "t:5:35: %s: backend web/a: address: \"fe80::1\" is a link-local address\n"},
 		{L4_BACKENDS("{name: a, address: 127.0.0.1}"),
-		 "t:5:35: %s: backend web/a: a tunnel cannot lead to a loopback address\n"},
+		 "t:5:35: %s: backend web/a: forward: ipip cannot lead to a loopback address\n"},
 		{L4_BACKENDS("{name: a, address: \"10.0.0.1:8080\"}"),
 		 "t:5:35: %s: backend web/a: forward: ipip cannot change port 80 of service web to "
 		 "8080; leave the port out\n"},
@@ -335,10 +335,11 @@ static void what_belongs_together_is_checked(void **state)
 		 "t:11:50: %s: pool web is used by http service x and by l4 service web (t:8:11); "
 		 "make "
 		 "two pools of it\n"},
-		{L4_POOL("forward: proxy"), "t:5:35: %s: backend web/a: expected an address with a "
-					    "port in a proxy pool, found 10.0.0.1\n"
-					    "t:6:14: %s: pool web: expected forward: ipip, as l4 "
-					    "service web uses it (t:9:11)\n"},
+		{L4_POOL("forward: proxy"),
+		 "t:5:35: %s: backend web/a: expected an address with a "
+		 "port in a proxy pool, found 10.0.0.1\n"
+		 "t:6:14: %s: pool web: expected forward: ipip or nat, as l4 "
+		 "service web uses it (t:9:11)\n"},
 		{HTTP_POOL("forward: ipip"),
 		 "t:6:14: %s: pool api: expected forward: proxy, as http "
 		 "service api uses it (t:9:11)\n"},

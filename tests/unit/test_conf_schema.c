@@ -108,7 +108,7 @@ static void what_is_formatted_can_be_read(void **state)
 			    "/sys/fs/bpf/shunt, hash_seed: 00112233445566778899aabbccddeeff, "
 			    "tunnel_source: [10.0.0.0/16], drain_timeout: 30s, limits: {services: "
 			    "1024, backends: 16384, ring_slots: 8388608, flows: 2097152, pending: "
-			    "65536, guard: 65536, sources: 65536}}");
+			    "65536, guard: 65536, sources: 65536, nat: 262144}}");
 	again = build_good(rt, first);
 	strbuf_add(&b, "services: {}\nnode: ");
 	keyword_format(&b, section_keyword(&schema_root, "node"), again);

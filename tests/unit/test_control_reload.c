@@ -128,6 +128,12 @@ unsigned l4_follow_interfaces(struct l4 *l4, const struct snapshot *snap, struct
 	return 0;
 }
 
+void l4_nat_tick(struct l4 *l4, struct diag *d)
+{
+	(void)l4;
+	(void)d;
+}
+
 unsigned l4_tick(struct l4 *l4)
 {
 	(void)l4;

@@ -197,11 +197,11 @@ static void check_users(struct draft *dr, const struct pool_draft *pd, const str
 			   "pool %s is used by http service %s and by l4 service %s%s; make two "
 			   "pools of it",
 			   p->name, http->name, l4->name, draft_place(l4_pos).s);
-	} else if (l4 && p->forward != FORWARD_IPIP) {
+	} else if (l4 && !forward_is_kernel(p->forward)) {
 		diag_error(
 			d, draft_key_pos(pd->node, "forward"),
-			"pool %s: expected forward: ipip, as l4 service %s uses it%s", p->name,
-			l4->name,
+			"pool %s: expected forward: ipip or nat, as l4 service %s uses it%s",
+			p->name, l4->name,
 			draft_place(draft_key_pos(dr->services[pd->l4_user - 1].node, "pool")).s);
 	} else if (http && p->forward != FORWARD_PROXY) {
 		diag_error(
@@ -335,9 +335,9 @@ static void check_backend(struct draft *dr, const struct backend *b, const struc
 			   "backend %s/%s: expected an address with a port in a proxy pool, found "
 			   "%s",
 			   b->pool->name, b->name, endpoint_format(&b->ep, text, sizeof(text)));
-	if (b->pool->forward == FORWARD_IPIP && addr_is_loopback(&b->ep.addr))
-		diag_error(d, pos, "backend %s/%s: a tunnel cannot lead to a loopback address",
-			   b->pool->name, b->name);
+	if (forward_is_kernel(b->forward) && addr_is_loopback(&b->ep.addr))
+		diag_error(d, pos, "backend %s/%s: forward: %s cannot lead to a loopback address",
+			   b->pool->name, b->name, forward_name(b->forward));
 }
 
 struct ports {
@@ -355,8 +355,8 @@ static struct ports ports_text(const struct listen *l)
 	return p;
 }
 
-/* The inner packet of a tunnel keeps its port. */
-static void check_tunnel_ports(struct draft *dr, const struct service *s, const struct pool *pool)
+/* The packets keep their port. */
+static void check_kept_ports(struct draft *dr, const struct service *s, const struct pool *pool)
 {
 	const struct pool_draft *pd = draft_pool(dr, pool);
 
@@ -367,12 +367,14 @@ static void check_tunnel_ports(struct draft *dr, const struct service *s, const 
 		while (j < s->listen_count &&
 		       (!s->listens[j].port_hi && s->listens[j].ep.port == b->ep.port))
 			j++;
-		if (!b->ep.port || j == s->listen_count || !s->listens[j].ep.addr.family)
+		if (!forward_keeps_port(b->forward) || !b->ep.port || j == s->listen_count ||
+		    !s->listens[j].ep.addr.family)
 			continue;
 		diag_error(dr->reader.diag, draft_key_pos(pd->backend_nodes[i], "address"),
-			   "backend %s/%s: forward: ipip cannot change %s of service %s to %u; "
-			   "leave the port out",
-			   pool->name, b->name, ports_text(&s->listens[j]).s, s->name, b->ep.port);
+			   "backend %s/%s: forward: %s cannot change %s of service %s to %u; leave "
+			   "the port out",
+			   pool->name, b->name, forward_name(b->forward),
+			   ports_text(&s->listens[j]).s, s->name, b->ep.port);
 	}
 }
 
@@ -385,6 +387,21 @@ static void check_health(struct draft *dr, const struct pool_draft *pd, const st
 			   "pool %s: health.timeout is longer than health.every", p->name);
 }
 
+/* The pool says who forwards, the kernel or the proxy; each backend may say how. */
+static void check_forward(struct draft *dr, const struct pool_draft *pd, const struct pool *p)
+{
+	for (size_t i = 0; i < p->backend_count; i++) {
+		const struct backend *b = &p->backends[i];
+
+		if (forward_is_kernel(b->forward) != forward_is_kernel(p->forward))
+			diag_error(dr->reader.diag, draft_key_pos(pd->backend_nodes[i], "forward"),
+				   "backend %s/%s: forward: %s is not possible in a pool with "
+				   "forward: %s",
+				   p->name, b->name, forward_name(b->forward),
+				   forward_name(p->forward));
+	}
+}
+
 static void check_pool(struct draft *dr, const struct pool_draft *pd, const struct pool *p,
 		       const struct listen_row *rows, size_t count)
 {
@@ -394,6 +411,7 @@ static void check_pool(struct draft *dr, const struct pool_draft *pd, const stru
 	read_warn_without_effect(&dr->reader, &schema_pool, pd->node, "forward",
 				 forward_name(p->forward));
 	check_users(dr, pd, p);
+	check_forward(dr, pd, p);
 	check_backend_names(dr, pd, p);
 	check_backend_addresses(dr, pd, p);
 	check_health(dr, pd, p);
@@ -470,11 +488,12 @@ static bool check_limits(struct draft *dr)
 	return dr->reader.diag->errors == errors;
 }
 
-/* Written or not, the port of a tunnel's backend is the service's: one way to say it from here on. */
-static void drop_tunnel_ports(struct pool *p)
+/* Written or not, the port is the service's where packets keep it: one way to say it from here on. */
+static void drop_kept_ports(struct pool *p)
 {
-	for (size_t i = 0; p->forward == FORWARD_IPIP && i < p->backend_count; i++)
-		p->backends[i].ep.port = 0;
+	for (size_t i = 0; i < p->backend_count; i++)
+		if (forward_keeps_port(p->backends[i].forward))
+			p->backends[i].ep.port = 0;
 }
 
 void draft_check(struct draft *dr)
@@ -490,16 +509,16 @@ void draft_check(struct draft *dr)
 	for (size_t i = 0; i < snap->service_count; i++) {
 		check_service(dr, &dr->services[i], &snap->services[i]);
 		for (size_t k = 0; within && k < snap->pool_count; k++)
-			if (snap->pools[k].forward == FORWARD_IPIP &&
-			    service_uses_pool(&snap->services[i], &snap->pools[k]))
-				check_tunnel_ports(dr, &snap->services[i], &snap->pools[k]);
+			if (service_uses_pool(&snap->services[i], &snap->pools[k]))
+				check_kept_ports(dr, &snap->services[i], &snap->pools[k]);
 	}
 	draft_check_l4(dr, within);
 	for (size_t i = 0; i < snap->pool_count; i++)
-		drop_tunnel_ports(&snap->pools[i]);
+		drop_kept_ports(&snap->pools[i]);
 	for (size_t i = 0; i < snap->pool_count; i++)
 		check_pool(dr, &dr->pools[i], &snap->pools[i], rows, count);
 	draft_check_guard(dr);
+	draft_check_nat(dr, within);
 	if (dr->root->kind == TREE_MAPPING && !tree_get(dr->root, "services"))
 		diag_warning(dr->reader.diag, NULL, "no services: nothing is balanced");
 }

@@ -55,6 +55,10 @@ struct place draft_place(const struct pos *pos);
 /* What depends on other rows and was not said: forwarding, health checks and their ports. */
 void draft_resolve(struct draft *dr);
 
+/* The same of NAT (conf/check_nat.c). within: the limits, so that each backend can be held against each
+ * listen of its services. */
+void draft_check_nat(struct draft *dr, bool within);
+
 /* Everything that no row can know alone; errors go to the reader's diag. */
 void draft_check(struct draft *dr);
 

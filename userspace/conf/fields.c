@@ -292,6 +292,96 @@ void field_format_tunnel_source(struct strbuf *b, const void *object)
 		strbuf_add(b, "]");
 }
 
+/* ---- pool ---- */
+
+/* The shortest prefixes: 256 addresses. */
+#define SOURCE_LEN4_MIN 24
+#define SOURCE_LEN6_MIN 120
+
+static void read_source(struct reader *r, const struct keyword *k, const struct tree *item,
+			struct pool *pool)
+{
+	unsigned len, family, min;
+	struct addr a;
+
+	if (addr_parse_prefix(item->text, true, &a, &len) < 0) {
+		read_expected(r, k, item, k->form);
+		return;
+	}
+	family = a.family == AF_INET6;
+	min = family ? SOURCE_LEN6_MIN : SOURCE_LEN4_MIN;
+	if (field_report_address(r, k, item, &a))
+		return;
+	if (len < min)
+		read_error(r, k, &item->pos, "expected a prefix of at least %u bits", min);
+	else if (pool->source_addr[family].family)
+		read_error(r, k, &item->pos, "two IPv%u sources, expected one", family ? 6U : 4U);
+	pool->source_addr[family] = a;
+	pool->source_len[family] = len;
+	pool->source_nat = SOURCE_NAT_GIVEN;
+}
+
+void field_read_source_nat(struct reader *r, const struct keyword *k, const struct tree *value,
+			   void *object)
+{
+	struct pool *pool = object;
+	const struct tree *item;
+	size_t at = 0;
+
+	if (value->kind == TREE_SCALAR && !strcmp(value->text, "auto")) {
+		pool->source_nat = SOURCE_NAT_AUTO;
+		return;
+	}
+	while ((item = read_next_scalar(r, k, value, &at)))
+		read_source(r, k, item, pool);
+}
+
+void field_format_source_nat(struct strbuf *b, const void *object)
+{
+	const struct pool *pool = object;
+	char text[ADDR_STRLEN];
+	const char *separator = "[";
+
+	if (pool->source_nat == SOURCE_NAT_AUTO)
+		strbuf_add(b, "auto");
+	for (size_t i = 0; i < 2; i++) {
+		const struct addr *a = &pool->source_addr[i];
+
+		if (!a->family)
+			continue;
+		strbuf_printf(b, "%s%s", separator, addr_format(a, text, sizeof(text)));
+		if (pool->source_len[i] < (i ? 128U : 32U))
+			strbuf_printf(b, "/%u", pool->source_len[i]);
+		separator = ", ";
+	}
+	if (separator[0] == ',')
+		strbuf_add(b, "]");
+}
+
+/* "1024-32767" */
+void field_read_source_ports(struct reader *r, const struct keyword *k, const struct tree *value,
+			     void *object)
+{
+	struct pool *pool = object;
+	const char *text = value->kind == TREE_SCALAR ? value->text : "";
+	const char *dash = strchr(text, '-');
+	char low[6] = "";
+
+	if (dash && (size_t)(dash - text) < sizeof(low))
+		memcpy(low, text, (size_t)(dash - text));
+	if (!dash || port_parse(low, &pool->source_port_low) < 0 ||
+	    port_parse(dash + 1, &pool->source_port_high) < 0 ||
+	    pool->source_port_low > pool->source_port_high)
+		read_expected(r, k, value, k->form);
+}
+
+void field_format_source_ports(struct strbuf *b, const void *object)
+{
+	const struct pool *pool = object;
+
+	strbuf_printf(b, "%u-%u", pool->source_port_low, pool->source_port_high);
+}
+
 /* ---- health ---- */
 
 void field_read_port(struct reader *r, const struct keyword *k, const struct tree *value,

@@ -23,6 +23,8 @@ FIELD_FUNCTIONS(interfaces);	/* struct node */
 FIELD_FUNCTIONS(workers);	/* struct node */
 FIELD_FUNCTIONS(hash_seed);	/* struct node */
 FIELD_FUNCTIONS(tunnel_source); /* struct node */
+FIELD_FUNCTIONS(source_nat);	/* struct pool */
+FIELD_FUNCTIONS(source_ports);	/* struct pool */
 FIELD_FUNCTIONS(port);		/* struct health_conf */
 FIELD_FUNCTIONS(status);	/* struct health_conf */
 FIELD_FUNCTIONS(address);	/* struct backend */

@@ -70,6 +70,12 @@ static const struct keyword node_limits_keys[] = {
 	 .min = 1024,
 	 .max = 1U << 24,
 	 .fallback = "65536"},
+	{.name = "nat",
+	 .text = "flows of each address family to nat backends; more are refused",
+	 LIMIT(nat),
+	 .min = 1024,
+	 .max = 1U << 24,
+	 .fallback = "262144"},
 };
 static const struct section node_limits = {
 	.name = "limits of the node",
@@ -151,8 +157,8 @@ const struct section schema_admin = {
 		.name = "port", .text = "port that is checked", SPECIAL(port),                     \
 		.form = "a number from 1 to 65535",                                                \
 		.fallback_text =                                                                   \
-			"in proxy pools each backend's own, in ipip pools the TCP port of the "    \
-			"services where it is the same in all"                                     \
+			"in proxy pools each backend's own, and in nat pools where all have one; " \
+			"in others the TCP port of the services where it is the same in all"       \
 	}
 
 static const struct keyword health_tcp_keys[] = {HEALTH_PORT};
@@ -243,10 +249,16 @@ static const struct keyword backend_keys[] = {
 	 .refuse_text = field_refuse_name,
 	 .required = true},
 	{.name = "address",
-	 .text = "its address, with a port in proxy pools",
+	 .text = "its address, with a port in proxy pools, and with one where nat shall change it",
 	 SPECIAL(address),
 	 .form = "an address, with or without a port: 10.0.0.1, 10.0.0.1:8080, [2001:db8::1]:8080",
 	 .required = true},
+	{.name = "forward",
+	 .text = "how this one gets its packets, as in the pool; one service can mix them",
+	 .type = KEY_CHOICE,
+	 FIELD(struct backend, forward),
+	 .words = forward_words,
+	 .fallback_text = "that of the pool"},
 	{.name = "weight",
 	 .text = "its share of new flows or requests, relative to the others; 0: none",
 	 .type = KEY_NUMBER,
@@ -273,7 +285,9 @@ const struct section schema_backend = {
 
 static const struct keyword pool_keys[] = {
 	{.name = "forward",
-	 .text = "ipip: encapsulated, the backend answers directly; proxy: requests by the daemon",
+	 .text = "ipip: encapsulated, the backend answers directly; nat: with the backend's "
+		 "address "
+		 "and port, answers come back through here; proxy: requests by the daemon",
 	 .type = KEY_CHOICE,
 	 FIELD(struct pool, forward),
 	 .words = forward_words,
@@ -287,13 +301,27 @@ static const struct keyword pool_keys[] = {
 	 .fallback_text = "the interface's",
 	 .only_key = "forward",
 	 .only_word = "ipip"},
+	{.name = "source_nat",
+	 .text = "what nat backends see as the source: an address or a prefix of which each "
+		 "address "
+		 "is used, routed to this host; auto: the address of the first interface. Without, "
+		 "they see the client's own, and must send their answers through this host",
+	 SPECIAL(source_nat),
+	 .form = "auto, or an address or prefix without host bits, one of each family",
+	 .fallback_text = "none"},
+	{.name = "source_ports",
+	 .text = "ports of each source address that are used; they must be outside of "
+		 "net.ipv4.ip_local_port_range where the address is this host's own",
+	 SPECIAL(source_ports),
+	 .form = "a range such as 1024-32767",
+	 .fallback = "1024-32767"},
 	{.name = "health",
 	 .text = "how backends are checked; none: they count as good",
 	 .type = KEY_SECTION,
 	 FIELD(struct pool, health),
 	 .section = &health,
 	 .empty_word = "none",
-	 .fallback_text = "tcp in proxy pools; none, with a warning, in ipip pools, where a "
+	 .fallback_text = "tcp in proxy pools; none, with a warning, in others, where a "
 			  "backend's service often does not listen on the backend's own address"},
 	{.name = "connect_timeout",
 	 .text = "how long a backend may take to accept a connection",

@@ -114,6 +114,21 @@ bool service_uses_pool(const struct service *s, const struct pool *p)
 	return s->mode == SERVICE_L4 && (s->pool == p || service_routes_to(s, p));
 }
 
+bool forward_is_kernel(enum forward v)
+{
+	return v != FORWARD_PROXY;
+}
+
+bool forward_is_tunnel(enum forward v)
+{
+	return v == FORWARD_IPIP;
+}
+
+bool forward_keeps_port(enum forward v)
+{
+	return forward_is_tunnel(v);
+}
+
 bool backend_is_usable(const struct backend *b)
 {
 	return b->admin == ADMIN_UP && b->weight > 0 &&
@@ -128,7 +143,7 @@ enum tracking service_tracking(const struct service *s, uint8_t proto)
 }
 
 const char *const xdp_mode_words[] = {"native", "generic", NULL};
-const char *const forward_words[] = {"ipip", "proxy", NULL};
+const char *const forward_words[] = {"ipip", "nat", "proxy", NULL};
 const char *const admin_state_words[] = {"up", "drain", "disabled", NULL};
 const char *const service_mode_words[] = {"l4", "http", NULL};
 const char *const tracking_words[] = {"auto", "on-change", "always", "never", NULL};

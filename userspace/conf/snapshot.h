@@ -31,6 +31,7 @@ struct node_limits {
 	uint32_t pending;    /* each family, default 65536 */
 	uint32_t guard;	     /* entries of the block and allow lists, each family, default 65536 */
 	uint32_t sources;    /* that guarded services remember, default 65536 */
+	uint32_t nat;	     /* NAT flows, each family, default 262144 */
 };
 
 struct node {
@@ -64,7 +65,10 @@ struct health_conf {
 	unsigned rise, fall; /* results in a row that change the state */
 };
 
-enum forward { FORWARD_IPIP, FORWARD_PROXY };
+enum forward { FORWARD_IPIP, FORWARD_NAT, FORWARD_PROXY };
+
+/* What NAT backends see as the source of a packet: the client's own address, or one of ours. */
+enum source_nat { SOURCE_NAT_NONE, SOURCE_NAT_AUTO, SOURCE_NAT_GIVEN };
 
 /* What the configuration or a command says of a backend; health is in struct backend_rt. */
 enum admin_state { ADMIN_UP, ADMIN_DRAIN, ADMIN_DISABLED };
@@ -74,8 +78,9 @@ struct pool;
 struct backend {
 	const char *name;
 	const struct pool *pool;
-	struct endpoint ep; /* port: 0 in ipip pools (the service's), never 0 in proxy pools */
-	unsigned weight;    /* 0..1000, default 1; 0 takes no new flows */
+	enum forward forward; /* its own, else the pool's; proxy only with a proxy pool */
+	struct endpoint ep;   /* port: 0 where packets keep the service's, never 0 in proxy pools */
+	unsigned weight;      /* 0..1000, default 1; 0 takes no new flows */
 	enum admin_state admin;
 	bool has_server_id;
 	uint64_t server_id;    /* in QUIC connection ids, as a number */
@@ -86,6 +91,10 @@ struct pool {
 	const char *name;
 	enum forward forward; /* ipip for l4 services; proxy for http ones, also where not said */
 	struct health_conf health;
+	enum source_nat source_nat; /* auto: the address of the node's first interface */
+	struct addr source_addr[2]; /* where it is given: [0] IPv4 [1] IPv6; family 0: none */
+	unsigned source_len[2];	    /* prefix length: each address of it is used */
+	uint16_t source_port_low, source_port_high; /* of each, default 1024..32767 */
 	uint16_t tunnel_mtu; /* largest outer packet; 0: the interface's MTU */
 	unsigned connect_ms; /* proxy: TCP connect, default 3 s */
 	unsigned idle_ms;    /* proxy: how long an idle connection is kept, default 60 s */
@@ -236,6 +245,10 @@ bool service_routes_to(const struct service *s, const struct pool *p);
 
 /* Does an l4 service steer to the pool, as its own or by a source route? */
 bool service_uses_pool(const struct service *s, const struct pool *p);
+/* By the kernel, packet by packet; in an outer header; with the port that the client asked for. */
+bool forward_is_kernel(enum forward v);
+bool forward_is_tunnel(enum forward v);
+bool forward_keeps_port(enum forward v);
 
 /* May it be given new flows or requests: up by configuration, weight over 0, not down by health. */
 bool backend_is_usable(const struct backend *b);

@@ -22,6 +22,7 @@ struct kernel_view {
 	uint32_t *slots;	      /* a row for each ring, in the pool's order */
 	size_t ring_count;
 	uint64_t ring_slots; /* of all of them */
+	const struct l4 *l4;
 };
 
 static void view_deinit(struct kernel_view *v)
@@ -60,6 +61,7 @@ static bool view_read(const struct commands_env *env, const struct snapshot *sna
 
 	if (!env->l4 || pool->forward == FORWARD_PROXY)
 		return true;
+	v->l4 = env->l4;
 	v->stats = calloc(n + 1, sizeof(*v->stats));
 	v->rings = calloc(2 * snap->service_count + 1, sizeof(*v->rings));
 	if (v->rings)
@@ -72,6 +74,18 @@ static bool view_read(const struct commands_env *env, const struct snapshot *sna
 		v->ring_slots += v->rings[i].size;
 	}
 	return true;
+}
+
+/* What NAT has of source ports towards a backend; null where it needs none. */
+static json_t *nat_ports_json(const struct l4 *l4, const struct backend *b)
+{
+	struct l4_nat_ports ports;
+
+	l4_nat_ports(l4, b->pool, b, &ports);
+	if (ports.all == 0)
+		return json_null();
+	return json_pack("{s:I, s:I, s:I}", "tcp", (json_int_t)ports.taken[0], "udp",
+			 (json_int_t)ports.taken[1], "all", (json_int_t)ports.all);
 }
 
 static json_t *backend_l4(const struct kernel_view *v, const struct pool *pool, size_t place)
@@ -94,6 +108,7 @@ static json_t *backend_l4(const struct kernel_view *v, const struct pool *pool, 
 	json_put_int(o, "packets", v->stats[place].packets, &failed);
 	json_put_int(o, "bytes", v->stats[place].bytes, &failed);
 	json_put_int(o, "new_flows", v->stats[place].new_flows, &failed);
+	json_put(o, "nat_ports", nat_ports_json(v->l4, &pool->backends[place]), &failed);
 	json_put(o, "slots", slots, &failed);
 	json_put(o, "share_percent",
 		 v->ring_slots ? json_real(100.0 * (double)held / (double)v->ring_slots)
@@ -136,6 +151,7 @@ static json_t *object_backend(const struct kernel_view *v, const struct pool *po
 	bool failed = !o || !health;
 
 	object_put_identity(o, b, &failed);
+	json_put(o, "forward", json_string(forward_name(b->forward)), &failed);
 	json_put(o, "weight", json_integer(b->weight), &failed);
 	json_put(o, "state", json_string(backend_state_word(b)), &failed);
 	json_put(o, "admin_state", json_string(admin_state_name(b->admin)), &failed);

@@ -8,6 +8,7 @@
 #include "control/objects.h"
 #include "core/clock.h"
 #include "l4/l4.h"
+#include "l4/nat_sweep.h"
 #include "loader/loader.h"
 #include "loader/maps.h"
 #include "worker/worker.h"
@@ -52,11 +53,38 @@ static json_t *tables_json(struct loader *l, bool flows)
 	json_put_int(o, "ring_slots_max", sizes.ring_slots, &failed);
 	json_put_int(o, "flows_max", sizes.flows, &failed);
 	json_put_int(o, "pending_flows_max", sizes.pending, &failed);
+	json_put_int(o, "nat_flows_max", sizes.nat, &failed);
 	json_put_int(o, "memory_bytes", maps_memory(l), &failed);
 	json_put(o, "flows", counted ? json_integer((json_int_t)established) : json_null(),
 		 &failed);
 	json_put(o, "pending_flows", counted ? json_integer((json_int_t)pending) : json_null(),
 		 &failed);
+	return json_finish(o, failed);
+}
+
+/* As the last sweep has found it; null: there was none, as without NAT. */
+static json_t *nat_json(const struct nat_use *use)
+{
+	char text[ADDR_STRLEN];
+	json_t *o, *sources;
+	bool failed;
+
+	if (!use)
+		return json_null();
+	o = json_object();
+	sources = json_array();
+	failed = !o || !sources;
+	for (size_t i = 0; i < use->source_count && !failed; i++) {
+		const struct nat_source_use *s = &use->sources[i];
+
+		json_push(sources,
+			  json_pack("{s:s, s:I, s:I}", "address",
+				    addr_format(&s->addr, text, sizeof(text)), "tcp",
+				    (json_int_t)s->flows[0], "udp", (json_int_t)s->flows[1]),
+			  &failed);
+	}
+	json_put_int(o, "flows", use->flows[0] + use->flows[1], &failed);
+	json_put(o, "sources", sources, &failed);
 	return json_finish(o, failed);
 }
 
@@ -92,6 +120,7 @@ static json_t *l4_json(const struct commands_env *env, const struct snapshot *sn
 	json_put(o, "tables_adopted", json_boolean(loader_adopted(l)), &failed);
 	json_put(o, "program_replaced", json_boolean(loader_replaced(l)), &failed);
 	json_put(o, "tables", tables_json(l, flows), &failed);
+	json_put(o, "nat", nat_json(l4_nat_use(env->l4)), &failed);
 	json_put(o, "verdicts", verdicts_json(l), &failed);
 	json_put_int(o, "lingering_backends", reload_lingering(env->reload), &failed);
 	return json_finish(o, failed);

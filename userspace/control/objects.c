@@ -122,6 +122,29 @@ static json_t *health_conf_json(const struct health_conf *h)
 	return json_finish(o, failed);
 }
 
+/* A list of addresses and prefixes, "auto", or null. */
+static json_t *source_nat_json(const struct pool *p)
+{
+	char text[ADDR_STRLEN];
+	json_t *list;
+	bool failed;
+
+	if (p->source_nat == SOURCE_NAT_NONE)
+		return json_null();
+	if (p->source_nat == SOURCE_NAT_AUTO)
+		return json_string("auto");
+	list = json_array();
+	failed = !list;
+	for (size_t i = 0; i < 2; i++)
+		if (p->source_addr[i].family)
+			json_push(list,
+				  json_sprintf("%s/%u",
+					       addr_format(&p->source_addr[i], text, sizeof(text)),
+					       p->source_len[i]),
+				  &failed);
+	return json_finish(list, failed);
+}
+
 /* Those that the pool serves, if only some of their sources. */
 static json_t *pool_services(const struct snapshot *snap, const struct pool *pool)
 {
@@ -143,7 +166,13 @@ json_t *object_pool(const struct commands_env *env, const struct snapshot *snap,
 	json_put(o, "name", json_string(p->name), &failed);
 	json_put(o, "forward", json_string(forward_name(p->forward)), &failed);
 	json_put(o, "health", health_conf_json(&p->health), &failed);
-	if (p->forward == FORWARD_IPIP) {
+	if (forward_is_kernel(p->forward)) {
+		json_put(o, "source_nat", source_nat_json(p), &failed);
+		json_put(o, "source_ports",
+			 p->source_nat != SOURCE_NAT_NONE
+				 ? json_sprintf("%u-%u", p->source_port_low, p->source_port_high)
+				 : json_null(),
+			 &failed);
 		json_put(o, "tunnel_mtu", p->tunnel_mtu ? json_integer(p->tunnel_mtu) : json_null(),
 			 &failed);
 	} else {

@@ -151,7 +151,13 @@ static void on_tick(uv_timer_t *timer)
 {
 	struct reload *r = timer->data;
 
+	struct diag d;
+
 	r->lingering = l4_tick(r->parts.l4);
+	diag_init(&d);
+	l4_nat_tick(r->parts.l4, &d);
+	diag_log(&d);
+	diag_deinit(&d);
 }
 
 static void on_sweep(uv_timer_t *timer)

@@ -23,6 +23,8 @@ static int identity_cmp(const char *pool_a, const char *name_a, const struct shu
 		cmp = memcmp(a->dst, b->row.dst, sizeof(a->dst));
 	if (cmp == 0)
 		cmp = (int)a->family - (int)b->row.family;
+	if (cmp == 0)
+		cmp = memcmp(&a->port, &b->row.port, sizeof(a->port));
 	return cmp;
 }
 

@@ -27,8 +27,8 @@ struct assignment {
 };
 
 /*
- * A backend keeps its row while pool, name and address stay: the flow entries of another address
- * are another machine's. A row that is claimed gets the next generation of its id; those that have
+ * A backend keeps its row while pool, name, address and port stay: the flow entries of another
+ * address are another machine's. A row that is claimed gets the next generation of its id; those that have
  * been free longest are claimed first. A service keeps its row while its name stays; where a change
  * that was cut short left it two, the one whose keys are all its own. 0, -ENOMEM, or -ENOSPC with d filled.
  */

@@ -53,6 +53,37 @@ static uint8_t backend_state(const struct backend *b)
 	return SHUNT_BACKEND_UP;
 }
 
+static uint8_t backend_forward(const struct backend *b)
+{
+	switch (b->forward) {
+	case FORWARD_NAT: return SHUNT_FORWARD_NAT;
+	case FORWARD_IPIP:
+	case FORWARD_PROXY: break; /* the latter is in no pool of an l4 service */
+	}
+	return SHUNT_FORWARD_IPIP;
+}
+
+/* The sources that NAT has: an address, or each one of a prefix. */
+static void backend_fill_nat(struct shunt_backend *row, const struct backend *b,
+			     const struct host *host)
+{
+	const struct pool *p = b->pool;
+	int slot = b->ep.addr.family == AF_INET ? 0 : 1;
+	unsigned bits = (slot == 0 ? 32 : 128) - p->source_len[slot];
+
+	row->port = htons(b->ep.port);
+	if (p->source_nat == SOURCE_NAT_NONE)
+		return;
+	row->nat_port_low = p->source_port_low;
+	row->nat_port_count = (uint16_t)(p->source_port_high - p->source_port_low + 1);
+	if (p->source_nat == SOURCE_NAT_AUTO) {
+		desired_row_addr(&host->own[slot], row->src);
+	} else {
+		desired_row_addr(&p->source_addr[slot], row->src);
+		row->src_entropy = htonl((1U << bits) - 1);
+	}
+}
+
 static void backend_fill(struct desired_backend *row, const struct backend *b,
 			 const struct host *host)
 {
@@ -61,11 +92,15 @@ static void backend_fill(struct desired_backend *row, const struct backend *b,
 
 	*row = (struct desired_backend){.pool = b->pool->name, .name = b->name};
 	row->row.state = backend_state(b);
-	row->row.forward = SHUNT_FORWARD_IPIP;
+	row->row.forward = backend_forward(b);
 	row->row.family = slot == 0 ? 4 : 6;
 	row->row.mtu = b->pool->tunnel_mtu != 0 ? b->pool->tunnel_mtu : host->mtu;
-	row->row.src_entropy = htonl(bits == 32 ? UINT32_MAX : (1U << bits) - 1);
-	desired_row_addr(&host->source[slot], row->row.src);
+	if (forward_is_tunnel(b->forward)) {
+		row->row.src_entropy = htonl(bits == 32 ? UINT32_MAX : (1U << bits) - 1);
+		desired_row_addr(&host->source[slot], row->row.src);
+	}
+	if (b->forward == FORWARD_NAT)
+		backend_fill_nat(&row->row, b, host);
 	desired_row_addr(&b->ep.addr, row->row.dst);
 	row->weight = row->row.state == SHUNT_BACKEND_UP ? b->weight : 0;
 }
@@ -84,6 +119,20 @@ static int check_source(const struct pool *pool, const struct host *host, int fa
 	return -EINVAL;
 }
 
+static int check_own(const struct backend *b, const struct host *host, struct diag *d)
+{
+	int slot = b->ep.addr.family == AF_INET ? 0 : 1;
+
+	if (b->forward != FORWARD_NAT || b->pool->source_nat != SOURCE_NAT_AUTO ||
+	    host->own[slot].family != 0)
+		return 0;
+	diag_error(d, NULL,
+		   "pool %s: source_nat: auto needs an %s address and %s has none: say which is to "
+		   "be used",
+		   b->pool->name, slot == 0 ? "IPv4" : "IPv6", host->interface);
+	return -EINVAL;
+}
+
 static int pool_fill(struct desired *desired, const struct pool *pool, const struct host *host,
 		     struct diag *d)
 {
@@ -94,7 +143,9 @@ static int pool_fill(struct desired *desired, const struct pool *pool, const str
 		const struct backend *b = &pool->backends[i];
 		int slot = b->ep.addr.family == AF_INET ? 0 : 1;
 
-		if (!told[slot] && check_source(pool, host, b->ep.addr.family, d) < 0) {
+		if (!told[slot] && ((forward_is_tunnel(b->forward) &&
+				     check_source(pool, host, b->ep.addr.family, d) < 0) ||
+				    check_own(b, host, d) < 0)) {
 			told[slot] = true;
 			err = -EINVAL;
 		}

@@ -50,15 +50,14 @@ static int find_sources(const char *ifname, struct addr ret_source[2], struct di
 /* Take over what the configuration says of the sources; what it leaves out is of the interface. */
 static int read_sources(const struct node *node, struct host *host, struct diag *d)
 {
-	if (node->tunnel_source[0].family == 0 || node->tunnel_source[1].family == 0) {
-		int err = find_sources(host->interface, host->source, d);
+	int err = find_sources(host->interface, host->own, d);
 
-		if (err < 0)
-			return err;
-	}
+	if (err < 0)
+		return err;
 	for (int i = 0; i < 2; i++) {
 		unsigned bits = i == 0 ? 32 : 128;
 
+		host->source[i] = host->own[i];
 		if (node->tunnel_source[i].family == 0)
 			continue;
 		host->source[i] = node->tunnel_source[i];

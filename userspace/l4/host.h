@@ -10,6 +10,7 @@
 struct host {
 	const char *interface;	  /* the first of the node, for messages; borrowed */
 	struct addr source[2];	  /* [0] IPv4 [1] IPv6; family 0: there is none */
+	struct addr own[2];	  /* of the first interface, likewise */
 	uint32_t entropy_bits[2]; /* low bits of the source that may carry flow entropy, <= 32 */
 	uint16_t mtu;		  /* smallest of the node's interfaces */
 	unsigned processors;	  /* that share the room for new flows; 0 is 1 */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "l4/l4.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include "l4/guard.h"
 #include "l4/host.h"
 #include "l4/moves.h"
+#include "l4/nat.h"
 #include "l4/plan.h"
 #include "l4/slots.h"
 #include "l4/sweep.h"
@@ -48,6 +50,7 @@ struct l4 {
 	struct host host; /* as it was when it was last whole */
 	bool host_known;
 	bool in_step; /* the last l4_apply() went through */
+	struct nat nat;
 	struct followed *followed;
 	size_t followed_count;
 };
@@ -73,6 +76,7 @@ static int open_loader(const struct node *node, struct loader **ret_loader, stru
 				.pending = node->limits.pending,
 				.guard = node->limits.guard,
 				.sources = node->limits.sources,
+				.nat = node->limits.nat,
 			},
 		.hash_seed = {node->hash_seed[0], node->hash_seed[1]},
 	};
@@ -114,6 +118,7 @@ void l4_close(struct l4 *l4)
 		return;
 	sweep_deinit(&l4->sweep);
 	guard_close(l4->guard);
+	nat_deinit(&l4->nat);
 	tables_deinit(&l4->tables);
 	loader_close(l4->loader);
 	free(l4->followed);
@@ -151,6 +156,8 @@ static int read_host(struct l4 *l4, const struct node *node, struct host *ret_ho
 	for (int i = 0; i < 2; i++) {
 		if (host.source[i].family == 0)
 			host.source[i] = l4->host.source[i];
+		if (host.own[i].family == 0)
+			host.own[i] = l4->host.own[i];
 	}
 	*ret_host = host;
 	return 0;
@@ -242,6 +249,7 @@ int l4_apply(struct l4 *l4, const struct snapshot *snap, struct l4_report *ret_r
 	l4->host = host;
 	l4->host_known = true;
 	l4->in_step = false;
+	nat_prepare(&l4->nat, l4->loader, &l4->tables, &want);
 	err = mark_wanted(&l4->tables, &want, d);
 	if (err == 0)
 		err = guard_apply_limits(l4->guard, &want, d);
@@ -479,6 +487,40 @@ int l4_service_moves(struct l4 *l4, const char *service, struct l4_moves *ret_mo
 		return 0;
 	}
 	return -ENOENT;
+}
+
+void l4_nat_tick(struct l4 *l4, struct diag *d)
+{
+	/* Until the tables are in step, a packet can be of a service that is not known here. */
+	if (l4->in_step)
+		nat_tick(&l4->nat, l4->loader, &l4->tables, d);
+}
+
+const struct nat_use *l4_nat_use(const struct l4 *l4)
+{
+	return l4->nat.sweep.known ? &l4->nat.sweep.use : NULL;
+}
+
+void l4_nat_ports(const struct l4 *l4, const struct pool *pool, const struct backend *backend,
+		  struct l4_nat_ports *ret_ports)
+{
+	const struct tables *t = &l4->tables;
+	const struct nat_use *use = l4_nat_use(l4);
+
+	*ret_ports = (struct l4_nat_ports){0};
+	for (uint32_t i = 1; i < t->sizes.backends; i++) {
+		const struct table_backend *b = &t->backends[i];
+
+		if (!b->wanted || strcmp(b->meta.pool, pool->name) != 0 ||
+		    strcmp(b->meta.name, backend->name) != 0)
+			continue;
+		ret_ports->all = (ntohl(b->row.src_entropy) + 1) * b->row.nat_port_count;
+		if (b->row.forward != SHUNT_FORWARD_NAT)
+			ret_ports->all = 0;
+		if (use != NULL && i < use->rows)
+			memcpy(ret_ports->taken, use->ports[i], sizeof(ret_ports->taken));
+		return;
+	}
 }
 
 int l4_service_stats(struct l4 *l4, const char *service, struct shunt_svc_stats *ret_stats)

@@ -16,6 +16,7 @@
 
 struct guard;
 struct l4;
+struct nat_use;
 
 /* How many map operations an apply took; all zero when nothing differed. */
 struct l4_report {
@@ -83,6 +84,22 @@ struct l4_moves {
 };
 /* -ENOENT: has no row. */
 int l4_service_moves(struct l4 *l4, const char *service, struct l4_moves *ret_moves);
+
+/* Call every ten seconds or so: takes void flows out of the tables of NAT, some at a time. d: what was
+ * refused since the last call, and why. */
+void l4_nat_tick(struct l4 *l4, struct diag *d);
+
+/* NAT flows and ports in use, as of the last whole pass; NULL: there was none. Borrowed until the next
+ * l4_nat_tick(). */
+const struct nat_use *l4_nat_use(const struct l4 *l4);
+
+/* Ports towards a backend that NAT has taken, [0] TCP [1] UDP, and those that there are; zero for one
+ * that needs none. */
+struct l4_nat_ports {
+	uint32_t taken[2], all;
+};
+void l4_nat_ports(const struct l4 *l4, const struct pool *pool, const struct backend *backend,
+		  struct l4_nat_ports *ret_ports);
 
 /* Counters of a service by name. -ENOENT: has no row. */
 int l4_service_stats(struct l4 *l4, const char *service, struct shunt_svc_stats *ret_stats);
