@@ -24,6 +24,7 @@
 #define SHUNT_MAP_BE_STATS  "sh_be_stats"  /* backend index -> struct shunt_be_stats, per CPU */
 #define SHUNT_MAP_VERDICTS  "sh_verdicts"  /* enum shunt_verdict -> __u64, per CPU */
 #define SHUNT_MAP_SWITCHES  "sh_switches"  /* 0 -> struct shunt_switches, mmap-able */
+#define SHUNT_MAP_DEVICES   "sh_devices"   /* ifindex -> device, where packets may leave */
 #define SHUNT_MAP_SVC_META                                                                         \
 	"sh_svc_meta"		       /* service index -> struct shunt_svc_meta, user space only */
 #define SHUNT_MAP_BE_META "sh_be_meta" /* backend index -> struct shunt_be_meta, user space only */
@@ -75,12 +76,17 @@ struct shunt_ring {
 _Static_assert(sizeof(struct shunt_ring) == 8, "ring layout is ABI");
 
 enum shunt_forward {
-	SHUNT_FORWARD_IPIP, /* IPv4 or IPv6 in IPv4 or IPv6, by the families at hand */
+	SHUNT_FORWARD_IPIP,  /* IPv4 or IPv6 in IPv4 or IPv6, by the families at hand */
+	SHUNT_FORWARD_GUE,   /* the same in UDP: GUE variant 1, no header of its own */
+	SHUNT_FORWARD_L2,    /* as it is, to the MAC address of dst */
+	SHUNT_FORWARD_LOCAL, /* this host is the backend */
+	SHUNT_FORWARD_NAT,   /* with another destination address and port */
 };
 
 /* Where a packet goes that leaves by a frame of ours. */
 enum shunt_next_hop {
 	SHUNT_NEXT_HOP_REFLECT, /* back to the router that sent it, by the interface it came in by */
+	SHUNT_NEXT_HOP_FIB,	/* as this host's routes and neighbours have it, by any interface */
 };
 
 enum shunt_backend_state {
@@ -97,16 +103,17 @@ enum shunt_backend_state {
 #define SHUNT_ID_INDEX(id)  ((id) & ((1U << SHUNT_ID_INDEX_BITS) - 1))
 #define SHUNT_MAX_BACKENDS  16384
 #define SHUNT_MAX_SERVICES  1024
+#define SHUNT_MAX_DEVICES   256
 
 /* One row of sh_backends: one cache line. Index 0 is never used, so that id 0 means "none". */
 struct shunt_backend {
 	__u32 id;	    /* 0: the row is free */
 	__u8 state;	    /* enum shunt_backend_state */
 	__u8 forward;	    /* enum shunt_forward */
-	__u8 family;	    /* of the outer header: 4 or 6 */
+	__u8 family;	    /* of dst, which is that of the outer header: 4 or 6 */
 	__u8 next_hop;	    /* enum shunt_next_hop */
-	__u16 mtu;	    /* largest outer IP packet, host order */
-	__be16 port;	    /* where forward has use for one; 0: the packet's own */
+	__u16 mtu;	    /* largest IP packet that leaves, outer header included; host order */
+	__be16 port;	    /* GUE, NAT: of the destination; 0 (NAT): the packet's own */
 	__be32 src_entropy; /* bits of the last word of src that may carry flow entropy */
 	__be32 src
 		[4]; /* outer source address; IPv4 in word 3 (the last), so that entropy is one rule */
@@ -170,18 +177,21 @@ _Static_assert(sizeof(struct shunt_flow) == 16, "flow layout is ABI");
 	X(NO_BACKEND, "no-backend") /* no usable backend */                                        \
 	X(TOO_BIG, "too-big")	    /* with the outer header over the tunnel's MTU */              \
 	X(HEADROOM, "headroom")	    /* the driver gave no room for the outer header */             \
-	X(FORWARD, "forward")	    /* a backend row of a kind that this program does not know */
+	X(FORWARD, "forward")	    /* a backend row of a kind that this program does not know */  \
+	X(NO_NEIGHBOUR, "no-neighbour") /* the next hop's MAC address is not known (yet) */        \
+	X(NO_ROUTE, "no-route") /* no route to the backend, or none that a packet can take */
 
 /* What became of a packet: X(NAME, "name"). Passed packets leave the program untouched. */
 #define SHUNT_VERDICTS(X)                                                                          \
-	X(TX, "tx")		    /* encapsulated and sent back */                               \
-	X(PASS_LOCAL, "pass-local") /* for a service that this host terminates */                  \
+	X(TX, "tx")		    /* sent on by the interface it came in by */                   \
+	X(PASS_LOCAL, "pass-local") /* for a service or a backend that is this host */             \
 	X(PASS_NO_SERVICE, "pass-no-service")                                                      \
 	X(PASS_NOT_IP, "pass-not-ip")	    /* includes VLAN tags */                               \
 	X(PASS_PROTOCOL, "pass-protocol")   /* neither TCP nor UDP */                              \
 	X(PASS_FRAGMENT, "pass-fragment")   /* no ports to look at */                              \
 	X(PASS_MALFORMED, "pass-malformed") /* too short or too odd to name its service */         \
-	X(DROP, "drop")			    /* see the service's drop counters */
+	X(DROP, "drop")			    /* see the service's drop counters */                  \
+	X(REDIRECT, "redirect")		    /* sent on by another interface than it came in by */
 
 enum shunt_svc_counter {
 #define X(name, text) SHUNT_COUNT_##name,

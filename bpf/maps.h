@@ -65,6 +65,18 @@ struct {
 } sh_switches SEC(".maps");
 
 /*
+ * The interfaces that packets may leave by when a route says so (next_hop.h). Written by user space;
+ * the kernel takes a device that goes out by itself. Keyed by ifindex, and so hashed: an index can
+ * be of any size.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
+	__type(key, __u32);
+	__type(value, __u32);
+	__uint(max_entries, SHUNT_MAX_DEVICES);
+} sh_devices SEC(".maps");
+
+/*
  * Flows. Written by the program, read by user space for its reports. Each table is shared by all
  * processors, so that a flow which moves to another one is still known, but the list that decides
  * who is evicted is per processor (NO_COMMON_LRU): a common one is a lock that all take.

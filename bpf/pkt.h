@@ -32,6 +32,12 @@ _Static_assert((int)SHUNT_VERDICT_COUNT <= (int)V_DROP_FIRST, "verdicts and drop
 #define TCP_RST 0x04
 #define TCP_ACK 0x10
 
+/* Where a frame leaves, and the addresses that it does so with. */
+struct hop {
+	__u32 ifindex;
+	__u16 dest[3], source[3];
+};
+
 struct pkt {
 	/* The frame. Dead after every change of its size: see pkt_reload(). */
 	struct ethhdr *eth;
@@ -57,12 +63,19 @@ struct pkt {
 	__u64 hash;	/* of the flow */
 	const struct shunt_service *svc;
 	const struct shunt_backend *backend;
+	struct hop hop; /* where next_hop.h has looked it up */
 };
 
 /* A TCP packet that opens a connection, and does nothing else. */
 static __always_inline bool pkt_is_syn(const struct pkt *p)
 {
 	return (p->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN;
+}
+
+/* The IP header, as far as it lies within the frame. */
+static __always_inline void *pkt_l3(const struct pkt *p)
+{
+	return p->eth + 1;
 }
 
 #ifdef __bpf__

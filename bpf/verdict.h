@@ -23,6 +23,12 @@ static __always_inline void count_service(const struct pkt *p, enum verdict v)
 		s->drop[reason]++;
 }
 
+/* Has the backend got it? */
+static __always_inline bool is_delivered(enum verdict v)
+{
+	return v == V_TX || v == V_REDIRECT || v == V_PASS_LOCAL;
+}
+
 static __always_inline void count_backend(const struct pkt *p, enum verdict v)
 {
 	__u32 index = SHUNT_ID_INDEX(p->backend->id);
@@ -30,7 +36,7 @@ static __always_inline void count_backend(const struct pkt *p, enum verdict v)
 
 	if (!s)
 		return;
-	if (v == V_TX) {
+	if (is_delivered(v)) {
 		s->packets++;
 		s->bytes += p->ip_len;
 	}
@@ -50,6 +56,8 @@ static __always_inline int verdict_finish(const struct pkt *p, enum verdict v)
 		count_backend(p, v);
 	if (v == V_TX)
 		return XDP_TX;
+	if (v == V_REDIRECT)
+		return XDP_REDIRECT;
 	return v >= V_DROP_FIRST ? XDP_DROP : XDP_PASS;
 }
 

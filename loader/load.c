@@ -125,11 +125,14 @@ static int check_map(const struct loader *l, const struct steer_xdp_bpf *skel, i
 		     const struct bpf_map_info *info, struct diag *d)
 {
 	const struct bpf_map *want = object_map(skel, map);
+	uint32_t flags = info->map_flags;
 
+	/* Which the kernel sets by itself, and nobody may ask for. */
+	if (info->type == BPF_MAP_TYPE_DEVMAP_HASH)
+		flags &= ~(uint32_t)BPF_F_RDONLY_PROG;
 	if (want != NULL && info->type == bpf_map__type(want) &&
 	    info->key_size == bpf_map__key_size(want) &&
-	    info->value_size == bpf_map__value_size(want) &&
-	    info->map_flags == bpf_map__map_flags(want))
+	    info->value_size == bpf_map__value_size(want) && flags == bpf_map__map_flags(want))
 		return 0;
 	diag_error(d, NULL,
 		   "the map pinned at %s/%s was made by another version of this program: run "

@@ -25,6 +25,7 @@
 	X(BE_STATS, backends)                                                                      \
 	X(VERDICTS, fixed)                                                                         \
 	X(SWITCHES, fixed)                                                                         \
+	X(DEVICES, fixed)                                                                          \
 	X(SVC_META, services)                                                                      \
 	X(BE_META, backends)
 
