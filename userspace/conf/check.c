@@ -201,11 +201,13 @@ static void check_users(struct draft *dr, const struct pool_draft *pd, const str
 			   "pool %s is used by http service %s and by l4 service %s%s; make two "
 			   "pools of it",
 			   p->name, http->name, l4->name, place(l4_pos).s);
-	} else if (l4 && p->forward != FORWARD_IPIP) {
-		diag_error(d, draft_key_pos(pd->node, "forward"),
-			   "pool %s: expected forward: ipip, as l4 service %s uses it%s", p->name,
-			   l4->name,
-			   place(draft_key_pos(dr->services[pd->l4_user - 1].node, "pool")).s);
+	} else if (l4 && !forward_is_kernel(p->forward)) {
+		diag_error(
+			d, draft_key_pos(pd->node, "forward"),
+			"pool %s: expected forward: ipip, gue, l2 or local, as l4 service %s uses "
+			"it%s",
+			p->name, l4->name,
+			place(draft_key_pos(dr->services[pd->l4_user - 1].node, "pool")).s);
 	} else if (http && p->forward != FORWARD_PROXY) {
 		diag_error(d, draft_key_pos(pd->node, "forward"),
 			   "pool %s: expected forward: proxy, as http service %s uses it%s",
@@ -300,6 +302,8 @@ static const struct listen_row *find_loop(const struct listen_row *rows, size_t 
 	const struct addr any = {.family = b->ep.addr.family};
 	const struct listen_row *found;
 
+	if (b->forward == FORWARD_LOCAL)
+		return NULL; /* its packets go up the stack */
 	if (b->pool->forward == FORWARD_PROXY) {
 		found = find_tcp(rows, count, &b->ep.addr, b->ep.port);
 		if (!found && addr_is_loopback(&b->ep.addr))
@@ -334,13 +338,16 @@ static void check_backend(struct draft *dr, const struct backend *b, const struc
 			   "backend %s/%s: expected an address with a port in a proxy pool, found "
 			   "%s",
 			   b->pool->name, b->name, endpoint_format(&b->ep, text, sizeof(text)));
-	if (b->pool->forward == FORWARD_IPIP && addr_is_loopback(&b->ep.addr))
-		diag_error(d, pos, "backend %s/%s: a tunnel cannot lead to a loopback address",
-			   b->pool->name, b->name);
+	if (forward_is_kernel(b->forward) && b->forward != FORWARD_LOCAL &&
+	    addr_is_loopback(&b->ep.addr))
+		diag_error(d, pos,
+			   "backend %s/%s: forward: %s cannot lead to a loopback address; for this "
+			   "host itself there is forward: local",
+			   b->pool->name, b->name, forward_name(b->forward));
 }
 
-/* The inner packet of a tunnel keeps its port. */
-static void check_tunnel_ports(struct draft *dr, const struct service *s)
+/* The packets keep their port. */
+static void check_kept_ports(struct draft *dr, const struct service *s)
 {
 	const struct pool_draft *pd = draft_pool(dr, s->pool);
 
@@ -350,12 +357,14 @@ static void check_tunnel_ports(struct draft *dr, const struct service *s)
 
 		while (j < s->listen_count && s->listens[j].ep.port == b->ep.port)
 			j++;
-		if (!b->ep.port || j == s->listen_count || !s->listens[j].ep.port)
+		if (!forward_keeps_port(b->forward) || !b->ep.port || j == s->listen_count ||
+		    !s->listens[j].ep.port)
 			continue;
 		diag_error(dr->reader.diag, draft_key_pos(pd->backend_nodes[i], "address"),
-			   "backend %s/%s: forward: ipip cannot change port %u of service %s to "
+			   "backend %s/%s: forward: %s cannot change port %u of service %s to "
 			   "%u; leave the port out",
-			   s->pool->name, b->name, s->listens[j].ep.port, s->name, b->ep.port);
+			   s->pool->name, b->name, forward_name(b->forward), s->listens[j].ep.port,
+			   s->name, b->ep.port);
 	}
 }
 
@@ -368,6 +377,31 @@ static void check_health(struct draft *dr, const struct pool_draft *pd, const st
 			   "pool %s: health.timeout is longer than health.every", p->name);
 }
 
+/* The pool says who forwards, the kernel or the proxy; each backend may say how. */
+static void check_forward(struct draft *dr, const struct pool_draft *pd, const struct pool *p)
+{
+	bool gue = p->forward == FORWARD_GUE;
+
+	for (size_t i = 0; i < p->backend_count; i++) {
+		const struct backend *b = &p->backends[i];
+
+		gue |= b->forward == FORWARD_GUE;
+		if (forward_is_kernel(b->forward) != forward_is_kernel(p->forward))
+			diag_error(dr->reader.diag, draft_key_pos(pd->backend_nodes[i], "forward"),
+				   "backend %s/%s: forward: %s is not possible in a pool with "
+				   "forward: %s",
+				   p->name, b->name, forward_name(b->forward),
+				   forward_name(p->forward));
+	}
+	if (p->forward == FORWARD_L2 && p->next_hop != NEXT_HOP_FIB &&
+	    tree_get(pd->node, "next_hop"))
+		diag_error(dr->reader.diag, draft_key_pos(pd->node, "next_hop"),
+			   "pool %s: forward: l2 needs next_hop: fib", p->name);
+	if (tree_get(pd->node, "gue_port") && forward_is_kernel(p->forward) && !gue)
+		diag_warning(dr->reader.diag, draft_key_pos(pd->node, "gue_port"),
+			     "pool %s: gue_port has no effect without forward: gue", p->name);
+}
+
 static void check_pool(struct draft *dr, const struct pool_draft *pd, const struct pool *p,
 		       const struct listen_row *rows, size_t count)
 {
@@ -377,6 +411,7 @@ static void check_pool(struct draft *dr, const struct pool_draft *pd, const stru
 	read_warn_without_effect(&dr->reader, &schema_pool, pd->node, "forward",
 				 forward_name(p->forward));
 	check_users(dr, pd, p);
+	check_forward(dr, pd, p);
 	check_backend_names(dr, pd, p);
 	check_backend_addresses(dr, pd, p);
 	check_health(dr, pd, p);
@@ -442,11 +477,12 @@ static bool check_limits(struct draft *dr)
 	return dr->reader.diag->errors == errors;
 }
 
-/* Written or not, the port of a tunnel's backend is the service's: one way to say it from here on. */
-static void drop_tunnel_ports(struct pool *p)
+/* Written or not, the port is the service's where packets keep it: one way to say it from here on. */
+static void drop_kept_ports(struct pool *p)
 {
-	for (size_t i = 0; p->forward == FORWARD_IPIP && i < p->backend_count; i++)
-		p->backends[i].ep.port = 0;
+	for (size_t i = 0; i < p->backend_count; i++)
+		if (forward_is_kernel(p->forward) && forward_keeps_port(p->backends[i].forward))
+			p->backends[i].ep.port = 0;
 }
 
 void draft_check(struct draft *dr)
@@ -461,12 +497,11 @@ void draft_check(struct draft *dr)
 	check_overlap(dr, rows, count);
 	for (size_t i = 0; i < snap->service_count; i++) {
 		check_service(dr, &dr->services[i], &snap->services[i]);
-		if (within && snap->services[i].pool &&
-		    snap->services[i].pool->forward == FORWARD_IPIP)
-			check_tunnel_ports(dr, &snap->services[i]);
+		if (within && snap->services[i].pool)
+			check_kept_ports(dr, &snap->services[i]);
 	}
 	for (size_t i = 0; i < snap->pool_count; i++)
-		drop_tunnel_ports(&snap->pools[i]);
+		drop_kept_ports(&snap->pools[i]);
 	for (size_t i = 0; i < snap->pool_count; i++)
 		check_pool(dr, &dr->pools[i], &snap->pools[i], rows, count);
 	if (dr->root->kind == TREE_MAPPING && !tree_get(dr->root, "services"))

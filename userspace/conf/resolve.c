@@ -53,6 +53,13 @@ static void resolve_forward(const struct pool_draft *pd, struct pool *p)
 		p->forward = guess_forward(p);
 }
 
+static void resolve_backends(const struct pool_draft *pd, struct pool *p)
+{
+	for (size_t i = 0; i < p->backend_count; i++)
+		if (!tree_get(pd->backend_nodes[i], "forward"))
+			p->backends[i].forward = p->forward;
+}
+
 static void resolve_health_port(struct draft *dr, const struct pool_draft *pd, struct pool *p)
 {
 	const struct tree *health = tree_get(pd->node, "health");
@@ -76,7 +83,7 @@ static void resolve_health(struct draft *dr, const struct pool_draft *pd, struct
 
 	if (!health) {
 		p->health.kind = p->forward == FORWARD_PROXY ? HEALTH_TCP : HEALTH_NONE;
-		if (pd->l4_user && p->forward == FORWARD_IPIP)
+		if (pd->l4_user && forward_is_kernel(p->forward))
 			diag_warning(dr->reader.diag, &pd->node->key_pos,
 				     "pool %s: without health a dead backend keeps its share of "
 				     "new flows; write a check, or \"health: none\"",
@@ -93,6 +100,7 @@ void draft_resolve(struct draft *dr)
 	find_users(dr);
 	for (size_t i = 0; i < dr->snap->pool_count; i++) {
 		resolve_forward(&dr->pools[i], &dr->snap->pools[i]);
+		resolve_backends(&dr->pools[i], &dr->snap->pools[i]);
 		resolve_health(dr, &dr->pools[i], &dr->snap->pools[i]);
 	}
 }

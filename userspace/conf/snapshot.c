@@ -94,6 +94,28 @@ const struct backend *pool_backend(const struct pool *p, const char *name)
 	return bsearch(name, p->backends, p->backend_count, sizeof(*p->backends), compare_name);
 }
 
+bool forward_is_kernel(enum forward v)
+{
+	return v != FORWARD_PROXY;
+}
+
+bool forward_is_tunnel(enum forward v)
+{
+	return v == FORWARD_IPIP || v == FORWARD_GUE;
+}
+
+bool forward_keeps_port(enum forward v)
+{
+	return forward_is_tunnel(v) || v == FORWARD_L2 || v == FORWARD_LOCAL;
+}
+
+bool backend_is_routed(const struct backend *b)
+{
+	if (b->forward == FORWARD_L2)
+		return true;
+	return forward_is_tunnel(b->forward) && b->pool->next_hop == NEXT_HOP_FIB;
+}
+
 bool backend_is_usable(const struct backend *b)
 {
 	return b->admin == ADMIN_UP && b->weight > 0 &&
@@ -101,7 +123,8 @@ bool backend_is_usable(const struct backend *b)
 }
 
 const char *const xdp_mode_words[] = {"native", "generic", NULL};
-const char *const forward_words[] = {"ipip", "proxy", NULL};
+const char *const forward_words[] = {"ipip", "gue", "l2", "local", "proxy", NULL};
+const char *const next_hop_words[] = {"reflect", "fib", NULL};
 const char *const admin_state_words[] = {"up", "drain", "disabled", NULL};
 const char *const service_mode_words[] = {"l4", "http", NULL};
 const char *const tracking_words[] = {"always", "never", NULL};
@@ -110,6 +133,11 @@ const char *const health_kind_words[] = {"none", "tcp", "http", NULL};
 const char *forward_name(enum forward v)
 {
 	return forward_words[v];
+}
+
+const char *next_hop_name(enum next_hop v)
+{
+	return next_hop_words[v];
 }
 
 const char *admin_state_name(enum admin_state v)

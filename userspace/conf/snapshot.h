@@ -62,7 +62,11 @@ struct health_conf {
 	unsigned rise, fall; /* results in a row that change the state */
 };
 
-enum forward { FORWARD_IPIP, FORWARD_PROXY };
+enum forward { FORWARD_IPIP, FORWARD_GUE, FORWARD_L2, FORWARD_LOCAL, FORWARD_PROXY };
+
+/* Where packets go that leave in frames of the kernel's: back to the router that they came from, or
+ * where this host's routes lead. */
+enum next_hop { NEXT_HOP_REFLECT, NEXT_HOP_FIB };
 
 /* What the configuration or a command says of a backend; health is in struct backend_rt. */
 enum admin_state { ADMIN_UP, ADMIN_DRAIN, ADMIN_DISABLED };
@@ -72,15 +76,18 @@ struct pool;
 struct backend {
 	const char *name;
 	const struct pool *pool;
-	struct endpoint ep; /* port: 0 in ipip pools (the service's), never 0 in proxy pools */
-	unsigned weight;    /* 0..1000, default 1; 0 takes no new flows */
+	enum forward forward; /* its own, else the pool's; proxy only with a proxy pool */
+	struct endpoint ep;   /* port: 0 where packets keep the service's, never 0 in proxy pools */
+	unsigned weight;      /* 0..1000, default 1; 0 takes no new flows */
 	enum admin_state admin;
 	struct backend_rt *rt; /* the snapshot holds a reference */
 };
 
 struct pool {
 	const char *name;
-	enum forward forward; /* ipip for l4 services; proxy for http ones, also where not said */
+	enum forward forward;	/* ipip for l4 services; proxy for http ones, also where not said */
+	enum next_hop next_hop; /* of tunnels; l2 backends are always found by the routes */
+	uint16_t gue_port;	/* UDP port that gue backends listen on, default 6080 */
 	struct health_conf health;
 	uint16_t tunnel_mtu; /* largest outer packet; 0: the interface's MTU */
 	unsigned connect_ms; /* proxy: TCP connect, default 3 s */
@@ -154,6 +161,14 @@ const struct pool *snapshot_pool(const struct snapshot *s, const char *name); /*
 const struct service *snapshot_service(const struct snapshot *s, const char *name);
 const struct backend *pool_backend(const struct pool *p, const char *name);
 
+/* By the kernel, packet by packet; in an outer header; with the port that the client asked for. */
+bool forward_is_kernel(enum forward v);
+bool forward_is_tunnel(enum forward v);
+bool forward_keeps_port(enum forward v);
+
+/* Do its packets go where this host's routes lead? */
+bool backend_is_routed(const struct backend *b);
+
 /* May it be given new flows or requests: up by configuration, weight over 0, not down by health. */
 bool backend_is_usable(const struct backend *b);
 
@@ -161,11 +176,13 @@ bool backend_is_usable(const struct backend *b);
  * of their enum, NULL at the end. */
 extern const char *const xdp_mode_words[];
 extern const char *const forward_words[];
+extern const char *const next_hop_words[];
 extern const char *const admin_state_words[];
 extern const char *const service_mode_words[];
 extern const char *const tracking_words[];
 extern const char *const health_kind_words[];
 const char *forward_name(enum forward v);
+const char *next_hop_name(enum next_hop v);
 const char *admin_state_name(enum admin_state v);
 const char *service_mode_name(enum service_mode v);
 const char *tracking_name(enum tracking v);

@@ -146,7 +146,9 @@ json_t *object_pool(const struct commands_env *env, const struct snapshot *snap,
 	json_put(o, "name", json_string(p->name), &failed);
 	json_put(o, "forward", json_string(forward_name(p->forward)), &failed);
 	json_put(o, "health", health_conf_json(&p->health), &failed);
-	if (p->forward == FORWARD_IPIP) {
+	if (forward_is_kernel(p->forward)) {
+		json_put(o, "next_hop", json_string(next_hop_name(p->next_hop)), &failed);
+		json_put(o, "gue_port", json_integer(p->gue_port), &failed);
 		json_put(o, "tunnel_mtu", p->tunnel_mtu ? json_integer(p->tunnel_mtu) : json_null(),
 			 &failed);
 	} else {

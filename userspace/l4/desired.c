@@ -32,6 +32,18 @@ static uint8_t backend_state(const struct backend *b)
 	return SHUNT_BACKEND_UP;
 }
 
+static uint8_t backend_forward(const struct backend *b)
+{
+	switch (b->forward) {
+	case FORWARD_GUE: return SHUNT_FORWARD_GUE;
+	case FORWARD_L2: return SHUNT_FORWARD_L2;
+	case FORWARD_LOCAL: return SHUNT_FORWARD_LOCAL;
+	case FORWARD_IPIP:
+	case FORWARD_PROXY: break; /* the latter is in no pool of an l4 service */
+	}
+	return SHUNT_FORWARD_IPIP;
+}
+
 static void backend_fill(struct desired_backend *row, const struct backend *b,
 			 const struct host *host)
 {
@@ -40,11 +52,16 @@ static void backend_fill(struct desired_backend *row, const struct backend *b,
 
 	*row = (struct desired_backend){.pool = b->pool->name, .name = b->name};
 	row->row.state = backend_state(b);
-	row->row.forward = SHUNT_FORWARD_IPIP;
+	row->row.forward = backend_forward(b);
+	row->row.next_hop = backend_is_routed(b) ? SHUNT_NEXT_HOP_FIB : SHUNT_NEXT_HOP_REFLECT;
 	row->row.family = slot == 0 ? 4 : 6;
 	row->row.mtu = b->pool->tunnel_mtu != 0 ? b->pool->tunnel_mtu : host->mtu;
-	row->row.src_entropy = htonl(bits == 32 ? UINT32_MAX : (1U << bits) - 1);
-	desired_row_addr(&host->source[slot], row->row.src);
+	if (b->forward == FORWARD_GUE)
+		row->row.port = htons(b->pool->gue_port);
+	if (forward_is_tunnel(b->forward)) {
+		row->row.src_entropy = htonl(bits == 32 ? UINT32_MAX : (1U << bits) - 1);
+		desired_row_addr(&host->source[slot], row->row.src);
+	}
 	desired_row_addr(&b->ep.addr, row->row.dst);
 	row->weight = row->row.state == SHUNT_BACKEND_UP ? b->weight : 0;
 }
@@ -73,7 +90,8 @@ static int pool_fill(struct desired *desired, const struct pool *pool, const str
 		const struct backend *b = &pool->backends[i];
 		int slot = b->ep.addr.family == AF_INET ? 0 : 1;
 
-		if (!told[slot] && check_source(pool, host, b->ep.addr.family, d) < 0) {
+		if (!told[slot] && forward_is_tunnel(b->forward) &&
+		    check_source(pool, host, b->ep.addr.family, d) < 0) {
 			told[slot] = true;
 			err = -EINVAL;
 		}
