@@ -14,10 +14,10 @@ Q := $(if $(filter 1,$(V)),,@)
 say = $(if $(filter 1,$(V)),,@printf '  %-8s %s\n' '$(1)' '$(2)';)
 
 # ---- packages ------------------------------------------------------------------------------------
-PKGS := libbpf libxdp libuv yaml-0.1 jansson libmicrohttpd libcurl
-PKG_MIN := libbpf 1.1 libxdp 1.3 libuv 1.44 yaml-0.1 0.2 jansson 2.14 libmicrohttpd 0.9.75 libcurl 7.88
+PKGS := libbpf libxdp libuv yaml-0.1 jansson libmicrohttpd libcurl libmnl
+PKG_MIN := libbpf 1.1 libxdp 1.3 libuv 1.44 yaml-0.1 0.2 jansson 2.14 libmicrohttpd 0.9.75 libcurl 7.88 libmnl 1.0.4
 DEPS_BUILD := gcc make clang llvm pkg-config bpftool libc6-dev libbpf-dev libxdp-dev libuv1-dev \
-	libyaml-dev libjansson-dev libmicrohttpd-dev libcurl4-openssl-dev 'libllhttp-dev|node-llhttp' \
+	libyaml-dev libjansson-dev libmicrohttpd-dev libcurl4-openssl-dev libmnl-dev 'libllhttp-dev|node-llhttp' \
 	libelf-dev zlib1g-dev
 DEPS_NET := iproute2 ethtool curl procps util-linux python3 python3-yaml
 DEPS_TEST := $(DEPS_NET) libcmocka-dev python3-pytest python3-pytest-xdist python3-pytest-timeout \
@@ -78,7 +78,7 @@ LLHTTP_A := $(if $(LLHTTP_SRC),$(BUILD)/libllhttp.a)
 all: $(BINS) ## build shuntd, shuntctl, shunt-load and shunt-decap
 
 $(BUILD)/shuntd: $(call obj,userspace/main.c) $(LIB_A) $(LOAD_A) $(LLHTTP_A)
-	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,libuv yaml-0.1 jansson libmicrohttpd libxdp libbpf $(LLHTTP_PKG)) -lm -lpthread -o $@
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,libuv yaml-0.1 jansson libmicrohttpd libmnl libxdp libbpf $(LLHTTP_PKG)) -lm -lpthread -o $@
 $(BUILD)/shuntctl: $(call obj,$(CLI_SRC)) $(LIB_A)
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,libcurl jansson) -lm -o $@
 $(BUILD)/shunt-load: $(call obj,loader/main.c) $(LOAD_A) $(LIB_A)
@@ -124,11 +124,12 @@ CLANG_ALT ?= clang-19
 
 $(call obj,$(filter-out %.bpf.c,$(wildcard tests/*/*.c))): | $(SKELS)
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(LIB_A) $(LOAD_A) $(LLHTTP_A)
-	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,cmocka libuv yaml-0.1 jansson libmicrohttpd libxdp libbpf $(LLHTTP_PKG)) -lm -lpthread -o $@
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,cmocka libuv yaml-0.1 jansson libmicrohttpd libmnl libxdp libbpf $(LLHTTP_PKG)) -lm -lpthread -o $@
 
 # The kernel programs under test are built with new head room poisoned (bpf/pkt.h).
 BPF_BIN  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bpf/test_*.c))
-BPF_TEST_LIB := $(call obj,$(filter-out tests/bpf/test_%,$(wildcard tests/bpf/*.c)))
+BPF_TEST_LIB := $(call obj,$(filter-out tests/bpf/test_% tests/bpf/runner.c,$(wildcard tests/bpf/*.c)))
+BPF_RUNNER := $(BUILD)/tests/bpf/runner
 BPF_TEST_SKELS := $(BPF_SRC:bpf/%.bpf.c=$(BUILD)/tests/bpf/%.skel.h)
 $(BUILD)/tests/bpf/%.bpf.o: bpf/%.bpf.c $(BUILD)/flags
 	$(call say,BPF,$@)mkdir -p $(@D) && $(CLANG) $(BPF_CFLAGS) -DSHUNT_POISON_HEADROOM -MMD -MP -c $< -o $@
@@ -137,7 +138,10 @@ $(BUILD)/tests/bpf/%.skel.h: $(BUILD)/tests/bpf/%.bpf.o
 $(call obj,$(wildcard tests/bpf/*.c)): | $(BPF_TEST_SKELS)
 $(BUILD)/tests/bpf/test_l4: $(LIB_A) $(LOAD_A)
 $(BPF_BIN): %: %.o $(BPF_TEST_LIB)
-	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,cmocka yaml-0.1 libxdp libbpf) -o $@
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,cmocka yaml-0.1 libmnl libxdp libbpf) -o $@
+
+$(BPF_RUNNER): %: %.o
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,jansson libbpf) -o $@
 
 # A fuzz target is linked with libFuzzer by `make fuzz`, else with a main() that replays its corpus.
 $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(if $(FUZZ),,$(BUILD)/tests/fuzz/replay.o) $(LIB_A) $(LLHTTP_A)
@@ -150,12 +154,12 @@ $(BUILD)/tests/unit/test_conf_alloc: LDFLAGS += $(foreach f,malloc calloc reallo
 test: deps ## install what is needed, build, run every test (as root)
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) check-build
 	$(Q)$(RUN) unit bpf lint net
-check-build: all $(UNIT_BIN) $(FUZZ_BIN) $(BPF_BIN) $(TEST_BPF) ## build all that the tests need
+check-build: all $(UNIT_BIN) $(FUZZ_BIN) $(BPF_BIN) $(BPF_RUNNER) $(TEST_BPF) ## build all that the tests need
 check-unit: $(UNIT_BIN) $(FUZZ_BIN) ## unit tests and fuzz corpora, without root
 	$(Q)$(RUN) unit
 check-bpf: $(BPF_BIN) ## the kernel programs, packet by packet, as root
 	$(Q)$(RUN) bpf
-check-net: all $(TEST_BPF) ## tests over network namespaces, as root; K=EXPR picks some
+check-net: all $(TEST_BPF) $(BPF_RUNNER) ## tests over network namespaces, as root; K=EXPR picks some
 	$(Q)$(RUN) net
 check-san: ## unit and net tests under sanitizers: SAN=address,undefined or SAN=thread
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) BUILD=$(BUILD)-san SAN=$(or $(SAN),address$(comma)undefined) check-build

@@ -47,14 +47,17 @@ static bool view_read(const struct commands_env *env, const struct snapshot *sna
 	return true;
 }
 
-static json_t *backend_l4(const struct kernel_view *v, const struct pool *pool, size_t place)
+static json_t *backend_l4(const struct commands_env *env, const struct kernel_view *v,
+			  const struct pool *pool, size_t place)
 {
+	const char *next_hop;
 	json_t *o, *slots;
 	uint64_t held = 0;
 	bool failed;
 
 	if (!v->stats)
 		return json_null();
+	next_hop = l4_next_hop(env->l4, &pool->backends[place]);
 	o = json_object();
 	slots = json_object();
 	failed = !o || !slots;
@@ -64,6 +67,7 @@ static json_t *backend_l4(const struct kernel_view *v, const struct pool *pool, 
 		held += n;
 		json_put_int(slots, v->services[i]->name, n, &failed);
 	}
+	json_put(o, "next_hop", next_hop ? json_string(next_hop) : json_null(), &failed);
 	json_put_int(o, "packets", v->stats[place].packets, &failed);
 	json_put_int(o, "bytes", v->stats[place].bytes, &failed);
 	json_put_int(o, "new_flows", v->stats[place].new_flows, &failed);
@@ -95,20 +99,22 @@ static json_t *backend_http(const struct backend *b)
 	return json_finish(o, failed);
 }
 
-static json_t *object_backend(const struct kernel_view *v, const struct pool *pool, size_t place)
+static json_t *object_backend(const struct commands_env *env, const struct kernel_view *v,
+			      const struct pool *pool, size_t place)
 {
 	const struct backend *b = &pool->backends[place];
 	json_t *o = json_object(), *health = json_object();
 	bool failed = !o || !health;
 
 	object_put_identity(o, b, &failed);
+	json_put(o, "forward", json_string(forward_name(b->forward)), &failed);
 	json_put(o, "weight", json_integer(b->weight), &failed);
 	json_put(o, "state", json_string(backend_state_word(b)), &failed);
 	json_put(o, "admin_state", json_string(admin_state_name(b->admin)), &failed);
 	json_put(o, "usable", json_boolean(backend_is_usable(b)), &failed);
 	object_put_checks(health, b, &failed);
 	json_put(o, "health", health, &failed);
-	json_put(o, "l4", backend_l4(v, pool, place), &failed);
+	json_put(o, "l4", backend_l4(env, v, pool, place), &failed);
 	json_put(o, "http", backend_http(b), &failed);
 	return json_finish(o, failed);
 }
@@ -121,6 +127,6 @@ void object_push_backends(json_t *list, const struct commands_env *env, const st
 	if (!view_read(env, snap, pool, &view))
 		*failed = true;
 	for (size_t i = 0; !*failed && i < pool->backend_count; i++)
-		json_push(list, object_backend(&view, pool, i), failed);
+		json_push(list, object_backend(env, &view, pool, i), failed);
 	view_deinit(&view);
 }

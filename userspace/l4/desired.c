@@ -22,6 +22,15 @@ void desired_row_addr(const struct addr *addr, __be32 ret_words[4])
 		memcpy(ret_words, addr->bytes, sizeof(addr->bytes));
 }
 
+void desired_row_dst(const struct shunt_backend *row, struct addr *ret_addr)
+{
+	*ret_addr = (struct addr){.family = row->family == 4 ? AF_INET : AF_INET6};
+	if (row->family == 4)
+		ret_addr->v4.s_addr = row->dst[3];
+	else
+		memcpy(ret_addr->bytes, row->dst, sizeof(ret_addr->bytes));
+}
+
 /* A dead or disabled backend's flows are void; one that is only to get no more keeps those it has. */
 static uint8_t backend_state(const struct backend *b)
 {
