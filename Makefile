@@ -79,7 +79,7 @@ LLHTTP_A := $(if $(LLHTTP_SRC),$(BUILD)/libllhttp.a)
 all: $(BINS) ## build shuntd, shuntctl, shunt-load and shunt-decap
 
 $(BUILD)/shuntd: $(call obj,userspace/main.c) $(LIB_A) $(LOAD_A) $(LLHTTP_A)
-	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,libuv yaml-0.1 jansson libmicrohttpd libxdp libbpf $(LLHTTP_PKG)) -lm -lpthread -o $@
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,libuv yaml-0.1 jansson libmicrohttpd libmnl libxdp libbpf $(LLHTTP_PKG)) -lm -lpthread -o $@
 $(BUILD)/shuntctl: $(call obj,$(CLI_SRC)) $(LIB_A)
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,libcurl jansson) -lm -o $@
 $(BUILD)/shunt-load: $(call obj,loader/main.c) $(LOAD_A) $(LIB_A)
@@ -125,11 +125,12 @@ CLANG_ALT ?= clang-19
 
 $(call obj,$(filter-out %.bpf.c,$(wildcard tests/*/*.c))): | $(SKELS)
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(LIB_A) $(LOAD_A) $(LLHTTP_A)
-	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,cmocka libuv yaml-0.1 jansson libmicrohttpd libxdp libbpf $(LLHTTP_PKG)) -lm -lpthread -o $@
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,cmocka libuv yaml-0.1 jansson libmicrohttpd libmnl libxdp libbpf $(LLHTTP_PKG)) -lm -lpthread -o $@
 
 # The kernel programs under test are built with new head room poisoned (bpf/pkt.h).
 BPF_BIN  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bpf/test_*.c))
-BPF_TEST_LIB := $(call obj,$(filter-out tests/bpf/test_%,$(wildcard tests/bpf/*.c)))
+BPF_TEST_LIB := $(call obj,$(filter-out tests/bpf/test_% tests/bpf/runner.c,$(wildcard tests/bpf/*.c)))
+BPF_RUNNER := $(BUILD)/tests/bpf/runner
 BPF_TEST_SKELS := $(BPF_SRC:bpf/%.bpf.c=$(BUILD)/tests/bpf/%.skel.h)
 $(BUILD)/tests/bpf/%.bpf.o: bpf/%.bpf.c $(BUILD)/flags
 	$(call say,BPF,$@)mkdir -p $(@D) && $(CLANG) $(BPF_CFLAGS) -DSHUNT_POISON_HEADROOM -MMD -MP -c $< -o $@
@@ -138,7 +139,10 @@ $(BUILD)/tests/bpf/%.skel.h: $(BUILD)/tests/bpf/%.bpf.o
 $(call obj,$(wildcard tests/bpf/*.c)): | $(BPF_TEST_SKELS)
 $(BUILD)/tests/bpf/test_l4 $(BUILD)/tests/bpf/test_consistency: $(LIB_A) $(LOAD_A)
 $(BPF_BIN): %: %.o $(BPF_TEST_LIB)
-	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,cmocka yaml-0.1 libxdp libbpf) -o $@
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,cmocka yaml-0.1 libmnl libxdp libbpf) -o $@
+
+$(BPF_RUNNER): %: %.o
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,jansson libbpf) -o $@
 
 # A fuzz target is linked with libFuzzer by `make fuzz`, else with a main() that replays its corpus.
 $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(if $(FUZZ),,$(BUILD)/tests/fuzz/replay.o) $(LIB_A) $(LLHTTP_A)
@@ -151,12 +155,12 @@ $(BUILD)/tests/unit/test_conf_alloc: LDFLAGS += $(foreach f,malloc calloc reallo
 test: deps ## install what is needed, build, run every test (as root)
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) check-build
 	$(Q)$(RUN) unit bpf lint net
-check-build: all $(UNIT_BIN) $(FUZZ_BIN) $(BPF_BIN) $(TEST_BPF) ## build all that the tests need
+check-build: all $(UNIT_BIN) $(FUZZ_BIN) $(BPF_BIN) $(BPF_RUNNER) $(TEST_BPF) ## build all that the tests need
 check-unit: $(UNIT_BIN) $(FUZZ_BIN) ## unit tests and fuzz corpora, without root
 	$(Q)$(RUN) unit
 check-bpf: $(BPF_BIN) ## the kernel programs, packet by packet, as root
 	$(Q)$(RUN) bpf
-check-net: all $(TEST_BPF) ## tests over network namespaces, as root; K=EXPR picks some
+check-net: all $(TEST_BPF) $(BPF_RUNNER) ## tests over network namespaces, as root; K=EXPR picks some
 	$(Q)$(RUN) net
 check-san: ## unit and net tests under sanitizers: SAN=address,undefined or SAN=thread
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) BUILD=$(BUILD)-san SAN=$(or $(SAN),address$(comma)undefined) check-build

@@ -224,6 +224,7 @@ enum shunt_forward {
 /* Where a packet goes that leaves by a frame of ours. */
 enum shunt_next_hop {
 	SHUNT_NEXT_HOP_REFLECT, /* back to the router that sent it, by the interface it came in by */
+	SHUNT_NEXT_HOP_FIB,	/* as this host's routes and neighbours have it, by any interface */
 };
 
 enum shunt_backend_state {
@@ -247,10 +248,10 @@ struct shunt_backend {
 	__u32 id;	    /* 0: the row is free */
 	__u8 state;	    /* enum shunt_backend_state */
 	__u8 forward;	    /* enum shunt_forward */
-	__u8 family;	    /* of the outer header: 4 or 6 */
+	__u8 family;	    /* of dst, which is that of the outer header: 4 or 6 */
 	__u8 next_hop;	    /* enum shunt_next_hop */
-	__u16 mtu;	    /* largest outer IP packet, host order */
-	__be16 port;	    /* where forward has use for one; 0: the packet's own */
+	__u16 mtu;	    /* largest IP packet that leaves, outer header included; host order */
+	__be16 port;	    /* GUE, NAT: of the destination; 0 (NAT): the packet's own */
 	__be32 src_entropy; /* bits of the last word of src that may carry flow entropy; NAT: that
 			       tell its source addresses apart */
 	__be32 src
@@ -380,17 +381,18 @@ _Static_assert(sizeof(struct shunt_nat_source) == 24, "NAT source layout is ABI"
 	X(SOURCE_RATE, "source-rate")	/* a new flow over the limit of one source */              \
 	X(ABUSE, "abuse")		/* a pattern that the service does not take */             \
 	X(SYN_COOKIE, "syn-cookie")	/* answers a SYN cookie that was never sent */             \
-	X(NO_ROUTE, "no-route")		/* the interface that it should leave by is not ours */    \
-	X(TTL, "ttl")			/* NAT: no hop left */                                     \
-	X(FAMILY, "family")		/* NAT: the backend is of the other address family */      \
-	X(NAT_FULL, "nat-full")		/* NAT: no room for another flow */                        \
-	X(NAT_PORTS, "nat-ports")	/* NAT: no free source port towards this backend */        \
-	X(NAT_CLASH, "nat-clash")	/* NAT: the backend could not tell it from another flow */
+	X(NO_ROUTE, "no-route")	  /* no route to the backend, or none that a packet can take */    \
+	X(TTL, "ttl")		  /* NAT: no hop left */                                           \
+	X(FAMILY, "family")	  /* NAT: the backend is of the other address family */            \
+	X(NAT_FULL, "nat-full")	  /* NAT: no room for another flow */                              \
+	X(NAT_PORTS, "nat-ports") /* NAT: no free source port towards this backend */              \
+	X(NAT_CLASH, "nat-clash") /* NAT: the backend could not tell it from another flow */       \
+	X(NO_NEIGHBOUR, "no-neighbour") /* the next hop's MAC address is not known (yet) */
 
 /* What became of a packet: X(NAME, "name"). Passed packets leave the program untouched. */
 #define SHUNT_VERDICTS(X)                                                                          \
-	X(TX, "tx")		    /* encapsulated and sent back */                               \
-	X(PASS_LOCAL, "pass-local") /* for a service that this host terminates */                  \
+	X(TX, "tx")		    /* sent on by the interface it came in by */                   \
+	X(PASS_LOCAL, "pass-local") /* for a service or a backend that is this host */             \
 	X(PASS_NO_SERVICE, "pass-no-service")                                                      \
 	X(PASS_NOT_IP, "pass-not-ip")	    /* or behind more than two VLAN tags */                \
 	X(PASS_PROTOCOL, "pass-protocol")   /* neither TCP nor UDP */                              \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0) */
 /*
- * [5a] IP in IP: an outer IPv4 or IPv6 header in front of the packet, which itself stays as it is,
- * and back out to the router that it came from.
+ * [5a] IP in IP: an outer IPv4 or IPv6 header in front of the packet, which itself stays as it is.
+ * gue.h puts a UDP header between the two.
  */
 #ifndef SHUNT_BPF_ENCAP_H
 #define SHUNT_BPF_ENCAP_H
@@ -84,6 +84,19 @@ static __always_inline void *eth_write(struct pkt *p, const struct eth_words *et
 	return out + 1;
 }
 
+/* The header that an encapsulated packet leaves with: back to who sent it, or to the next hop that
+ * was looked up (next_hop.h). */
+static __always_inline struct eth_words eth_onward(const struct pkt *p, __u16 proto)
+{
+	if (!p->hop)
+		return eth_answer(p, proto);
+	return (struct eth_words){
+		.dest = {p->hop->dest[0], p->hop->dest[1], p->hop->dest[2]},
+		.source = {p->hop->source[0], p->hop->source[1], p->hop->source[2]},
+		.proto = bpf_htons(proto),
+	};
+}
+
 /* The outer source: bits of it tell flows apart, for the receiver's queues and the paths there. */
 static __always_inline __be32 outer_source_word(const struct pkt *p)
 {
@@ -97,48 +110,67 @@ static __always_inline __u8 inner_proto(const struct pkt *p)
 	return p->family == 4 ? IPPROTO_IPIP : IPPROTO_IPV6;
 }
 
+/* What stands between the outer IP header and the packet: nothing, or a UDP header. */
+struct shim {
+	__u32 len;	 /* 0 or 8 */
+	__u8 proto;	 /* the outer header's protocol */
+	__be32 words[2]; /* for IPv4 and IPv6 */
+};
+
+static __always_inline __u32 outer_header_len(const struct pkt *p)
+{
+	return p->backend->family == 6 ? IPV6_HLEN : IPV4_HLEN;
+}
+
 /*
  * DF is set and the id zero: the tunnel's MTU is checked here and nothing is fragmented behind
  * (RFC 6864). DSCP and ECN are the inner packet's (RFC 6040, normal mode).
  */
-static __always_inline enum verdict encap_ipv4(struct xdp_md *ctx, struct pkt *p)
+static __always_inline enum verdict encap_ipv4(struct xdp_md *ctx, struct pkt *p,
+					       const struct shim *shim)
 {
-	struct eth_words eth = eth_answer(p, ETH_P_IP);
-	__u32 len = p->ip_len + IPV4_HLEN;
+	struct eth_words eth = eth_onward(p, ETH_P_IP);
+	__u32 len = IPV4_HLEN + shim->len + p->ip_len;
 	__be32 *out;
 	__be32 ip[5] = {
 		bpf_htonl(0x45U << 24 | (__u32)p->tos << 16 | len),
 		bpf_htonl(IPV4_DONT_FRAGMENT),
-		bpf_htonl((__u32)OUTER_TTL << 24 | (__u32)inner_proto(p) << 16),
+		bpf_htonl((__u32)OUTER_TTL << 24 | (__u32)shim->proto << 16),
 		outer_source_word(p),
 		p->backend->dst[3],
 	};
 
 	ip[2] |= bpf_htonl(bpf_ntohs(csum_ipv4(ip)));
-	if (pkt_push(ctx, p, IPV4_HLEN))
+	if (pkt_push(ctx, p, IPV4_HLEN + shim->len))
 		return V_DROP_HEADROOM;
 	out = eth_write(p, &eth);
-	if (!out || (void *)(out + 5) > p->end)
+	if (!out || (void *)(out + 5) + shim->len > p->end)
 		return V_DROP_HEADROOM;
 	for (int i = 0; i < 5; i++)
 		out[i] = ip[i];
+	if (shim->len) {
+		out[5] = shim->words[0];
+		out[6] = shim->words[1];
+	}
 	return V_TX;
 }
 
-static __always_inline enum verdict encap_ipv6(struct xdp_md *ctx, struct pkt *p)
+static __always_inline enum verdict encap_ipv6(struct xdp_md *ctx, struct pkt *p,
+					       const struct shim *shim)
 {
-	struct eth_words eth = eth_answer(p, ETH_P_IPV6);
+	struct eth_words eth = eth_onward(p, ETH_P_IPV6);
 	const struct shunt_backend *be = p->backend;
 	__u32 label = hash_entropy(p->hash) >> 12; /* 20 bits */
+	__u32 len = shim->len + p->ip_len;
 	__be32 *out;
 
-	if (pkt_push(ctx, p, IPV6_HLEN))
+	if (pkt_push(ctx, p, IPV6_HLEN + shim->len))
 		return V_DROP_HEADROOM;
 	out = eth_write(p, &eth);
-	if (!out || (void *)(out + 10) > p->end)
+	if (!out || (void *)(out + 10) + shim->len > p->end)
 		return V_DROP_HEADROOM;
 	out[0] = bpf_htonl(6U << 28 | (__u32)p->tos << 20 | label);
-	out[1] = bpf_htonl(p->ip_len << 16 | (__u32)inner_proto(p) << 8 | OUTER_TTL);
+	out[1] = bpf_htonl(len << 16 | (__u32)shim->proto << 8 | OUTER_TTL);
 	out[2] = be->src[0];
 	out[3] = be->src[1];
 	out[4] = be->src[2];
@@ -147,21 +179,34 @@ static __always_inline enum verdict encap_ipv6(struct xdp_md *ctx, struct pkt *p
 	out[7] = be->dst[1];
 	out[8] = be->dst[2];
 	out[9] = be->dst[3];
+	if (shim->len) {
+		out[10] = shim->words[0];
+		out[11] = shim->words[1];
+	}
 	return V_TX;
+}
+
+/* Cut off what stands behind the IP packet, unless it is the padding of a short frame. */
+static __always_inline enum verdict trim_trailer(struct xdp_md *ctx, struct pkt *p)
+{
+	__u32 frame_len = p->l2_len + p->ip_len + p->trail_len;
+
+	if (p->trail_len && frame_len > PADDED_FRAME_LEN && pkt_trim(ctx, p))
+		return V_DROP_TRUNCATED;
+	return (void *)(p->eth + 1) > p->end ? V_DROP_TRUNCATED : V_NEXT;
 }
 
 static __always_inline enum verdict encap_ipip(struct xdp_md *ctx, struct pkt *p)
 {
-	bool outer6 = p->backend->family == 6;
-	__u32 frame_len = p->l2_len + p->ip_len + p->trail_len;
+	const struct shim none = {.proto = inner_proto(p)};
+	enum verdict v;
 
-	if (p->ip_len + (outer6 ? IPV6_HLEN : IPV4_HLEN) > p->backend->mtu)
+	if (p->ip_len + outer_header_len(p) > p->backend->mtu)
 		return V_DROP_TOO_BIG;
-	if (p->trail_len && frame_len > PADDED_FRAME_LEN && pkt_trim(ctx, p))
-		return V_DROP_TRUNCATED;
-	if ((void *)(p->eth + 1) > p->end)
-		return V_DROP_TRUNCATED;
-	return outer6 ? encap_ipv6(ctx, p) : encap_ipv4(ctx, p);
+	v = trim_trailer(ctx, p);
+	if (v != V_NEXT)
+		return v;
+	return p->backend->family == 6 ? encap_ipv6(ctx, p, &none) : encap_ipv4(ctx, p, &none);
 }
 
 #endif

@@ -4,16 +4,80 @@
 #define SHUNT_BPF_FORWARD_H
 
 #include "bpf/encap.h"
+#include "bpf/gue.h"
+#include "bpf/l2.h"
 #include "bpf/nat.h"
+#include "bpf/next_hop.h"
+#include "bpf/onward.h"
 #include "bpf/pkt.h"
+
+/*
+ * All ways but the plainest are functions that the plainest does not pay for (onward.h). They return
+ * an enum verdict. None calls another: with the main program they share 512 bytes of stack.
+ */
+__noinline int forward_gue(struct xdp_md *ctx, const struct onward *o)
+{
+	struct pkt p;
+
+	return onward_open(ctx, o, &p) ? encap_gue(ctx, &p) : V_DROP_NO_BACKEND;
+}
+
+/* With the next hop of a route. */
+__noinline int forward_ipip(struct xdp_md *ctx, const struct onward *o)
+{
+	struct pkt p;
+
+	return onward_open(ctx, o, &p) ? encap_ipip(ctx, &p) : V_DROP_NO_BACKEND;
+}
+
+__noinline int forward_l2(struct xdp_md *ctx, const struct onward *o)
+{
+	struct pkt p;
+
+	return onward_open(ctx, o, &p) ? send_l2(ctx, &p) : V_DROP_NO_BACKEND;
+}
+
+static __always_inline enum verdict forward_by(struct xdp_md *ctx, const struct shunt_backend *be,
+					       const struct onward *o)
+{
+	switch (be->forward) {
+	case SHUNT_FORWARD_IPIP: return forward_ipip(ctx, o);
+	case SHUNT_FORWARD_GUE: return forward_gue(ctx, o);
+	case SHUNT_FORWARD_L2: return forward_l2(ctx, o);
+	default: return V_DROP_FORWARD;
+	}
+}
+
+static __always_inline enum verdict forward_otherwise(struct xdp_md *ctx, const struct pkt *p)
+{
+	const struct shunt_backend *be = p->backend;
+	struct onward *o = onward_room();
+	enum verdict v;
+
+	if (be->forward == SHUNT_FORWARD_LOCAL)
+		return V_PASS_LOCAL;
+	if (!o)
+		return V_DROP_FORWARD;
+	onward_fill(o, p);
+	if (be->next_hop == SHUNT_NEXT_HOP_REFLECT)
+		return forward_by(ctx, be, o);
+	v = next_hop_find(ctx, o);
+	if (v == V_NEXT)
+		v = next_hop_untag(ctx, o);
+	if (v == V_NEXT)
+		v = forward_by(ctx, be, o);
+	return v == V_TX ? next_hop_send(ctx, &o->hop) : v;
+}
 
 static __always_inline enum verdict forward_packet(struct xdp_md *ctx, struct pkt *p)
 {
-	if (p->backend->forward == SHUNT_FORWARD_IPIP)
+	const struct shunt_backend *be = p->backend;
+
+	if (be->forward == SHUNT_FORWARD_IPIP && be->next_hop == SHUNT_NEXT_HOP_REFLECT)
 		return encap_ipip(ctx, p);
-	if (p->backend->forward == SHUNT_FORWARD_NAT)
+	if (be->forward == SHUNT_FORWARD_NAT)
 		return nat_forward(ctx, p);
-	return V_DROP_FORWARD;
+	return forward_otherwise(ctx, p);
 }
 
 #endif

@@ -379,7 +379,7 @@ static __always_inline enum verdict guard_limits(struct xdp_md *ctx, struct pkt 
  * The flow of packet p is about to enter a table. TCP flows begin with a SYN, which guard_check()
  * has counted already; of a UDP flow only the table knows that it is new.
  */
-static __always_inline enum verdict guard_new_flow(const struct pkt *p)
+static __noinline enum verdict guard_new_flow(const struct pkt *p)
 {
 	struct guard_query q;
 	enum verdict v;

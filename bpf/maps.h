@@ -130,9 +130,9 @@ struct {
 } sh_switches SEC(".maps");
 
 /*
- * The interfaces that packets may leave by when a route says so. Written by user space; the kernel
- * takes a device that goes out by itself. Keyed by ifindex, and so hashed: an index can be of any
- * size.
+ * The interfaces that packets may leave by when a route says so (next_hop.h). Written by user space;
+ * the kernel takes a device that goes out by itself. Keyed by ifindex, and so hashed: an index can
+ * be of any size.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);

@@ -39,6 +39,12 @@ _Static_assert((int)SHUNT_VERDICT_COUNT <= (int)V_DROP_FIRST, "verdicts and drop
 #define TCP_RST 0x04
 #define TCP_ACK 0x10
 
+/* Where a frame leaves, and the addresses that it does so with. */
+struct hop {
+	__u32 ifindex;
+	__u16 dest[3], source[3];
+};
+
 struct pkt {
 	/* The frame. Dead after every change of its size: see pkt_reload(). */
 	struct ethhdr *eth;
@@ -71,10 +77,10 @@ struct pkt {
 	__u64 hash;	  /* of the flow */
 	const struct shunt_service *svc;
 	const struct shunt_backend *backend;
+	const struct hop *hop; /* where next_hop.h has looked it up; else NULL */
 };
 
-/* Where the IP header stands. Whoever reads or writes there compares with
- * p->end first. */
+/* Where the IP header stands. Whoever reads or writes there compares with p->end first. */
 static __always_inline void *pkt_l3(const struct pkt *p)
 {
 	return (void *)p->eth + p->l2_len;

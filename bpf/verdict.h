@@ -37,6 +37,12 @@ static __always_inline void count_service(const struct pkt *p, enum verdict v)
 		s->drop[reason]++;
 }
 
+/* Has the backend got it? */
+static __always_inline bool is_delivered(enum verdict v)
+{
+	return v == V_TX || v == V_REDIRECT || v == V_PASS_LOCAL;
+}
+
 static __always_inline void count_backend(const struct pkt *p, enum verdict v)
 {
 	__u32 index = SHUNT_ID_INDEX(p->backend->id);
@@ -44,7 +50,7 @@ static __always_inline void count_backend(const struct pkt *p, enum verdict v)
 
 	if (!s)
 		return;
-	if (v == V_TX) {
+	if (is_delivered(v)) {
 		s->packets++;
 		s->bytes += p->ip_len;
 	}

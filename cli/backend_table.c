@@ -24,6 +24,15 @@ static void add_identity(struct table *t, const json_t *b)
 	table_add(t, "%llu", (unsigned long long)field_count(b, "weight"));
 }
 
+/* And what stands in its way, if anything does. */
+static void add_forward(struct table *t, const json_t *b)
+{
+	const char *hop = json_string_value(json_object_get(json_object_get(b, "l4"), "next_hop"));
+	bool good = !hop || !strcmp(hop, "reflect") || !strcmp(hop, "resolved");
+
+	table_add(t, "%s%s%s", field_text(b, "forward"), good ? "" : ", ", good ? "" : hop);
+}
+
 static void add_state(struct table *t, const json_t *b)
 {
 	const json_t *changed = json_object_get(json_object_get(b, "health"), "changed_ms_ago");
@@ -42,6 +51,7 @@ static void add_steered(struct table *t, const json_t *b)
 	char buf[PRINT_UNIT_MAX];
 
 	add_identity(t, b);
+	add_forward(t, b);
 	if (json_is_number(share))
 		table_add(t, "%.1f%%", json_number_value(share));
 	else
@@ -72,8 +82,8 @@ static void add_proxied(struct table *t, const json_t *b)
 int cmd_print_backends(const json_t *backends)
 {
 	static const char *const steered_headings[] = {
-		"BACKEND", "ADDRESS",	 ">WEIGHT",  ">SHARE", "STATE",
-		">SINCE",  ">NEW FLOWS", ">PACKETS", ">BYTES", "LAST CHECK"};
+		"BACKEND", "ADDRESS",	 ">WEIGHT",  "FORWARD", ">SHARE",    "STATE",
+		">SINCE",  ">NEW FLOWS", ">PACKETS", ">BYTES",	"LAST CHECK"};
 	static const char *const proxied_headings[] = {
 		"BACKEND", "ADDRESS",	">WEIGHT", "STATE",  ">SINCE",
 		">ACTIVE", ">REQUESTS", ">FAILED", ">BYTES", "LAST CHECK"};

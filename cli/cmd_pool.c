@@ -109,7 +109,11 @@ static void print_forward(const json_t *p)
 {
 	char connect[PRINT_UNIT_MAX], idle[PRINT_UNIT_MAX];
 
-	print_line("forward", "%s", field_text(p, "forward"));
+	if (json_is_string(json_object_get(p, "next_hop")))
+		print_line("forward", "%s, next hop %s", field_text(p, "forward"),
+			   field_text(p, "next_hop"));
+	else
+		print_line("forward", "%s", field_text(p, "forward"));
 	if (field_count(p, "tunnel_mtu"))
 		print_line("mtu", "%llu", (unsigned long long)field_count(p, "tunnel_mtu"));
 	else if (json_object_get(p, "tunnel_mtu"))

@@ -179,8 +179,9 @@ static void values_are_checked(void **state)
 		 "\"/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa...\"\n"},
 		{L4_POOL("mtu: 100"),
 		 "t:6:10: %s: pool web: mtu: expected a number from 576 to 65535, found \"100\"\n"},
-		{L4_POOL("forward: dsr"), "t:6:14: %s: pool web: forward: expected ipip, nat or "
-					  "proxy, found \"dsr\"\n"},
+		{L4_POOL("forward: dsr"), "t:6:14: %s: pool web: forward: expected ipip, gue, l2, "
+					  "local, nat or proxy, found "
+					  "\"dsr\"\n"},
 		{L4_BACKENDS("{name: a, address: 10.0.0.1, weight: 1001}"),
 		 "t:5:53: %s: backend web/a: weight: expected a number from 0 to 1000, found "
 		 "\"1001\"\n"},
@@ -270,7 +271,8 @@ static void addresses_are_checked(void **state)
 		{L4_BACKENDS("{name: a, address: \"fe80::1\"}"),
 		 "t:5:35: %s: backend web/a: address: \"fe80::1\" is a link-local address\n"},
 		{L4_BACKENDS("{name: a, address: 127.0.0.1}"),
-		 "t:5:35: %s: backend web/a: forward: ipip cannot lead to a loopback address\n"},
+		 "t:5:35: %s: backend web/a: forward: ipip cannot lead to a loopback address; for "
+		 "this host itself there is forward: local\n"},
 		{L4_BACKENDS("{name: a, address: \"10.0.0.1:8080\"}"),
 		 "t:5:35: %s: backend web/a: forward: ipip cannot change port 80 of service web to "
 		 "8080; leave the port out\n"},
@@ -338,8 +340,8 @@ static void what_belongs_together_is_checked(void **state)
 		{L4_POOL("forward: proxy"),
 		 "t:5:35: %s: backend web/a: expected an address with a "
 		 "port in a proxy pool, found 10.0.0.1\n"
-		 "t:6:14: %s: pool web: expected forward: ipip or nat, as l4 "
-		 "service web uses it (t:9:11)\n"},
+		 "t:6:14: %s: pool web: expected forward: ipip, gue, l2, "
+		 "local or nat, as l4 service web uses it (t:9:11)\n"},
 		{HTTP_POOL("forward: ipip"),
 		 "t:6:14: %s: pool api: expected forward: proxy, as http "
 		 "service api uses it (t:9:11)\n"},
@@ -389,6 +391,40 @@ static void what_belongs_together_is_checked(void **state)
 		    "    listen: 10.9.0.1:80/tcp\n"),
 		 "t:1:36: %s: node.limits.backends: 2 is too small for 2 backends of l4 "
 		 "services\n"},
+	};
+
+	(void)state;
+	CHECK_ERRORS(rows);
+}
+
+static void ways_to_a_backend_are_checked(void **state)
+{
+	static const struct row rows[] = {
+		{L4_BACKENDS("{name: a, address: 10.0.0.1, forward: dsr}"),
+		 "t:5:54: %s: backend web/a: forward: expected ipip, gue, l2, local, nat or proxy, "
+		 "found "
+		 "\"dsr\"\n"},
+		{L4_POOL("next_hop: here"),
+		 "t:6:15: %s: pool web: next_hop: expected reflect or fib, found \"here\"\n"},
+		{L4_POOL("forward: gue\n    gue_port: 0"),
+		 "t:7:15: %s: pool web: gue_port: expected a number from 1 "
+		 "to 65535, found \"0\"\n"},
+		{L4_BACKENDS("{name: a, address: 10.0.0.1, forward: proxy}"),
+		 "t:5:54: %s: backend web/a: forward: proxy is not possible in a pool with "
+		 "forward: "
+		 "ipip\n"},
+		{HTTP_BACKENDS("{name: a, address: \"10.0.0.1:80\", forward: l2}"),
+		 "t:5:59: %s: backend api/a: forward: l2 is not possible in a pool with forward: "
+		 "proxy\n"},
+		{L4_POOL("forward: l2\n    next_hop: reflect"),
+		 "t:7:15: %s: pool web: forward: l2 needs next_hop: fib\n"},
+		{L4_BACKENDS("{name: a, address: \"10.0.0.1:81\", forward: l2}, {name: b, address: "
+			     "\"10.0.0.2:82\", forward: gue}"),
+		 "t:5:35: %s: backend web/a: forward: l2 cannot change port 80 of service web to "
+		 "81; "
+		 "leave the port out\n"
+		 "t:5:83: %s: backend web/b: forward: gue cannot change port 80 of service web to "
+		 "82; leave the port out\n"},
 	};
 
 	(void)state;
@@ -462,6 +498,10 @@ static void what_is_odd_is_warned_of(void **state)
 		 "t:11:5: %s: service web: timeouts has no effect with mode: l4\n"},
 		{L4_POOL("connect_timeout: 5s"),
 		 "t:6:5: %s: pool web: connect_timeout has no effect with forward: ipip\n"},
+		{L4_POOL("gue_port: 6081"),
+		 "t:6:15: %s: pool web: gue_port has no effect without forward: gue\n"},
+		{HTTP_POOL("next_hop: fib"),
+		 "t:6:5: %s: pool api: next_hop has no effect with forward: proxy\n"},
 		{HTTP_POOL("mtu: 1400"),
 		 "t:6:5: %s: pool api: mtu has no effect with forward: proxy\n"},
 		{HTTP_POOL("\n  spare: {backends: [" P1 "]}"),
@@ -555,6 +595,7 @@ int main(void)
 		WITH_RUNTIME(addresses_are_checked),
 		WITH_RUNTIME(what_is_there_twice_is_refused),
 		WITH_RUNTIME(what_belongs_together_is_checked),
+		WITH_RUNTIME(ways_to_a_backend_are_checked),
 		WITH_RUNTIME(health_checks_are_checked),
 		WITH_RUNTIME(what_is_odd_is_warned_of),
 		WITH_RUNTIME(what_is_no_fault_is_let_pass),

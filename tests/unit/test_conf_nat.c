@@ -131,7 +131,9 @@ static void what_does_not_fit_is_said(void **state)
 		{NAT_POOL("source_ports: 2000-3000,", V4, "10.9.0.1:80/tcp"),
 		 "t:4:48: warning: pool web: source_ports has no effect without source_nat\n"},
 		{NAT_POOL("", "{name: a, address: 127.0.0.1}", "10.9.0.1:80/tcp"),
-		 "t:5:35: error: backend web/a: forward: nat cannot lead to a loopback address\n"},
+		 "t:5:35: error: backend web/a: forward: nat cannot lead to a loopback address; "
+		 "for "
+		 "this host itself there is forward: local\n"},
 		{"node: {interfaces: [eth0]}\n"
 		 "pools: {web: {health: none, source_nat: auto, backends: [{name: a, address: "
 		 "10.0.0.1}]}}\n"

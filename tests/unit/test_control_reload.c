@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -36,6 +38,7 @@ static struct {
 	workers_cb commit_cb;
 	void *commit_ctx;
 	bool hold_commit;
+	int events_fd;
 } fake;
 
 static struct workers the_workers;
@@ -107,6 +110,18 @@ int l4_apply(struct l4 *l4, const struct snapshot *snap, struct l4_report *ret_r
 	}
 	fake.mapped = snap;
 	return 0;
+}
+
+/* Never readable. */
+int l4_events_fd(const struct l4 *l4)
+{
+	(void)l4;
+	return fake.events_fd;
+}
+
+void l4_read_events(struct l4 *l4)
+{
+	(void)l4;
 }
 
 int l4_attach(struct l4 *l4, const struct snapshot *snap, struct diag *d)
@@ -207,6 +222,8 @@ static int setup(void **state)
 
 	assert_non_null(f);
 	memset(&fake, 0, sizeof(fake));
+	fake.events_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	assert_true(fake.events_fd >= 0);
 	log_set_level(LOG_LEVEL_ERROR);
 	assert_int_equal(uv_loop_init(&f->loop), 0);
 	f->rt = runtime_new();
@@ -231,6 +248,7 @@ static int teardown(void **state)
 	(void)uv_run(&f->loop, UV_RUN_DEFAULT);
 	assert_int_equal(uv_loop_close(&f->loop), 0);
 	assert_int_equal(fake.sockets_open, 0);
+	close(fake.events_fd);
 	runtime_free(f->rt);
 	free(f);
 	return 0;

@@ -216,6 +216,54 @@ static void test_no_source(void **state)
 	assert_non_null(strstr(f->diag.items[0].text, "node.tunnel_source"));
 }
 
+/* Five ways in one pool, whose service is one. */
+#define MIXED                                                                                      \
+	"node: {interfaces: [eth0]}\n"                                                             \
+	"pools:\n"                                                                                 \
+	"  web:\n"                                                                                 \
+	"    forward: gue\n"                                                                       \
+	"    gue_port: 6081\n"                                                                     \
+	"    next_hop: fib\n"                                                                      \
+	"    mtu: 1400\n"                                                                          \
+	"    health: none\n"                                                                       \
+	"    backends:\n"                                                                          \
+	"      - {name: a, address: 10.0.0.1}\n"                                                   \
+	"      - {name: b, address: 10.0.0.2, forward: ipip}\n"                                    \
+	"      - {name: c, address: \"2001:db8::3\", forward: l2}\n"                               \
+	"      - {name: d, address: 127.0.0.1, forward: local}\n"                                  \
+	"services: {web: {listen: 203.0.113.10:80/tcp, mode: l4, pool: web}}\n"
+
+static void test_forwarding(void **state)
+{
+	struct fixture *f = *state;
+	const struct shunt_backend *row;
+
+	snapshot_unref(f->snap);
+	f->snap = build(f->runtime, MIXED);
+	f->host.source[1] = (struct addr){0}; /* there is no tunnel over IPv6 */
+	assert_int_equal(desired_build(f->snap, &f->host, &f->want, &f->diag), 0);
+	row = &find(&f->want, "a")->row;
+	assert_int_equal(row->forward, SHUNT_FORWARD_GUE);
+	assert_int_equal(row->next_hop, SHUNT_NEXT_HOP_FIB);
+	assert_int_equal(ntohs(row->port), 6081);
+	assert_int_equal(row->mtu, 1400);
+	row = &find(&f->want, "b")->row;
+	assert_int_equal(row->forward, SHUNT_FORWARD_IPIP);
+	assert_int_equal(row->next_hop, SHUNT_NEXT_HOP_FIB);
+	assert_int_equal(row->port, 0);
+	assert_int_equal(row->src[3], inet_addr("192.0.2.1"));
+	row = &find(&f->want, "c")->row;
+	assert_int_equal(row->forward, SHUNT_FORWARD_L2);
+	assert_int_equal(row->next_hop, SHUNT_NEXT_HOP_FIB);
+	assert_int_equal(row->family, 6);
+	assert_int_equal(ntohl(row->dst[3]), 3);
+	row = &find(&f->want, "d")->row;
+	assert_int_equal(row->forward, SHUNT_FORWARD_LOCAL);
+	assert_int_equal(row->next_hop, SHUNT_NEXT_HOP_REFLECT);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(f->want.backends[i].weight, 1);
+}
+
 static void test_extents(void **state)
 {
 	struct extents e;
@@ -253,6 +301,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_keys, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_entropy, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_source, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_forwarding, setup, teardown),
 		cmocka_unit_test(test_extents),
 	};
 

@@ -200,7 +200,8 @@ static void check_users(struct draft *dr, const struct pool_draft *pd, const str
 	} else if (l4 && !forward_is_kernel(p->forward)) {
 		diag_error(
 			d, draft_key_pos(pd->node, "forward"),
-			"pool %s: expected forward: ipip or nat, as l4 service %s uses it%s",
+			"pool %s: expected forward: ipip, gue, l2, local or nat, as l4 service %s "
+			"uses it%s",
 			p->name, l4->name,
 			draft_place(draft_key_pos(dr->services[pd->l4_user - 1].node, "pool")).s);
 	} else if (http && p->forward != FORWARD_PROXY) {
@@ -298,6 +299,8 @@ static const struct listen_row *find_loop(const struct listen_row *rows, size_t 
 	const struct addr any = {.family = b->ep.addr.family};
 	const struct listen_row *found;
 
+	if (b->forward == FORWARD_LOCAL)
+		return NULL; /* its packets go up the stack */
 	if (b->pool->forward == FORWARD_PROXY) {
 		found = find_tcp(rows, count, &b->ep.addr, b->ep.port);
 		if (!found && addr_is_loopback(&b->ep.addr))
@@ -335,8 +338,11 @@ static void check_backend(struct draft *dr, const struct backend *b, const struc
 			   "backend %s/%s: expected an address with a port in a proxy pool, found "
 			   "%s",
 			   b->pool->name, b->name, endpoint_format(&b->ep, text, sizeof(text)));
-	if (forward_is_kernel(b->forward) && addr_is_loopback(&b->ep.addr))
-		diag_error(d, pos, "backend %s/%s: forward: %s cannot lead to a loopback address",
+	if (forward_is_kernel(b->forward) && b->forward != FORWARD_LOCAL &&
+	    addr_is_loopback(&b->ep.addr))
+		diag_error(d, pos,
+			   "backend %s/%s: forward: %s cannot lead to a loopback address; for this "
+			   "host itself there is forward: local",
 			   b->pool->name, b->name, forward_name(b->forward));
 }
 
@@ -390,9 +396,12 @@ static void check_health(struct draft *dr, const struct pool_draft *pd, const st
 /* The pool says who forwards, the kernel or the proxy; each backend may say how. */
 static void check_forward(struct draft *dr, const struct pool_draft *pd, const struct pool *p)
 {
+	bool gue = p->forward == FORWARD_GUE;
+
 	for (size_t i = 0; i < p->backend_count; i++) {
 		const struct backend *b = &p->backends[i];
 
+		gue |= b->forward == FORWARD_GUE;
 		if (forward_is_kernel(b->forward) != forward_is_kernel(p->forward))
 			diag_error(dr->reader.diag, draft_key_pos(pd->backend_nodes[i], "forward"),
 				   "backend %s/%s: forward: %s is not possible in a pool with "
@@ -400,6 +409,13 @@ static void check_forward(struct draft *dr, const struct pool_draft *pd, const s
 				   p->name, b->name, forward_name(b->forward),
 				   forward_name(p->forward));
 	}
+	if (p->forward == FORWARD_L2 && p->next_hop != NEXT_HOP_FIB &&
+	    tree_get(pd->node, "next_hop"))
+		diag_error(dr->reader.diag, draft_key_pos(pd->node, "next_hop"),
+			   "pool %s: forward: l2 needs next_hop: fib", p->name);
+	if (tree_get(pd->node, "gue_port") && forward_is_kernel(p->forward) && !gue)
+		diag_warning(dr->reader.diag, draft_key_pos(pd->node, "gue_port"),
+			     "pool %s: gue_port has no effect without forward: gue", p->name);
 }
 
 static void check_pool(struct draft *dr, const struct pool_draft *pd, const struct pool *p,
@@ -492,7 +508,7 @@ static bool check_limits(struct draft *dr)
 static void drop_kept_ports(struct pool *p)
 {
 	for (size_t i = 0; i < p->backend_count; i++)
-		if (forward_keeps_port(p->backends[i].forward))
+		if (forward_is_kernel(p->forward) && forward_keeps_port(p->backends[i].forward))
 			p->backends[i].ep.port = 0;
 }
 

@@ -345,6 +345,11 @@ static void check_variant_given(struct reader *r, const struct section *s, const
 		   r->path, list);
 }
 
+static bool has_effect(const struct keyword *k, const char *word)
+{
+	return k->only_word ? !strcmp(k->only_word, word) : strcmp(k->except_word, word) != 0;
+}
+
 void read_warn_without_effect(struct reader *r, const struct section *s, const struct tree *node,
 			      const char *key, const char *word)
 {
@@ -352,8 +357,7 @@ void read_warn_without_effect(struct reader *r, const struct section *s, const s
 		const struct keyword *k = &s->keys[i];
 		const struct tree *child = tree_get(node, k->name);
 
-		if (child && k->only_key && !strcmp(k->only_key, key) &&
-		    strcmp(k->only_word, word) != 0)
+		if (child && k->only_key && !strcmp(k->only_key, key) && !has_effect(k, word))
 			diag_warning(r->diag, &child->key_pos, "%s%s has no effect with %s: %s",
 				     r->object, k->name, key, word);
 	}

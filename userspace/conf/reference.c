@@ -71,7 +71,8 @@ static void write_key(struct strbuf *b, const struct keyword *k)
 	else if (k->fallback_text)
 		strbuf_printf(b, " Default: %s.", k->fallback_text);
 	if (k->only_key)
-		strbuf_printf(b, " Only with \\fB%s: %s\\fR.", k->only_key, k->only_word);
+		strbuf_printf(b, " %s with \\fB%s: %s\\fR.", k->only_word ? "Only" : "Not",
+			      k->only_key, k->only_word ? k->only_word : k->except_word);
 	if (k->restart)
 		strbuf_add(b, " Takes effect when \\fBshuntd\\fR starts again.");
 	strbuf_add(b, "\n");

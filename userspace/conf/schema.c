@@ -85,8 +85,8 @@ static const struct section node_limits = {
 
 static const struct keyword node_keys[] = {
 	{.name = "interfaces",
-	 .text = "network interfaces that packets for l4 services come in by; none: the proxy "
-		 "alone",
+	 .text = "network interfaces that packets for l4 services come in by, and leave by to "
+		 "backends; none: the proxy alone",
 	 SPECIAL(interfaces),
 	 .form = "a list of interface names",
 	 .restart_if = field_restart_interfaces},
@@ -249,7 +249,8 @@ static const struct keyword backend_keys[] = {
 	 .refuse_text = field_refuse_name,
 	 .required = true},
 	{.name = "address",
-	 .text = "its address, with a port in proxy pools, and with one where nat shall change it",
+	 .text = "its address, with a port in proxy pools, and with one where nat shall change it; "
+		 "of a local one any of this host, for the health checks",
 	 SPECIAL(address),
 	 .form = "an address, with or without a port: 10.0.0.1, 10.0.0.1:8080, [2001:db8::1]:8080",
 	 .required = true},
@@ -281,26 +282,44 @@ static const struct keyword backend_keys[] = {
 const struct section schema_backend = {
 	.name = "backend", .text = "One server of a pool", KEYS(backend_keys)};
 
-#define PROXY_ONLY .only_key = "forward", .only_word = "proxy"
+#define PROXY_ONLY  .only_key = "forward", .only_word = "proxy"
+#define KERNEL_ONLY .only_key = "forward", .except_word = "proxy"
 
 static const struct keyword pool_keys[] = {
 	{.name = "forward",
-	 .text = "ipip: encapsulated, the backend answers directly; nat: with the backend's "
-		 "address "
-		 "and port, answers come back through here; proxy: requests by the daemon",
+	 .text = "ipip: encapsulated, the backend answers directly; gue: the same in UDP; l2: as "
+		 "they are, to the MAC address of a backend in a network of this host; local: to "
+		 "this host itself; nat: with the backend's address and port, answers come back "
+		 "through here; proxy: requests by the daemon",
 	 .type = KEY_CHOICE,
 	 FIELD(struct pool, forward),
 	 .words = forward_words,
 	 .fallback_text = "ipip where l4 services use the pool, proxy where http ones do"},
+	{.name = "next_hop",
+	 .text = "reflect: packets go back to the router that they came from, by the same "
+		 "interface; fib: where this host's routes lead, by any of node.interfaces, as "
+		 "those of l2 backends always do",
+	 .type = KEY_CHOICE,
+	 FIELD(struct pool, next_hop),
+	 .words = next_hop_words,
+	 .fallback = "reflect",
+	 KERNEL_ONLY},
+	{.name = "gue_port",
+	 .text = "UDP port that gue backends listen on",
+	 .type = KEY_NUMBER,
+	 FIELD(struct pool, gue_port),
+	 .min = 1,
+	 .max = 65535,
+	 .fallback = "6080",
+	 KERNEL_ONLY},
 	{.name = "mtu",
-	 .text = "largest packet of the tunnel, its outer header included",
+	 .text = "largest packet on the way to a backend, its outer header included",
 	 .type = KEY_NUMBER,
 	 FIELD(struct pool, tunnel_mtu),
 	 .min = 576,
 	 .max = 65535,
-	 .fallback_text = "the interface's",
-	 .only_key = "forward",
-	 .only_word = "ipip"},
+	 .fallback_text = "the smallest of the interfaces'",
+	 KERNEL_ONLY},
 	{.name = "source_nat",
 	 .text = "what nat backends see as the source: an address or a prefix of which each "
 		 "address "

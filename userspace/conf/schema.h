@@ -42,10 +42,11 @@ struct keyword {
 	const char *form;	   /* what is expected, "an IPv4 or IPv6 address" */
 	const char *const *words;  /* choices, NULL at the end */
 	const struct section *section;
-	const char *empty_word; /* sections: a scalar that says none of it, "none" */
-	unsigned variant;	/* sections of a one_of: the value of the tag that this one sets */
-	const char *only_key;	/* has effect only where this key of the section ... */
-	const char *only_word;	/* ... says this word */
+	const char *empty_word;	 /* sections: a scalar that says none of it, "none" */
+	unsigned variant;	 /* sections of a one_of: the value of the tag that this one sets */
+	const char *only_key;	 /* has effect only where this key of the section ... */
+	const char *only_word;	 /* ... says this word, or NULL: */
+	const char *except_word; /* ... does not say that one */
 	bool required;
 	bool restart; /* takes effect when the daemon starts again */
 	bool (*restart_if)(const void *old_object,

@@ -121,12 +121,19 @@ bool forward_is_kernel(enum forward v)
 
 bool forward_is_tunnel(enum forward v)
 {
-	return v == FORWARD_IPIP;
+	return v == FORWARD_IPIP || v == FORWARD_GUE;
 }
 
 bool forward_keeps_port(enum forward v)
 {
-	return forward_is_tunnel(v);
+	return forward_is_tunnel(v) || v == FORWARD_L2 || v == FORWARD_LOCAL;
+}
+
+bool backend_is_routed(const struct backend *b)
+{
+	if (b->forward == FORWARD_L2)
+		return true;
+	return forward_is_tunnel(b->forward) && b->pool->next_hop == NEXT_HOP_FIB;
 }
 
 bool backend_is_usable(const struct backend *b)
@@ -143,7 +150,8 @@ enum tracking service_tracking(const struct service *s, uint8_t proto)
 }
 
 const char *const xdp_mode_words[] = {"native", "generic", NULL};
-const char *const forward_words[] = {"ipip", "nat", "proxy", NULL};
+const char *const forward_words[] = {"ipip", "gue", "l2", "local", "nat", "proxy", NULL};
+const char *const next_hop_words[] = {"reflect", "fib", NULL};
 const char *const admin_state_words[] = {"up", "drain", "disabled", NULL};
 const char *const service_mode_words[] = {"l4", "http", NULL};
 const char *const tracking_words[] = {"auto", "on-change", "always", "never", NULL};
@@ -154,6 +162,11 @@ const char *const health_kind_words[] = {"none", "tcp", "http", NULL};
 const char *forward_name(enum forward v)
 {
 	return forward_words[v];
+}
+
+const char *next_hop_name(enum next_hop v)
+{
+	return next_hop_words[v];
 }
 
 const char *admin_state_name(enum admin_state v)

@@ -65,7 +65,11 @@ struct health_conf {
 	unsigned rise, fall; /* results in a row that change the state */
 };
 
-enum forward { FORWARD_IPIP, FORWARD_NAT, FORWARD_PROXY };
+enum forward { FORWARD_IPIP, FORWARD_GUE, FORWARD_L2, FORWARD_LOCAL, FORWARD_NAT, FORWARD_PROXY };
+
+/* Where packets go that leave in frames of the kernel's: back to the router that they came from, or
+ * where this host's routes lead. */
+enum next_hop { NEXT_HOP_REFLECT, NEXT_HOP_FIB };
 
 /* What NAT backends see as the source of a packet: the client's own address, or one of ours. */
 enum source_nat { SOURCE_NAT_NONE, SOURCE_NAT_AUTO, SOURCE_NAT_GIVEN };
@@ -89,7 +93,9 @@ struct backend {
 
 struct pool {
 	const char *name;
-	enum forward forward; /* ipip for l4 services; proxy for http ones, also where not said */
+	enum forward forward;	/* ipip for l4 services; proxy for http ones, also where not said */
+	enum next_hop next_hop; /* of tunnels; l2 backends are always found by the routes */
+	uint16_t gue_port;	/* UDP port that gue backends listen on, default 6080 */
 	struct health_conf health;
 	enum source_nat source_nat; /* auto: the address of the node's first interface */
 	struct addr source_addr[2]; /* where it is given: [0] IPv4 [1] IPv6; family 0: none */
@@ -250,6 +256,9 @@ bool forward_is_kernel(enum forward v);
 bool forward_is_tunnel(enum forward v);
 bool forward_keeps_port(enum forward v);
 
+/* Do its packets go where this host's routes lead? */
+bool backend_is_routed(const struct backend *b);
+
 /* May it be given new flows or requests: up by configuration, weight over 0, not down by health. */
 bool backend_is_usable(const struct backend *b);
 
@@ -270,6 +279,7 @@ char *prefix_format(const struct addr *addr, unsigned len, char *buf, size_t buf
  * of their enum, NULL at the end. */
 extern const char *const xdp_mode_words[];
 extern const char *const forward_words[];
+extern const char *const next_hop_words[];
 extern const char *const admin_state_words[];
 extern const char *const service_mode_words[];
 extern const char *const tracking_words[];
@@ -277,6 +287,7 @@ extern const char *const affinity_words[];
 extern const char *const quic_cid_words[];
 extern const char *const health_kind_words[];
 const char *forward_name(enum forward v);
+const char *next_hop_name(enum next_hop v);
 const char *admin_state_name(enum admin_state v);
 const char *service_mode_name(enum service_mode v);
 const char *tracking_name(enum tracking v);

@@ -88,14 +88,17 @@ static json_t *nat_ports_json(const struct l4 *l4, const struct backend *b)
 			 (json_int_t)ports.taken[1], "all", (json_int_t)ports.all);
 }
 
-static json_t *backend_l4(const struct kernel_view *v, const struct pool *pool, size_t place)
+static json_t *backend_l4(const struct commands_env *env, const struct kernel_view *v,
+			  const struct pool *pool, size_t place)
 {
+	const char *next_hop;
 	json_t *o, *slots;
 	uint64_t held = 0;
 	bool failed;
 
 	if (!v->stats)
 		return json_null();
+	next_hop = l4_next_hop(env->l4, &pool->backends[place]);
 	o = json_object();
 	slots = json_object();
 	failed = !o || !slots;
@@ -105,6 +108,7 @@ static json_t *backend_l4(const struct kernel_view *v, const struct pool *pool, 
 		held += n;
 		json_put_int(slots, v->rings[i].name, n, &failed);
 	}
+	json_put(o, "next_hop", next_hop ? json_string(next_hop) : json_null(), &failed);
 	json_put_int(o, "packets", v->stats[place].packets, &failed);
 	json_put_int(o, "bytes", v->stats[place].bytes, &failed);
 	json_put_int(o, "new_flows", v->stats[place].new_flows, &failed);
@@ -144,7 +148,8 @@ static json_t *server_id_json(const struct backend *b)
 				: json_null();
 }
 
-static json_t *object_backend(const struct kernel_view *v, const struct pool *pool, size_t place)
+static json_t *object_backend(const struct commands_env *env, const struct kernel_view *v,
+			      const struct pool *pool, size_t place)
 {
 	const struct backend *b = &pool->backends[place];
 	json_t *o = json_object(), *health = json_object();
@@ -159,7 +164,7 @@ static json_t *object_backend(const struct kernel_view *v, const struct pool *po
 	object_put_checks(health, b, &failed);
 	json_put(o, "health", health, &failed);
 	json_put(o, "server_id", server_id_json(b), &failed);
-	json_put(o, "l4", backend_l4(v, pool, place), &failed);
+	json_put(o, "l4", backend_l4(env, v, pool, place), &failed);
 	json_put(o, "http", backend_http(b), &failed);
 	return json_finish(o, failed);
 }
@@ -172,6 +177,6 @@ void object_push_backends(json_t *list, const struct commands_env *env, const st
 	if (!view_read(env, snap, pool, &view))
 		*failed = true;
 	for (size_t i = 0; !*failed && i < pool->backend_count; i++)
-		json_push(list, object_backend(&view, pool, i), failed);
+		json_push(list, object_backend(env, &view, pool, i), failed);
 	view_deinit(&view);
 }

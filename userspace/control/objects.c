@@ -173,6 +173,8 @@ json_t *object_pool(const struct commands_env *env, const struct snapshot *snap,
 				 ? json_sprintf("%u-%u", p->source_port_low, p->source_port_high)
 				 : json_null(),
 			 &failed);
+		json_put(o, "next_hop", json_string(next_hop_name(p->next_hop)), &failed);
+		json_put(o, "gue_port", json_integer(p->gue_port), &failed);
 		json_put(o, "tunnel_mtu", p->tunnel_mtu ? json_integer(p->tunnel_mtu) : json_null(),
 			 &failed);
 	} else {

@@ -47,9 +47,10 @@ struct reload {
 	uv_timer_t sweep;    /* l4_sweep() */
 	uv_timer_t follow;   /* l4_follow_interfaces() */
 	uv_timer_t repair;   /* writes the maps again after a failure */
+	uv_poll_t events;    /* l4_read_events() */
 	uint64_t repair_ms;
 	unsigned lingering;
-	unsigned open; /* timers not closed yet */
+	unsigned open; /* timers, and events, not closed yet */
 	struct change_list restart_changes;
 	bool quiesced;
 	bool closing;
@@ -181,6 +182,15 @@ static void on_follow(uv_timer_t *timer)
 	}
 	diag_log(&d);
 	diag_deinit(&d);
+}
+
+static void on_events(uv_poll_t *poll, int status, int readable)
+{
+	struct reload *r = poll->data;
+
+	(void)status; /* an error is read as well */
+	(void)readable;
+	l4_read_events(r->parts.l4);
 }
 
 static bool interfaces_differ(const struct snapshot *a, const struct snapshot *b)
@@ -449,6 +459,20 @@ static void init_timer(struct reload *r, uv_timer_t *timer)
 	r->open++;
 }
 
+/* Without them, on_follow() finds the same a second later. */
+static void watch_events(struct reload *r)
+{
+	int fd = l4_events_fd(r->parts.l4);
+
+	if (uv_poll_init(r->parts.loop, &r->events, fd)) {
+		log_warning("config: neighbours are looked at every second only");
+		return;
+	}
+	r->events.data = r;
+	r->open++;
+	(void)uv_poll_start(&r->events, UV_READABLE, on_events); /* cannot fail */
+}
+
 int reload_new(const struct reload_parts *parts, struct reload **ret_reload)
 {
 	struct reload *r = calloc(1, sizeof(*r));
@@ -466,14 +490,15 @@ int reload_new(const struct reload_parts *parts, struct reload **ret_reload)
 		(void)uv_timer_start(&r->tick, on_tick, TICK_MS, TICK_MS);
 		(void)uv_timer_start(&r->sweep, on_sweep, TICK_MS, 0);
 		(void)uv_timer_start(&r->follow, on_follow, FOLLOW_MS, FOLLOW_MS);
+		watch_events(r);
 	}
 	*ret_reload = r;
 	return 0;
 }
 
-static void on_closed(uv_handle_t *timer)
+static void on_closed(uv_handle_t *handle)
 {
-	struct reload *r = timer->data;
+	struct reload *r = handle->data;
 
 	if (--r->open > 0)
 		return;
@@ -502,4 +527,6 @@ void reload_close(struct reload *r, void (*done_cb)(void *ctx), void *ctx)
 	uv_close((uv_handle_t *)&r->sweep, on_closed);
 	uv_close((uv_handle_t *)&r->repair, on_closed);
 	uv_close((uv_handle_t *)&r->follow, on_closed);
+	if (r->events.data)
+		uv_close((uv_handle_t *)&r->events, on_closed);
 }

@@ -43,6 +43,15 @@ void desired_row_addr(const struct addr *addr, __be32 ret_words[4])
 		memcpy(ret_words, addr->bytes, sizeof(addr->bytes));
 }
 
+void desired_row_dst(const struct shunt_backend *row, struct addr *ret_addr)
+{
+	*ret_addr = (struct addr){.family = row->family == 4 ? AF_INET : AF_INET6};
+	if (row->family == 4)
+		ret_addr->v4.s_addr = row->dst[3];
+	else
+		memcpy(ret_addr->bytes, row->dst, sizeof(ret_addr->bytes));
+}
+
 /* A dead or disabled backend's flows are void; one that is only to get no more keeps those it has. */
 static uint8_t backend_state(const struct backend *b)
 {
@@ -56,6 +65,9 @@ static uint8_t backend_state(const struct backend *b)
 static uint8_t backend_forward(const struct backend *b)
 {
 	switch (b->forward) {
+	case FORWARD_GUE: return SHUNT_FORWARD_GUE;
+	case FORWARD_L2: return SHUNT_FORWARD_L2;
+	case FORWARD_LOCAL: return SHUNT_FORWARD_LOCAL;
 	case FORWARD_NAT: return SHUNT_FORWARD_NAT;
 	case FORWARD_IPIP:
 	case FORWARD_PROXY: break; /* the latter is in no pool of an l4 service */
@@ -93,8 +105,11 @@ static void backend_fill(struct desired_backend *row, const struct backend *b,
 	*row = (struct desired_backend){.pool = b->pool->name, .name = b->name};
 	row->row.state = backend_state(b);
 	row->row.forward = backend_forward(b);
+	row->row.next_hop = backend_is_routed(b) ? SHUNT_NEXT_HOP_FIB : SHUNT_NEXT_HOP_REFLECT;
 	row->row.family = slot == 0 ? 4 : 6;
 	row->row.mtu = b->pool->tunnel_mtu != 0 ? b->pool->tunnel_mtu : host->mtu;
+	if (b->forward == FORWARD_GUE)
+		row->row.port = htons(b->pool->gue_port);
 	if (forward_is_tunnel(b->forward)) {
 		row->row.src_entropy = htonl(bits == 32 ? UINT32_MAX : (1U << bits) - 1);
 		desired_row_addr(&host->source[slot], row->row.src);

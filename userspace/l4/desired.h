@@ -94,5 +94,7 @@ int vip_key_precedence(const struct shunt_vip_key *a, const struct shunt_vip_key
 
 /* An address as a row's dst or src holds it: IPv4 in the last word. */
 void desired_row_addr(const struct addr *addr, __be32 ret_words[4]);
+/* And dst back again. */
+void desired_row_dst(const struct shunt_backend *row, struct addr *ret_addr);
 
 #endif

@@ -17,6 +17,7 @@
 #include "l4/host.h"
 #include "l4/moves.h"
 #include "l4/nat.h"
+#include "l4/neigh.h"
 #include "l4/plan.h"
 #include "l4/slots.h"
 #include "l4/sweep.h"
@@ -34,6 +35,7 @@
 #define SWEEP_MOVING_MS (10 * MS_PER_S) /* between two, while slots are moving */
 #define SWEEP_STILL_MS	(60 * MS_PER_S)
 #define SWEEP_SHARE	20
+#include "loader/maps_devices.h"
 
 /* An interface that the configuration lists. */
 struct followed {
@@ -47,6 +49,7 @@ struct l4 {
 	struct tables tables;
 	struct sweep sweep;
 	struct guard *guard;
+	struct neigh *neigh;
 	struct host host; /* as it was when it was last whole */
 	bool host_known;
 	bool in_step; /* the last l4_apply() went through */
@@ -103,6 +106,8 @@ int l4_open(const struct snapshot *snap, struct l4 **ret_l4, struct diag *d)
 		err = sweep_init(&l4->sweep, l4->tables.sizes.services);
 	if (err == 0)
 		err = guard_open(l4->loader, &l4->tables, &l4->guard);
+	if (err == 0)
+		err = neigh_open(&l4->neigh);
 	if (err < 0) {
 		l4_close(l4);
 		return finish(err, errors, "open the kernel's tables", d);
@@ -120,6 +125,7 @@ void l4_close(struct l4 *l4)
 	guard_close(l4->guard);
 	nat_deinit(&l4->nat);
 	tables_deinit(&l4->tables);
+	neigh_close(l4->neigh);
 	loader_close(l4->loader);
 	free(l4->followed);
 	free(l4);
@@ -256,6 +262,8 @@ int l4_apply(struct l4 *l4, const struct snapshot *snap, struct l4_report *ret_r
 	if (err == 0)
 		err = guard_apply_lists(l4->guard, snap, d);
 	if (err == 0)
+		err = neigh_want(l4->neigh, &want, &l4->tables); /* before a packet needs them */
+	if (err == 0)
 		err = sync_run(l4->loader, &l4->tables, &plan, &report, d);
 	l4->in_step = err == 0;
 	plan_deinit(&plan);
@@ -328,6 +336,30 @@ static int list_followed(struct l4 *l4, const struct node *node)
 	return 0;
 }
 
+/* Packets may leave by the interfaces that they come in by. */
+static int list_devices(struct l4 *l4, struct diag *d)
+{
+	uint32_t *list = calloc(l4->followed_count + 1, sizeof(*list));
+	size_t count = 0;
+	int err = list == NULL ? -ENOMEM : 0;
+
+	for (size_t i = 0; err == 0 && i < l4->followed_count; i++) {
+		const struct followed *f = &l4->followed[i];
+
+		if (f->index != 0 && if_nametoindex(f->name) == f->index)
+			list[count++] = f->index;
+	}
+	if (err == 0)
+		err = maps_devices_write(l4->loader, list, count);
+	if (err == 0)
+		err = neigh_devices(l4->neigh, list, count);
+	free(list);
+	if (err < 0)
+		diag_error(d, NULL, "cannot list the interfaces that packets may leave by: %s",
+			   strerror(-err));
+	return err;
+}
+
 unsigned l4_follow_interfaces(struct l4 *l4, const struct snapshot *snap, struct diag *d)
 {
 	unsigned attached = 0;
@@ -343,6 +375,9 @@ unsigned l4_follow_interfaces(struct l4 *l4, const struct snapshot *snap, struct
 		attached += attach_one(l4, &snap->node, f, index == told ? &again : d) == 0;
 		diag_deinit(&again);
 	}
+	if (attached > 0)
+		(void)list_devices(l4, d); /* has said why */
+	neigh_tick(l4->neigh, d);
 	return attached;
 }
 
@@ -361,6 +396,9 @@ int l4_attach(struct l4 *l4, const struct snapshot *snap, struct diag *d)
 			err = one;
 	}
 	one = detach_unlisted(l4, node, d);
+	if (err == 0)
+		err = one;
+	one = list_devices(l4, d);
 	return err < 0 ? err : one;
 }
 
@@ -403,6 +441,8 @@ unsigned l4_tick(struct l4 *l4)
 		log_debug("l4: cannot free rows of removed backends, will try again error=\"%s\"",
 			  strerror(-err));
 	free(spent);
+	if (freed > 0)
+		neigh_forget(l4->neigh, t);
 	return err < 0 ? lingering : lingering - freed;
 }
 
@@ -597,6 +637,23 @@ void l4_ring_slots(struct l4 *l4, const char *ring, const struct pool *pool, uin
 struct guard *l4_guard(struct l4 *l4)
 {
 	return l4->guard;
+}
+
+int l4_events_fd(const struct l4 *l4)
+{
+	return neigh_fd(l4->neigh);
+}
+
+void l4_read_events(struct l4 *l4)
+{
+	neigh_read(l4->neigh);
+}
+
+const char *l4_next_hop(const struct l4 *l4, const struct backend *b)
+{
+	if (!forward_is_kernel(b->forward) || b->forward == FORWARD_LOCAL)
+		return NULL;
+	return backend_is_routed(b) ? neigh_state(l4->neigh, b->pool->name, b->name) : "reflect";
 }
 
 struct loader *l4_loader(struct l4 *l4)

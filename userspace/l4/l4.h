@@ -57,9 +57,17 @@ int l4_attach(struct l4 *l4, const struct snapshot *snap, struct diag *d);
 /*
  * Call every second or so. An interface that was attached to, went away and came back as another
  * device of the same name is attached to again. Returns how many were; what failed is in d, once
- * for each device, and is tried again.
+ * for each device, and is tried again. So is, once, what stands between this host and a backend.
  */
 unsigned l4_follow_interfaces(struct l4 *l4, const struct snapshot *snap, struct diag *d);
+
+/* Readable when routes or neighbours have changed: call l4_read_events() then. */
+int l4_events_fd(const struct l4 *l4);
+void l4_read_events(struct l4 *l4);
+
+/* What is known of a backend's next hop: "reflect", or a word of neigh_state() (l4/neigh.h); NULL:
+ * it has none. */
+const char *l4_next_hop(const struct l4 *l4, const struct backend *b);
 
 /*
  * Call every ten seconds or so. A backend that was removed from the configuration stays, draining,

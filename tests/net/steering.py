@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The steering program by itself (tests/bpf/runner.c): rows written by hand, packets in, packets
+out. What rows look like stands in bpf/abi.h; here is the little of it that tests write."""
+import ipaddress
+import json
+import os
+import re
+import struct
+import subprocess
+
+from lab import ROOT, binary
+
+ACTIONS = {0: "aborted", 1: "drop", 2: "pass", 3: "tx", 4: "redirect"}
+FORWARDS = ["ipip", "gue", "l2", "local", "nat"]
+NEXT_HOPS = ["reflect", "fib"]
+
+SERVICE_ROW, RING_BASE, RING_SIZE = 3, 100, 64
+IDLE_S = (10, 600, 30, 60)
+GUE_PORT = 6080
+
+
+def family_of(addr):
+    return ipaddress.ip_address(addr).version
+
+
+def words(addr, last):
+    """Four words; IPv4 in the first, or the last."""
+    raw = ipaddress.ip_address(addr).packed
+    if len(raw) == 16:
+        return raw
+    return bytes(12) + raw if last else raw + bytes(12)
+
+
+def abi_list(name):
+    """The texts of a list of names in bpf/abi.h."""
+    with open(os.path.join(ROOT, "bpf/abi.h"), encoding="utf-8") as f:
+        text = f.read()
+    body = re.search(rf"#define {name}\(X\)((?:.*\\\n)*.*)", text).group(1)
+    return re.findall(r'X\(\w+,\s*"([^"]+)"', body)
+
+
+class Steering:
+    """One program with its tables, in a namespace (None: this one)."""
+
+    def __init__(self, lab, ns=None):
+        self.proc = lab.popen([binary("tests/bpf/runner")], ns=ns, text=True,
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL)
+        self.sizes = self.ask(do="describe")["maps"]
+
+    def ask(self, **request):
+        self.proc.stdin.write(json.dumps(request) + "\n")
+        self.proc.stdin.flush()
+        line = self.proc.stdout.readline()
+        assert line, f"the runner ended: {self.proc.wait()}"
+        reply = json.loads(line)
+        assert "error" not in reply, reply
+        return reply
+
+    def update(self, name, key, value):
+        """Values are filled up with zeros: fields that a test does not know are off."""
+        size = self.sizes[name][1]
+        assert len(value) <= size, f"{name}: rows have {size} bytes"
+        self.ask(do="update", map=name, key=key.hex(), value=value.ljust(size, b"\0").hex())
+
+    def index(self, number):
+        return struct.pack("=I", number)
+
+    # ---- rows
+    def service(self, addr, port, proto, tracking=0):
+        key = words(addr, False) + struct.pack("!HBB", port, proto, family_of(addr))
+        row = struct.pack("=IBBxx4I", SERVICE_ROW, 0, tracking, *IDLE_S)
+        self.update("sh_services", key, row)
+        self.update("sh_svc_rings", self.index(SERVICE_ROW),
+                    struct.pack("=II", RING_BASE, RING_SIZE))
+
+    def backend(self, forward, dst, src=None, next_hop="reflect", mtu=1500, port=0):
+        """The only one: every slot of the ring is its."""
+        row_id = 1 << 16 | 1
+        src = words(src, True) if src else bytes(16)
+        row = struct.pack("=IBBBBH", row_id, 0, FORWARDS.index(forward), family_of(dst),
+                          NEXT_HOPS.index(next_hop), mtu)
+        row += struct.pack("!HI", port, 0) + src + words(dst, True)
+        self.update("sh_backends", self.index(1), row)
+        for slot in range(RING_SIZE):
+            self.update("sh_rings", self.index(RING_BASE + slot), struct.pack("=II", row_id, 0))
+
+    def device(self, ifindex):
+        self.update("sh_devices", self.index(ifindex), self.index(ifindex))
+
+    # ---- counters
+    def counters(self):
+        """Of the service, by the names in bpf/abi.h: drops too."""
+        row = self.ask(do="lookup", map="sh_svc_stats", key=self.index(SERVICE_ROW).hex())
+        raw, size = bytes.fromhex(row["value"]), self.sizes["sh_svc_stats"][1]
+        rows = [memoryview(raw)[at:at + size].cast("Q") for at in range(0, len(raw), size)]
+        names = abi_list("SHUNT_SVC_COUNTERS") + abi_list("SHUNT_DROPS")
+        assert len(names) * 8 == size
+        return {name: sum(row[i] for row in rows) for i, name in enumerate(names)}
+
+    # ---- packets
+    def run(self, frame, ifindex=0):
+        """(what became of it, the frame as it then is)"""
+        reply = self.ask(do="run", frame=bytes(frame).hex(), ifindex=ifindex)
+        return ACTIONS[reply["action"]], bytes.fromhex(reply["frame"])
