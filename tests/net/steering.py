@@ -17,6 +17,7 @@ NEXT_HOPS = ["reflect", "fib"]
 SERVICE_ROW, RING_BASE, RING_SIZE = 3, 100, 64
 IDLE_S = (10, 600, 30, 60)
 GUE_PORT = 6080
+ADDR_BITS_WORDS = 65536 // 64
 
 
 def family_of(addr):
@@ -36,7 +37,7 @@ def abi_list(name):
     with open(os.path.join(ROOT, "bpf/abi.h"), encoding="utf-8") as f:
         text = f.read()
     body = re.search(rf"#define {name}\(X\)((?:.*\\\n)*.*)", text).group(1)
-    return re.findall(r'X\(\w+,\s*"([^"]+)"', body)
+    return re.findall(r'X\(\w+,[\s\\]*"([^"]+)"', body)
 
 
 class Steering:
@@ -47,6 +48,8 @@ class Steering:
                               stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                               stderr=subprocess.DEVNULL)
         self.sizes = self.ask(do="describe")["maps"]
+        for word in range(ADDR_BITS_WORDS):  # any address may be a service's
+            self.update("sh_addr_bits", self.index(word), b"\xff" * 8)
 
     def ask(self, **request):
         self.proc.stdin.write(json.dumps(request) + "\n")
@@ -58,10 +61,11 @@ class Steering:
         return reply
 
     def update(self, name, key, value):
-        """Values are filled up with zeros: fields that a test does not know are off."""
-        size = self.sizes[name][1]
-        assert len(value) <= size, f"{name}: rows have {size} bytes"
-        self.ask(do="update", map=name, key=key.hex(), value=value.ljust(size, b"\0").hex())
+        """Both are filled up with zeros: fields that a test does not know are off."""
+        key_size, size = self.sizes[name]
+        assert len(key) <= key_size and len(value) <= size, f"{name}: {key_size} and {size} bytes"
+        self.ask(do="update", map=name, key=key.ljust(key_size, b"\0").hex(),
+                 value=value.ljust(size, b"\0").hex())
 
     def index(self, number):
         return struct.pack("=I", number)

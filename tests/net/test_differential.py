@@ -296,8 +296,6 @@ def test_where_there_is_no_next_hop(steering, box, family):
         assert dropped_for("no-route")
     set_way(steering, "l2", "reflect", family)
     assert dropped_for("forward")
-    set_way(steering, "nat", "reflect", family)
-    assert dropped_for("forward")
     box.sysctl({f"net.ipv{family}.conf.lo.forwarding": 0})
     set_way(steering, "ipip", "fib", family)
     assert dropped_for("no-route")
