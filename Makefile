@@ -24,10 +24,11 @@ DEPS_NET := iproute2 ethtool curl procps util-linux python3 python3-yaml
 DEPS_TEST := $(DEPS_NET) libcmocka-dev python3-pytest python3-pytest-xdist python3-pytest-timeout \
 	python3-scapy pyflakes3 iputils-ping nftables tcpdump clang-format shellcheck cppcheck valgrind \
 	bear xdp-tools libclang-rt-14-dev
+DEPS_BENCH := python3-matplotlib
 DEPS_VM := qemu-system-x86 'virtiofsd|qemu-system-common' busybox-static kmod xz-utils
 
 # Goals for which nothing needs to be installed yet.
-BARE_GOALS := deps deps-% help clean distclean test demo test-vm lint format check-clang
+BARE_GOALS := deps deps-% help clean distclean test demo test-vm lint format check-clang bench-docs
 NEEDS_PKGS := $(if $(MAKECMDGOALS),$(filter-out $(BARE_GOALS),$(MAKECMDGOALS)),all)
 ifneq ($(NEEDS_PKGS),)
 PKG_MISSING := $(shell set -- $(PKG_MIN); while [ $$# -gt 0 ]; do \
@@ -111,6 +112,10 @@ $(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c $(BUILD)/flags
 	$(call say,BPF,$@)mkdir -p $(@D) && $(CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
 $(BUILD)/tests/%.bpf.o: tests/%.bpf.c $(BUILD)/flags
 	$(call say,BPF,$@)mkdir -p $(@D) && $(CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
+$(BUILD)/bench/%.bpf.o: bench/%.bpf.c $(BUILD)/flags
+	$(call say,BPF,$@)mkdir -p $(@D) && $(CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
+$(BUILD)/bench/%.skel.h: $(BUILD)/bench/%.bpf.o
+	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name $*_bpf > $@ 2> $@.log || { cat $@.log >&2; false; }
 $(BUILD)/skel/%.skel.h: $(BUILD)/bpf/%.bpf.o
 	$(call say,SKEL,$@)mkdir -p $(@D) && $(BPFTOOL) gen skeleton $< name $*_bpf > $@ 2> $@.log || { cat $@.log >&2; false; }
 
@@ -151,14 +156,17 @@ $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(if $(FUZZ),,$(BUILD)/
 # Allocations that can be made to fail.
 $(BUILD)/tests/unit/test_conf_alloc: LDFLAGS += $(foreach f,malloc calloc realloc strdup vasprintf,-Wl,--wrap=$(f))
 
+# Its quick form is one of the tests.
+BENCH_BIN := $(BUILD)/bench/packet
+
 .PHONY: test check-build check-unit check-bpf check-net check-san check-valgrind check-clang test-vm
 test: deps ## install what is needed, build, run every test (as root)
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) check-build
 	$(Q)$(RUN) unit bpf lint net
-check-build: all $(UNIT_BIN) $(FUZZ_BIN) $(BPF_BIN) $(BPF_RUNNER) $(TEST_BPF) ## build all that the tests need
+check-build: all $(UNIT_BIN) $(FUZZ_BIN) $(BPF_BIN) $(BPF_RUNNER) $(TEST_BPF) $(BENCH_BIN) ## build all that the tests need
 check-unit: $(UNIT_BIN) $(FUZZ_BIN) ## unit tests and fuzz corpora, without root
 	$(Q)$(RUN) unit
-check-bpf: $(BPF_BIN) ## the kernel programs, packet by packet, as root
+check-bpf: $(BPF_BIN) $(BENCH_BIN) ## the kernel programs, packet by packet, as root
 	$(Q)$(RUN) bpf
 check-net: all $(TEST_BPF) $(BPF_RUNNER) ## tests over network namespaces, as root; K=EXPR picks some
 	$(Q)$(RUN) net
@@ -184,6 +192,22 @@ fuzz: ## each fuzz target for FUZZ_S seconds, its findings in build-fuzz/
 			-print_final_stats=1 -artifact_prefix=$(BUILD)-fuzz/$$t- $(BUILD)-fuzz/corpus/$$t \
 			$(wildcard tests/fuzz/corpus)/$$t; done
 fuzz-build: $(FUZZ_BIN)
+
+# ---- benchmarks ----------------------------------------------------------------------------------
+BENCH_SKELS := $(patsubst %.bpf.c,$(BUILD)/%.skel.h,$(wildcard bench/*.bpf.c))
+BENCH_OBJ   := $(call obj,$(filter-out %.bpf.c,$(wildcard bench/*.c)))
+BENCH_JSON  ?= $(BUILD)/bench/packet.json
+
+$(BENCH_OBJ): | $(BENCH_SKELS) $(SKELS)
+$(BENCH_BIN): $(BENCH_OBJ)
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,libbpf jansson) -o $@
+
+.PHONY: bench-packet bench-docs
+bench-packet: $(BENCH_BIN) ## nanoseconds a packet, by case, as root; QUICK=1: does it run?
+	$(Q)$< $(if $(QUICK),--quick) --json $(BENCH_JSON)
+bench-docs: ## the last measurement into docs/benchmarks.md and its picture
+	$(Q).ci/deps $(DEPS_BENCH)
+	$(Q)$(PYTHON) bench/plot.py $(BENCH_JSON) docs/benchmarks.md docs/img/packet.svg
 
 .PHONY: lint format
 lint: ## format, layers, ABI, banned calls, sizes, shellcheck, cppcheck
