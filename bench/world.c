@@ -187,7 +187,7 @@ static int fill_ring(const struct world *w)
 /* The packet's address can be a service's. */
 static int show_addr(const struct world *w, const __be32 addr[4])
 {
-	uint32_t bit = hash_addr_bit(addr), word = bit / SHUNT_ADDR_WORD_BITS;
+	uint32_t bit = hash_addr_bit_of(addr), word = bit / SHUNT_ADDR_WORD_BITS;
 	struct bpf_map *map = map_of(w, SHUNT_MAP_ADDR_BITS);
 	uint64_t bits = 0;
 	int err = map ? bpf_map__lookup_elem(map, &word, sizeof(word), &bits, sizeof(bits), 0)
@@ -206,28 +206,62 @@ static int set_switches(const struct world *w, const struct bench_case *c)
 	return put(w, SHUNT_MAP_SWITCHES, &zero, sizeof(zero), &on, sizeof(on));
 }
 
+/* What the daemon keeps beside sh_services: no bucket has more than the keys that are put here. */
+static int fill_exact(const struct world *w, struct shunt_bucket *buckets, uint32_t row,
+		      const struct shunt_vip_key *key, const struct shunt_service *svc)
+{
+	const struct shunt_exact_row value = {.key = *key, .service = *svc};
+	uint64_t words[sizeof(*key) / sizeof(uint64_t)];
+	struct shunt_bucket *b;
+	int way = 0;
+
+	memcpy(words, key, sizeof(words));
+	b = &buckets[hash_vip(words[0], words[1], words[2])];
+	while (way < SHUNT_EXACT_WAYS && b->way[way] != SHUNT_EXACT_END)
+		way++;
+	if (way == SHUNT_EXACT_WAYS)
+		return -ENOSPC;
+	b->way[way] = (uint16_t)(row + 1);
+	return put(w, SHUNT_MAP_EXACT_ROWS, &row, sizeof(row), &value, sizeof(value));
+}
+
+static int put_buckets(const struct world *w, const struct shunt_bucket *buckets)
+{
+	int err = 0;
+
+	for (uint32_t at = 0; !err && at < SHUNT_EXACT_BUCKETS; at++)
+		err = put(w, SHUNT_MAP_EXACT, &at, sizeof(at), &buckets[at], sizeof(*buckets));
+	return err;
+}
+
 static int fill_services(const struct world *w, const struct bench_case *c)
 {
 	static const uint8_t families[] = {4, 6}, protos[] = {IPPROTO_TCP, IPPROTO_UDP};
 	struct shunt_service svc = {.action = SHUNT_ACTION_STEER, .tracking = c->tracking};
+	struct shunt_bucket *buckets = malloc(SHUNT_EXACT_BUCKETS * sizeof(*buckets));
+	int err = buckets ? 0 : -ENOMEM;
 
+	if (buckets)
+		memset(buckets, 0xff, SHUNT_EXACT_BUCKETS * sizeof(*buckets)); /* SHUNT_EXACT_END */
 	for (int state = 0; state < SHUNT_FLOW_STATE_COUNT; state++)
 		svc.idle_s[state] = IDLE_S;
-	for (unsigned i = 0; i < SERVICE_COUNT * 4; i++) {
+	for (unsigned i = 0; !err && i < SERVICE_COUNT * 4; i++) {
 		struct shunt_vip_key key = {.port = htons(SERVICE_PORT),
 					    .proto = protos[i & 1],
 					    .family = families[i >> 1 & 1]};
-		int err;
 
 		svc.index = i >> 2;
 		frame_service(key.family, (uint8_t)svc.index, key.addr);
 		err = put(w, SHUNT_MAP_SERVICES, &key, sizeof(key), &svc, sizeof(svc));
 		if (!err)
 			err = show_addr(w, key.addr);
-		if (err)
-			return err;
+		if (!err)
+			err = fill_exact(w, buckets, i, &key, &svc);
 	}
-	return 0;
+	if (!err)
+		err = put_buckets(w, buckets);
+	free(buckets);
+	return err;
 }
 
 static struct bpf_object *open_object(const char *file)

@@ -12,11 +12,13 @@
 #define SHUNT_ABI_VERSION 2
 
 /* Names of the maps as they are created and pinned (at most 15 characters). */
-#define SHUNT_MAP_SERVICES    "sh_services"  /* vip key -> struct shunt_service */
-#define SHUNT_MAP_BACKENDS    "sh_backends"  /* backend index -> struct shunt_backend */
-#define SHUNT_MAP_RINGS	      "sh_rings"     /* slot index -> struct shunt_slot, mmap-able arena */
-#define SHUNT_MAP_SVC_RINGS   "sh_svc_rings" /* service index -> struct shunt_ring, mmap-able */
-#define SHUNT_MAP_STAMPS      "sh_stamps"    /* slot index -> struct shunt_stamp, mmap-able */
+#define SHUNT_MAP_SERVICES    "sh_services"   /* vip key -> struct shunt_service */
+#define SHUNT_MAP_EXACT	      "sh_exact"      /* bucket -> struct shunt_bucket, mmap-able */
+#define SHUNT_MAP_EXACT_ROWS  "sh_exact_rows" /* row -> struct shunt_exact_row, mmap-able */
+#define SHUNT_MAP_BACKENDS    "sh_backends"   /* backend index -> struct shunt_backend */
+#define SHUNT_MAP_RINGS	      "sh_rings"      /* slot index -> struct shunt_slot, mmap-able arena */
+#define SHUNT_MAP_SVC_RINGS   "sh_svc_rings"  /* service index -> struct shunt_ring, mmap-able */
+#define SHUNT_MAP_STAMPS      "sh_stamps"     /* slot index -> struct shunt_stamp, mmap-able */
 #define SHUNT_MAP_SVC_INSERTS "sh_svc_inserts" /* service index -> struct shunt_insert, per CPU */
 #define SHUNT_MAP_FLOW4	      "sh_flow4"       /* established flows */
 #define SHUNT_MAP_FLOW6	      "sh_flow6"
@@ -204,6 +206,30 @@ struct shunt_insert {
 	__u64 paid_ns; /* CLOCK_MONOTONIC_COARSE up to which the entries that were made take */
 };
 _Static_assert(sizeof(struct shunt_insert) == 8, "insert account layout is ABI");
+
+/*
+ * The same again for keys of one address and one port, for a packet to look up without a call. A key
+ * is in the bucket that hash_vip() names: its way holds 1 + a row of sh_exact_rows, which has a copy of
+ * key and record. 0, or four keys of others: look in sh_services.
+ * One word, written by one store.
+ */
+#define SHUNT_EXACT_BUCKETS 16384
+#define SHUNT_EXACT_WAYS    4
+#define SHUNT_EXACT_END	    0xffff /* in a way: the bucket has all keys that there are */
+#define SHUNT_EXACT_ROWS    (SHUNT_MAX_SERVICES + 1) /* one more, to replace another */
+#define SHUNT_EXACT_CPUS    1024 /* rows behind them, one a processor: see service_find_rest() */
+
+struct shunt_bucket {
+	__u16 way[SHUNT_EXACT_WAYS];
+} __attribute__((aligned(8)));
+_Static_assert(sizeof(struct shunt_bucket) == 8, "bucket layout is ABI");
+
+struct shunt_exact_row {
+	struct shunt_vip_key key;
+	struct shunt_service service;
+	__u32 _pad;
+} __attribute__((aligned(8)));
+_Static_assert(sizeof(struct shunt_exact_row) == 72, "index row layout is ABI");
 
 /* The ring of a service, for all of its vip keys. One word, written by one store and read by one
  * load: base and size always belong together. */

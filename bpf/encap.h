@@ -86,13 +86,14 @@ static __always_inline void *eth_write(struct pkt *p, const struct eth_words *et
 
 /* The header that an encapsulated packet leaves with: back to who sent it, or to the next hop that
  * was looked up (next_hop.h). */
-static __always_inline struct eth_words eth_onward(const struct pkt *p, __u16 proto)
+static __always_inline struct eth_words eth_onward(const struct pkt *p, const struct hop *hop,
+						   __u16 proto)
 {
-	if (!p->hop)
+	if (!hop)
 		return eth_answer(p, proto);
 	return (struct eth_words){
-		.dest = {p->hop->dest[0], p->hop->dest[1], p->hop->dest[2]},
-		.source = {p->hop->source[0], p->hop->source[1], p->hop->source[2]},
+		.dest = {hop->dest[0], hop->dest[1], hop->dest[2]},
+		.source = {hop->source[0], hop->source[1], hop->source[2]},
 		.proto = bpf_htons(proto),
 	};
 }
@@ -127,9 +128,9 @@ static __always_inline __u32 outer_header_len(const struct pkt *p)
  * (RFC 6864). DSCP and ECN are the inner packet's (RFC 6040, normal mode).
  */
 static __always_inline enum verdict encap_ipv4(struct xdp_md *ctx, struct pkt *p,
-					       const struct shim *shim)
+					       const struct hop *hop, const struct shim *shim)
 {
-	struct eth_words eth = eth_onward(p, ETH_P_IP);
+	struct eth_words eth = eth_onward(p, hop, ETH_P_IP);
 	__u32 len = IPV4_HLEN + shim->len + p->ip_len;
 	__be32 *out;
 	__be32 ip[5] = {
@@ -156,9 +157,9 @@ static __always_inline enum verdict encap_ipv4(struct xdp_md *ctx, struct pkt *p
 }
 
 static __always_inline enum verdict encap_ipv6(struct xdp_md *ctx, struct pkt *p,
-					       const struct shim *shim)
+					       const struct hop *hop, const struct shim *shim)
 {
-	struct eth_words eth = eth_onward(p, ETH_P_IPV6);
+	struct eth_words eth = eth_onward(p, hop, ETH_P_IPV6);
 	const struct shunt_backend *be = p->backend;
 	__u32 label = hash_entropy(p->hash) >> 12; /* 20 bits */
 	__u32 len = shim->len + p->ip_len;
@@ -196,7 +197,9 @@ static __always_inline enum verdict trim_trailer(struct xdp_md *ctx, struct pkt 
 	return (void *)(p->eth + 1) > p->end ? V_DROP_TRUNCATED : V_NEXT;
 }
 
-static __always_inline enum verdict encap_ipip(struct xdp_md *ctx, struct pkt *p)
+/* hop: NULL for back to who sent it; likewise in gue.h and l2.h. */
+static __always_inline enum verdict encap_ipip(struct xdp_md *ctx, struct pkt *p,
+					       const struct hop *hop)
 {
 	const struct shim none = {.proto = inner_proto(p)};
 	enum verdict v;
@@ -206,7 +209,8 @@ static __always_inline enum verdict encap_ipip(struct xdp_md *ctx, struct pkt *p
 	v = trim_trailer(ctx, p);
 	if (v != V_NEXT)
 		return v;
-	return p->backend->family == 6 ? encap_ipv6(ctx, p, &none) : encap_ipv4(ctx, p, &none);
+	return p->backend->family == 6 ? encap_ipv6(ctx, p, hop, &none)
+				       : encap_ipv4(ctx, p, hop, &none);
 }
 
 #endif

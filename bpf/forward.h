@@ -19,7 +19,8 @@ __noinline int forward_gue(struct xdp_md *ctx, const struct onward *o)
 {
 	struct pkt p;
 
-	return onward_open(ctx, o, &p) ? encap_gue(ctx, &p) : V_DROP_NO_BACKEND;
+	return onward_open(ctx, o, &p) ? encap_gue(ctx, &p, onward_hop(o, p.backend))
+				       : V_DROP_NO_BACKEND;
 }
 
 /* With the next hop of a route. */
@@ -27,14 +28,16 @@ __noinline int forward_ipip(struct xdp_md *ctx, const struct onward *o)
 {
 	struct pkt p;
 
-	return onward_open(ctx, o, &p) ? encap_ipip(ctx, &p) : V_DROP_NO_BACKEND;
+	return onward_open(ctx, o, &p) ? encap_ipip(ctx, &p, onward_hop(o, p.backend))
+				       : V_DROP_NO_BACKEND;
 }
 
 __noinline int forward_l2(struct xdp_md *ctx, const struct onward *o)
 {
 	struct pkt p;
 
-	return onward_open(ctx, o, &p) ? send_l2(ctx, &p) : V_DROP_NO_BACKEND;
+	return onward_open(ctx, o, &p) ? send_l2(ctx, &p, onward_hop(o, p.backend))
+				       : V_DROP_NO_BACKEND;
 }
 
 static __always_inline enum verdict forward_by(struct xdp_md *ctx, const struct shunt_backend *be,
@@ -74,7 +77,7 @@ static __always_inline enum verdict forward_packet(struct xdp_md *ctx, struct pk
 	const struct shunt_backend *be = p->backend;
 
 	if (be->forward == SHUNT_FORWARD_IPIP && be->next_hop == SHUNT_NEXT_HOP_REFLECT)
-		return encap_ipip(ctx, p);
+		return encap_ipip(ctx, p, NULL);
 	if (be->forward == SHUNT_FORWARD_NAT)
 		return nat_forward(ctx, p);
 	return forward_otherwise(ctx, p);

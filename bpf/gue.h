@@ -144,7 +144,8 @@ static __always_inline __u16 gue_source_port(const struct pkt *p)
 	return GUE_SOURCE_PORT | (hash_entropy(p->hash) & GUE_SOURCE_PORT_BITS);
 }
 
-static __always_inline enum verdict encap_gue(struct xdp_md *ctx, struct pkt *p)
+static __always_inline enum verdict encap_gue(struct xdp_md *ctx, struct pkt *p,
+					      const struct hop *hop)
 {
 	__u32 len = UDP_HLEN + p->ip_len;
 	__u32 sport = gue_source_port(p);
@@ -162,10 +163,10 @@ static __always_inline enum verdict encap_gue(struct xdp_md *ctx, struct pkt *p)
 	if (v != V_NEXT)
 		return v;
 	if (p->backend->family == 4)
-		return encap_ipv4(ctx, p, &udp);
+		return encap_ipv4(ctx, p, hop, &udp);
 	if (udp_checksum(ctx, p, &udp, len))
 		return V_DROP_TRUNCATED;
-	return encap_ipv6(ctx, p, &udp);
+	return encap_ipv6(ctx, p, hop, &udp);
 }
 
 #endif

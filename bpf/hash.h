@@ -95,17 +95,36 @@ static __always_inline __u32 hash_to_slot(__u64 hash, __u32 size)
 	return (hash >> 32) * size >> 32;
 }
 
-/* Which bit of sh_addr_bits speaks for an address. No secret is needed: whoever finds an address
- * that shares a service's bit has a packet looked up in vain. */
-static __always_inline __u32 hash_addr_bit(const __be32 addr[4])
+/* Where an address is looked for, and it with protocol and port: by the words that it has in memory.
+ * No secret is needed: whoever finds one that shares a service's place has a packet looked up in vain. */
+static __always_inline __u64 hash_addr(__u64 word0, __u64 word1)
 {
-	__u64 high = (__u64)addr[1] << 32 | addr[0], low = (__u64)addr[3] << 32 | addr[2];
-	__u64 x = high + low * 0x94d049bb133111ebULL;
+	__u64 x = word0 + word1 * 0x94d049bb133111ebULL;
 
-	x ^= x >> 32;
-	return x * 0x9e3779b97f4a7c15ULL >> 48;
+	return x ^ x >> 32;
+}
+
+/* The bit of sh_addr_bits that speaks for an address. */
+static __always_inline __u32 hash_addr_bit(__u64 word0, __u64 word1)
+{
+	return hash_addr(word0, word1) * 0x9e3779b97f4a7c15ULL >> 48;
 }
 _Static_assert(SHUNT_ADDR_BITS == 1 << 16, "hash_addr_bit() is of 16 bits");
+
+/* The bucket of sh_exact for a vip key, by its first three words. */
+static __always_inline __u32 hash_vip(__u64 word0, __u64 word1, __u64 word2)
+{
+	__u64 x = hash_addr(word0, word1) + word2 * 0xbf58476d1ce4e5b9ULL;
+
+	return x * 0x9e3779b97f4a7c15ULL >> 50;
+}
+_Static_assert(SHUNT_EXACT_BUCKETS == 1 << 14, "hash_vip() is of 14 bits");
+
+/* Of an address as struct shunt_vip_key has it. */
+static __always_inline __u32 hash_addr_bit_of(const __be32 addr[4])
+{
+	return hash_addr_bit((__u64)addr[1] << 32 | addr[0], (__u64)addr[3] << 32 | addr[2]);
+}
 
 /* The lower half, which says nothing about the slot: spreads flows on the way to the backend. */
 static __always_inline __u32 hash_entropy(__u64 hash)

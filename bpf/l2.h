@@ -9,20 +9,21 @@
 #include "bpf/encap.h"
 #include "bpf/pkt.h"
 
-static __always_inline enum verdict send_l2(struct xdp_md *ctx, struct pkt *p)
+static __always_inline enum verdict send_l2(struct xdp_md *ctx, struct pkt *p,
+					    const struct hop *hop)
 {
 	struct eth_words eth;
 	enum verdict v;
 
 	/* Reflected, it would not reach the backend. */
-	if (p->backend->next_hop == SHUNT_NEXT_HOP_REFLECT)
+	if (!hop)
 		return V_DROP_FORWARD;
 	if (p->ip_len > p->backend->mtu)
 		return V_DROP_TOO_BIG;
 	v = trim_trailer(ctx, p);
 	if (v != V_NEXT)
 		return v;
-	eth = eth_onward(p, p->family == 4 ? ETH_P_IP : ETH_P_IPV6);
+	eth = eth_onward(p, hop, p->family == 4 ? ETH_P_IP : ETH_P_IPV6);
 	return eth_write(p, &eth) ? V_TX : V_DROP_TRUNCATED;
 }
 

@@ -73,6 +73,24 @@ struct {
 	__uint(max_entries, SHUNT_MAX_BACKENDS);
 } sh_server_ids SEC(".maps");
 
+/* Its exact keys again (abi.h). Written by user space through shared mappings: a row before the bucket
+ * names it, and again only after packets that could look at it are done. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct shunt_bucket);
+	__uint(max_entries, SHUNT_EXACT_BUCKETS);
+	__uint(map_flags, BPF_F_MMAPABLE);
+} sh_exact SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct shunt_exact_row);
+	__uint(max_entries, SHUNT_EXACT_ROWS + SHUNT_EXACT_CPUS);
+	__uint(map_flags, BPF_F_MMAPABLE);
+} sh_exact_rows SEC(".maps");
+
 /*
  * Where packets can go. Written by user space; a row is complete before a ring names its id, and a
  * reader that finds another id in the row than it came for leaves it alone.

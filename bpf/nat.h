@@ -248,14 +248,14 @@ __noinline int nat_enter(struct xdp_md *ctx)
 static __always_inline enum verdict nat_forward(struct xdp_md *ctx, struct pkt *p)
 {
 	struct nat_work *w = nat_work();
-	struct shunt_vip_key key;
+	struct vip_words vip = vip_of(p);
+	const struct shunt_vip_key *key = (const void *)&vip;
 	enum verdict v;
 
 	if (!w)
 		return V_DROP_FORWARD;
 	nat_describe(w, p);
-	service_key(p, &key);
-	if (!nat_vip_find(w, key.addr, key.port))
+	if (!nat_vip_find(w, key->addr, key->port))
 		return V_DROP_FORWARD; /* gone this moment */
 	w->reply = 0;
 	w->hash = p->hash;

@@ -49,17 +49,24 @@ static __always_inline void onward_fill(struct onward *o, const struct pkt *p)
 	o->l2_len = p->l2_len;
 }
 
+/* The next hop, if it was to be looked up. */
+static __always_inline const struct hop *onward_hop(const struct onward *o,
+						    const struct shunt_backend *be)
+{
+	const struct hop *hop = be->next_hop == SHUNT_NEXT_HOP_FIB ? &o->hop : NULL;
+
+	barrier_var(
+		hop); /* to be asked for itself: of what it came from the verifier does not know */
+	return hop;
+}
+
 /* The packet again, with its frame. False: its backend is gone meanwhile. */
 static __always_inline bool onward_open(struct xdp_md *ctx, const struct onward *o, struct pkt *p)
 {
 	const struct shunt_backend *be = o ? backend_find(o->backend) : NULL;
-	const struct hop *hop;
 
 	if (!be)
 		return false;
-	hop = be->next_hop == SHUNT_NEXT_HOP_FIB ? &o->hop : NULL;
-	barrier_var(
-		hop); /* to be asked for itself: of what it came from the verifier does not know */
 	*p = (struct pkt){
 		.hash = o->hash,
 		.backend = be,
@@ -69,7 +76,6 @@ static __always_inline bool onward_open(struct xdp_md *ctx, const struct onward 
 		.proto = o->proto,
 		.tos = o->tos,
 		.l2_len = o->l2_len,
-		.hop = hop,
 	};
 	pkt_reload(ctx, p);
 	return true;

@@ -77,7 +77,6 @@ struct pkt {
 	__u64 hash;	  /* of the flow */
 	const struct shunt_service *svc;
 	const struct shunt_backend *backend;
-	const struct hop *hop; /* where next_hop.h has looked it up; else NULL */
 };
 
 /* Where the IP header stands. Whoever reads or writes there compares with p->end first. */

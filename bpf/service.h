@@ -7,25 +7,16 @@
 #include "bpf/maps.h"
 #include "bpf/pkt.h"
 
-static __always_inline void service_key(const struct pkt *p, struct shunt_vip_key *ret_key)
-{
-	*ret_key = (struct shunt_vip_key){.proto = p->proto, .family = p->family};
-	if (p->family == 4) {
-		ret_key->addr[0] = p->flow4.daddr;
-		ret_key->port = p->flow4.dport;
-	} else {
-		ret_key->addr[0] = p->flow6.daddr[0];
-		ret_key->addr[1] = p->flow6.daddr[1];
-		ret_key->addr[2] = p->flow6.daddr[2];
-		ret_key->addr[3] = p->flow6.daddr[3];
-		ret_key->port = p->flow6.dport;
-	}
-}
+/* The words of a vip key of one address and one port. */
+struct vip_words {
+	__u64 word[3];
+};
+_Static_assert(sizeof(struct vip_words) == sizeof(struct shunt_vip_key), "a vip key");
 
 /* False: no service has the address. */
-static __always_inline bool service_may_have(const struct shunt_vip_key *key)
+static __always_inline bool service_may_have(const struct vip_words *vip)
 {
-	__u32 bit = hash_addr_bit(key->addr), word = bit / SHUNT_ADDR_WORD_BITS;
+	__u32 bit = hash_addr_bit(vip->word[0], vip->word[1]), word = bit / SHUNT_ADDR_WORD_BITS;
 	const __u64 *bits = bpf_map_lookup_elem(&sh_addr_bits, &word);
 
 	return bits && *bits >> bit % SHUNT_ADDR_WORD_BITS & 1;
@@ -112,20 +103,111 @@ __noinline bool service_find_wide(struct shunt_vip_key *key)
 	return false;
 }
 
+static __always_inline bool exact_row_is(const struct shunt_exact_row *row,
+					 const struct vip_words *vip)
+{
+	const __u64 *words = (const void *)&row->key;
+
+	return words[0] == vip->word[0] && words[1] == vip->word[1] && words[2] == vip->word[2];
+}
+
+#define NO_ROW (SHUNT_EXACT_ROWS + SHUNT_EXACT_CPUS)
+
+/* The row of the index that has the packet's very address and port. *ret_more: if there is none, there
+ * may be one in sh_services. */
+static __always_inline __u32 exact_find(const struct vip_words *vip, bool *ret_more)
+{
+	__u32 bucket = hash_vip(vip->word[0], vip->word[1], vip->word[2]);
+	const volatile __u64 *word = bpf_map_lookup_elem(&sh_exact, &bucket);
+	__u64 ways = word ? *word : 0;
+
+	*ret_more = true;
+	for (int i = 0; i < SHUNT_EXACT_WAYS; i++, ways >>= 16) {
+		__u32 way = ways & 0xffff, at = way - 1;
+		const struct shunt_exact_row *row;
+
+		if (way == SHUNT_EXACT_END)
+			*ret_more = false;
+		row = bpf_map_lookup_elem(&sh_exact_rows, &at);
+		if (!row)
+			break;
+		if (exact_row_is(row, vip))
+			return at;
+	}
+	return NO_ROW;
+}
+
+/* As the packet's key lies in memory, but from the parser's words: to write a key in small pieces and
+ * read it in large ones makes the processor wait. */
+static __always_inline struct vip_words vip_of(const struct pkt *p)
+{
+	__u64 tail = (__u32)p->proto << 16 | (__u32)p->family << 24;
+
+	if (p->family == 4)
+		return (struct vip_words){{p->flow4.daddr, 0, tail | p->flow4.dport}};
+	return (struct vip_words){{
+		(__u64)p->flow6.daddr[1] << 32 | p->flow6.daddr[0],
+		(__u64)p->flow6.daddr[3] << 32 | p->flow6.daddr[2],
+		tail | p->flow6.dport,
+	}};
+}
+
+/*
+ * The record of a packet that the index has not, in a row of the index that is this processor's: so
+ * all records come from one table, and the kernel verifies what follows once. A port alone comes
+ * before a range. word0 to word2: the packet's vip key. A global function, for the same reason.
+ */
+__noinline __u32 service_find_rest(__u64 word0, __u64 word1, __u64 word2, bool exact)
+{
+	const struct vip_words vip = {{word0, word1, word2}};
+	__u32 at = SHUNT_EXACT_ROWS + bpf_get_smp_processor_id();
+	struct shunt_exact_row *row = bpf_map_lookup_elem(&sh_exact_rows, &at);
+	const struct shunt_service *svc = NULL;
+	struct shunt_vip_key found;
+
+	if (!row)
+		return NO_ROW;
+	__builtin_memcpy(&found, &vip, sizeof(found));
+	if (exact)
+		svc = bpf_map_lookup_elem(&sh_services, &found);
+	if (!svc && service_find_wide(&found))
+		svc = bpf_map_lookup_elem(&sh_services, &found);
+	if (!svc)
+		return NO_ROW;
+	row->service = *svc;
+	return at;
+}
+
+/* Are there keys of more than one address and one port? */
+static __always_inline bool service_has_wide(void)
+{
+	__u32 zero = 0;
+	const struct shunt_switches *in_use = bpf_map_lookup_elem(&sh_switches, &zero);
+
+	return in_use && (in_use->ranges || in_use->prefixes);
+}
+
 static __always_inline enum verdict service_find(struct pkt *p)
 {
-	struct shunt_vip_key key;
+	const struct shunt_exact_row *row;
+	struct vip_words vip;
+	bool more;
+	__u32 at;
 
 	/* Sent to a group, not to this host: to answer such a frame would multiply it. */
 	if (p->eth->h_dest[0] & 1)
 		return V_PASS_NO_SERVICE;
-	service_key(p, &key);
-	if (!service_may_have(&key))
+	vip = vip_of(p);
+	if (!service_may_have(&vip))
 		return V_PASS_NO_SERVICE;
-	p->svc = bpf_map_lookup_elem(&sh_services, &key);
-	if (!p->svc && service_find_wide(&key))
-		p->svc = bpf_map_lookup_elem(&sh_services, &key);
-	return p->svc ? V_NEXT : V_PASS_NO_SERVICE;
+	at = exact_find(&vip, &more);
+	if (at == NO_ROW && (more || service_has_wide()))
+		at = service_find_rest(vip.word[0], vip.word[1], vip.word[2], more);
+	row = bpf_map_lookup_elem(&sh_exact_rows, &at);
+	if (!row)
+		return V_PASS_NO_SERVICE;
+	p->svc = &row->service;
+	return V_NEXT;
 }
 
 /* Packets for a service that this host terminates go up the stack as they came, defects and all,

@@ -15,6 +15,7 @@
 #include "loader/messages.h"
 #include "loader/pins.h"
 #include "loader/privileges.h"
+#include "loader/maps_exact.h"
 #include "loader/state.h"
 #include "skel/steer_xdp.skel.h"
 
@@ -504,6 +505,8 @@ static const size_t mapped_rows[LOADER_MAP_COUNT] = {
 	[LOADER_MAP_STAMPS] = sizeof(struct shunt_stamp),
 	[LOADER_MAP_SWITCHES] = sizeof(struct shunt_switches),
 	[LOADER_MAP_ADDR_BITS] = sizeof(uint64_t),
+	[LOADER_MAP_EXACT] = sizeof(struct shunt_bucket),
+	[LOADER_MAP_EXACT_ROWS] = sizeof(struct shunt_exact_row),
 };
 
 static size_t mapped_len(const struct loader *l, enum loader_map map)
@@ -585,7 +588,9 @@ static int open_tables(struct loader *l, const struct loader_opts *opts, struct 
 		err = replace_program(l, d);
 	else
 		err = loader_move_all(l, d);
-	return err < 0 ? err : map_tables(l, PROT_READ | PROT_WRITE);
+	if (err == 0)
+		err = map_tables(l, PROT_READ | PROT_WRITE);
+	return err < 0 ? err : exact_open(l);
 }
 
 static int finish_open(struct loader *l, int err, size_t errors_before, struct loader **ret_loader,

@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "loader/maps_exact.h"
 #include "loader/state.h"
 
 #define BATCH 1024
@@ -60,11 +61,16 @@ uint64_t maps_memory(const struct loader *l)
 int maps_service_set(struct loader *l, const struct shunt_vip_key *key,
 		     const struct shunt_service *svc)
 {
-	return bpf_map_update_elem(l->map_fds[LOADER_MAP_SERVICES], key, svc, BPF_ANY);
+	int err = bpf_map_update_elem(l->map_fds[LOADER_MAP_SERVICES], key, svc, BPF_ANY);
+
+	if (err == 0)
+		exact_set(l, key, svc);
+	return err;
 }
 
 int maps_service_delete(struct loader *l, const struct shunt_vip_key *key)
 {
+	exact_remove(l, key);
 	return bpf_map_delete_elem(l->map_fds[LOADER_MAP_SERVICES], key);
 }
 

@@ -44,7 +44,9 @@
 	X(SVC_GUARD, services)                                                                     \
 	X(SVC_FLOOD, services)                                                                     \
 	X(SOURCES, sources)                                                                        \
-	X(EVENTS, fixed)
+	X(EVENTS, fixed)                                                                           \
+	X(EXACT, fixed)                                                                            \
+	X(EXACT_ROWS, fixed)
 
 enum loader_map {
 #define X(name, class) LOADER_MAP_##name,
@@ -74,8 +76,9 @@ struct loader {
 	int prog_fd; /* of type XDP: attached alone, and run by test_run */
 	int ext_fd;  /* of type EXT: attached to dispatchers; -1: not loaded */
 	uint64_t seed[2];
-	void *mapped[LOADER_MAP_COUNT]; /* the tables that are; NULL: not */
-	int dispatcher;			/* can this machine run one: 1, 0; -1: not tried yet */
+	void *mapped[LOADER_MAP_COUNT];	   /* the tables that are; NULL: not */
+	bool exact_used[SHUNT_EXACT_ROWS]; /* rows of sh_exact_rows that a bucket names */
+	int dispatcher;			   /* can this machine run one: 1, 0; -1: not tried yet */
 	bool adopted, replaced;
 };
 

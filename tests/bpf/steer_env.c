@@ -127,7 +127,7 @@ void env_addr_bits(struct env *env, const char *addr)
 	uint64_t bits = 0;
 
 	parse_addr(addr, key.addr);
-	bit = hash_addr_bit(key.addr);
+	bit = hash_addr_bit_of(key.addr);
 	word = bit / SHUNT_ADDR_WORD_BITS;
 	assert_int_equal(bpf_map__lookup_elem(env->skel->maps.sh_addr_bits, &word, sizeof(word),
 					      &bits, sizeof(bits), 0),

@@ -146,7 +146,7 @@ static const struct published *find_in_list(const struct maps_entry *e, const st
 
 static const struct published *find_service(const struct fake_packet *p)
 {
-	uint32_t bit = hash_addr_bit(p->to.addr);
+	uint32_t bit = hash_addr_bit_of(p->to.addr);
 	const struct published *found;
 	const struct fake_table *addrs = &kernel.tables[MAPS_ADDRS];
 

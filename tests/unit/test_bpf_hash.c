@@ -407,7 +407,7 @@ static void test_addr_bits_are_spread(void **state)
 			uint32_t bit;
 
 			addr[regular[k].word] ^= htonl(i << regular[k].shift);
-			bit = hash_addr_bit(addr);
+			bit = hash_addr_bit_of(addr);
 			assert_true(bit < SHUNT_ADDR_BITS);
 			different += !seen[bit];
 			seen[bit] = 1;

@@ -68,7 +68,7 @@ static int add_to(struct entries *t, struct maps_entry *key, const struct shunt_
 
 static void open_gate(struct maps_index *gate, const struct shunt_vip_key *key)
 {
-	uint32_t bit = hash_addr_bit(key->addr);
+	uint32_t bit = hash_addr_bit_of(key->addr);
 
 	if (key->prefix_len != 0)
 		memset(gate->bits, 0xff, sizeof(gate->bits));
