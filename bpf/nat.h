@@ -20,9 +20,18 @@
 
 /* ---- ways ---- */
 
+/* An Ethernet header, as 16-bit words, the alignment that a frame has anywhere. */
+struct eth_frame {
+	__u16 dest[3];
+	__u16 source[3];
+	__be16 tags[4]; /* as many as the frame has */
+	__be16 proto;
+};
+_Static_assert(sizeof(struct eth_frame) == ETH_HLEN + TAGS_MAX * TAG_LEN, "a whole header");
+
 /* The client's frames come in by this interface, with this header of l2_len bytes. */
 static __always_inline void nat_note_way(struct shunt_nat *e, __u32 ifindex,
-					 const struct eth_words *eth, __u8 l2_len)
+					 const struct eth_frame *eth, __u8 l2_len)
 {
 	e->ifindex = ifindex;
 	e->l2_len = l2_len;
@@ -59,7 +68,7 @@ static __always_inline void nat_copy_way(struct shunt_nat *to, const struct shun
 
 /* On the interface that the client's packets come in by, replies come to the same address of ours.
  * (A frame to another station, which an interface shows that listens to all, is not for us.) */
-static __always_inline bool nat_is_to_us(const struct xdp_md *ctx, const struct eth_words *eth,
+static __always_inline bool nat_is_to_us(const struct xdp_md *ctx, const struct eth_frame *eth,
 					 const struct shunt_nat *e)
 {
 	if (ctx->ingress_ifindex != e->ifindex)
@@ -75,7 +84,7 @@ __noinline int nat_send(struct xdp_md *ctx)
 {
 	struct nat_work *w = nat_work();
 	struct shunt_nat *e;
-	struct eth_words eth;
+	struct eth_words eth = {};
 	struct pkt p = {};
 
 	if (!w)
@@ -83,10 +92,7 @@ __noinline int nat_send(struct xdp_md *ctx)
 	e = &w->entry;
 	if (e->l2_len != w->at.l3 && bpf_xdp_adjust_head(ctx, (int)w->at.l3 - e->l2_len))
 		return V_DROP_HEADROOM;
-	for (int i = 0; i < 3; i++) {
-		eth.dest[i] = e->router[i];
-		eth.source[i] = e->own[i];
-	}
+	eth_set_macs(&eth, mac_of(e->router), mac_of(e->own));
 	for (int i = 0; i < 4; i++)
 		eth.tags[i] = e->tags[i];
 	eth.proto = bpf_htons(w->family == 4 ? ETH_P_IP : ETH_P_IPV6);
@@ -223,7 +229,7 @@ static __always_inline void nat_begin(struct nat_work *w, const struct shunt_bac
 /* Of w: the packet, w->client, w->vip, w->backend. Fills w->to and w->entry. Returns an enum verdict. */
 __noinline int nat_enter(struct xdp_md *ctx)
 {
-	const struct eth_words *eth = (void *)(long)ctx->data;
+	const struct eth_frame *eth = (void *)(long)ctx->data;
 	const struct shunt_backend *be;
 	struct nat_work *w = nat_work();
 	enum verdict v;
@@ -287,7 +293,7 @@ static __always_inline void nat_attribute(struct pkt *p, struct nat_work *w)
  */
 __noinline int nat_answer(struct xdp_md *ctx, __u32 defect)
 {
-	const struct eth_words *eth = (void *)(long)ctx->data;
+	const struct eth_frame *eth = (void *)(long)ctx->data;
 	struct nat_work *w = nat_work();
 	struct shunt_nat *e;
 

@@ -135,7 +135,7 @@ __noinline int nat_error6_read(struct xdp_md *ctx)
  */
 __noinline int nat_find_quoted(struct xdp_md *ctx)
 {
-	const struct eth_words *eth = (void *)(long)ctx->data;
+	const struct eth_frame *eth = (void *)(long)ctx->data;
 	struct nat_work *w = nat_work();
 	const struct shunt_backend *be;
 	const struct shunt_nat_source *source;

@@ -24,11 +24,13 @@ static __always_inline void count_service(const struct pkt *p, enum verdict v)
 		s->count[SHUNT_COUNT_PACKETS]++;
 		s->count[SHUNT_COUNT_BYTES] += p->ip_len;
 	}
-	s->count[SHUNT_COUNT_NEW_FLOWS] += p->new_flow;
-	s->count[SHUNT_COUNT_UNTRACKED] += p->untracked;
-	s->count[SHUNT_COUNT_STALE] += p->stale;
-	if (p->limited)
-		s->count[SHUNT_COUNT_INSERT_LIMITED]++;
+	/* Most packets are none of these. */
+	if (p->new_flow | p->untracked | p->stale | p->limited) {
+		s->count[SHUNT_COUNT_NEW_FLOWS] += p->new_flow;
+		s->count[SHUNT_COUNT_UNTRACKED] += p->untracked;
+		s->count[SHUNT_COUNT_STALE] += p->stale;
+		s->count[SHUNT_COUNT_INSERT_LIMITED] += p->limited;
+	}
 	if (p->svc->cid != SHUNT_CID_NONE) {
 		s->count[SHUNT_COUNT_CID] += p->by_cid;
 		s->count[SHUNT_COUNT_CID_UNKNOWN] += p->cid_unknown;
@@ -54,7 +56,8 @@ static __always_inline void count_backend(const struct pkt *p, enum verdict v)
 		s->packets++;
 		s->bytes += p->ip_len;
 	}
-	s->new_flows += p->new_flow;
+	if (p->new_flow)
+		s->new_flows++;
 }
 
 static __always_inline int verdict_finish(const struct pkt *p, enum verdict v)
