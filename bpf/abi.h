@@ -177,7 +177,7 @@ _Static_assert(sizeof(struct shunt_flow) == 16, "flow layout is ABI");
 	X(TX, "tx")		    /* encapsulated and sent back */                               \
 	X(PASS_LOCAL, "pass-local") /* for a service that this host terminates */                  \
 	X(PASS_NO_SERVICE, "pass-no-service")                                                      \
-	X(PASS_NOT_IP, "pass-not-ip")	    /* includes VLAN tags */                               \
+	X(PASS_NOT_IP, "pass-not-ip")	    /* or behind more than two VLAN tags */                \
 	X(PASS_PROTOCOL, "pass-protocol")   /* neither TCP nor UDP */                              \
 	X(PASS_FRAGMENT, "pass-fragment")   /* no ports to look at */                              \
 	X(PASS_MALFORMED, "pass-malformed") /* too short or too odd to name its service */         \

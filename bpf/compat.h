@@ -25,6 +25,9 @@
 #define __always_inline inline __attribute__((always_inline))
 #endif
 
+/* The compiler takes the variable for another one from here on. */
+#define barrier_var(x) asm volatile("" : "+r"(x))
+
 #define bpf_htons(x) htobe16(x)
 #define bpf_ntohs(x) be16toh(x)
 #define bpf_htonl(x) htobe32(x)

@@ -24,24 +24,64 @@
  */
 #define PADDED_FRAME_LEN 60
 
-/* Addresses as 16-bit words, the alignment that a frame has anywhere. */
+/* What stands before the IP header, as 16-bit words, the alignment that a frame has anywhere. */
 struct eth_words {
 	__u16 dest[3];
 	__u16 source[3];
+	__be16 tags[4]; /* as many as the frame has */
 	__be16 proto;
 };
-_Static_assert(sizeof(struct eth_words) == ETH_HLEN, "an Ethernet header");
+_Static_assert(sizeof(struct eth_words) == ETH_HLEN + TAGS_MAX * TAG_LEN, "a whole header");
 
-/* The header of the answer to eth. */
+/* The header of the answer to p: back where it came from, with the same tags. */
 static __always_inline struct eth_words eth_answer(const struct pkt *p, __u16 proto)
 {
-	const struct eth_words *eth = (const void *)p->eth;
-
-	return (struct eth_words){
-		.dest = {eth->source[0], eth->source[1], eth->source[2]},
-		.source = {eth->dest[0], eth->dest[1], eth->dest[2]},
+	const struct eth_words *in = (const void *)p->eth;
+	struct eth_words out = {
+		.dest = {in->source[0], in->source[1], in->source[2]},
+		.source = {in->dest[0], in->dest[1], in->dest[2]},
 		.proto = bpf_htons(proto),
 	};
+
+	if (p->l2_len >= ETH_HLEN + TAG_LEN && (void *)in + ETH_HLEN + TAG_LEN <= p->end) {
+		out.tags[0] = in->tags[0];
+		out.tags[1] = in->tags[1];
+	}
+	if (p->l2_len >= ETH_HLEN + 2 * TAG_LEN && (void *)(in + 1) <= p->end) {
+		out.tags[2] = in->tags[2];
+		out.tags[3] = in->tags[3];
+	}
+	return out;
+}
+
+/*
+ * Write it to the start of the frame, which must have room for the longest one. Returns where the IP
+ * header goes; NULL where there is no room.
+ */
+static __always_inline void *eth_write(struct pkt *p, const struct eth_words *eth)
+{
+	struct eth_words *out = (void *)p->eth;
+
+	if ((void *)(out + 1) > p->end)
+		return NULL;
+	for (int i = 0; i < 3; i++) {
+		out->dest[i] = eth->dest[i];
+		out->source[i] = eth->source[i];
+	}
+	if (p->l2_len == ETH_HLEN) {
+		out->tags[0] = eth->proto;
+		return &out->tags[1];
+	}
+	out->tags[0] = eth->tags[0];
+	out->tags[1] = eth->tags[1];
+	if (p->l2_len == ETH_HLEN + TAG_LEN) {
+		out->tags[2] = eth->proto;
+		return &out->tags[3];
+	}
+	out->tags[2] = eth->tags[2];
+	out->tags[3] = eth->tags[3];
+	out->proto = eth->proto;
+	return out + 1;
 }
 
 /* The outer source: bits of it tell flows apart, for the receiver's queues and the paths there. */
@@ -63,7 +103,7 @@ static __always_inline __u8 inner_proto(const struct pkt *p)
  */
 static __always_inline enum verdict encap_ipv4(struct xdp_md *ctx, struct pkt *p)
 {
-	struct eth_words eth = eth_answer(p, ETH_P_IP), *out_eth;
+	struct eth_words eth = eth_answer(p, ETH_P_IP);
 	__u32 len = p->ip_len + IPV4_HLEN;
 	__be32 *out;
 	__be32 ip[5] = {
@@ -77,11 +117,9 @@ static __always_inline enum verdict encap_ipv4(struct xdp_md *ctx, struct pkt *p
 	ip[2] |= bpf_htonl(bpf_ntohs(csum_ipv4(ip)));
 	if (pkt_push(ctx, p, IPV4_HLEN))
 		return V_DROP_HEADROOM;
-	out_eth = (void *)p->eth;
-	out = (void *)(out_eth + 1);
-	if ((void *)(out + 5) > p->end)
+	out = eth_write(p, &eth);
+	if (!out || (void *)(out + 5) > p->end)
 		return V_DROP_HEADROOM;
-	*out_eth = eth;
 	for (int i = 0; i < 5; i++)
 		out[i] = ip[i];
 	return V_TX;
@@ -89,18 +127,16 @@ static __always_inline enum verdict encap_ipv4(struct xdp_md *ctx, struct pkt *p
 
 static __always_inline enum verdict encap_ipv6(struct xdp_md *ctx, struct pkt *p)
 {
-	struct eth_words eth = eth_answer(p, ETH_P_IPV6), *out_eth;
+	struct eth_words eth = eth_answer(p, ETH_P_IPV6);
 	const struct shunt_backend *be = p->backend;
 	__u32 label = hash_entropy(p->hash) >> 12; /* 20 bits */
 	__be32 *out;
 
 	if (pkt_push(ctx, p, IPV6_HLEN))
 		return V_DROP_HEADROOM;
-	out_eth = (void *)p->eth;
-	out = (void *)(out_eth + 1);
-	if ((void *)(out + 10) > p->end)
+	out = eth_write(p, &eth);
+	if (!out || (void *)(out + 10) > p->end)
 		return V_DROP_HEADROOM;
-	*out_eth = eth;
 	out[0] = bpf_htonl(6U << 28 | (__u32)p->tos << 20 | label);
 	out[1] = bpf_htonl(p->ip_len << 16 | (__u32)inner_proto(p) << 8 | OUTER_TTL);
 	out[2] = be->src[0];
@@ -117,7 +153,7 @@ static __always_inline enum verdict encap_ipv6(struct xdp_md *ctx, struct pkt *p
 static __always_inline enum verdict encap_ipip(struct xdp_md *ctx, struct pkt *p)
 {
 	bool outer6 = p->backend->family == 6;
-	__u32 frame_len = ETH_HLEN + p->ip_len + p->trail_len;
+	__u32 frame_len = p->l2_len + p->ip_len + p->trail_len;
 
 	if (p->ip_len + (outer6 ? IPV6_HLEN : IPV4_HLEN) > p->backend->mtu)
 		return V_DROP_TOO_BIG;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0) */
 /*
- * [1] Ethernet, IPv4 or IPv6, TCP or UDP, read into struct pkt. Also builds natively.
+ * [1] Ethernet with its VLAN tags, IPv4 or IPv6, TCP or UDP, read into struct pkt. Also builds natively.
  *
  * A packet whose addresses, protocol and ports can be read goes on (V_NEXT) even if something about
  * it is wrong: it is noted as a defect, and only a service that it is for makes it a drop. A packet
@@ -123,6 +123,7 @@ static __always_inline enum verdict parse_ipv4(struct pkt *p, struct cursor *cur
 		return V_PASS_MALFORMED;
 	if (ip->protocol != IPPROTO_TCP && ip->protocol != IPPROTO_UDP)
 		return V_PASS_PROTOCOL;
+	p->l3_len = header_len;
 	frag = bpf_ntohs(ip->frag_off);
 	if (frag & IPV4_OFFSET_MASK)
 		return V_PASS_FRAGMENT;
@@ -167,6 +168,7 @@ static __always_inline enum verdict parse_ipv6(struct pkt *p, struct cursor *cur
 		return V_PASS_FRAGMENT;
 	if (ip->nexthdr != IPPROTO_TCP && ip->nexthdr != IPPROTO_UDP)
 		return V_PASS_PROTOCOL;
+	p->l3_len = sizeof(*ip);
 	len = bpf_ntohs(ip->payload_len);
 	parse_len(p, ip, sizeof(*ip) + len);
 
@@ -184,18 +186,65 @@ static __always_inline enum verdict parse_ipv6(struct pkt *p, struct cursor *cur
 	return V_NEXT;
 }
 
+/* What an Ethernet tag holds behind its type. */
+struct tag {
+	__be16 tci;
+	__be16 proto;
+};
+_Static_assert(sizeof(struct tag) == TAG_LEN, "a tag");
+
+/*
+ * 1 if it says that a tag follows, else 0: in arithmetic, not by a comparison. The kernel's verifier
+ * follows each outcome of a comparison to the end of the program; this way all tagged frames are one
+ * case to it, and only the length of their header is not known.
+ */
+static __always_inline __u32 is_tag(__be16 proto)
+{
+	__u64 other = (__u64)(proto ^ bpf_htons(ETH_P_8021Q)) * (proto ^ bpf_htons(ETH_P_8021AD));
+
+	other -= 1;
+	barrier_var(other);
+	return other >> 63;
+}
+
+/*
+ * Step over the tags of a frame whose header says `proto`. A priority tag (VLAN 0) is one like any
+ * other. Returns what stands behind them: where that is one more tag, the frame is not for us.
+ */
+static __always_inline __be16 parse_tags(struct pkt *p, struct cursor *cur, __be16 proto)
+{
+	const struct tag *tag = cur->pos;
+	__u32 len = is_tag(proto) * sizeof(*tag);
+
+	if (!len || (void *)(tag + 1) > cur->end)
+		return 0;
+	len += is_tag(tag->proto) * sizeof(*tag);
+	barrier_var(len);
+	len &= TAG_LEN | 2 * TAG_LEN; /* what it is anyway; the verifier wants to see it */
+	if (!cursor_take(cur, len))
+		return 0;
+	p->l2_len += len;
+	tag = cur->pos;
+	return tag[-1].proto;
+}
+
 /* p: zeroed but for eth and end. */
 static __always_inline enum verdict parse_packet(struct pkt *p)
 {
 	struct cursor cur = {.pos = p->eth, .end = p->end};
 	const struct ethhdr *eth = cursor_take(&cur, sizeof(*eth));
+	__be16 proto;
 
 	p->defect = V_NEXT;
+	p->l2_len = sizeof(*eth);
 	if (!eth)
 		return V_PASS_MALFORMED;
-	if (eth->h_proto == bpf_htons(ETH_P_IP))
+	proto = eth->h_proto;
+	if (proto != bpf_htons(ETH_P_IP) && proto != bpf_htons(ETH_P_IPV6))
+		proto = parse_tags(p, &cur, proto);
+	if (proto == bpf_htons(ETH_P_IP))
 		return parse_ipv4(p, &cur);
-	if (eth->h_proto == bpf_htons(ETH_P_IPV6))
+	if (proto == bpf_htons(ETH_P_IPV6))
 		return parse_ipv6(p, &cur);
 	return V_PASS_NOT_IP;
 }

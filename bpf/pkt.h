@@ -27,6 +27,10 @@ enum verdict {
 };
 _Static_assert((int)SHUNT_VERDICT_COUNT <= (int)V_DROP_FIRST, "verdicts and drop reasons overlap");
 
+/* A tag of 802.1Q or 802.1ad, and how many of them a frame may have. */
+#define TAG_LEN	 4
+#define TAGS_MAX 2
+
 #define TCP_FIN 0x01
 #define TCP_SYN 0x02
 #define TCP_RST 0x04
@@ -44,6 +48,8 @@ struct pkt {
 	};
 	__u32 ip_len;	 /* of the whole IP packet, no more than the frame holds; host order */
 	__u32 trail_len; /* bytes of the frame behind the IP packet */
+	__u16 l3_len;	 /* of the IP header, with all that stands before the transport's */
+	__u8 l2_len;	 /* of the Ethernet header with its tags: 14, 18 or 22 */
 	__u8 family;	 /* 4 or 6 */
 	__u8 proto;	 /* IPPROTO_TCP or IPPROTO_UDP */
 	__u8 tos;	 /* DSCP and ECN, as in the IPv4 field */
@@ -58,6 +64,18 @@ struct pkt {
 	const struct shunt_service *svc;
 	const struct shunt_backend *backend;
 };
+
+/* Where the IP header and the transport header stand. Whoever reads or writes there compares with
+ * p->end first. */
+static __always_inline void *pkt_l3(const struct pkt *p)
+{
+	return (void *)p->eth + p->l2_len;
+}
+
+static __always_inline void *pkt_l4(const struct pkt *p)
+{
+	return pkt_l3(p) + p->l3_len;
+}
 
 /* A TCP packet that opens a connection, and does nothing else. */
 static __always_inline bool pkt_is_syn(const struct pkt *p)

@@ -210,6 +210,16 @@ void pkt_encap(const struct frame *in, const struct outer_spec *o, struct frame 
 	memcpy(grow(f, behind_eth), ip, behind_eth);
 }
 
+void pkt_tag(struct frame *f, uint16_t type, uint16_t tci)
+{
+	if (f->len + 4 > sizeof(f->data))
+		abort();
+	memmove(f->data + 16, f->data + 12, f->len - 12);
+	f->len += 4;
+	pkt_put16(f, 12, type);
+	pkt_put16(f, 14, tci);
+}
+
 size_t pkt_l4(const struct frame *f)
 {
 	uint8_t first = f->data[ETH_LEN];

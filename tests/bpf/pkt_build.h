@@ -48,6 +48,9 @@ struct outer_spec {
  * copied. What stands behind the IP packet is kept. */
 void pkt_encap(const struct frame *in, const struct outer_spec *outer, struct frame *ret_frame);
 
+/* Put a tag right behind the addresses, in front of those that are there. */
+void pkt_tag(struct frame *f, uint16_t type, uint16_t tci);
+
 /* Offset of the transport header, and the length of the IP packet by its own header. */
 size_t pkt_l4(const struct frame *f);
 size_t pkt_ip_len(const struct frame *f);

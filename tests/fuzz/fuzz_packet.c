@@ -54,10 +54,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (v == V_NEXT) {
 		assert(p.family == 4 || p.family == 6);
 		assert(p.proto == IPPROTO_TCP || p.proto == IPPROTO_UDP);
-		assert(p.ip_len + p.trail_len + ETH_HLEN == len);
+		assert(p.l2_len == 14 || p.l2_len == 18 || p.l2_len == 22);
+		assert(p.ip_len + p.trail_len + p.l2_len == len);
 		assert(p.defect == V_NEXT || p.defect >= V_DROP_FIRST);
 		if (p.defect == V_NEXT)
-			check_sound(&p, frame + ETH_HLEN);
+			check_sound(&p, frame + p.l2_len);
 	} else {
 		assert((int)v < (int)SHUNT_VERDICT_COUNT);
 	}
