@@ -24,6 +24,10 @@
 #define SHUNT_MAP_BE_STATS  "sh_be_stats"  /* backend index -> struct shunt_be_stats, per CPU */
 #define SHUNT_MAP_VERDICTS  "sh_verdicts"  /* enum shunt_verdict -> __u64, per CPU */
 #define SHUNT_MAP_SWITCHES  "sh_switches"  /* 0 -> struct shunt_switches, mmap-able */
+#define SHUNT_MAP_ADDRS	    "sh_addrs"	   /* address -> struct shunt_addr */
+#define SHUNT_MAP_FRAGS4    "sh_frags4"	   /* where the first fragment of a packet went */
+#define SHUNT_MAP_FRAGS6    "sh_frags6"
+#define SHUNT_MAP_ICMP_RATE "sh_icmp_rate" /* 0 -> struct shunt_bucket, per CPU */
 #define SHUNT_MAP_SVC_META                                                                         \
 	"sh_svc_meta"		       /* service index -> struct shunt_svc_meta, user space only */
 #define SHUNT_MAP_BE_META "sh_be_meta" /* backend index -> struct shunt_be_meta, user space only */
@@ -63,8 +67,29 @@ struct shunt_service {
 	__u8 tracking; /* enum shunt_tracking */
 	__u8 _pad[2];
 	__u32 idle_s[SHUNT_FLOW_STATE_COUNT]; /* seconds without a packet until an entry is void */
+	__u16 mss; /* largest that a SYN may offer to a backend; 0: any; or SHUNT_MSS_AUTO */
+	__u16 _pad2;
 };
-_Static_assert(sizeof(struct shunt_service) == 24, "service layout is ABI");
+_Static_assert(sizeof(struct shunt_service) == 28, "service layout is ABI");
+
+#define SHUNT_MSS_AUTO 0xffff /* what fits into the tunnel to the backend */
+
+/* An address that services listen on, for packets that name no port. */
+struct shunt_addr_key {
+	__be32 addr[4]; /* as in struct shunt_vip_key */
+	__u8 family;
+	__u8 _pad[3];
+};
+_Static_assert(sizeof(struct shunt_addr_key) == 20, "address key layout is ABI");
+
+#define SHUNT_ADDR_LOCAL 0x01 /* this host terminates a service there: the address is its own */
+
+struct shunt_addr {
+	__u32 service; /* row of a service there, which counts such packets */
+	__u8 flags;    /* SHUNT_ADDR_* */
+	__u8 _pad[3];
+};
+_Static_assert(sizeof(struct shunt_addr) == 8, "address layout is ABI");
 
 /* The ring of a service, for all of its vip keys. One word, written by one store and read by one
  * load: base and size always belong together. */
@@ -150,6 +175,41 @@ struct shunt_flow {
 };
 _Static_assert(sizeof(struct shunt_flow) == 16, "flow layout is ABI");
 
+/* Fragments of one packet. */
+struct shunt_frag4_key {
+	__be32 saddr;
+	__be32 daddr;
+	__be16 id;
+	__u8 proto;
+	__u8 _pad;
+};
+_Static_assert(sizeof(struct shunt_frag4_key) == 12, "fragment key layout is ABI");
+
+struct shunt_frag6_key {
+	__be32 saddr[4];
+	__be32 daddr[4];
+	__be32 id;
+};
+_Static_assert(sizeof(struct shunt_frag6_key) == 36, "fragment key layout is ABI");
+
+/* What the first one said, and where it went. */
+struct shunt_frag {
+	__u32 backend; /* id */
+	__be16 sport;
+	__be16 dport;
+	__u64 seen_ns; /* CLOCK_MONOTONIC_COARSE */
+	__u8 proto;
+	__u8 _pad[7];
+};
+_Static_assert(sizeof(struct shunt_frag) == 24, "fragment layout is ABI");
+
+/* Time that has been saved up, to be spent on messages of ours. */
+struct shunt_bucket {
+	__u64 credit_ns;
+	__u64 seen_ns; /* CLOCK_MONOTONIC_COARSE */
+};
+_Static_assert(sizeof(struct shunt_bucket) == 16, "bucket layout is ABI");
+
 /*
  * What is counted per service, besides drops: X(NAME, "name"). Packets and bytes are those that came
  * for it, dropped ones included; bytes are those of the IP packet, without Ethernet and padding. A
@@ -160,17 +220,24 @@ _Static_assert(sizeof(struct shunt_flow) == 16, "flow layout is ABI");
 	X(BYTES, "bytes")                                                                          \
 	X(NEW_FLOWS, "new-flows")                                                                  \
 	X(UNTRACKED, "untracked") /* a flow entry was due and could not be written */              \
-	X(STALE, "stale")	  /* an entry named a backend that is gone or down; chosen anew */
+	X(STALE, "stale")	  /* an entry named a backend that is gone or down; chosen anew */ \
+	X(FRAGMENTS, "fragments") /* of them, fragments that were steered */                       \
+	X(ICMP_ERRORS, "icmp-errors")	  /* errors about a flow, sent to its backend */           \
+	X(ICMP_SENT, "icmp-sent")	  /* errors of ours to a client: its packet is too big */  \
+	X(ECHOES, "echoes")		  /* echo requests that were answered */                   \
+	X(MSS_LOWERED, "mss-lowered")	  /* SYNs whose MSS was too large */                       \
+	X(TUNNEL_ERRORS, "tunnel-errors") /* errors about the tunnel to a backend */
 
 /* Why a packet for a service was dropped: X(NAME, "name"). */
 #define SHUNT_DROPS(X)                                                                             \
 	X(TRUNCATED, "truncated")   /* shorter than its IP or transport header says */             \
 	X(BAD_HEADER, "bad-header") /* a header field that cannot be */                            \
-	X(FRAGMENT, "fragment")	    /* first fragment for a service */                             \
+	X(FRAGMENT, "fragment")	    /* its first one is not known, or none are wanted */           \
 	X(NO_BACKEND, "no-backend") /* no usable backend */                                        \
 	X(TOO_BIG, "too-big")	    /* with the outer header over the tunnel's MTU */              \
 	X(HEADROOM, "headroom")	    /* the driver gave no room for the outer header */             \
-	X(FORWARD, "forward")	    /* a backend row of a kind that this program does not know */
+	X(FORWARD, "forward")	    /* a backend row of a kind that this program does not know */  \
+	X(ICMP_RATE, "icmp-rate")   /* an echo request over node.icmp_rate */
 
 /* What became of a packet: X(NAME, "name"). Passed packets leave the program untouched. */
 #define SHUNT_VERDICTS(X)                                                                          \
@@ -179,9 +246,11 @@ _Static_assert(sizeof(struct shunt_flow) == 16, "flow layout is ABI");
 	X(PASS_NO_SERVICE, "pass-no-service")                                                      \
 	X(PASS_NOT_IP, "pass-not-ip")	    /* or behind more than two VLAN tags */                \
 	X(PASS_PROTOCOL, "pass-protocol")   /* neither TCP nor UDP */                              \
-	X(PASS_FRAGMENT, "pass-fragment")   /* no ports to look at */                              \
+	X(PASS_FRAGMENT, "pass-fragment")   /* no ports to look at, and its first is not known */  \
 	X(PASS_MALFORMED, "pass-malformed") /* too short or too odd to name its service */         \
-	X(DROP, "drop")			    /* see the service's drop counters */
+	X(DROP, "drop")			    /* see the service's drop counters */                  \
+	X(ANSWER, "answered")		    /* with a packet of our own, sent back */              \
+	X(PASS_TUNNEL, "pass-tunnel-error") /* about a tunnel; it quotes too little to tell whose */
 
 enum shunt_svc_counter {
 #define X(name, text) SHUNT_COUNT_##name,
@@ -217,12 +286,21 @@ struct shunt_be_stats {
 	__u64 new_flows;
 };
 
+enum shunt_fragments {
+	SHUNT_FRAGMENTS_FOLLOW, /* the first one */
+	SHUNT_FRAGMENTS_DROP,
+	SHUNT_FRAGMENTS_PASS,
+};
+
 /*
  * What is in use at all, so that a packet pays for no more than that. Zero: nothing. Written by user
  * space, a byte at a time, before the first row that needs it and after the last.
  */
 struct shunt_switches {
-	__u8 _reserved[64];
+	__u8 fragments;	 /* enum shunt_fragments */
+	__u8 echo;	 /* echo requests to addresses of services are answered */
+	__u16 icmp_rate; /* messages of ours a second and processor */
+	__u8 _reserved[60];
 };
 _Static_assert(sizeof(struct shunt_switches) == 64, "switches layout is ABI");
 

@@ -33,48 +33,56 @@ struct eth_words {
 };
 _Static_assert(sizeof(struct eth_words) == ETH_HLEN + TAGS_MAX * TAG_LEN, "a whole header");
 
-/* The header of the answer to p: back where it came from, with the same tags. */
-static __always_inline struct eth_words eth_answer(const struct pkt *p, __u16 proto)
+/* The header of the answer to a frame: back where it came from, with the same tags. The frame has at
+ * least an Ethernet header. */
+static __always_inline struct eth_words eth_answer_to(const void *eth, const void *end, __u8 l2_len,
+						      __u16 proto)
 {
-	const struct eth_words *in = (const void *)p->eth;
+	const struct eth_words *in = eth;
 	struct eth_words out = {
 		.dest = {in->source[0], in->source[1], in->source[2]},
 		.source = {in->dest[0], in->dest[1], in->dest[2]},
 		.proto = bpf_htons(proto),
 	};
 
-	if (p->l2_len >= ETH_HLEN + TAG_LEN && (void *)in + ETH_HLEN + TAG_LEN <= p->end) {
+	if (l2_len >= ETH_HLEN + TAG_LEN && eth + ETH_HLEN + TAG_LEN <= end) {
 		out.tags[0] = in->tags[0];
 		out.tags[1] = in->tags[1];
 	}
-	if (p->l2_len >= ETH_HLEN + 2 * TAG_LEN && (void *)(in + 1) <= p->end) {
+	if (l2_len >= ETH_HLEN + 2 * TAG_LEN && (void *)(in + 1) <= end) {
 		out.tags[2] = in->tags[2];
 		out.tags[3] = in->tags[3];
 	}
 	return out;
 }
 
+static __always_inline struct eth_words eth_answer(const struct pkt *p, __u16 proto)
+{
+	return eth_answer_to(p->eth, p->end, p->l2_len, proto);
+}
+
 /*
- * Write it to the start of the frame, which must have room for the longest one. Returns where the IP
+ * Write it to the start of a frame, which must have room for the longest one. Returns where the IP
  * header goes; NULL where there is no room.
  */
-static __always_inline void *eth_write(struct pkt *p, const struct eth_words *eth)
+static __always_inline void *eth_write_to(void *start, const void *end, __u8 l2_len,
+					  const struct eth_words *eth)
 {
-	struct eth_words *out = (void *)p->eth;
+	struct eth_words *out = start;
 
-	if ((void *)(out + 1) > p->end)
+	if ((void *)(out + 1) > end)
 		return NULL;
 	for (int i = 0; i < 3; i++) {
 		out->dest[i] = eth->dest[i];
 		out->source[i] = eth->source[i];
 	}
-	if (p->l2_len == ETH_HLEN) {
+	if (l2_len == ETH_HLEN) {
 		out->tags[0] = eth->proto;
 		return &out->tags[1];
 	}
 	out->tags[0] = eth->tags[0];
 	out->tags[1] = eth->tags[1];
-	if (p->l2_len == ETH_HLEN + TAG_LEN) {
+	if (l2_len == ETH_HLEN + TAG_LEN) {
 		out->tags[2] = eth->proto;
 		return &out->tags[3];
 	}
@@ -82,6 +90,11 @@ static __always_inline void *eth_write(struct pkt *p, const struct eth_words *et
 	out->tags[3] = eth->tags[3];
 	out->proto = eth->proto;
 	return out + 1;
+}
+
+static __always_inline void *eth_write(struct pkt *p, const struct eth_words *eth)
+{
+	return eth_write_to(p->eth, p->end, p->l2_len, eth);
 }
 
 /* The outer source: bits of it tell flows apart, for the receiver's queues and the paths there. */
@@ -150,12 +163,18 @@ static __always_inline enum verdict encap_ipv6(struct xdp_md *ctx, struct pkt *p
 	return V_TX;
 }
 
+/* How many bytes the way to the backend adds to a packet. */
+static __always_inline __u32 tunnel_overhead(const struct shunt_backend *be)
+{
+	return be->family == 6 ? IPV6_HLEN : IPV4_HLEN;
+}
+
 static __always_inline enum verdict encap_ipip(struct xdp_md *ctx, struct pkt *p)
 {
 	bool outer6 = p->backend->family == 6;
 	__u32 frame_len = p->l2_len + p->ip_len + p->trail_len;
 
-	if (p->ip_len + (outer6 ? IPV6_HLEN : IPV4_HLEN) > p->backend->mtu)
+	if (p->ip_len + tunnel_overhead(p->backend) > p->backend->mtu)
 		return V_DROP_TOO_BIG;
 	if (p->trail_len && frame_len > PADDED_FRAME_LEN && pkt_trim(ctx, p))
 		return V_DROP_TRUNCATED;

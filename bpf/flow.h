@@ -139,6 +139,8 @@ static __always_inline enum verdict flow_track(struct pkt *p, void *flows, void 
 			p->new_flow = true;
 		}
 	}
+	if (p->peek)
+		return V_NEXT;
 	if (!f) {
 		flow_start(p, pending, key, now);
 		return V_NEXT;
@@ -156,6 +158,8 @@ static __always_inline enum verdict flow_or_select(struct pkt *p)
 	else
 		p->hash = hash_flow6(&p->flow6, settings.hash_seed[0], settings.hash_seed[1]);
 
+	if (p->backend) /* a fragment, which goes where its first one went */
+		return V_NEXT;
 	if (p->svc->tracking == SHUNT_TRACK_NEVER) {
 		p->new_flow = pkt_is_syn(p);
 		return select_backend(p);

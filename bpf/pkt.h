@@ -51,12 +51,21 @@ struct pkt {
 	__u16 l3_len;	 /* of the IP header, with all that stands before the transport's */
 	__u8 l2_len;	 /* of the Ethernet header with its tags: 14, 18 or 22 */
 	__u8 family;	 /* 4 or 6 */
-	__u8 proto;	 /* IPPROTO_TCP or IPPROTO_UDP */
+	__u8 proto;	 /* IPPROTO_TCP or IPPROTO_UDP, once it is known whose it is */
 	__u8 tos;	 /* DSCP and ECN, as in the IPv4 field */
 	__u8 tcp_flags;	 /* TCP_*; 0 for UDP */
 	__u8 defect;	 /* enum verdict: what befalls it if it is for a service; V_NEXT: nothing */
+	__u8 frag;	 /* enum frag */
+	__be32 frag_id;	 /* of fragments; IPv4: 16 bits */
 
 	/* The later stages' part. */
+	__u32 follow; /* id of the backend that the first fragment went to; 0: none did */
+	__u32 addr_row; /* of the service that counts it where it is for an address alone, and 1; 0: none */
+	__u8 peek;	   /* enum peek: is the flow the packet's own? */
+	__u8 note;	   /* enum shunt_svc_counter: what else to count of it; 0: nothing */
+	__u16 quote_outer; /* PEEK_TUNNEL: where in the frame the packet that we sent begins */
+	__u16 quote;	   /* PEEK_TUNNEL: and where the client's in it */
+	__u32 quote_mtu; /* PEEK_TUNNEL: largest outer packet, as the error has it; 0: another error */
 	bool new_flow;	/* entered a table, or starts a flow of a service without tracking */
 	bool untracked; /* its flow should have an entry and could not be given one */
 	bool stale;	/* its entry named a backend that is gone or down */
@@ -65,16 +74,24 @@ struct pkt {
 	const struct shunt_backend *backend;
 };
 
-/* Where the IP header and the transport header stand. Whoever reads or writes there compares with
- * p->end first. */
+enum frag {
+	FRAG_NONE,
+	FRAG_FIRST, /* has the ports */
+	FRAG_LATER,
+};
+
+/* A packet that only tells something about a flow changes nothing in the tables of flows. */
+enum peek {
+	PEEK_NOT,
+	PEEK_ERROR,  /* an ICMP error about a packet that the flow's backend sent */
+	PEEK_TUNNEL, /* an ICMP error about a packet that we sent to the flow's backend */
+};
+
+/* Where the IP header stands; l3_len behind it stands the transport's. Whoever reads or writes there
+ * compares with p->end first. */
 static __always_inline void *pkt_l3(const struct pkt *p)
 {
 	return (void *)p->eth + p->l2_len;
-}
-
-static __always_inline void *pkt_l4(const struct pkt *p)
-{
-	return pkt_l3(p) + p->l3_len;
 }
 
 /* A TCP packet that opens a connection, and does nothing else. */
@@ -84,6 +101,17 @@ static __always_inline bool pkt_is_syn(const struct pkt *p)
 }
 
 #ifdef __bpf__
+
+/* The frame as it is at this moment, for functions that have no struct pkt with pointers. */
+static __always_inline void *frame_at(const struct xdp_md *ctx, __u32 offset)
+{
+	return (void *)(long)ctx->data + offset;
+}
+
+static __always_inline void *frame_end(const struct xdp_md *ctx)
+{
+	return (void *)(long)ctx->data_end;
+}
 
 static __always_inline void pkt_reload(struct xdp_md *ctx, struct pkt *p)
 {

@@ -7,9 +7,11 @@
 #include "bpf/abi.h"
 #include "bpf/flow.h"
 #include "bpf/forward.h"
+#include "bpf/frag.h"
 #include "bpf/maps.h"
 #include "bpf/parse.h"
 #include "bpf/pkt.h"
+#include "bpf/rare.h"
 #include "bpf/select.h"
 #include "bpf/service.h"
 #include "bpf/settings.h"
@@ -22,6 +24,24 @@ struct {
 	__uint(XDP_PASS, 1);
 } XDP_RUN_CONFIG(steer_xdp);
 
+/* A packet of a known flow. */
+static __always_inline enum verdict steer(struct xdp_md *ctx, struct pkt *p)
+{
+	enum verdict v = service_find(p);
+
+	if (v == V_DROP_FRAGMENT)
+		v = frag_admit(p);
+	if (v == V_NEXT)
+		v = flow_or_select(p);
+	if (v == V_NEXT && rare_is(p))
+		v = rare_prepare(ctx, p);
+	if (v == V_NEXT)
+		v = forward_packet(ctx, p);
+	if (v == V_DROP_TOO_BIG && p->backend)
+		v = rare_too_big(ctx, p);
+	return v;
+}
+
 SEC("xdp")
 int steer_xdp(struct xdp_md *ctx)
 {
@@ -30,12 +50,10 @@ int steer_xdp(struct xdp_md *ctx)
 
 	pkt_reload(ctx, &p);
 	v = parse_packet(&p);
+	if (v == V_PASS_FRAGMENT || v == V_PASS_PROTOCOL)
+		v = rare_parse(ctx, &p, v);
 	if (v == V_NEXT)
-		v = service_find(&p);
-	if (v == V_NEXT)
-		v = flow_or_select(&p);
-	if (v == V_NEXT)
-		v = forward_packet(ctx, &p);
+		v = steer(ctx, &p);
 	return verdict_finish(&p, v);
 }
 

@@ -365,8 +365,7 @@ static uint64_t maps_of_program(const struct loader *l, int fd)
 static bool program_uses_all(const struct loader *l, int fd)
 {
 	uint64_t all = (1ULL << LOADER_MAP_COUNT) - 1;
-	uint64_t unused = 1ULL << LOADER_MAP_SWITCHES | 1ULL << LOADER_MAP_SVC_META |
-			  1ULL << LOADER_MAP_BE_META;
+	uint64_t unused = 1ULL << LOADER_MAP_SVC_META | 1ULL << LOADER_MAP_BE_META;
 
 	return (maps_of_program(l, fd) | unused) == all;
 }

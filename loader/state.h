@@ -25,6 +25,10 @@
 	X(BE_STATS, backends)                                                                      \
 	X(VERDICTS, fixed)                                                                         \
 	X(SWITCHES, fixed)                                                                         \
+	X(ADDRS, services)                                                                         \
+	X(FRAGS4, fixed)                                                                           \
+	X(FRAGS6, fixed)                                                                           \
+	X(ICMP_RATE, fixed)                                                                        \
 	X(SVC_META, services)                                                                      \
 	X(BE_META, backends)
 

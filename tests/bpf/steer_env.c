@@ -50,6 +50,9 @@ void env_open(struct env *env, const struct env_opts *opts)
 	resize(skel->maps.sh_backends, 64, false);
 	resize(skel->maps.sh_rings, 4096, false);
 	resize(skel->maps.sh_svc_rings, 64, false);
+	resize(skel->maps.sh_addrs, 64, false);
+	resize(skel->maps.sh_frags4, 64, false);
+	resize(skel->maps.sh_frags6, 64, false);
 	resize(skel->maps.sh_svc_stats, 64, false);
 	resize(skel->maps.sh_be_stats, 64, false);
 	resize(skel->maps.sh_flow4, opts->flows, opts->flows_hash);
@@ -94,6 +97,26 @@ void env_service(struct env *env, const char *addr, uint16_t port, uint8_t proto
 	parse_addr(addr, key.addr);
 	assert_int_equal(bpf_map__update_elem(env->skel->maps.sh_services, &key, sizeof(key),
 					      &env->svc, sizeof(env->svc), BPF_ANY),
+			 0);
+}
+
+void env_addr(struct env *env, const char *addr, uint8_t flags)
+{
+	struct shunt_addr_key key = {.family = family_of(addr)};
+	struct shunt_addr value = {.service = SVC_ROW, .flags = flags};
+
+	parse_addr(addr, key.addr);
+	assert_int_equal(bpf_map__update_elem(env->skel->maps.sh_addrs, &key, sizeof(key), &value,
+					      sizeof(value), BPF_ANY),
+			 0);
+}
+
+void env_switches(struct env *env, const struct shunt_switches *on)
+{
+	uint32_t zero = 0;
+
+	assert_int_equal(bpf_map__update_elem(env->skel->maps.sh_switches, &zero, sizeof(zero), on,
+					      sizeof(*on), BPF_ANY),
 			 0);
 }
 
@@ -190,7 +213,7 @@ int env_run_meta(struct env *env, const struct frame *in, uint32_t meta_len, uin
 
 static uint32_t action_of(enum shunt_verdict v)
 {
-	if (v == SHUNT_VERDICT_TX)
+	if (v == SHUNT_VERDICT_TX || v == SHUNT_VERDICT_ANSWER)
 		return XDP_TX;
 	return v == SHUNT_VERDICT_DROP ? XDP_DROP : XDP_PASS;
 }

@@ -43,6 +43,11 @@ void env_close(struct env *env);
 /* addr:port/proto is a service, by env->svc. */
 void env_service(struct env *env, const char *addr, uint16_t port, uint8_t proto);
 
+/* addr is one that services listen on, flags: SHUNT_ADDR_*. Counted by row SVC_ROW. */
+void env_addr(struct env *env, const char *addr, uint8_t flags);
+/* Nothing is in use at first. */
+void env_switches(struct env *env, const struct shunt_switches *on);
+
 /* A row of sh_backends; its index is in the id. */
 struct env_backend {
 	uint32_t id;
