@@ -27,6 +27,7 @@ FIELD_FUNCTIONS(port);		/* struct health_conf */
 FIELD_FUNCTIONS(status);	/* struct health_conf */
 FIELD_FUNCTIONS(address);	/* struct backend */
 FIELD_FUNCTIONS(listen);	/* struct service */
+FIELD_FUNCTIONS(mss);		/* struct service */
 FIELD_FUNCTIONS(pool);		/* struct service: only its form; conf/build.c finds the pool */
 
 #undef FIELD_FUNCTIONS

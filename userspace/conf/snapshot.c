@@ -101,6 +101,8 @@ bool backend_is_usable(const struct backend *b)
 }
 
 const char *const xdp_mode_words[] = {"native", "generic", NULL};
+const char *const fragments_words[] = {"follow", "drop", "pass", NULL};
+const char *const echo_words[] = {"on", "off", NULL};
 const char *const forward_words[] = {"ipip", "proxy", NULL};
 const char *const admin_state_words[] = {"up", "drain", "disabled", NULL};
 const char *const service_mode_words[] = {"l4", "http", NULL};

@@ -31,6 +31,9 @@ struct node_limits {
 	uint32_t pending;    /* each family, default 65536 */
 };
 
+enum fragments { FRAGMENTS_FOLLOW, FRAGMENTS_DROP, FRAGMENTS_PASS };
+enum echo { ECHO_ON, ECHO_OFF };
+
 struct node {
 	const char *const
 		*interfaces; /* none: the proxy alone, nothing is loaded into the kernel */
@@ -41,6 +44,9 @@ struct node {
 	struct addr
 		tunnel_source[2]; /* outer source, [0] IPv4 [1] IPv6; family 0: the interface's */
 	unsigned tunnel_source_len[2]; /* prefix length; the bits behind it carry flow entropy */
+	enum fragments fragments;      /* the first one, default follow */
+	enum echo echo;	    /* are echo requests to steered services answered, default on */
+	unsigned icmp_rate; /* answers and errors of ours, a second and processor, default 100 */
 	struct node_limits limits;
 	unsigned workers;  /* resolved: at least 1 */
 	unsigned drain_ms; /* how long SIGTERM waits for connections */
@@ -125,6 +131,7 @@ struct service {
 	const struct pool *pool;
 	enum tracking tracking; /* l4 */
 	uint32_t ring_size;	/* l4: a prime, default 65537 */
+	unsigned mss;		/* l4: largest that a SYN may offer; 0: any; or SHUNT_MSS_AUTO */
 	uint32_t idle_s[4];	/* l4: by enum shunt_flow_state: 60, 7440, 120, 120 */
 	struct http_timeouts timeouts;
 	struct http_limits limits;
@@ -160,6 +167,8 @@ bool backend_is_usable(const struct backend *b);
 /* Names as they stand in the configuration: "ipip", "drain", "http", ... The lists are in the order
  * of their enum, NULL at the end. */
 extern const char *const xdp_mode_words[];
+extern const char *const fragments_words[];
+extern const char *const echo_words[];
 extern const char *const forward_words[];
 extern const char *const admin_state_words[];
 extern const char *const service_mode_words[];

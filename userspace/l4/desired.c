@@ -175,6 +175,7 @@ static void service_fill(struct desired *desired, struct desired_service *row,
 		s->tracking == TRACKING_NEVER ? SHUNT_TRACK_NEVER : SHUNT_TRACK_ALWAYS;
 	for (int i = 0; i < SHUNT_FLOW_STATE_COUNT; i++)
 		row->record.idle_s[i] = s->idle_s[i];
+	row->record.mss = s->mss;
 	service_find_backends(desired, row, s);
 }
 
