@@ -158,7 +158,6 @@ static __always_inline enum verdict icmp_too_big(struct xdp_md *ctx, struct pkt 
 	if (bpf_xdp_adjust_tail(ctx, (int)(quote_len - len - p->trail_len)))
 		return V_DROP_TOO_BIG;
 	p->note = SHUNT_COUNT_ICMP_SENT;
-	p->defect = V_DROP_TOO_BIG;
 	return v4 ? write_headers4(ctx, p, &eth, quote_len, mtu)
 		  : write_headers6(ctx, p, &eth, quote_len, mtu);
 }
@@ -184,6 +183,7 @@ static __always_inline enum verdict too_big_answer(struct xdp_md *ctx, struct pk
 		return V_DROP_TOO_BIG;
 	if (!icmp_allowed())
 		return V_DROP_TOO_BIG;
+	p->defect = V_DROP_TOO_BIG; /* which stays so, answered or not */
 	return icmp_too_big(ctx, p, p->l2_len, p->ip_len, mtu);
 }
 

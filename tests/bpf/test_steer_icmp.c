@@ -343,6 +343,8 @@ static void check_tunnel(const struct tunnel_case *c)
 		expect_told(&out, &client, c->inner6, c->inner6 || quoted < 548 ? quoted : 548,
 			    1400 - outer);
 	}
+	for (int i = 0; i < SHUNT_DROP_COUNT; i++)
+		assert_int_equal(env_svc_stats(&env).drop[i], 0);
 	/* Too little to tell whose. */
 	for (size_t quoted = 0; quoted < inner + 8; quoted++) {
 		tunnel_error(&env, c, &spec, outer + quoted, 1400, &client, &error);
