@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """fragments.py CLIENT VIP PORT ORDER: one UDP question in three fragments, sent in this order.
 
-ORDER: "0,2,1" sends the first, the last, the middle one. Prints who answered. Exit status 1: no answer
-within a second.
+ORDER: "0,2,1" sends the first, the last, the middle one. Prints who answered. Exit status 1: no
+answer within a second.
 """
 import socket
 import sys

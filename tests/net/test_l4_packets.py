@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Packets that are not simply TCP or UDP for a service: fragments, ICMP, and those that do not fit."""
+"""Packets that are not simply TCP or UDP for a service: fragments, ICMP, and what does not fit."""
 import hashlib
 import json
 import os
@@ -131,8 +131,8 @@ def test_mss_auto_leaves_nothing_too_big(l4, tmp_path):
 
 @FAMILIES
 def test_errors_about_answers_reach_the_backend_that_sent_them(l4, client, family):
-    """The last link to the client takes less than the servers think. What the router says of it goes
-    to the service's address, and so to the balancer: downloads end only if it finds its way on."""
+    """The last link to the client takes less than the servers think. What the router says of it
+    goes to the service's address, so to the balancer: downloads end only if it finds its way on."""
     it = l4(backends=3)
     for ns in it.net.backends.values():
         ns.ip(f"route change default via {it.net.router_address(ns, 4)} mtu 1500",
