@@ -24,7 +24,7 @@
 #define SHUNT_MAP_BE_STATS  "sh_be_stats"  /* backend index -> struct shunt_be_stats, per CPU */
 #define SHUNT_MAP_VERDICTS  "sh_verdicts"  /* enum shunt_verdict -> __u64, per CPU */
 #define SHUNT_MAP_SWITCHES  "sh_switches"  /* 0 -> struct shunt_switches, mmap-able */
-#define SHUNT_MAP_ADDRS	    "sh_addrs"	   /* address -> struct shunt_addr */
+#define SHUNT_MAP_VIPS	    "sh_vips"	   /* address -> struct shunt_vip */
 #define SHUNT_MAP_FRAGS4    "sh_frags4"	   /* where the first fragment of a packet went */
 #define SHUNT_MAP_FRAGS6    "sh_frags6"
 #define SHUNT_MAP_ICMP_RATE "sh_icmp_rate" /* 0 -> struct shunt_bucket, per CPU */
@@ -82,14 +82,14 @@ struct shunt_addr_key {
 };
 _Static_assert(sizeof(struct shunt_addr_key) == 20, "address key layout is ABI");
 
-#define SHUNT_ADDR_LOCAL 0x01 /* this host terminates a service there: the address is its own */
+#define SHUNT_VIP_LOCAL 0x01 /* this host terminates a service there: the address is its own */
 
-struct shunt_addr {
+struct shunt_vip {
 	__u32 service; /* row of a service there, which counts such packets */
-	__u8 flags;    /* SHUNT_ADDR_* */
+	__u8 flags;    /* SHUNT_VIP_* */
 	__u8 _pad[3];
 };
-_Static_assert(sizeof(struct shunt_addr) == 8, "address layout is ABI");
+_Static_assert(sizeof(struct shunt_vip) == 8, "address layout is ABI");
 
 /* The ring of a service, for all of its vip keys. One word, written by one store and read by one
  * load: base and size always belong together. */

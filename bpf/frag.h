@@ -88,9 +88,9 @@ static __always_inline void frag_record(struct pkt *p, __u32 backend)
 /* No first one is known. */
 static __always_inline enum verdict frag_alone(struct pkt *p)
 {
-	const struct shunt_addr *addr = addr_lookup(p);
+	const struct shunt_vip *addr = addr_lookup(p);
 
-	if (!addr || addr->flags & SHUNT_ADDR_LOCAL || frag_policy() == SHUNT_FRAGMENTS_PASS)
+	if (!addr || addr->flags & SHUNT_VIP_LOCAL || frag_policy() == SHUNT_FRAGMENTS_PASS)
 		return V_PASS_FRAGMENT;
 	p->addr_row = addr->service + 1;
 	return V_DROP_FRAGMENT;

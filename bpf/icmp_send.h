@@ -240,12 +240,12 @@ static __always_inline void echo_answer6(__be32 *ip, __be16 *icmp)
 static __always_inline enum verdict echo_answer(struct xdp_md *ctx, struct pkt *p)
 {
 	const struct shunt_switches *on = switches_find();
-	const struct shunt_addr *addr = addr_lookup(p);
+	const struct shunt_vip *addr = addr_lookup(p);
 	struct eth_words *eth = frame_at(ctx, 0);
 	__be32 *ip = frame_at(ctx, p->l2_len);
 	bool v4 = p->family == 4;
 
-	if (!on || !on->echo || !addr || addr->flags & SHUNT_ADDR_LOCAL || !from_one_host(p))
+	if (!on || !on->echo || !addr || addr->flags & SHUNT_VIP_LOCAL || !from_one_host(p))
 		return V_PASS_PROTOCOL;
 	if ((void *)ip + (v4 ? IPV4_HLEN : IPV6_HLEN) + ICMP_HLEN > frame_end(ctx) ||
 	    (void *)(eth + 1) > frame_end(ctx) || p->defect != V_NEXT)

@@ -111,9 +111,9 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__type(key, struct shunt_addr_key);
-	__type(value, struct shunt_addr);
+	__type(value, struct shunt_vip);
 	__uint(max_entries, SHUNT_MAX_SERVICES);
-} sh_addrs SEC(".maps");
+} sh_vips SEC(".maps");
 
 /* Packets in fragments. Written and read by frag.h. The oldest make room, as in the flow tables. */
 struct {

@@ -27,7 +27,7 @@ static __always_inline const struct shunt_service *service_lookup(const struct p
 }
 
 /* Do services listen on the packet's destination, on whatever port? NULL: none. */
-static __always_inline const struct shunt_addr *addr_lookup(const struct pkt *p)
+static __always_inline const struct shunt_vip *addr_lookup(const struct pkt *p)
 {
 	struct shunt_addr_key key = {.family = p->family};
 
@@ -39,7 +39,7 @@ static __always_inline const struct shunt_addr *addr_lookup(const struct pkt *p)
 		key.addr[2] = p->flow6.daddr[2];
 		key.addr[3] = p->flow6.daddr[3];
 	}
-	return bpf_map_lookup_elem(&sh_addrs, &key);
+	return bpf_map_lookup_elem(&sh_vips, &key);
 }
 
 /* Sent to a group, not to this host: to answer such a frame would multiply it. */

@@ -25,7 +25,7 @@
 	X(BE_STATS, backends)                                                                      \
 	X(VERDICTS, fixed)                                                                         \
 	X(SWITCHES, fixed)                                                                         \
-	X(ADDRS, services)                                                                         \
+	X(VIPS, services)                                                                          \
 	X(FRAGS4, fixed)                                                                           \
 	X(FRAGS6, fixed)                                                                           \
 	X(ICMP_RATE, fixed)                                                                        \

@@ -50,7 +50,7 @@ void env_open(struct env *env, const struct env_opts *opts)
 	resize(skel->maps.sh_backends, 64, false);
 	resize(skel->maps.sh_rings, 4096, false);
 	resize(skel->maps.sh_svc_rings, 64, false);
-	resize(skel->maps.sh_addrs, 64, false);
+	resize(skel->maps.sh_vips, 64, false);
 	resize(skel->maps.sh_frags4, 64, false);
 	resize(skel->maps.sh_frags6, 64, false);
 	resize(skel->maps.sh_svc_stats, 64, false);
@@ -103,10 +103,10 @@ void env_service(struct env *env, const char *addr, uint16_t port, uint8_t proto
 void env_addr(struct env *env, const char *addr, uint8_t flags)
 {
 	struct shunt_addr_key key = {.family = family_of(addr)};
-	struct shunt_addr value = {.service = SVC_ROW, .flags = flags};
+	struct shunt_vip value = {.service = SVC_ROW, .flags = flags};
 
 	parse_addr(addr, key.addr);
-	assert_int_equal(bpf_map__update_elem(env->skel->maps.sh_addrs, &key, sizeof(key), &value,
+	assert_int_equal(bpf_map__update_elem(env->skel->maps.sh_vips, &key, sizeof(key), &value,
 					      sizeof(value), BPF_ANY),
 			 0);
 }

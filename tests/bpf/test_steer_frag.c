@@ -179,7 +179,7 @@ static void test_strangers(void **state)
 		cut(&spec, 7, parts);
 		env_expect_drop(&env, &parts[1], SHUNT_DROP_FRAGMENT);
 		/* For an address that is this host's too, and for no service at all. */
-		env_addr(&env, spec.dst, SHUNT_ADDR_LOCAL);
+		env_addr(&env, spec.dst, SHUNT_VIP_LOCAL);
 		env_expect_pass(&env, &parts[1], SHUNT_VERDICT_PASS_FRAGMENT);
 		spec.dst = v6 ? "2001:db8::11" : "203.0.113.11";
 		cut(&spec, 7, parts);

@@ -574,7 +574,7 @@ static void test_echo_passes(void **state)
 	spec.type = 0;
 	expect_no_answer(&env, &spec);
 	spec.type = 8;
-	env_addr(&env, VIP4, SHUNT_ADDR_LOCAL);
+	env_addr(&env, VIP4, SHUNT_VIP_LOCAL);
 	expect_no_answer(&env, &spec);
 	assert_int_equal(env_svc_stats(&env).count[SHUNT_COUNT_PACKETS], 0);
 	env_close(&env);

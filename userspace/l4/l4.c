@@ -9,7 +9,7 @@
 
 #include "core/clock.h"
 #include "core/log.h"
-#include "l4/addrs.h"
+#include "l4/vips.h"
 #include "l4/adopt.h"
 #include "l4/assign.h"
 #include "l4/desired.h"
@@ -230,7 +230,7 @@ int l4_apply(struct l4 *l4, const struct snapshot *snap, struct l4_report *ret_r
 	if (err == 0)
 		err = sync_run(l4->loader, &l4->tables, &plan, &report, d);
 	if (err == 0)
-		err = addrs_sync(l4->loader, &l4->tables, d);
+		err = vips_sync(l4->loader, &l4->tables, d);
 	l4->in_step = err == 0;
 	plan_deinit(&plan);
 	desired_deinit(&want);

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "l4/addrs.h"
+#include "l4/vips.h"
 
 static void put(struct key_table *keys, const char *addr, uint16_t port, uint8_t proto,
 		uint32_t index, uint8_t action)
@@ -22,8 +22,8 @@ static void put(struct key_table *keys, const char *addr, uint16_t port, uint8_t
 	assert_int_equal(keys_put(keys, &key, &record), 0);
 }
 
-static const struct maps_addr_row *find(const struct maps_addr_row *rows, size_t count,
-					const char *addr)
+static const struct maps_vip_row *find(const struct maps_vip_row *rows, size_t count,
+				       const char *addr)
 {
 	struct shunt_addr_key key = {.family = strchr(addr, ':') ? 6 : 4};
 
@@ -39,7 +39,7 @@ static const struct maps_addr_row *find(const struct maps_addr_row *rows, size_t
 static void test_one_row_an_address(void **state)
 {
 	struct key_table keys = {0};
-	struct maps_addr_row *rows;
+	struct maps_vip_row *rows;
 	size_t count;
 
 	(void)state;
@@ -49,12 +49,12 @@ static void test_one_row_an_address(void **state)
 	put(&keys, "203.0.113.11", 80, IPPROTO_TCP, 8, SHUNT_ACTION_LOCAL);
 	/* An IPv6 address that begins with the same bytes is another one. */
 	put(&keys, "cb00:710a::", 80, IPPROTO_TCP, 9, SHUNT_ACTION_STEER);
-	assert_int_equal(addrs_build(&keys, &rows, &count), 0);
+	assert_int_equal(vips_build(&keys, &rows, &count), 0);
 	assert_int_equal(count, 3);
 	assert_int_equal(find(rows, count, "203.0.113.10")->addr.service, 7);
 	assert_int_equal(find(rows, count, "203.0.113.10")->addr.flags, 0);
 	assert_int_equal(find(rows, count, "203.0.113.11")->addr.service, 8);
-	assert_int_equal(find(rows, count, "203.0.113.11")->addr.flags, SHUNT_ADDR_LOCAL);
+	assert_int_equal(find(rows, count, "203.0.113.11")->addr.flags, SHUNT_VIP_LOCAL);
 	assert_int_equal(find(rows, count, "cb00:710a::")->addr.service, 9);
 	free(rows);
 	keys_deinit(&keys);
@@ -66,17 +66,17 @@ static void test_shared_with_a_local_service(void **state)
 	(void)state;
 	for (int local_first = 0; local_first < 2; local_first++) {
 		struct key_table keys = {0};
-		struct maps_addr_row *rows;
+		struct maps_vip_row *rows;
 		size_t count;
 
 		put(&keys, "2001:db8::1", local_first ? 80 : 443, IPPROTO_TCP, 1,
 		    SHUNT_ACTION_LOCAL);
 		put(&keys, "2001:db8::1", local_first ? 443 : 80, IPPROTO_TCP, 2,
 		    SHUNT_ACTION_STEER);
-		assert_int_equal(addrs_build(&keys, &rows, &count), 0);
+		assert_int_equal(vips_build(&keys, &rows, &count), 0);
 		assert_int_equal(count, 1);
 		assert_int_equal(rows[0].addr.service, 2);
-		assert_int_equal(rows[0].addr.flags, SHUNT_ADDR_LOCAL);
+		assert_int_equal(rows[0].addr.flags, SHUNT_VIP_LOCAL);
 		free(rows);
 		keys_deinit(&keys);
 	}
@@ -85,11 +85,11 @@ static void test_shared_with_a_local_service(void **state)
 static void test_none(void **state)
 {
 	struct key_table keys = {0};
-	struct maps_addr_row *rows;
+	struct maps_vip_row *rows;
 	size_t count;
 
 	(void)state;
-	assert_int_equal(addrs_build(&keys, &rows, &count), 0);
+	assert_int_equal(vips_build(&keys, &rows, &count), 0);
 	assert_int_equal(count, 0);
 	free(rows);
 }
