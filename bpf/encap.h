@@ -14,6 +14,7 @@
 #include "bpf/pkt.h"
 
 #define OUTER_TTL	   64
+#define UDP_HLEN	   8
 #define IPV4_HLEN	   20
 #define IPV6_HLEN	   40
 #define IPV4_DONT_FRAGMENT 0x4000
@@ -33,55 +34,32 @@ struct eth_words {
 };
 _Static_assert(sizeof(struct eth_words) == ETH_HLEN + TAGS_MAX * TAG_LEN, "a whole header");
 
-/* The header of the answer to p: back where it came from, with the same tags. */
-static __always_inline struct eth_words eth_answer(const struct pkt *p, __u16 proto)
+/* The header of the answer to a frame: back where it came from, with the same tags. The frame has at
+ * least an Ethernet header. */
+static __always_inline struct eth_words eth_answer_to(const void *eth, const void *end, __u8 l2_len,
+						      __u16 proto)
 {
-	const struct eth_words *in = (const void *)p->eth;
+	const struct eth_words *in = eth;
 	struct eth_words out = {
 		.dest = {in->source[0], in->source[1], in->source[2]},
 		.source = {in->dest[0], in->dest[1], in->dest[2]},
 		.proto = bpf_htons(proto),
 	};
 
-	if (p->l2_len >= ETH_HLEN + TAG_LEN && (void *)in + ETH_HLEN + TAG_LEN <= p->end) {
+	if (l2_len >= ETH_HLEN + TAG_LEN && eth + ETH_HLEN + TAG_LEN <= end) {
 		out.tags[0] = in->tags[0];
 		out.tags[1] = in->tags[1];
 	}
-	if (p->l2_len >= ETH_HLEN + 2 * TAG_LEN && (void *)(in + 1) <= p->end) {
+	if (l2_len >= ETH_HLEN + 2 * TAG_LEN && (void *)(in + 1) <= end) {
 		out.tags[2] = in->tags[2];
 		out.tags[3] = in->tags[3];
 	}
 	return out;
 }
 
-/*
- * Write it to the start of the frame, which must have room for the longest one. Returns where the IP
- * header goes; NULL where there is no room.
- */
-static __always_inline void *eth_write(struct pkt *p, const struct eth_words *eth)
+static __always_inline struct eth_words eth_answer(const struct pkt *p, __u16 proto)
 {
-	struct eth_words *out = (void *)p->eth;
-
-	if ((void *)(out + 1) > p->end)
-		return NULL;
-	for (int i = 0; i < 3; i++) {
-		out->dest[i] = eth->dest[i];
-		out->source[i] = eth->source[i];
-	}
-	if (p->l2_len == ETH_HLEN) {
-		out->tags[0] = eth->proto;
-		return &out->tags[1];
-	}
-	out->tags[0] = eth->tags[0];
-	out->tags[1] = eth->tags[1];
-	if (p->l2_len == ETH_HLEN + TAG_LEN) {
-		out->tags[2] = eth->proto;
-		return &out->tags[3];
-	}
-	out->tags[2] = eth->tags[2];
-	out->tags[3] = eth->tags[3];
-	out->proto = eth->proto;
-	return out + 1;
+	return eth_answer_to(p->eth, p->end, p->l2_len, proto);
 }
 
 /* The header that an encapsulated packet leaves with: back to who sent it, or to the next hop that
@@ -95,6 +73,42 @@ static __always_inline struct eth_words eth_onward(const struct pkt *p, __u16 pr
 		.source = {p->hop->source[0], p->hop->source[1], p->hop->source[2]},
 		.proto = bpf_htons(proto),
 	};
+}
+
+/*
+ * Write it to the start of a frame, which must have room for the longest one. Returns where the IP
+ * header goes; NULL where there is no room.
+ */
+static __always_inline void *eth_write_to(void *start, const void *end, __u8 l2_len,
+					  const struct eth_words *eth)
+{
+	struct eth_words *out = start;
+
+	if ((void *)(out + 1) > end)
+		return NULL;
+	for (int i = 0; i < 3; i++) {
+		out->dest[i] = eth->dest[i];
+		out->source[i] = eth->source[i];
+	}
+	if (l2_len == ETH_HLEN) {
+		out->tags[0] = eth->proto;
+		return &out->tags[1];
+	}
+	out->tags[0] = eth->tags[0];
+	out->tags[1] = eth->tags[1];
+	if (l2_len == ETH_HLEN + TAG_LEN) {
+		out->tags[2] = eth->proto;
+		return &out->tags[3];
+	}
+	out->tags[2] = eth->tags[2];
+	out->tags[3] = eth->tags[3];
+	out->proto = eth->proto;
+	return out + 1;
+}
+
+static __always_inline void *eth_write(struct pkt *p, const struct eth_words *eth)
+{
+	return eth_write_to(p->eth, p->end, p->l2_len, eth);
 }
 
 /* The outer source: bits of it tell flows apart, for the receiver's queues and the paths there. */
@@ -117,9 +131,16 @@ struct shim {
 	__be32 words[2]; /* for IPv4 and IPv6 */
 };
 
-static __always_inline __u32 outer_header_len(const struct pkt *p)
+/* How many bytes the way to the backend adds to a packet. */
+static __always_inline __u32 tunnel_overhead(const struct shunt_backend *be)
 {
-	return p->backend->family == 6 ? IPV6_HLEN : IPV4_HLEN;
+	__u32 outer = be->family == 6 ? IPV6_HLEN : IPV4_HLEN;
+
+	switch (be->forward) {
+	case SHUNT_FORWARD_IPIP: return outer;
+	case SHUNT_FORWARD_GUE: return outer + UDP_HLEN;
+	default: return 0;
+	}
 }
 
 /*
@@ -201,7 +222,7 @@ static __always_inline enum verdict encap_ipip(struct xdp_md *ctx, struct pkt *p
 	const struct shim none = {.proto = inner_proto(p)};
 	enum verdict v;
 
-	if (p->ip_len + outer_header_len(p) > p->backend->mtu)
+	if (p->ip_len + (p->backend->family == 6 ? IPV6_HLEN : IPV4_HLEN) > p->backend->mtu)
 		return V_DROP_TOO_BIG;
 	v = trim_trailer(ctx, p);
 	if (v != V_NEXT)

@@ -275,7 +275,8 @@ static __always_inline enum verdict nat_forward(struct xdp_md *ctx, struct pkt *
 static __always_inline void nat_attribute(struct pkt *p, struct nat_work *w)
 {
 	p->svc = nat_service(w, &w->entry);
-	p->reply = w->reply;
+	p->note = 0;
+	p->peek = w->reply ? PEEK_REPLY : PEEK_NOT;
 	p->ip_len = w->ip_len;
 	if (!w->reply)
 		p->backend = backend_find(w->backend);
@@ -316,7 +317,7 @@ static __always_inline enum verdict nat_reply(struct xdp_md *ctx, struct pkt *p)
 	if (!nat_is_on() || !w)
 		return V_PASS_NO_SERVICE;
 	pkt_reload(ctx, p); /* for the verifier: a frame that was sent does not come here */
-	if ((void *)(p->eth + 1) > p->end || p->eth->h_dest[0] & 1)
+	if ((void *)(p->eth + 1) > p->end || is_group_frame(p) || p->frag == FRAG_LATER)
 		return V_PASS_NO_SERVICE;
 	nat_describe(w, p);
 	w->reply = 1;

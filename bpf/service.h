@@ -23,9 +23,9 @@ static __always_inline void service_key(const struct pkt *p, struct shunt_vip_ke
 }
 
 /* False: no service has the address. */
-static __always_inline bool service_may_have(const struct shunt_vip_key *key)
+static __always_inline bool service_may_have(const __be32 addr[4])
 {
-	__u32 bit = hash_addr_bit(key->addr), word = bit / SHUNT_ADDR_WORD_BITS;
+	__u32 bit = hash_addr_bit(addr), word = bit / SHUNT_ADDR_WORD_BITS;
 	const __u64 *bits = bpf_map_lookup_elem(&sh_addr_bits, &word);
 
 	return bits && *bits >> bit % SHUNT_ADDR_WORD_BITS & 1;
@@ -112,15 +112,37 @@ __noinline bool service_find_wide(struct shunt_vip_key *key)
 	return false;
 }
 
+/* Do services listen on the packet's destination itself, on whatever port? NULL: none, or those of a
+ * prefix alone. */
+static __always_inline const struct shunt_vip *addr_lookup(const struct pkt *p)
+{
+	struct shunt_addr_key key = {.family = p->family};
+
+	if (p->family == 4) {
+		key.addr[0] = p->flow4.daddr;
+	} else {
+		key.addr[0] = p->flow6.daddr[0];
+		key.addr[1] = p->flow6.daddr[1];
+		key.addr[2] = p->flow6.daddr[2];
+		key.addr[3] = p->flow6.daddr[3];
+	}
+	return service_may_have(key.addr) ? bpf_map_lookup_elem(&sh_vips, &key) : NULL;
+}
+
+/* Sent to a group, not to this host: to answer such a frame would multiply it. */
+static __always_inline bool is_group_frame(const struct pkt *p)
+{
+	return p->eth->h_dest[0] & 1;
+}
+
 static __always_inline enum verdict service_find(struct pkt *p)
 {
 	struct shunt_vip_key key;
 
-	/* Sent to a group, not to this host: to answer such a frame would multiply it. */
-	if (p->eth->h_dest[0] & 1)
+	if (is_group_frame(p))
 		return V_PASS_NO_SERVICE;
 	service_key(p, &key);
-	if (!service_may_have(&key))
+	if (!service_may_have(key.addr))
 		return V_PASS_NO_SERVICE;
 	p->svc = bpf_map_lookup_elem(&sh_services, &key);
 	if (!p->svc && service_find_wide(&key))

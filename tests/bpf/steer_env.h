@@ -50,6 +50,11 @@ struct shunt_vip_key env_key(const char *addr, uint16_t port, uint8_t proto);
 void env_key_set(struct env *env, const struct shunt_vip_key *key);
 void env_addr_bits(struct env *env, const char *addr);
 
+/* addr is one that services listen on, flags: SHUNT_VIP_*. Counted by row SVC_ROW. */
+void env_addr(struct env *env, const char *addr, uint8_t flags);
+/* Nothing is in use at first. */
+void env_switches(struct env *env, const struct shunt_switches *on);
+
 /* A row of sh_backends; its index is in the id. */
 struct env_backend {
 	uint32_t id;
