@@ -184,6 +184,7 @@ void env_backend(struct env *env, const struct env_backend *be)
 		.id = be->id,
 		.state = be->state,
 		.forward = be->forward,
+		.next_hop = be->next_hop,
 		.family = family_of(be->dst),
 		.mtu = be->mtu ? be->mtu : 1500,
 		.src_entropy = htonl(be->entropy),

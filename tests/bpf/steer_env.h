@@ -62,7 +62,8 @@ struct env_backend {
 	uint32_t entropy; /* bits of the last source word, host order */
 	uint16_t mtu;	  /* 0: 1500 */
 	uint8_t state;
-	uint8_t forward; /* enum shunt_forward */
+	uint8_t forward;  /* enum shunt_forward */
+	uint8_t next_hop; /* enum shunt_next_hop */
 	uint16_t port;
 	uint16_t nat_port_low, nat_port_count;
 };
