@@ -207,12 +207,12 @@ static int set_switches(const struct world *w, const struct bench_case *c)
 }
 
 /* What the daemon keeps beside sh_services: no bucket has more than the keys that are put here. */
-static int fill_exact(const struct world *w, struct shunt_bucket *buckets, uint32_t row,
+static int fill_exact(const struct world *w, struct shunt_exact_bucket *buckets, uint32_t row,
 		      const struct shunt_vip_key *key, const struct shunt_service *svc)
 {
 	const struct shunt_exact_row value = {.key = *key, .service = *svc};
 	uint64_t words[sizeof(*key) / sizeof(uint64_t)];
-	struct shunt_bucket *b;
+	struct shunt_exact_bucket *b;
 	int way = 0;
 
 	memcpy(words, key, sizeof(words));
@@ -225,7 +225,7 @@ static int fill_exact(const struct world *w, struct shunt_bucket *buckets, uint3
 	return put(w, SHUNT_MAP_EXACT_ROWS, &row, sizeof(row), &value, sizeof(value));
 }
 
-static int put_buckets(const struct world *w, const struct shunt_bucket *buckets)
+static int put_buckets(const struct world *w, const struct shunt_exact_bucket *buckets)
 {
 	int err = 0;
 
@@ -238,7 +238,7 @@ static int fill_services(const struct world *w, const struct bench_case *c)
 {
 	static const uint8_t families[] = {4, 6}, protos[] = {IPPROTO_TCP, IPPROTO_UDP};
 	struct shunt_service svc = {.action = SHUNT_ACTION_STEER, .tracking = c->tracking};
-	struct shunt_bucket *buckets = malloc(SHUNT_EXACT_BUCKETS * sizeof(*buckets));
+	struct shunt_exact_bucket *buckets = malloc(SHUNT_EXACT_BUCKETS * sizeof(*buckets));
 	int err = buckets ? 0 : -ENOMEM;
 
 	if (buckets)

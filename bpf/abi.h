@@ -13,7 +13,7 @@
 
 /* Names of the maps as they are created and pinned (at most 15 characters). */
 #define SHUNT_MAP_SERVICES    "sh_services"   /* vip key -> struct shunt_service */
-#define SHUNT_MAP_EXACT	      "sh_exact"      /* bucket -> struct shunt_bucket, mmap-able */
+#define SHUNT_MAP_EXACT	      "sh_exact"      /* bucket -> struct shunt_exact_bucket, mmap-able */
 #define SHUNT_MAP_EXACT_ROWS  "sh_exact_rows" /* row -> struct shunt_exact_row, mmap-able */
 #define SHUNT_MAP_BACKENDS    "sh_backends"   /* backend index -> struct shunt_backend */
 #define SHUNT_MAP_RINGS	      "sh_rings"      /* slot index -> struct shunt_slot, mmap-able arena */
@@ -44,6 +44,10 @@
 #define SHUNT_MAP_NAT_FWD6    "sh_nat_fwd6"
 #define SHUNT_MAP_NAT_REV4    "sh_nat_rev4" /* flow key of replies -> struct shunt_nat */
 #define SHUNT_MAP_NAT_REV6    "sh_nat_rev6"
+#define SHUNT_MAP_VIPS	      "sh_vips"	  /* address -> struct shunt_vip */
+#define SHUNT_MAP_FRAGS4      "sh_frags4" /* where the first fragment of a packet went */
+#define SHUNT_MAP_FRAGS6      "sh_frags6"
+#define SHUNT_MAP_ICMP_RATE   "sh_icmp_rate" /* 0 -> struct shunt_bucket, per CPU */
 #define SHUNT_MAP_SVC_META                                                                         \
 	"sh_svc_meta"		       /* service index -> struct shunt_svc_meta, user space only */
 #define SHUNT_MAP_BE_META "sh_be_meta" /* backend index -> struct shunt_be_meta, user space only */
@@ -195,8 +199,12 @@ struct shunt_service {
 	__u8 guard; /* SHUNT_GUARDS_*: what its row of sh_svc_guard says */
 	__u8 server_id_mask[SHUNT_SERVER_ID_MAX]; /* OFFSET: bits of it that count */
 	__u32 insert_ns; /* between two entries that one processor makes, on average; 0: any */
+	__u16 mss;	 /* largest that a SYN may offer to a backend; 0: any; or SHUNT_MSS_AUTO */
+	__u16 _pad2;
 };
-_Static_assert(sizeof(struct shunt_service) == 44, "service layout is ABI");
+_Static_assert(sizeof(struct shunt_service) == 48, "service layout is ABI");
+
+#define SHUNT_MSS_AUTO 0xffff /* what fits into the tunnel to the backend */
 
 /* How many entries of a service one processor may make at once: those of so many nanoseconds. */
 #define SHUNT_INSERT_BURST_NS 250000000LL
@@ -206,6 +214,16 @@ struct shunt_insert {
 	__u64 paid_ns; /* CLOCK_MONOTONIC_COARSE up to which the entries that were made take */
 };
 _Static_assert(sizeof(struct shunt_insert) == 8, "insert account layout is ABI");
+
+/* An address that services listen on, for packets that name no port. */
+#define SHUNT_VIP_LOCAL 0x01 /* this host terminates a service there: the address is its own */
+
+struct shunt_vip {
+	__u32 service; /* row of a service there, which counts such packets */
+	__u8 flags;    /* SHUNT_VIP_* */
+	__u8 _pad[3];
+};
+_Static_assert(sizeof(struct shunt_vip) == 8, "address layout is ABI");
 
 /*
  * The same again for keys of one address and one port, for a packet to look up without a call. A key
@@ -219,15 +237,14 @@ _Static_assert(sizeof(struct shunt_insert) == 8, "insert account layout is ABI")
 #define SHUNT_EXACT_ROWS    (SHUNT_MAX_SERVICES + 1) /* one more, to replace another */
 #define SHUNT_EXACT_CPUS    1024 /* rows behind them, one a processor: see service_find_rest() */
 
-struct shunt_bucket {
+struct shunt_exact_bucket {
 	__u16 way[SHUNT_EXACT_WAYS];
 } __attribute__((aligned(8)));
-_Static_assert(sizeof(struct shunt_bucket) == 8, "bucket layout is ABI");
+_Static_assert(sizeof(struct shunt_exact_bucket) == 8, "bucket layout is ABI");
 
 struct shunt_exact_row {
 	struct shunt_vip_key key;
 	struct shunt_service service;
-	__u32 _pad;
 } __attribute__((aligned(8)));
 _Static_assert(sizeof(struct shunt_exact_row) == 72, "index row layout is ABI");
 
@@ -375,6 +392,41 @@ struct shunt_nat_source {
 };
 _Static_assert(sizeof(struct shunt_nat_source) == 24, "NAT source layout is ABI");
 
+/* Fragments of one packet. */
+struct shunt_frag4_key {
+	__be32 saddr;
+	__be32 daddr;
+	__be16 id;
+	__u8 proto;
+	__u8 _pad;
+};
+_Static_assert(sizeof(struct shunt_frag4_key) == 12, "fragment key layout is ABI");
+
+struct shunt_frag6_key {
+	__be32 saddr[4];
+	__be32 daddr[4];
+	__be32 id;
+};
+_Static_assert(sizeof(struct shunt_frag6_key) == 36, "fragment key layout is ABI");
+
+/* What the first one said, and where it went. */
+struct shunt_frag {
+	__u32 backend; /* id */
+	__be16 sport;
+	__be16 dport;
+	__u64 seen_ns; /* CLOCK_MONOTONIC_COARSE */
+	__u8 proto;
+	__u8 _pad[7];
+};
+_Static_assert(sizeof(struct shunt_frag) == 24, "fragment layout is ABI");
+
+/* Time that has been saved up, to be spent on messages of ours. */
+struct shunt_bucket {
+	__u64 credit_ns;
+	__u64 seen_ns; /* CLOCK_MONOTONIC_COARSE */
+};
+_Static_assert(sizeof(struct shunt_bucket) == 16, "bucket layout is ABI");
+
 /*
  * What is counted per service, besides drops: X(NAME, "name"). Packets and bytes are those that came
  * for it, dropped ones included; bytes are those of the IP packet, without Ethernet and padding. A
@@ -391,13 +443,19 @@ _Static_assert(sizeof(struct shunt_nat_source) == 24, "NAT source layout is ABI"
 	  "cid-unknown") /* short header without the id of a usable backend: by flow */            \
 	X(INSERT_LIMITED, "insert-limited") /* an entry was due and over the service's limit */    \
 	X(REPLY_PACKETS, "reply-packets")   /* NAT: from a backend to a client, and their bytes */ \
-	X(REPLY_BYTES, "reply-bytes")
+	X(REPLY_BYTES, "reply-bytes")                                                              \
+	X(FRAGMENTS, "fragments")	  /* of them, fragments that were steered */               \
+	X(ICMP_ERRORS, "icmp-errors")	  /* errors about a flow, sent to its backend */           \
+	X(ICMP_SENT, "icmp-sent")	  /* errors of ours to a client: its packet is too big */  \
+	X(ECHOES, "echoes")		  /* echo requests that were answered */                   \
+	X(MSS_LOWERED, "mss-lowered")	  /* SYNs whose MSS was too large */                       \
+	X(TUNNEL_ERRORS, "tunnel-errors") /* errors about the tunnel to a backend */
 
 /* Why a packet for a service was dropped: X(NAME, "name"). */
 #define SHUNT_DROPS(X)                                                                             \
 	X(TRUNCATED, "truncated")   /* shorter than its IP or transport header says */             \
 	X(BAD_HEADER, "bad-header") /* a header field that cannot be */                            \
-	X(FRAGMENT, "fragment")	    /* first fragment for a service */                             \
+	X(FRAGMENT, "fragment")	    /* its first one is not known, or none are wanted */           \
 	X(NO_BACKEND, "no-backend") /* no usable backend */                                        \
 	X(TOO_BIG, "too-big")	    /* with the outer header over the tunnel's MTU */              \
 	X(HEADROOM, "headroom")	    /* the driver gave no room for the outer header */             \
@@ -413,7 +471,8 @@ _Static_assert(sizeof(struct shunt_nat_source) == 24, "NAT source layout is ABI"
 	X(NAT_FULL, "nat-full")	  /* NAT: no room for another flow */                              \
 	X(NAT_PORTS, "nat-ports") /* NAT: no free source port towards this backend */              \
 	X(NAT_CLASH, "nat-clash") /* NAT: the backend could not tell it from another flow */       \
-	X(NO_NEIGHBOUR, "no-neighbour") /* the next hop's MAC address is not known (yet) */
+	X(NO_NEIGHBOUR, "no-neighbour") /* the next hop's MAC address is not known (yet) */        \
+	X(ICMP_RATE, "icmp-rate")	/* an echo request over node.icmp_rate */
 
 /* What became of a packet: X(NAME, "name"). Passed packets leave the program untouched. */
 #define SHUNT_VERDICTS(X)                                                                          \
@@ -422,11 +481,12 @@ _Static_assert(sizeof(struct shunt_nat_source) == 24, "NAT source layout is ABI"
 	X(PASS_NO_SERVICE, "pass-no-service")                                                      \
 	X(PASS_NOT_IP, "pass-not-ip")	    /* or behind more than two VLAN tags */                \
 	X(PASS_PROTOCOL, "pass-protocol")   /* neither TCP nor UDP */                              \
-	X(PASS_FRAGMENT, "pass-fragment")   /* no ports to look at */                              \
+	X(PASS_FRAGMENT, "pass-fragment")   /* no ports to look at, and its first is not known */  \
 	X(PASS_MALFORMED, "pass-malformed") /* too short or too odd to name its service */         \
 	X(DROP, "drop")			    /* see the service's drop counters */                  \
-	X(ANSWER, "answered")		    /* by a packet of our own, sent back */                \
-	X(REDIRECT, "redirect")		    /* sent on by another interface than it came in by */
+	X(ANSWER, "answered")		    /* with a packet of our own, sent back */              \
+	X(REDIRECT, "redirect")		    /* sent on by another interface than it came in by */  \
+	X(PASS_TUNNEL, "pass-tunnel-error") /* about a tunnel; it quotes too little to tell whose */
 
 enum shunt_svc_counter {
 #define X(name, text) SHUNT_COUNT_##name,
@@ -462,17 +522,27 @@ struct shunt_be_stats {
 	__u64 new_flows;
 };
 
+enum shunt_fragments {
+	SHUNT_FRAGMENTS_FOLLOW, /* the first one */
+	SHUNT_FRAGMENTS_DROP,
+	SHUNT_FRAGMENTS_PASS,
+};
+
 /*
  * What is in use at all, so that a packet pays for no more than that. Zero: nothing. Written by user
  * space, a byte at a time, before the first row that needs it and after the last.
  */
 struct shunt_switches {
-	__u8 ranges;   /* sh_addrs has rows */
-	__u8 prefixes; /* sh_prefixes has rows */
-	__u8 guard4;   /* there are entries for the whole node in sh_guard4 */
-	__u8 guard6;   /* in sh_guard6 */
-	__u8 nat;      /* there are backends of forward NAT, or were a moment ago */
-	__u8 _reserved[59];
+	__u8 ranges;	/* sh_addrs has rows */
+	__u8 prefixes;	/* sh_prefixes has rows */
+	__u8 guard4;	/* there are entries for the whole node in sh_guard4 */
+	__u8 guard6;	/* in sh_guard6 */
+	__u8 nat;	/* there are backends of forward NAT, or were a moment ago */
+	__u8 fragments; /* enum shunt_fragments */
+	__u8 echo;	/* echo requests to addresses of services are answered */
+	__u8 _pad;
+	__u16 icmp_rate; /* messages of ours a second and processor */
+	__u8 _reserved[54];
 };
 _Static_assert(sizeof(struct shunt_switches) == 64, "switches layout is ABI");
 

@@ -21,6 +21,10 @@
 
 #include <endian.h>
 
+#ifndef __noinline
+#define __noinline __attribute__((noinline))
+#endif
+
 #ifndef __always_inline
 #define __always_inline inline __attribute__((always_inline))
 #endif
@@ -34,5 +38,16 @@
 #define bpf_ntohl(x) be32toh(x)
 
 #endif
+
+/*
+ * x, of which the kernel's verifier forgets what it knew: it follows each known value on its own to the
+ * end of the program, and all unknown ones together. any: a number that it does not know, from a packet.
+ */
+static __always_inline __u64 forget(__u64 x, __u64 any)
+{
+	x ^= any;
+	barrier_var(x);
+	return x ^ any;
+}
 
 #endif

@@ -14,6 +14,7 @@
 #include "bpf/pkt.h"
 
 #define OUTER_TTL	   64
+#define UDP_HLEN	   8
 #define IPV4_HLEN	   20
 #define IPV6_HLEN	   40
 #define IPV4_DONT_FRAGMENT 0x4000
@@ -23,6 +24,15 @@
  * tells the receiver where the packet ends. A longer frame has no honest reason to carry any.
  */
 #define PADDED_FRAME_LEN 60
+
+/* An Ethernet header, as 16-bit words, the alignment that a frame has anywhere. */
+struct eth_frame {
+	__u16 dest[3];
+	__u16 source[3];
+	__be16 tags[4]; /* as many as the frame has */
+	__be16 proto;
+};
+_Static_assert(sizeof(struct eth_frame) == ETH_HLEN + TAGS_MAX * TAG_LEN, "a whole header");
 
 /*
  * What stands before the IP header. The addresses are in two numbers, as they lie in memory: to move
@@ -46,54 +56,31 @@ static __always_inline void eth_set_macs(struct eth_words *eth, __u64 dest, __u6
 	eth->high = source >> 16;
 }
 
-/* The header of the answer to p: back where it came from, with the same tags. */
-static __always_inline struct eth_words eth_answer(const struct pkt *p, __u16 proto)
+/* The header of the answer to a frame: back where it came from, with the same tags. The frame has at
+ * least an Ethernet header. */
+static __always_inline struct eth_words eth_answer_to(const void *eth, const void *end, __u8 l2_len,
+						      __u16 proto)
 {
-	const void *in = p->eth;
-	const __be16 *tags = in + TAGS_AT;
-	__u64 low = *(const __u64 *)in;
-	__u64 source = low >> MAC_BITS | (__u64) * (const __u32 *)(in + 8) << 16;
+	const __be16 *tags = eth + TAGS_AT;
+	__u64 low = *(const __u64 *)eth;
+	__u64 source = low >> MAC_BITS | (__u64) * (const __u32 *)(eth + 8) << 16;
 	struct eth_words out = {.proto = bpf_htons(proto)};
 
 	eth_set_macs(&out, source, low & MAC_MASK);
-	if (p->l2_len >= ETH_HLEN + TAG_LEN && in + ETH_HLEN + TAG_LEN <= p->end) {
+	if (l2_len >= ETH_HLEN + TAG_LEN && eth + ETH_HLEN + TAG_LEN <= end) {
 		out.tags[0] = tags[0];
 		out.tags[1] = tags[1];
 	}
-	if (p->l2_len >= ETH_HLEN + 2 * TAG_LEN && in + ETH_HLEN + 2 * TAG_LEN <= p->end) {
+	if (l2_len >= ETH_HLEN + 2 * TAG_LEN && eth + ETH_HLEN + 2 * TAG_LEN <= end) {
 		out.tags[2] = tags[2];
 		out.tags[3] = tags[3];
 	}
 	return out;
 }
 
-/*
- * Write it to the start of the frame, which must have room for the longest one. Returns where the IP
- * header goes; NULL where there is no room.
- */
-static __always_inline void *eth_write(struct pkt *p, const struct eth_words *eth)
+static __always_inline struct eth_words eth_answer(const struct pkt *p, __u16 proto)
 {
-	void *out = p->eth;
-	__be16 *tags = out + TAGS_AT;
-
-	if (out + ETH_HLEN + TAGS_MAX * TAG_LEN > p->end)
-		return NULL;
-	*(__u64 *)out = eth->low;
-	*(__u32 *)(out + 8) = eth->high;
-	if (p->l2_len == ETH_HLEN) {
-		tags[0] = eth->proto;
-		return tags + 1;
-	}
-	tags[0] = eth->tags[0];
-	tags[1] = eth->tags[1];
-	if (p->l2_len == ETH_HLEN + TAG_LEN) {
-		tags[2] = eth->proto;
-		return tags + 3;
-	}
-	tags[2] = eth->tags[2];
-	tags[3] = eth->tags[3];
-	tags[4] = eth->proto;
-	return tags + 5;
+	return eth_answer_to(p->eth, p->end, p->l2_len, proto);
 }
 
 static __always_inline __u64 mac_of(const __u16 words[3])
@@ -112,6 +99,40 @@ static __always_inline struct eth_words eth_onward(const struct pkt *p, const st
 		return eth_answer(p, proto);
 	eth_set_macs(&out, mac_of(hop->dest), mac_of(hop->source));
 	return out;
+}
+
+/*
+ * Write it to the start of a frame, which must have room for the longest one. Returns where the IP
+ * header goes; NULL where there is no room.
+ */
+static __always_inline void *eth_write_to(void *start, const void *end, __u8 l2_len,
+					  const struct eth_words *eth)
+{
+	__be16 *tags = start + TAGS_AT;
+
+	if (start + ETH_HLEN + TAGS_MAX * TAG_LEN > end)
+		return NULL;
+	*(__u64 *)start = eth->low;
+	*(__u32 *)(start + 8) = eth->high;
+	if (l2_len == ETH_HLEN) {
+		tags[0] = eth->proto;
+		return tags + 1;
+	}
+	tags[0] = eth->tags[0];
+	tags[1] = eth->tags[1];
+	if (l2_len == ETH_HLEN + TAG_LEN) {
+		tags[2] = eth->proto;
+		return tags + 3;
+	}
+	tags[2] = eth->tags[2];
+	tags[3] = eth->tags[3];
+	tags[4] = eth->proto;
+	return tags + 5;
+}
+
+static __always_inline void *eth_write(struct pkt *p, const struct eth_words *eth)
+{
+	return eth_write_to(p->eth, p->end, p->l2_len, eth);
 }
 
 /* The outer source: bits of it tell flows apart, for the receiver's queues and the paths there. */
@@ -134,9 +155,16 @@ struct shim {
 	__be32 words[2]; /* for IPv4 and IPv6 */
 };
 
-static __always_inline __u32 outer_header_len(const struct pkt *p)
+/* How many bytes the way to the backend adds to a packet. */
+static __always_inline __u32 tunnel_overhead(const struct shunt_backend *be)
 {
-	return p->backend->family == 6 ? IPV6_HLEN : IPV4_HLEN;
+	__u32 outer = be->family == 6 ? IPV6_HLEN : IPV4_HLEN;
+
+	switch (be->forward) {
+	case SHUNT_FORWARD_IPIP: return outer;
+	case SHUNT_FORWARD_GUE: return outer + UDP_HLEN;
+	default: return 0;
+	}
 }
 
 /*
@@ -220,7 +248,7 @@ static __always_inline enum verdict encap_ipip(struct xdp_md *ctx, struct pkt *p
 	const struct shim none = {.proto = inner_proto(p)};
 	enum verdict v;
 
-	if (p->ip_len + outer_header_len(p) > p->backend->mtu)
+	if (p->ip_len + (p->backend->family == 6 ? IPV6_HLEN : IPV4_HLEN) > p->backend->mtu)
 		return V_DROP_TOO_BIG;
 	v = trim_trailer(ctx, p);
 	if (v != V_NEXT)

@@ -181,7 +181,7 @@ static __always_inline enum verdict flow_stay(struct pkt *p, struct lookup *l)
 	p->backend = backend_find(l->draw.slot.old);
 	if (!p->backend)
 		return select_backend(p, &l->draw);
-	if (l->stamp && ticks_age_ns(l->stamp->old_ticks, l->now_ns) > NS_PER_S)
+	if (!p->peek && l->stamp && ticks_age_ns(l->stamp->old_ticks, l->now_ns) > NS_PER_S)
 		l->stamp->old_ticks = SHUNT_TICKS(l->now_ns);
 	return V_NEXT;
 }
@@ -195,10 +195,11 @@ static __always_inline enum verdict flow_stay(struct pkt *p, struct lookup *l)
 static __always_inline enum verdict flow_place(struct pkt *p, struct lookup *l, bool *ret_enter)
 {
 	bool always = p->svc->tracking == SHUNT_TRACK_ALWAYS;
-	bool opens = pkt_is_syn(p) || (always && p->proto == IPPROTO_UDP);
+	bool opens = !p->peek && (pkt_is_syn(p) || (always && p->proto == IPPROTO_UDP));
 
 	/* A reset is the last packet of its flow: there is nothing to keep. */
-	*ret_enter = (always || opens) && !(p->tcp_flags & TCP_RST) && flow_may_start(p, l->now_ns);
+	*ret_enter = (always || opens) && !p->peek && !(p->tcp_flags & TCP_RST) &&
+		     flow_may_start(p, l->now_ns);
 	if (!l->draw.slot.old || (opens && (*ret_enter || p->proto == IPPROTO_UDP)))
 		return select_backend(p, &l->draw);
 	return flow_stay(p, l);
@@ -219,7 +220,7 @@ static __always_inline enum verdict flow_track(struct pkt *p, struct lookup *l, 
 	if (f && flow_is_void(p, l, f))
 		f = NULL;
 	/* Before the flow takes of what entries there may be: floods that are dropped take nothing. */
-	if (!f && p->svc->tracking == SHUNT_TRACK_ALWAYS) {
+	if (!f && !p->peek && p->svc->tracking == SHUNT_TRACK_ALWAYS) {
 		v = guard_new_flow(p);
 		if (v != V_NEXT)
 			return v;
@@ -237,6 +238,8 @@ static __always_inline enum verdict flow_track(struct pkt *p, struct lookup *l, 
 			p->new_flow = true;
 		}
 	}
+	if (p->peek)
+		return V_NEXT;
 	if (!f) {
 		if (enter)
 			flow_start(p, pending, key, l->now_ns);
@@ -275,7 +278,7 @@ static __always_inline enum verdict flow_or_select(struct pkt *p)
 	struct lookup l = {};
 
 	flow_hash(p);
-	if (p->backend) /* named by the packet itself: quic.h */
+	if (p->backend) /* named by the packet itself (quic.h), or by its first fragment */
 		return V_NEXT;
 	if (p->svc->tracking != SHUNT_TRACK_ALWAYS) {
 		draw_slot(p, &l.draw);

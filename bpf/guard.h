@@ -340,7 +340,7 @@ static __always_inline void guard_ask(const struct pkt *p, struct guard_query *q
 		q->saddr[0] = p->flow4.saddr;
 	else
 		__builtin_memcpy(q->saddr, p->flow6.saddr, sizeof(q->saddr));
-	if (p->proto != IPPROTO_TCP || p->defect != V_NEXT)
+	if (p->proto != IPPROTO_TCP || p->defect != V_NEXT || p->frag == FRAG_LATER)
 		return;
 	q->is_tcp = 1;
 	q->tcp_flags = p->tcp_flags;

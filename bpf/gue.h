@@ -18,19 +18,16 @@
 #include "bpf/csum.h"
 #include "bpf/encap.h"
 #include "bpf/hash.h"
+#include "bpf/onward.h"
+#include "bpf/parse.h"
 #include "bpf/pkt.h"
-
-#define UDP_HLEN 8
 
 /* Dynamic ports, 49152 to 65535: the rest of the port is of the flow. */
 #define GUE_SOURCE_PORT	     0xc000
 #define GUE_SOURCE_PORT_BITS 0x3fff
 
-#define IPV4_FRAGMENT 0x3fff /* more fragments, or an offset */
-
 /* Sums below are of 16-bit words as they lie in memory, not folded; see csum_fold(). */
 
-#define SUM_CHUNK  32
 #define SUM_CHUNKS 128 /* no frame is larger than a page */
 
 /*
@@ -39,13 +36,16 @@
  */
 __noinline __s64 sum_frame(struct xdp_md *ctx, __u32 offset, __u32 len)
 {
-	__be32 chunk[SUM_CHUNK / 4] = {};
 	__u32 chunks = (len - 1) / SUM_CHUNK;
 	__u32 tail = (len - 1) % SUM_CHUNK + 1; /* never 0, which 6.1 would not see otherwise */
+	struct onward *o = onward_room();
+	__be32 *chunk;
 	__u64 sum;
 
-	if (chunks > SUM_CHUNKS)
+	if (chunks > SUM_CHUNKS || !o)
 		return -1;
+	chunk = o->chunk;
+	__builtin_memset(chunk, 0, SUM_CHUNK);
 	/* The tail first, while the rest of the chunk is zero. */
 	if (bpf_xdp_load_bytes(ctx, offset + chunks * SUM_CHUNK, chunk, tail))
 		return -1;
@@ -84,7 +84,7 @@ static __always_inline __s64 sum_ipv4(const struct pkt *p)
 		return -1;
 	header_len = ip->ihl * 4;
 	len = p->ip_len - header_len;
-	if (ip->frag_off & bpf_htons(IPV4_FRAGMENT) ||
+	if (ip->frag_off & bpf_htons(IPV4_FRAGMENT) || ip->protocol != p->proto ||
 	    !l4_is_summed(p, (void *)ip + header_len, len))
 		return -1;
 	pseudo = (__u64)ip->saddr + ip->daddr + bpf_htons(p->proto) + bpf_htons(len);
@@ -157,7 +157,7 @@ static __always_inline enum verdict encap_gue(struct xdp_md *ctx, struct pkt *p,
 	};
 	enum verdict v;
 
-	if (len + outer_header_len(p) > p->backend->mtu)
+	if (p->ip_len + tunnel_overhead(p->backend) > p->backend->mtu)
 		return V_DROP_TOO_BIG;
 	v = trim_trailer(ctx, p);
 	if (v != V_NEXT)

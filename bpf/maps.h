@@ -8,6 +8,7 @@
 
 #include "bpf/abi.h"
 #include "bpf/compat.h"
+#include "bpf/pkt.h"
 
 /*
  * Which packets are ours. Written by user space, read once for each TCP or UDP packet. The kernel
@@ -78,7 +79,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, __u32);
-	__type(value, struct shunt_bucket);
+	__type(value, struct shunt_exact_bucket);
 	__uint(max_entries, SHUNT_EXACT_BUCKETS);
 	__uint(map_flags, BPF_F_MMAPABLE);
 } sh_exact SEC(".maps");
@@ -240,6 +241,42 @@ struct {
 	__type(value, struct shunt_nat_source);
 	__uint(max_entries, 1 << 14);
 } sh_nat_fwd6 SEC(".maps");
+
+/*
+ * Addresses of services. Written by user space: an address is there once a key of it is, and until
+ * the last one has gone. Read for packets without ports alone: ICMP, and fragments.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct shunt_addr_key);
+	__type(value, struct shunt_vip);
+	__uint(max_entries, SHUNT_MAX_SERVICES);
+} sh_vips SEC(".maps");
+
+/* Packets in fragments. Written and read by frag.h. The oldest make room, as in the flow tables. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__type(key, struct shunt_frag4_key);
+	__type(value, struct shunt_frag);
+	__uint(max_entries, 1 << 14);
+	__uint(map_flags, BPF_F_NO_COMMON_LRU);
+} sh_frags4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__type(key, struct shunt_frag6_key);
+	__type(value, struct shunt_frag);
+	__uint(max_entries, 1 << 14);
+	__uint(map_flags, BPF_F_NO_COMMON_LRU);
+} sh_frags6 SEC(".maps");
+
+/* One row. Written and read by icmp_send.h. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct shunt_bucket);
+	__uint(max_entries, 1);
+} sh_icmp_rate SEC(".maps");
 
 /* Counters. Written by verdict.h alone, summed over the processors by user space. */
 struct {

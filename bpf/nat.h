@@ -20,15 +20,6 @@
 
 /* ---- ways ---- */
 
-/* An Ethernet header, as 16-bit words, the alignment that a frame has anywhere. */
-struct eth_frame {
-	__u16 dest[3];
-	__u16 source[3];
-	__be16 tags[4]; /* as many as the frame has */
-	__be16 proto;
-};
-_Static_assert(sizeof(struct eth_frame) == ETH_HLEN + TAGS_MAX * TAG_LEN, "a whole header");
-
 /* The client's frames come in by this interface, with this header of l2_len bytes. */
 static __always_inline void nat_note_way(struct shunt_nat *e, __u32 ifindex,
 					 const struct eth_frame *eth, __u8 l2_len)
@@ -281,7 +272,8 @@ static __always_inline enum verdict nat_forward(struct xdp_md *ctx, struct pkt *
 static __always_inline void nat_attribute(struct pkt *p, struct nat_work *w)
 {
 	p->svc = nat_service(w, &w->entry);
-	p->reply = w->reply;
+	p->note = 0;
+	p->peek = w->reply ? PEEK_REPLY : PEEK_NOT;
 	p->ip_len = w->ip_len;
 	if (!w->reply)
 		p->backend = backend_find(w->backend);
@@ -322,7 +314,7 @@ static __always_inline enum verdict nat_reply(struct xdp_md *ctx, struct pkt *p)
 	if (!nat_is_on() || !w)
 		return V_PASS_NO_SERVICE;
 	pkt_reload(ctx, p); /* for the verifier: a frame that was sent does not come here */
-	if ((void *)(p->eth + 1) > p->end || p->eth->h_dest[0] & 1)
+	if ((void *)(p->eth + 1) > p->end || is_group_frame(p) || p->frag == FRAG_LATER)
 		return V_PASS_NO_SERVICE;
 	nat_describe(w, p);
 	w->reply = 1;

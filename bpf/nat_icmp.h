@@ -12,6 +12,10 @@
 #ifndef SHUNT_BPF_NAT_ICMP_H
 #define SHUNT_BPF_NAT_ICMP_H
 
+#include <linux/icmpv6.h>
+
+#include "bpf/icmp.h"
+#include "bpf/icmp_send.h"
 #include "bpf/nat.h"
 #include "bpf/parse.h"
 
@@ -21,22 +25,6 @@ struct icmp_error {
 	__u16 check;
 	__be32 rest;
 };
-
-#define QUOTED_L4_LEN 8
-
-/* RFC 792, RFC 4443. (linux/icmp.h needs headers of the host's.) */
-enum {
-	ICMP_UNREACHABLE = 3,
-	ICMP_TIME_EXCEEDED = 11,
-	ICMP_PARAMETER_PROBLEM = 12,
-	ICMPV6_UNREACHABLE = 1, /* and from here on: too big, time exceeded, parameter problem */
-	ICMPV6_PARAMETER_PROBLEM = 4,
-};
-
-static __always_inline bool nat_has_ports(__u8 proto)
-{
-	return proto == IPPROTO_TCP || proto == IPPROTO_UDP;
-}
 
 /* ---- reading ---- */
 
@@ -65,11 +53,11 @@ __noinline int nat_error4_read(struct xdp_md *ctx)
 	icmp = cursor_take(&cur, sizeof(*icmp));
 	inner = cursor_take(&cur, sizeof(*inner));
 	if (!icmp || !inner ||
-	    (icmp->type != ICMP_UNREACHABLE && icmp->type != ICMP_TIME_EXCEEDED &&
-	     icmp->type != ICMP_PARAMETER_PROBLEM))
+	    (icmp->type != ICMP_DEST_UNREACH && icmp->type != ICMP_TIME_EXCEEDED &&
+	     icmp->type != ICMP_PARAMETERPROB))
 		return V_PASS_PROTOCOL;
 	if (inner->version != 4 || inner->ihl < 5 ||
-	    inner->frag_off & bpf_htons(IPV4_OFFSET_MASK) || !nat_has_ports(inner->protocol) ||
+	    inner->frag_off & bpf_htons(IPV4_OFFSET_MASK) || !has_ports(inner->protocol) ||
 	    ip->daddr != inner->saddr)
 		return V_PASS_PROTOCOL;
 	w->quoted.l3 = w->at.l4 + sizeof(*icmp);
@@ -84,7 +72,7 @@ __noinline int nat_error4_read(struct xdp_md *ctx)
 	if (w->ip_len > cur.end - (void *)ip)
 		return V_PASS_PROTOCOL;
 	cur.pos = nat_at(ctx, w->quoted.l4);
-	ports = cursor_take(&cur, QUOTED_L4_LEN);
+	ports = cursor_take(&cur, QUOTED_L4);
 	if (!ports)
 		return V_PASS_PROTOCOL;
 	w->to.sport = ports[0];
@@ -106,11 +94,11 @@ __noinline int nat_error6_read(struct xdp_md *ctx)
 	ip = cursor_take(&cur, sizeof(*ip));
 	icmp = cursor_take(&cur, sizeof(*icmp));
 	inner = cursor_take(&cur, sizeof(*inner));
-	ports = cursor_take(&cur, QUOTED_L4_LEN);
+	ports = cursor_take(&cur, QUOTED_L4);
 	if (!ip || !icmp || !inner || !ports || ip->version != 6 || ip->nexthdr != IPPROTO_ICMPV6)
 		return V_PASS_PROTOCOL;
-	if (icmp->type < ICMPV6_UNREACHABLE || icmp->type > ICMPV6_PARAMETER_PROBLEM ||
-	    inner->version != 6 || !nat_has_ports(inner->nexthdr) ||
+	if (icmp->type < ICMPV6_DEST_UNREACH || icmp->type > ICMPV6_PARAMPROB ||
+	    inner->version != 6 || !has_ports(inner->nexthdr) ||
 	    !nat_same_addr(ip->daddr.s6_addr32, inner->saddr.s6_addr32))
 		return V_PASS_PROTOCOL;
 	w->at.l4 = w->at.l3 + sizeof(*ip);

@@ -26,13 +26,11 @@ static __always_inline void describe_packet(const struct pkt *p, struct bpf_fib_
 {
 	const struct shunt_backend *be = p->backend;
 
-	fib->tot_len = p->ip_len;
+	fib->tot_len = p->ip_len + tunnel_overhead(be);
 	if (be->forward == SHUNT_FORWARD_L2)
 		return;
-	fib->tot_len += outer_header_len(p);
 	fib->l4_protocol = inner_proto(p);
 	if (be->forward == SHUNT_FORWARD_GUE) {
-		fib->tot_len += UDP_HLEN;
 		fib->l4_protocol = IPPROTO_UDP;
 		fib->sport = bpf_htons(gue_source_port(p));
 		fib->dport = be->port;
@@ -92,13 +90,18 @@ __noinline int next_hop_find(struct xdp_md *ctx, struct onward *o)
 
 	if (!o || !onward_open(ctx, o, &p))
 		return V_DROP_NO_BACKEND;
+	/* Before anything of the packet is changed: whoever sent it may have to be told (rare.h). */
+	if (p.ip_len + tunnel_overhead(p.backend) > p.backend->mtu)
+		return V_DROP_TOO_BIG;
 	ask_route(&p, &fib);
 	describe_packet(&p, &fib);
 	result = bpf_fib_lookup(ctx, &fib, sizeof(fib), 0);
 	if (result == BPF_FIB_LKUP_RET_NO_NEIGH)
 		return V_DROP_NO_NEIGHBOUR;
-	if (result == BPF_FIB_LKUP_RET_FRAG_NEEDED)
+	if (result == BPF_FIB_LKUP_RET_FRAG_NEEDED) {
+		o->mtu = fib.mtu_result;
 		return V_DROP_TOO_BIG;
+	}
 	if (result != BPF_FIB_LKUP_RET_SUCCESS)
 		return V_DROP_NO_ROUTE;
 	if (p.backend->forward == SHUNT_FORWARD_L2 && !is_direct(&p, &fib))

@@ -10,6 +10,8 @@
 #include "bpf/pkt.h"
 #include "bpf/select.h"
 
+#define SUM_CHUNK 32
+
 struct onward {
 	__u64 hash;
 	__u32 backend; /* id */
@@ -19,7 +21,9 @@ struct onward {
 	__u8 proto;
 	__u8 tos;
 	__u8 l2_len;
+	__u16 mtu; /* of the route, where the packet is larger; else 0 */
 	struct hop hop;
+	__be32 chunk[SUM_CHUNK / 4]; /* what sum_frame() reads, which has no room for it either */
 };
 
 /* One of the processor's own: the stack of the main program has no room for it. */
@@ -47,6 +51,7 @@ static __always_inline void onward_fill(struct onward *o, const struct pkt *p)
 	o->proto = p->proto;
 	o->tos = p->tos;
 	o->l2_len = p->l2_len;
+	o->mtu = 0;
 }
 
 /* The next hop, if it was to be looked up. */

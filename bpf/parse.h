@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0) */
 /*
- * [1] Ethernet with its VLAN tags, IPv4 or IPv6, TCP or UDP, read into struct pkt. Also builds natively.
+ * [1] Ethernet with its VLAN tags, IPv4 or IPv6 with its extension headers, TCP or UDP, read into
+ * struct pkt. Also builds natively.
  *
  * A packet whose addresses, protocol and ports can be read goes on (V_NEXT) even if something about
  * it is wrong: it is noted as a defect, and only a service that it is for makes it a drop. A packet
- * that cannot be attributed to a service is somebody else's and passes.
+ * that cannot be attributed to a service is somebody else's and passes. Of two kinds more can be found
+ * out, by rare.h: V_PASS_FRAGMENT (all but ports and flags is read) and V_PASS_PROTOCOL (addresses are
+ * not).
  *
  * Not checked here, because the backend does and a wrong answer costs nothing: checksums and TTL.
  */
@@ -19,27 +22,13 @@
 #include <linux/udp.h>
 
 #include "bpf/compat.h"
+#include "bpf/ext.h"
 #include "bpf/pkt.h"
 
 #define IPV4_MORE_FRAGMENTS 0x2000
 #define IPV4_OFFSET_MASK    0x1fff
-#define NEXTHDR_FRAGMENT    44
 
-struct cursor {
-	void *pos;
-	void *end;
-};
-
-/* The next len bytes, and step over them; NULL where the frame ends before. */
-static __always_inline void *cursor_take(struct cursor *cur, __u32 len)
-{
-	void *at = cur->pos;
-
-	if (at + len > cur->end)
-		return NULL;
-	cur->pos = at + len;
-	return at;
-}
+#define IPV4_FRAGMENT (IPV4_MORE_FRAGMENTS | IPV4_OFFSET_MASK)
 
 /* len: what the IP header gives to the transport, header and data. */
 static __always_inline enum verdict check_tcp(struct pkt *p, const struct tcphdr *tcp, __u32 len)
@@ -67,12 +56,16 @@ static __always_inline enum verdict check_udp(struct pkt *p, const struct udphdr
 	udp_len = bpf_ntohs(udp->len);
 	if (udp_len < sizeof(*udp))
 		return V_DROP_BAD_HEADER;
-	if (udp_len > len)
+	if (udp_len > len && p->frag == FRAG_NONE)
 		return V_DROP_TRUNCATED;
 	return V_NEXT;
 }
 
-/* Ports stand at the same place in TCP and UDP. ret_ports: source, destination. */
+/*
+ * Ports stand at the same place in TCP and UDP. ret_ports: source, destination. A fragment that is the
+ * first has a defect even if it is whole (see frag_admit); one that ends within the transport's header
+ * is not: it serves to get a header past filters (RFC 1858).
+ */
 static __always_inline enum verdict parse_l4(struct pkt *p, struct cursor *cur, __u32 len,
 					     __be16 ret_ports[2])
 {
@@ -90,7 +83,7 @@ static __always_inline enum verdict parse_l4(struct pkt *p, struct cursor *cur, 
 	if (p->defect != V_NEXT)
 		return V_NEXT;
 	v = p->proto == IPPROTO_TCP ? check_tcp(p, l4, len) : check_udp(p, l4, len);
-	p->defect = v;
+	p->defect = v == V_NEXT && p->frag ? V_DROP_FRAGMENT : v;
 	return V_NEXT;
 }
 
@@ -107,12 +100,26 @@ static __always_inline void parse_len(struct pkt *p, const void *l3, __u32 len)
 	p->trail_len = frame_len - len;
 }
 
+static __always_inline bool has_ports(__u8 proto)
+{
+	return proto == IPPROTO_TCP || proto == IPPROTO_UDP;
+}
+
+/* frag: of the header, not zero but for the bit that forbids fragments. */
+static __always_inline void parse_fragment4(struct pkt *p, const struct iphdr *ip, __u16 frag)
+{
+	p->frag = frag & IPV4_OFFSET_MASK ? FRAG_LATER : FRAG_FIRST;
+	/* It would write over the header that was looked at (RFC 3128). */
+	if ((frag & IPV4_OFFSET_MASK) == 1 && ip->protocol == IPPROTO_TCP)
+		p->defect = V_DROP_FRAGMENT;
+}
+
 static __always_inline enum verdict parse_ipv4(struct pkt *p, struct cursor *cur)
 {
 	const struct iphdr *ip = cursor_take(cur, sizeof(*ip));
 	__u32 header_len, len;
+	__be16 ports[2] = {};
 	enum verdict v;
-	__be16 ports[2];
 	__u16 frag;
 
 	if (!ip || ip->version != 4 || ip->ihl < 5)
@@ -121,21 +128,19 @@ static __always_inline enum verdict parse_ipv4(struct pkt *p, struct cursor *cur
 	len = bpf_ntohs(ip->tot_len);
 	if (len < header_len || !cursor_take(cur, header_len - sizeof(*ip)))
 		return V_PASS_MALFORMED;
-	if (ip->protocol != IPPROTO_TCP && ip->protocol != IPPROTO_UDP)
-		return V_PASS_PROTOCOL;
-	p->l3_len = header_len;
-	frag = bpf_ntohs(ip->frag_off);
-	if (frag & IPV4_OFFSET_MASK)
-		return V_PASS_FRAGMENT;
-	if (frag & IPV4_MORE_FRAGMENTS)
-		p->defect = V_DROP_FRAGMENT;
 	parse_len(p, ip, len);
-
 	p->family = 4;
+	p->l3_len = header_len;
 	p->proto = ip->protocol;
 	p->tos = ip->tos;
-	v = parse_l4(p, cur, len - header_len, ports);
-	if (v != V_NEXT)
+	frag = bpf_ntohs(ip->frag_off) & IPV4_FRAGMENT;
+	if (frag)
+		parse_fragment4(p, ip, frag);
+	if (!has_ports(ip->protocol))
+		return V_PASS_PROTOCOL;
+
+	v = p->frag == FRAG_LATER ? V_PASS_FRAGMENT : parse_l4(p, cur, len - header_len, ports);
+	if (v != V_NEXT && v != V_PASS_FRAGMENT)
 		return v;
 	p->flow4 = (struct shunt_flow4_key){
 		.saddr = ip->saddr,
@@ -144,7 +149,7 @@ static __always_inline enum verdict parse_ipv4(struct pkt *p, struct cursor *cur
 		.dport = ports[1],
 		.proto = ip->protocol,
 	};
-	return V_NEXT;
+	return v;
 }
 
 static __always_inline void copy_ipv6(__be32 to[4], const struct in6_addr *from)
@@ -155,35 +160,55 @@ static __always_inline void copy_ipv6(__be32 to[4], const struct in6_addr *from)
 	to[3] = from->s6_addr32[3];
 }
 
+/* Steps over what stands between the IPv6 header and the transport's, in a payload of *len bytes. */
+static __always_inline enum verdict parse_extensions(struct pkt *p, struct cursor *cur, __u32 *len)
+{
+	struct ext_chain ext = ext_walk(cur->pos, cur->end, p->proto);
+	__u32 ext_len = ext.len & EXT_LEN_MASK;
+
+	if (ext_len > *len || !cursor_take(cur, ext_len))
+		return V_PASS_MALFORMED;
+	*len -= ext_len;
+	p->l3_len += ext_len;
+	p->proto = ext.proto;
+	p->frag = ext.frag;
+	if (ext.bad)
+		p->defect = V_DROP_BAD_HEADER;
+	return V_NEXT;
+}
+
 static __always_inline enum verdict parse_ipv6(struct pkt *p, struct cursor *cur)
 {
 	const struct ipv6hdr *ip = cursor_take(cur, sizeof(*ip));
+	__be16 ports[2] = {};
 	enum verdict v;
-	__be16 ports[2];
 	__u32 len;
 
 	if (!ip || ip->version != 6)
 		return V_PASS_MALFORMED;
-	if (ip->nexthdr == NEXTHDR_FRAGMENT)
-		return V_PASS_FRAGMENT;
-	if (ip->nexthdr != IPPROTO_TCP && ip->nexthdr != IPPROTO_UDP)
-		return V_PASS_PROTOCOL;
-	p->l3_len = sizeof(*ip);
 	len = bpf_ntohs(ip->payload_len);
 	parse_len(p, ip, sizeof(*ip) + len);
-
 	p->family = 6;
+	p->l3_len = sizeof(*ip);
 	p->proto = ip->nexthdr;
 	p->tos = bpf_ntohl(*(const __be32 *)ip) >> 20;
-	v = parse_l4(p, cur, len, ports);
-	if (v != V_NEXT)
+	if (!has_ports(ip->nexthdr)) {
+		v = parse_extensions(p, cur, &len);
+		if (v != V_NEXT)
+			return v;
+		if (!has_ports(p->proto))
+			return V_PASS_PROTOCOL;
+	}
+
+	v = p->frag == FRAG_LATER ? V_PASS_FRAGMENT : parse_l4(p, cur, len, ports);
+	if (v != V_NEXT && v != V_PASS_FRAGMENT)
 		return v;
 	copy_ipv6(p->flow6.saddr, &ip->saddr);
 	copy_ipv6(p->flow6.daddr, &ip->daddr);
 	p->flow6.sport = ports[0];
 	p->flow6.dport = ports[1];
-	p->flow6.proto = ip->nexthdr;
-	return V_NEXT;
+	p->flow6.proto = p->proto;
+	return v;
 }
 
 /* What an Ethernet tag holds behind its type. */

@@ -32,7 +32,8 @@ _Static_assert((int)SHUNT_VERDICT_COUNT <= (int)V_DROP_FIRST, "verdicts and drop
 #define TAG_LEN	 4
 #define TAGS_MAX 2
 
-#define PKT_L3_MAX 1024
+/* No IP header is longer, with all that stands before the transport's. */
+#define PKT_L3_MAX 0x7ff
 
 #define TCP_FIN 0x01
 #define TCP_SYN 0x02
@@ -60,26 +61,44 @@ struct pkt {
 	__u16 l3_len;	 /* of the IP header, with all that stands before the transport's */
 	__u8 l2_len;	 /* of the Ethernet header with its tags: 14, 18 or 22 */
 	__u8 family;	 /* 4 or 6 */
-	__u8 proto;	 /* IPPROTO_TCP or IPPROTO_UDP */
+	__u8 proto;	 /* IPPROTO_TCP or IPPROTO_UDP, once it is known whose it is */
 	__u8 tos;	 /* DSCP and ECN, as in the IPv4 field */
 	__u8 tcp_flags;	 /* TCP_*; 0 for UDP */
 	__u8 defect;	 /* enum verdict: what befalls it if it is for a service; V_NEXT: nothing */
+	__u8 frag;	 /* enum frag */
 
 	/* The later stages' part. */
-	bool new_flow;	  /* entered a table, or starts a flow of a service without tracking */
-	bool untracked;	  /* its flow should have an entry and could not be given one */
-	bool stale;	  /* its entry named a backend that is gone or down */
-	bool limited;	  /* its flow should have an entry, but its service makes too many */
-	bool reply;	  /* from a backend to a client: svc is the one that the flow is of */
-	bool by_cid;	  /* its connection id named its backend */
-	bool cid_unknown; /* its connection id, of a short header, named none */
-	bool exempt;	  /* its source is on an allow list: no limit holds */
-	__u64 hash;	  /* of the flow */
+	__u8 peek;	/* enum peek: is the flow the packet's own? */
+	__u8 note;	/* enum shunt_svc_counter: what else to count of it; 0: nothing */
+	bool new_flow;	/* entered a table, or starts a flow of a service without tracking */
+	bool untracked; /* its flow should have an entry and could not be given one */
+	bool stale;	/* its entry named a backend that is gone or down */
+	bool limited;	/* its flow should have an entry, but its service makes too many */
+	bool exempt;	/* its source is on an allow list: no limit holds */
+	union {
+		__u64 hash;	/* of the flow, where svc is known */
+		__u64 addr_row; /* else, where a service of its address counts it: row and 1 */
+	};
 	const struct shunt_service *svc;
 	const struct shunt_backend *backend;
 };
 
-/* Where the IP header stands. Whoever reads or writes there compares with p->end first. */
+enum frag {
+	FRAG_NONE,
+	FRAG_FIRST, /* has the ports */
+	FRAG_LATER,
+};
+
+/* A packet that only tells something about a flow changes nothing in the tables of flows. */
+enum peek {
+	PEEK_NOT,
+	PEEK_ERROR,  /* an ICMP error about a packet that the flow's backend sent */
+	PEEK_TUNNEL, /* an ICMP error about a packet that we sent to the flow's backend */
+	PEEK_REPLY,  /* NAT: from a backend to a client */
+};
+
+/* Where the IP header stands; l3_len behind it stands the transport's. Whoever reads or writes there
+ * compares with p->end first. */
 static __always_inline void *pkt_l3(const struct pkt *p)
 {
 	return (void *)p->eth + p->l2_len;
@@ -91,7 +110,7 @@ static __always_inline __u32 pkt_tcp_payload(const struct pkt *p)
 	__u32 headers = p->l3_len;
 	const __u8 *tcp;
 
-	if (headers > PKT_L3_MAX) /* no packet's, but the verifier wants a bound */
+	if (headers > PKT_L3_MAX) /* the verifier wants to see it */
 		return 0;
 	tcp = pkt_l3(p) + headers;
 	if ((void *)(tcp + 20) > p->end)
@@ -107,6 +126,17 @@ static __always_inline bool pkt_is_syn(const struct pkt *p)
 }
 
 #ifdef __bpf__
+
+/* The frame as it is at this moment, for functions that have no struct pkt with pointers. */
+static __always_inline void *frame_at(const struct xdp_md *ctx, __u32 offset)
+{
+	return (void *)(long)ctx->data + offset;
+}
+
+static __always_inline void *frame_end(const struct xdp_md *ctx)
+{
+	return (void *)(long)ctx->data_end;
+}
 
 static __always_inline void pkt_reload(struct xdp_md *ctx, struct pkt *p)
 {

@@ -100,7 +100,7 @@ static __always_inline __u32 quic_server_id(const struct shunt_service *svc,
 #include "bpf/select.h"
 
 /* A UDP packet's payload can be no further than this: all headers in front of it. */
-#define L4_OFFSET_MASK 0x1ff
+#define L4_OFFSET_MASK 0x7ff
 
 #define QUIC_ID_UNKNOWN 0xffffffffU /* no backend's id, as no table has so many rows */
 
@@ -138,13 +138,16 @@ static __always_inline void quic_select(struct xdp_md *ctx, struct pkt *p)
 {
 	__u32 id;
 
-	if (p->svc->cid == SHUNT_CID_NONE || p->proto != IPPROTO_UDP)
+	if (p->svc->cid == SHUNT_CID_NONE || p->proto != IPPROTO_UDP || p->frag == FRAG_LATER ||
+	    p->peek)
 		return;
 	id = quic_backend_id(ctx, p->svc, p->l2_len + p->l3_len,
 			     p->ip_len - p->l3_len - sizeof(struct udphdr));
-	p->cid_unknown = id == QUIC_ID_UNKNOWN;
 	p->backend = backend_find(id);
-	p->by_cid = p->backend;
+	if (p->backend)
+		p->note = SHUNT_COUNT_CID;
+	else if (id == QUIC_ID_UNKNOWN)
+		p->note = SHUNT_COUNT_CID_UNKNOWN;
 }
 
 #endif

@@ -13,10 +13,10 @@ struct vip_words {
 };
 _Static_assert(sizeof(struct vip_words) == sizeof(struct shunt_vip_key), "a vip key");
 
-/* False: no service has the address. */
-static __always_inline bool service_may_have(const struct vip_words *vip)
+/* False: no service has the address. bit: hash_addr_bit() of it. */
+static __always_inline bool service_may_have(__u32 bit)
 {
-	__u32 bit = hash_addr_bit(vip->word[0], vip->word[1]), word = bit / SHUNT_ADDR_WORD_BITS;
+	__u32 word = bit / SHUNT_ADDR_WORD_BITS;
 	const __u64 *bits = bpf_map_lookup_elem(&sh_addr_bits, &word);
 
 	return bits && *bits >> bit % SHUNT_ADDR_WORD_BITS & 1;
@@ -187,6 +187,30 @@ static __always_inline bool service_has_wide(void)
 	return in_use && (in_use->ranges || in_use->prefixes);
 }
 
+/* Do services listen on the packet's destination itself, on whatever port? NULL: none, or those of a
+ * prefix alone. */
+static __always_inline const struct shunt_vip *addr_lookup(const struct pkt *p)
+{
+	struct shunt_addr_key key = {.family = p->family};
+
+	if (p->family == 4) {
+		key.addr[0] = p->flow4.daddr;
+	} else {
+		key.addr[0] = p->flow6.daddr[0];
+		key.addr[1] = p->flow6.daddr[1];
+		key.addr[2] = p->flow6.daddr[2];
+		key.addr[3] = p->flow6.daddr[3];
+	}
+	return service_may_have(hash_addr_bit_of(key.addr)) ? bpf_map_lookup_elem(&sh_vips, &key)
+							    : NULL;
+}
+
+/* Sent to a group, not to this host: to answer such a frame would multiply it. */
+static __always_inline bool is_group_frame(const struct pkt *p)
+{
+	return p->eth->h_dest[0] & 1;
+}
+
 static __always_inline enum verdict service_find(struct pkt *p)
 {
 	const struct shunt_exact_row *row;
@@ -194,11 +218,10 @@ static __always_inline enum verdict service_find(struct pkt *p)
 	bool more;
 	__u32 at;
 
-	/* Sent to a group, not to this host: to answer such a frame would multiply it. */
-	if (p->eth->h_dest[0] & 1)
+	if (is_group_frame(p))
 		return V_PASS_NO_SERVICE;
 	vip = vip_of(p);
-	if (!service_may_have(&vip))
+	if (!service_may_have(hash_addr_bit(vip.word[0], vip.word[1])))
 		return V_PASS_NO_SERVICE;
 	at = exact_find(&vip, &more);
 	if (at == NO_ROW && (more || service_has_wide()))

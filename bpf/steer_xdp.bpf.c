@@ -7,6 +7,7 @@
 #include "bpf/abi.h"
 #include "bpf/flow.h"
 #include "bpf/forward.h"
+#include "bpf/frag.h"
 #include "bpf/guard.h"
 #include "bpf/maps.h"
 #include "bpf/nat.h"
@@ -14,6 +15,7 @@
 #include "bpf/parse.h"
 #include "bpf/pkt.h"
 #include "bpf/quic.h"
+#include "bpf/rare.h"
 #include "bpf/select.h"
 #include "bpf/service.h"
 #include "bpf/settings.h"
@@ -26,6 +28,30 @@ struct {
 	__uint(XDP_PASS, 1);
 } XDP_RUN_CONFIG(steer_xdp);
 
+/* A packet of a known flow. */
+static __always_inline enum verdict steer(struct xdp_md *ctx, struct pkt *p)
+{
+	enum verdict v = service_find(p);
+
+	if (v == V_NEXT && p->frag == FRAG_FIRST)
+		frag_admit(p);
+	if (v == V_NEXT && !p->peek)
+		v = guard_check(ctx, p);
+	if (v == V_NEXT)
+		v = service_steers(p);
+	if (v == V_NEXT)
+		quic_select(ctx, p);
+	if (v == V_NEXT)
+		v = flow_or_select(p);
+	if (v == V_NEXT && rare_is(p))
+		v = rare_prepare(ctx, p);
+	if (v == V_NEXT)
+		v = forward_packet(ctx, p);
+	if (v == V_DROP_TOO_BIG)
+		v = rare_too_big(ctx, p);
+	return p->peek ? rare_disown(p, v) : v;
+}
+
 SEC("xdp")
 int steer_xdp(struct xdp_md *ctx)
 {
@@ -34,18 +60,10 @@ int steer_xdp(struct xdp_md *ctx)
 
 	pkt_reload(ctx, &p);
 	v = parse_packet(&p);
+	if (v == V_PASS_FRAGMENT || v == V_PASS_PROTOCOL)
+		v = rare_parse(ctx, &p, v);
 	if (v == V_NEXT)
-		v = service_find(&p);
-	if (v == V_NEXT)
-		v = guard_check(ctx, &p);
-	if (v == V_NEXT)
-		v = service_steers(&p);
-	if (v == V_NEXT)
-		quic_select(ctx, &p);
-	if (v == V_NEXT)
-		v = flow_or_select(&p);
-	if (v == V_NEXT)
-		v = forward_packet(ctx, &p);
+		v = steer(ctx, &p);
 	if (v == V_PASS_NO_SERVICE)
 		v = nat_reply(ctx, &p);
 	else if (v == V_PASS_PROTOCOL)

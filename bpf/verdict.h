@@ -6,12 +6,13 @@
 #include "bpf/maps.h"
 #include "bpf/pkt.h"
 
-static __always_inline void count_service(const struct pkt *p, enum verdict v)
+static __always_inline void count_service(const struct pkt *p, __u32 index, enum verdict v)
 {
-	__u32 index = p->svc->index;
 	struct shunt_svc_stats *s = bpf_map_lookup_elem(&sh_svc_stats, &index);
-	__u32 reason = v - V_DROP_FIRST;
-	__u32 reply = p->reply;
+	__u32 reply = p->peek == PEEK_REPLY;
+	__u32 note = p->note;
+	/* What was answered may have been dropped all the same: the answer says so. */
+	__u32 reason = (v == V_ANSWER ? p->defect : v) - V_DROP_FIRST;
 
 	if (!s)
 		return;
@@ -31,9 +32,11 @@ static __always_inline void count_service(const struct pkt *p, enum verdict v)
 		s->count[SHUNT_COUNT_STALE] += p->stale;
 		s->count[SHUNT_COUNT_INSERT_LIMITED] += p->limited;
 	}
-	if (p->svc->cid != SHUNT_CID_NONE) {
-		s->count[SHUNT_COUNT_CID] += p->by_cid;
-		s->count[SHUNT_COUNT_CID_UNKNOWN] += p->cid_unknown;
+	if (note) {
+		barrier_var(
+			note); /* or the compiler makes one comparison of two, on another number */
+		if (note < SHUNT_COUNT_COUNT)
+			s->count[note]++;
 	}
 	if (reason < SHUNT_DROP_COUNT)
 		s->drop[reason]++;
@@ -68,7 +71,9 @@ static __always_inline int verdict_finish(const struct pkt *p, enum verdict v)
 	if (count)
 		(*count)++;
 	if (p->svc)
-		count_service(p, v);
+		count_service(p, p->svc->index, v);
+	else if (p->addr_row)
+		count_service(p, p->addr_row - 1, v);
 	if (p->backend)
 		count_backend(p, v);
 	if (v == V_TX || v == V_ANSWER)

@@ -13,7 +13,7 @@
 /* A bucket as the one word that it is. */
 union bucket {
 	uint64_t word;
-	struct shunt_bucket b;
+	struct shunt_exact_bucket b;
 };
 
 static struct shunt_exact_row *rows_of(const struct loader *l)

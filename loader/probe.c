@@ -139,6 +139,23 @@ static void read_driver(const char *ifname, char *buf, size_t len)
 		close(fd);
 }
 
+/* A driver that takes tags off before the program sees the frame leaves it without a way to put them
+ * on again. */
+static bool strips_tags(const char *ifname)
+{
+	struct ethtool_value flags = {.cmd = ETHTOOL_GFLAGS};
+	struct ifreq req = {.ifr_data = (void *)&flags};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool on = false;
+
+	snprintf(req.ifr_name, sizeof(req.ifr_name), "%s", ifname);
+	if (fd >= 0 && ioctl(fd, SIOCETHTOOL, &req) == 0)
+		on = flags.data & ETH_FLAG_RXVLAN;
+	if (fd >= 0)
+		close(fd);
+	return on;
+}
+
 /* The driver says no more than it is asked: attach a program that passes all, and take it off. */
 static int try_native(const struct iface *iface, int prog_fd)
 {
@@ -170,6 +187,11 @@ static void probe_iface(struct list *list, const char *name, int prog_fd)
 		    driver, iface.mtu, iface.prog_id, iface.generic ? "generic" : "native");
 		return;
 	}
+	if (strips_tags(name))
+		say(add(list, "rx-vlan-offload", OPTIONAL, false),
+		    "%s takes VLAN tags off frames before the program sees them: where there are "
+		    "any, ethtool -K %s rxvlan off",
+		    name, name);
 	err = try_native(&iface, prog_fd);
 	reason = messages_kernel_text();
 	if (err == 0)
@@ -183,7 +205,7 @@ static void probe_iface(struct list *list, const char *name, int prog_fd)
 int probe_run(const char *const *ifnames, size_t count, struct probe_item **ret_items,
 	      size_t *ret_count)
 {
-	struct list list = {.items = calloc(16 + count, sizeof(*list.items))};
+	struct list list = {.items = calloc(16 + 2 * count, sizeof(*list.items))};
 	int prog_fd;
 
 	if (list.items == NULL)

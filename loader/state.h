@@ -32,6 +32,10 @@
 	X(NAT_FWD6, nat)                                                                           \
 	X(NAT_REV4, nat)                                                                           \
 	X(NAT_REV6, nat)                                                                           \
+	X(VIPS, services)                                                                          \
+	X(FRAGS4, fixed)                                                                           \
+	X(FRAGS6, fixed)                                                                           \
+	X(ICMP_RATE, fixed)                                                                        \
 	X(SVC_META, services)                                                                      \
 	X(BE_META, backends)                                                                       \
 	X(ADDRS, services)                                                                         \

@@ -251,6 +251,79 @@ void pkt_tag(struct frame *f, uint16_t type, uint16_t tci)
 	pkt_put16(f, 14, tci);
 }
 
+void pkt_insert(struct frame *f, size_t offset, const void *bytes, size_t len)
+{
+	size_t behind = f->len - offset;
+
+	require(offset <= f->len, "beyond the frame");
+	grow(f, len);
+	memmove(f->data + offset + len, f->data + offset, behind);
+	memcpy(f->data + offset, bytes, len);
+}
+
+void pkt_fragment(const struct frame *whole, size_t offset, size_t len, int more, uint32_t id,
+		  struct frame *f)
+{
+	size_t l4 = pkt_l4(whole);
+	const uint8_t *part = whole->data + l4 + offset;
+	uint8_t *ip = f->data + ETH_LEN;
+
+	require(offset % 8 == 0 && l4 + offset + len <= whole->len, "no such fragment");
+	memcpy(f->data, whole->data, l4);
+	f->len = l4;
+	if (ip[0] >> 4 == 6) {
+		uint8_t *header = grow(f, 8);
+
+		header[0] = ip[6];
+		store16(header + 2, offset | !!more);
+		store32(header + 4, id);
+		ip[6] = 44;
+	} else {
+		store16(ip + 4, id & 0xffff);
+		store16(ip + 6, offset / 8 | (more ? 0x2000 : 0));
+	}
+	memcpy(grow(f, len), part, len);
+	pkt_set_ip_len(f, f->len - ETH_LEN);
+}
+
+void pkt_icmp(const struct icmp_spec *s, struct frame *f)
+{
+	uint8_t proto = is_ipv6(s->src) ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
+	struct pkt_spec spec = {.src = s->src, .dst = s->dst, .proto = proto, .tos = s->tos};
+	size_t l4, addrs = is_ipv6(s->src) ? 32 : 0;
+	uint32_t sum = 0;
+	uint8_t *icmp;
+
+	pkt_build(&spec, f);
+	l4 = f->len;
+	icmp = grow(f, 8);
+	icmp[0] = s->type;
+	icmp[1] = s->code;
+	store32(icmp + 4, s->rest);
+	memcpy(grow(f, s->body_len), s->body, s->body_len);
+	if (addrs)
+		sum = sum16(f->data + l4 - addrs, addrs, proto + (f->len - l4));
+	store16(icmp + 2, sum_close(sum16(icmp, f->len - l4, sum)));
+	if (s->ttl)
+		f->data[ETH_LEN + (addrs ? 7 : 8)] = s->ttl;
+	pkt_set_ip_len(f, f->len - ETH_LEN);
+}
+
+int pkt_sums_are_right(const struct frame *f, size_t l4, uint8_t proto)
+{
+	const uint8_t *ip = f->data + ETH_LEN;
+	size_t len = ETH_LEN + pkt_ip_len(f) - l4;
+	uint32_t sum = 0;
+
+	if (ip[0] >> 4 == 6)
+		sum = sum16(ip + 8, 32, proto + len);
+	else if (sum_close(sum16(ip, (ip[0] & 0xf) * 4, 0)))
+		return 0;
+	else if (proto != IPPROTO_ICMP)
+		sum = sum16(ip + 12, 8, proto + len);
+	return sum_close(sum16(f->data + l4, len, sum)) == 0;
+}
+
 size_t pkt_l4(const struct frame *f)
 {
 	uint8_t first = f->data[ETH_LEN];

@@ -66,6 +66,29 @@ struct error_spec {
 };
 void pkt_error(const struct error_spec *spec, const struct frame *about, struct frame *ret_frame);
 
+/* Put bytes into a frame at offset. Lengths in its headers stay as they are. */
+void pkt_insert(struct frame *f, size_t offset, const void *bytes, size_t len);
+
+/* A fragment of the packet: len bytes of the IP payload from offset (a multiple of 8) on. IPv6 gets a
+ * fragment header right behind the first. id: IPv4 takes the lower 16 bits. */
+void pkt_fragment(const struct frame *whole, size_t offset, size_t len, int more, uint32_t id,
+		  struct frame *ret_frame);
+
+/* ICMP or ICMPv6, by the addresses: four bytes of rest behind the checksum, then the body. */
+struct icmp_spec {
+	const char *src, *dst;
+	uint8_t type, code;
+	uint32_t rest;
+	const void *body;
+	size_t body_len;
+	uint8_t tos, ttl; /* ttl 0: 57 */
+};
+void pkt_icmp(const struct icmp_spec *spec, struct frame *ret_frame);
+
+/* Is the checksum of the transport right (of ICMP: proto IPPROTO_ICMP, IPPROTO_ICMPV6), and that of the
+ * IPv4 header? The transport is at l4. */
+int pkt_sums_are_right(const struct frame *f, size_t l4, uint8_t proto);
+
 /* Offset of the transport header, and the length of the IP packet by its own header. */
 size_t pkt_l4(const struct frame *f);
 size_t pkt_ip_len(const struct frame *f);

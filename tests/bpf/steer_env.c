@@ -56,6 +56,9 @@ void env_open(struct env *env, const struct env_opts *opts)
 	resize(skel->maps.sh_svc_rings, 64, false);
 	resize(skel->maps.sh_stamps, 4096, false);
 	resize(skel->maps.sh_svc_inserts, 64, false);
+	resize(skel->maps.sh_vips, 64, false);
+	resize(skel->maps.sh_frags4, 64, false);
+	resize(skel->maps.sh_frags6, 64, false);
 	resize(skel->maps.sh_svc_stats, 64, false);
 	resize(skel->maps.sh_be_stats, 64, false);
 	resize(skel->maps.sh_flow4, opts->flows, opts->flows_hash);
@@ -144,6 +147,25 @@ void env_service(struct env *env, const char *addr, uint16_t port, uint8_t proto
 	env_addr_bits(env, addr);
 }
 
+void env_addr(struct env *env, const char *addr, uint8_t flags)
+{
+	struct shunt_addr_key key = {.family = family_of(addr)};
+	struct shunt_vip value = {.service = SVC_ROW, .flags = flags};
+
+	parse_addr(addr, key.addr);
+	put(env->skel->maps.sh_vips, &key, sizeof(key), &value, sizeof(value));
+	env_addr_bits(env, addr);
+}
+
+void env_switches(struct env *env, const struct shunt_switches *on)
+{
+	uint32_t zero = 0;
+
+	assert_int_equal(bpf_map__update_elem(env->skel->maps.sh_switches, &zero, sizeof(zero), on,
+					      sizeof(*on), BPF_ANY),
+			 0);
+}
+
 uint32_t env_id(uint32_t generation, uint32_t index)
 {
 	return generation << SHUNT_ID_INDEX_BITS | index;
@@ -162,6 +184,7 @@ void env_backend(struct env *env, const struct env_backend *be)
 		.id = be->id,
 		.state = be->state,
 		.forward = be->forward,
+		.next_hop = be->next_hop,
 		.family = family_of(be->dst),
 		.mtu = be->mtu ? be->mtu : 1500,
 		.src_entropy = htonl(be->entropy),

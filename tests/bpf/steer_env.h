@@ -50,6 +50,11 @@ struct shunt_vip_key env_key(const char *addr, uint16_t port, uint8_t proto);
 void env_key_set(struct env *env, const struct shunt_vip_key *key);
 void env_addr_bits(struct env *env, const char *addr);
 
+/* addr is one that services listen on, flags: SHUNT_VIP_*. Counted by row SVC_ROW. */
+void env_addr(struct env *env, const char *addr, uint8_t flags);
+/* Nothing is in use at first. */
+void env_switches(struct env *env, const struct shunt_switches *on);
+
 /* A row of sh_backends; its index is in the id. */
 struct env_backend {
 	uint32_t id;
@@ -57,7 +62,8 @@ struct env_backend {
 	uint32_t entropy; /* bits of the last source word, host order */
 	uint16_t mtu;	  /* 0: 1500 */
 	uint8_t state;
-	uint8_t forward; /* enum shunt_forward */
+	uint8_t forward;  /* enum shunt_forward */
+	uint8_t next_hop; /* enum shunt_next_hop */
 	uint16_t port;
 	uint16_t nat_port_low, nat_port_count;
 };

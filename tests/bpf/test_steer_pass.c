@@ -115,52 +115,6 @@ static void test_not_ip(void **state)
 	env_close(&env);
 }
 
-/* An extension header (here 8 bytes of options) hides the ports. */
-static void test_ipv6_extension_headers(void **state)
-{
-	static const uint8_t types[] = {0, 43, 51, 60, 135};
-	struct pkt_spec spec = spec6(IPPROTO_TCP);
-	static struct frame in;
-	struct env env;
-
-	(void)state;
-	open_env(&env);
-	for (size_t i = 0; i < sizeof(types); i++) {
-		pkt_build(&spec, &in);
-		in.data[ETH_LEN + 6] = types[i];
-		env_expect_pass(&env, &in, SHUNT_VERDICT_PASS_PROTOCOL);
-	}
-	pkt_build(&spec, &in);
-	in.data[ETH_LEN + 6] = 44;
-	env_expect_pass(&env, &in, SHUNT_VERDICT_PASS_FRAGMENT);
-	env_close(&env);
-}
-
-static void test_fragments(void **state)
-{
-	struct pkt_spec spec = spec4(IPPROTO_UDP);
-	static struct frame in;
-	struct env env;
-
-	(void)state;
-	open_env(&env);
-	pkt_build(&spec, &in);
-	pkt_put16(&in, ETH_LEN + 6, 0x2000);
-	env_expect_drop(&env, &in, SHUNT_DROP_FRAGMENT);
-	pkt_put16(&in, ETH_LEN + 6, 0x2001);
-	env_expect_pass(&env, &in, SHUNT_VERDICT_PASS_FRAGMENT);
-	pkt_put16(&in, ETH_LEN + 6, 0x0001);
-	env_expect_pass(&env, &in, SHUNT_VERDICT_PASS_FRAGMENT);
-	pkt_put16(&in, ETH_LEN + 6, 0x8000); /* the reserved bit says nothing */
-	env_expect(&env, &in, SHUNT_VERDICT_TX, NULL);
-
-	spec.dport = 81;
-	pkt_build(&spec, &in);
-	pkt_put16(&in, ETH_LEN + 6, 0x2000);
-	env_expect_pass(&env, &in, SHUNT_VERDICT_PASS_NO_SERVICE);
-	env_close(&env);
-}
-
 static void test_headers_that_name_no_service(void **state)
 {
 	struct pkt_spec v4 = spec4(IPPROTO_TCP), v6 = spec6(IPPROTO_TCP);
@@ -398,8 +352,6 @@ int main(void)
 		cmocka_unit_test(test_other_addresses_ports_protocols),
 		cmocka_unit_test(test_family_is_in_the_key),
 		cmocka_unit_test(test_not_ip),
-		cmocka_unit_test(test_ipv6_extension_headers),
-		cmocka_unit_test(test_fragments),
 		cmocka_unit_test(test_headers_that_name_no_service),
 		cmocka_unit_test(test_lying_ip_length),
 		cmocka_unit_test(test_header_in_the_padding),

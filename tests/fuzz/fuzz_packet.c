@@ -16,12 +16,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 /* By the bytes alone, and not by the parser's structs. */
 static void check_sound(const struct pkt *p, const uint8_t *ip)
 {
-	size_t l3_len = p->family == 4 ? (size_t)(ip[0] & 0xf) * 4 : 40;
+	size_t l3_len = p->l3_len;
 	size_t ip_len = p->family == 4 ? ip[2] << 8 | ip[3] : 40 + (ip[4] << 8 | ip[5]);
 	const uint8_t *l4 = ip + l3_len;
 
 	assert(ip_len == p->ip_len);
 	assert(ip[0] >> 4 == p->family);
+	assert(p->family == 4 ? l3_len == (ip[0] & 0xfU) * 4 : l3_len >= 40);
+	assert(l3_len + 8 <= ip_len);
 	if (p->proto == IPPROTO_TCP) {
 		assert(l4[12] >> 4 >= 5);
 		assert(l3_len + (l4[12] >> 4) * 4U <= ip_len);

@@ -56,10 +56,15 @@ def packets(wire, s):
         "udp4 on a tcp port": ether / s.IP(dst=it.vip(4)) / s.UDP(dport=8080) / b"hello",
         "tcp4 other address": ether / s.IP(dst=other4) / s.TCP(dport=7) / big,
         "udp6 other address": ether / s.IPv6(dst=other6) / s.UDP(dport=7) / big,
-        "icmp4": ether / s.IP(dst=it.vip(4)) / s.ICMP(),
-        "icmp6": ether / s.IPv6(dst=it.vip(6)) / s.ICMPv6EchoRequest(),
+        "icmp4": ether / s.IP(dst=other4) / s.ICMP(),
+        "icmp6": ether / s.IPv6(dst=other6) / s.ICMPv6EchoRequest(),
+        "icmp4 answer": ether / s.IP(dst=it.vip(4)) / s.ICMP(type=0),
+        "icmp6 solicitation": ether / s.IPv6(dst=it.vip(6)) / s.ICMPv6ND_NS(tgt=it.vip(6)),
+        "icmp4 about nothing": ether / s.IP(dst=it.vip(4)) / s.ICMP(type=3, code=1) / b"short",
+        "icmp4 about others": ether / s.IP(dst=it.vip(4)) / s.ICMP(type=3, code=1) /
+        s.IP(src=it.vip(4), dst=other4) / s.UDP(sport=9999),
         "sctp": ether / s.IP(dst=it.vip(4), proto=132) / b"some sctp",
-        "later fragment": ether / s.IP(dst=it.vip(4), frag=10, proto=17) / (b"x" * 8),
+        "later fragment": ether / s.IP(dst=other4, frag=10, proto=17) / (b"x" * 8),
         "arp": ether / s.ARP(pdst=it.net.balancer.addr4, psrc="10.20.1.1"),
         "vlan": ether / s.Dot1Q(vlan=5) / s.IP(dst=it.vip(4)) / s.TCP(dport=9999),
         "unknown type": s.Raw(bytes(ether)[:12] + b"\x88\xb5" + b"hello"),
@@ -122,10 +127,27 @@ def test_truncated_and_lying_packets(wire, scapy, family):
     assert drops_of(line, no_header) == {"bad_header": 1}
 
 
-def test_first_fragments(wire, scapy):
-    s, line = scapy, wire(backends=1)
+def test_fragments_that_are_not_wanted(wire, scapy):
+    s, line = scapy, wire(backends=1, node={"fragments": "drop"})
     frame = line.ether / s.IP(dst=line.it.vip(4), flags="MF") / s.UDP(dport=7) / (b"x" * 24)
     assert drops_of(line, frame, service="echo-udp") == {"fragment": 1}
+
+
+def test_tagged_frames_leave_with_their_tags(wire, scapy):
+    """The link's other end is the router's; what it is given there carries the tag again."""
+    s, line = scapy, wire(backends=1)
+    capture = line.it.net.router.popen([PYTHON, f"{HERE}/frames.py", "capture", "lb"], text=True,
+                                       stdin=-1, stdout=-1)
+    assert capture.stdout.readline() == "ready\n"
+    inner = s.IP(dst=line.it.vip(4)) / s.UDP(sport=5, dport=7) / b"hello"
+    before = line.it.verdicts()["tx"]
+    line.it.net.router.run(["ethtool", "-K", "lb", "rxvlan", "off"], check=False)
+    line.send(line.ether / s.Dot1AD(vlan=6) / s.Dot1Q(vlan=5) / inner)
+    wait_until(lambda: line.it.verdicts()["tx"] == before + 1)
+    capture.stdin.close()
+    sent = [bytes.fromhex(text) for text in capture.stdout]
+    # A socket sees the frame without its outer tag, which the stack has taken off.
+    assert [f for f in sent if bytes(inner) in f and f[12:18] == b"\x81\x00\x00\x05\x08\x00"]
 
 
 @pytest.mark.vm

@@ -117,6 +117,7 @@ static void defaults_of_an_l4_service(void **state)
 	assert_int_equal(service_tracking(web, IPPROTO_UDP), TRACKING_ALWAYS);
 	assert_int_equal(web->insert_rate, 0);
 	assert_int_equal(web->ring_size, 65537);
+	assert_int_equal(web->mss, 0);
 	assert_int_equal(web->idle_s[SHUNT_FLOW_SYN], 60);
 	assert_int_equal(web->idle_s[SHUNT_FLOW_ESTABLISHED], 7440);
 	assert_int_equal(web->idle_s[SHUNT_FLOW_FIN], 120);
@@ -139,6 +140,9 @@ static const char all_keys[] =
 	"  hash_seed: 0123456789abcdefFEDCBA9876543210\n"
 	"  tunnel_source: [10.1.0.0/16, \"2001:db8:1::/64\"]\n"
 	"  drain_timeout: 0s\n"
+	"  fragments: drop\n"
+	"  echo: off\n"
+	"  icmp_rate: 5\n"
 	"  limits: {services: 10, backends: 20, ring_slots: 200000, flows: 2048, pending: "
 	"1024}\n"
 	"admin: {socket: /tmp/s.sock}\n"
@@ -169,6 +173,7 @@ static const char all_keys[] =
 	"    tracking: never\n"
 	"    ring_size: 251\n"
 	"    insert_rate: 4000\n"
+	"    mss: auto\n"
 	"    idle: {syn: 1s, established: 1h, fin: 3s, udp: 4m}\n"
 	"  api:\n"
 	"    listen: [\"[::]:80/tcp\", 0.0.0.0:80/tcp]\n"
@@ -193,6 +198,9 @@ static void check_all_of_node(const struct snapshot *s)
 	assert_int_equal(s->node.tunnel_source_len[1], 64);
 	assert_int_equal(s->node.tunnel_source[1].family, AF_INET6);
 	assert_int_equal(s->node.drain_ms, 0);
+	assert_int_equal(s->node.fragments, FRAGMENTS_DROP);
+	assert_int_equal(s->node.echo, ECHO_OFF);
+	assert_int_equal(s->node.icmp_rate, 5);
 	assert_int_equal(s->node.limits.backends, 20);
 	assert_string_equal(s->admin.socket, "/tmp/s.sock");
 }
@@ -228,6 +236,7 @@ static void check_all_of_services(const struct service *l4, const struct service
 	assert_int_equal(l4->tracking, TRACKING_NEVER);
 	assert_int_equal(l4->ring_size, 251);
 	assert_int_equal(l4->insert_rate, 4000);
+	assert_int_equal(l4->mss, SHUNT_MSS_AUTO);
 	assert_int_equal(l4->idle_s[SHUNT_FLOW_ESTABLISHED], 3600);
 	assert_int_equal(l4->idle_s[SHUNT_FLOW_UDP], 240);
 	assert_int_equal(http->timeouts.request_header, 1000);

@@ -202,6 +202,12 @@ static void values_are_checked(void **state)
 		 "t:11:16: %s: service web: ring_size: expected a number from 251 to 4194301, "
 		 "found "
 		 "\"241\"\n"},
+		{L4_SERVICE("listen: 10.9.0.1:80/tcp\n    mss: 535"),
+		 "t:11:10: %s: service web: mss: expected off, auto or a number from 536 to 65000, "
+		 "found \"535\"\n"},
+		{L4_SERVICE("listen: 10.9.0.1:80/tcp\n    mss: 65001"),
+		 "t:11:10: %s: service web: mss: expected off, auto or a number from 536 to 65000, "
+		 "found \"65001\"\n"},
 		{L4_SERVICE("listen: 10.9.0.1:80/tcp\n    idle: {syn: 1500ms}"),
 		 "t:11:17: %s: service web: idle.syn: expected whole seconds, found \"1500ms\"\n"},
 		{HTTP_SERVICE("listen: 10.9.0.1:80/tcp\n    timeouts: {write: 0s}"),

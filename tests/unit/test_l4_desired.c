@@ -163,6 +163,7 @@ static void test_services(void **state)
 	assert_int_equal(web->slots, 65537);
 	assert_int_equal(web->backend_count, 5);
 	assert_string_equal(f->want.backends[web->first_backend].name, "a");
+	assert_int_equal(web->record.mss, 0);
 	assert_int_equal(web->record.idle_s[SHUNT_FLOW_SYN], 60);
 	assert_int_equal(web->record.idle_s[SHUNT_FLOW_ESTABLISHED], 7440);
 	/* TCP alone: the idle time of UDP does not count. */

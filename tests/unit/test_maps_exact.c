@@ -17,7 +17,7 @@
 static struct {
 	struct maps_service_row rows[KEYS];
 	size_t count;
-	struct shunt_bucket buckets[SHUNT_EXACT_BUCKETS];
+	struct shunt_exact_bucket buckets[SHUNT_EXACT_BUCKETS];
 	struct shunt_exact_row exact[SHUNT_EXACT_ROWS];
 	struct loader loader;
 } k;
@@ -83,7 +83,7 @@ static void unset(const struct shunt_vip_key *key)
 /* As bpf/service.h does it. The record's index; -1: there is none. */
 static int look_up(const struct shunt_vip_key *key, bool *ret_slow)
 {
-	const struct shunt_bucket *b = &k.buckets[bucket_of(key)];
+	const struct shunt_exact_bucket *b = &k.buckets[bucket_of(key)];
 
 	*ret_slow = false;
 	for (int way = 0; way < SHUNT_EXACT_WAYS; way++) {

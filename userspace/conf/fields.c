@@ -545,3 +545,37 @@ void field_format_prefix(struct strbuf *b, const void *object)
 
 	strbuf_add(b, prefix_format(&p->addr, p->len, text, sizeof(text)));
 }
+
+/* ---- mss ---- */
+
+#define MSS_MIN 536 /* what every host takes (RFC 9293, section 3.7.1) */
+#define MSS_MAX 65000
+
+void field_read_mss(struct reader *r, const struct keyword *k, const struct tree *value,
+		    void *object)
+{
+	struct service *s = object;
+	uint64_t n;
+
+	if (value->kind == TREE_SCALAR && !strcmp(value->text, "off"))
+		s->mss = 0;
+	else if (value->kind == TREE_SCALAR && !strcmp(value->text, "auto"))
+		s->mss = SHUNT_MSS_AUTO;
+	else if (value->kind == TREE_SCALAR && !value->quoted && !value_number(value->text, &n) &&
+		 n >= MSS_MIN && n <= MSS_MAX)
+		s->mss = (unsigned)n;
+	else
+		read_expected(r, k, value, k->form);
+}
+
+void field_format_mss(struct strbuf *b, const void *object)
+{
+	const struct service *s = object;
+
+	if (s->mss == 0)
+		strbuf_printf(b, "off");
+	else if (s->mss == SHUNT_MSS_AUTO)
+		strbuf_printf(b, "auto");
+	else
+		strbuf_printf(b, "%u", s->mss);
+}

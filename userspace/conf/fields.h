@@ -33,6 +33,7 @@ FIELD_FUNCTIONS(source_routes); /* struct service */
 FIELD_FUNCTIONS(from);		/* struct source_route */
 FIELD_FUNCTIONS(mask);		/* struct quic_conf */
 FIELD_FUNCTIONS(server_id);	/* struct backend */
+FIELD_FUNCTIONS(mss);		/* struct service */
 FIELD_FUNCTIONS(pool);		/* struct service: only its form; conf/build.c finds the pool */
 FIELD_FUNCTIONS(prefix);	/* struct guard_prefix */
 

@@ -34,6 +34,9 @@ struct node_limits {
 	uint32_t nat;	     /* NAT flows, each family, default 262144 */
 };
 
+enum fragments { FRAGMENTS_FOLLOW, FRAGMENTS_DROP, FRAGMENTS_PASS };
+enum echo { ECHO_ON, ECHO_OFF };
+
 struct node {
 	const char *const
 		*interfaces; /* none: the proxy alone, nothing is loaded into the kernel */
@@ -44,6 +47,9 @@ struct node {
 	struct addr
 		tunnel_source[2]; /* outer source, [0] IPv4 [1] IPv6; family 0: the interface's */
 	unsigned tunnel_source_len[2]; /* prefix length; the bits behind it carry flow entropy */
+	enum fragments fragments;      /* the first one, default follow */
+	enum echo echo;	    /* are echo requests to steered services answered, default on */
+	unsigned icmp_rate; /* answers and errors of ours, a second and processor, default 100 */
 	struct node_limits limits;
 	unsigned workers;  /* resolved: at least 1 */
 	unsigned drain_ms; /* how long SIGTERM waits for connections */
@@ -212,6 +218,7 @@ struct service {
 	size_t source_route_count;
 	uint32_t idle_s[4];   /* l4: by enum shunt_flow_state: 60, 7440, 120, 120 */
 	uint32_t insert_rate; /* l4: entries for new flows a second; 0: from node.limits.pending */
+	unsigned mss;	      /* l4: largest that a SYN may offer; 0: any; or SHUNT_MSS_AUTO */
 	struct http_timeouts timeouts;
 	struct http_limits limits;
 	struct service_guard guard;
@@ -278,6 +285,8 @@ char *prefix_format(const struct addr *addr, unsigned len, char *buf, size_t buf
 /* Names as they stand in the configuration: "ipip", "drain", "http", ... The lists are in the order
  * of their enum, NULL at the end. */
 extern const char *const xdp_mode_words[];
+extern const char *const fragments_words[];
+extern const char *const echo_words[];
 extern const char *const forward_words[];
 extern const char *const next_hop_words[];
 extern const char *const admin_state_words[];

@@ -293,6 +293,7 @@ static void service_fill(struct desired *desired, struct desired_service *row,
 		row->record.insert_ns = insert_ns(s, snap, host);
 	for (int i = 0; i < SHUNT_FLOW_STATE_COUNT; i++)
 		row->record.idle_s[i] = s->idle_s[i];
+	row->record.mss = s->mss;
 	desired_record_wide(s, &row->record);
 	desired_use_pool(desired, row, s, s->pool);
 }

@@ -10,6 +10,7 @@
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "l4/vips.h"
 #include "l4/adopt.h"
 #include "l4/assign.h"
 #include "l4/desired.h"
@@ -237,6 +238,19 @@ static int mark_wanted(struct tables *t, const struct desired *want, struct diag
 	return 0;
 }
 
+_Static_assert((int)FRAGMENTS_FOLLOW == (int)SHUNT_FRAGMENTS_FOLLOW &&
+		       (int)FRAGMENTS_DROP == (int)SHUNT_FRAGMENTS_DROP &&
+		       (int)FRAGMENTS_PASS == (int)SHUNT_FRAGMENTS_PASS,
+	       "one order of policies");
+
+/* A byte or a word at a time: whoever reads one has the old value or the new. */
+static void write_switches(struct shunt_switches *on, const struct node *node)
+{
+	on->fragments = node->fragments;
+	on->echo = node->echo == ECHO_ON;
+	on->icmp_rate = node->icmp_rate;
+}
+
 int l4_apply(struct l4 *l4, const struct snapshot *snap, struct l4_report *ret_report,
 	     struct diag *d)
 {
@@ -255,6 +269,7 @@ int l4_apply(struct l4 *l4, const struct snapshot *snap, struct l4_report *ret_r
 	l4->host = host;
 	l4->host_known = true;
 	l4->in_step = false;
+	write_switches(maps_switches(l4->loader), &snap->node);
 	nat_prepare(&l4->nat, l4->loader, &l4->tables, &want);
 	err = mark_wanted(&l4->tables, &want, d);
 	if (err == 0)
@@ -265,6 +280,8 @@ int l4_apply(struct l4 *l4, const struct snapshot *snap, struct l4_report *ret_r
 		err = neigh_want(l4->neigh, &want, &l4->tables); /* before a packet needs them */
 	if (err == 0)
 		err = sync_run(l4->loader, &l4->tables, &plan, &report, d);
+	if (err == 0)
+		err = vips_sync(l4->loader, &l4->tables, d);
 	l4->in_step = err == 0;
 	plan_deinit(&plan);
 	desired_deinit(&want);
