@@ -13,6 +13,7 @@
 
 #include <linux/in.h>
 
+#include "bpf/clock.h"
 #include "bpf/guard.h"
 #include "bpf/maps.h"
 #include "bpf/pkt.h"
@@ -288,7 +289,7 @@ static __always_inline enum verdict flow_or_select(struct pkt *p)
 		}
 		l.stamp = bpf_map_lookup_elem(&sh_stamps, &l.draw.at);
 	}
-	l.now_ns = bpf_ktime_get_coarse_ns();
+	l.now_ns = clock_now_ns();
 	if (p->family == 4)
 		return flow_track(p, &l, &sh_flow4, &sh_pend4, &p->flow4);
 	return flow_track(p, &l, &sh_flow6, &sh_pend6, &p->flow6);

@@ -10,6 +10,7 @@
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 
+#include "bpf/clock.h"
 #include "bpf/ext.h"
 #include "bpf/maps.h"
 #include "bpf/pkt.h"
@@ -95,7 +96,7 @@ static __always_inline void frag_record(struct xdp_md *ctx, struct rare *r, __u3
 		.backend = backend,
 		.sport = p->family == 4 ? p->flow4.sport : p->flow6.sport,
 		.dport = p->family == 4 ? p->flow4.dport : p->flow6.dport,
-		.seen_ns = bpf_ktime_get_coarse_ns(),
+		.seen_ns = clock_now_ns(),
 		.proto = p->proto,
 	};
 	long err;
@@ -130,7 +131,7 @@ static __always_inline enum verdict frag_follow(struct xdp_md *ctx, struct rare 
 		f = bpf_map_lookup_elem(&sh_frags4, &r->frag.v4);
 	else
 		f = bpf_map_lookup_elem(&sh_frags6, &r->frag.v6);
-	if (!f || (__s64)(bpf_ktime_get_coarse_ns() - f->seen_ns) > FRAG_IDLE_NS)
+	if (!f || (__s64)(clock_now_ns() - f->seen_ns) > FRAG_IDLE_NS)
 		return frag_alone(p);
 	p->proto = f->proto;
 	if (p->family == 4) {

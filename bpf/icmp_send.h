@@ -10,6 +10,7 @@
 #include <linux/if_ether.h>
 #include <linux/in.h>
 
+#include "bpf/clock.h"
 #include "bpf/csum.h"
 #include "bpf/encap.h"
 #include "bpf/frag.h"
@@ -39,7 +40,7 @@
 static __always_inline bool icmp_allowed(void)
 {
 	const struct shunt_switches *on = switches_find();
-	__u64 now = bpf_ktime_get_coarse_ns(), second = 1000000000, cost;
+	__u64 now = clock_now_ns(), second = 1000000000, cost;
 	__u32 zero = 0;
 	struct shunt_bucket *b = bpf_map_lookup_elem(&sh_icmp_rate, &zero);
 

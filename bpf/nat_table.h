@@ -13,6 +13,7 @@
 
 #include <linux/in.h>
 
+#include "bpf/clock.h"
 #include "bpf/encap.h"
 #include "bpf/flow.h"
 #include "bpf/maps.h"
@@ -86,7 +87,7 @@ static __always_inline void nat_describe(struct nat_work *w, const struct pkt *p
 	w->proto = p->proto;
 	w->tcp_flags = p->tcp_flags;
 	w->ip_len = p->ip_len;
-	w->now = bpf_ktime_get_coarse_ns();
+	w->now = clock_now_ns();
 }
 
 static __always_inline void nat_copy_addr(__be32 to[4], const __be32 from[4])

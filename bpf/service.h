@@ -221,10 +221,9 @@ static __always_inline enum verdict service_find(struct pkt *p)
 	if (is_group_frame(p))
 		return V_PASS_NO_SERVICE;
 	vip = vip_of(p);
-	if (!service_may_have(hash_addr_bit(vip.word[0], vip.word[1])))
-		return V_PASS_NO_SERVICE;
 	at = exact_find(&vip, &more);
-	if (at == NO_ROW && (more || service_has_wide()))
+	if (at == NO_ROW && (more || service_has_wide()) &&
+	    service_may_have(hash_addr_bit(vip.word[0], vip.word[1])))
 		at = service_find_rest(vip.word[0], vip.word[1], vip.word[2], more);
 	row = bpf_map_lookup_elem(&sh_exact_rows, &at);
 	if (!row)

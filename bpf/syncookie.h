@@ -19,6 +19,7 @@
 #include <linux/ipv6.h>
 #include <linux/tcp.h>
 
+#include "bpf/clock.h"
 #include "bpf/csum.h"
 #include "bpf/encap.h"
 #include "bpf/maps.h"
@@ -248,7 +249,7 @@ __noinline __u32 cookie_check(struct xdp_md *ctx, __u32 service, __u32 l3)
 	__u32 zero = 0;
 	struct cookie_work *h = bpf_map_lookup_elem(&sh_cookie_work, &zero);
 	struct bpf_sock *sk;
-	__u64 now = bpf_ktime_get_coarse_ns();
+	__u64 now = clock_now_ns();
 	bool syn, listens;
 	__s64 result = 0;
 	__u8 flags;
