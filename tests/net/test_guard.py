@@ -54,8 +54,7 @@ def length(family):
 
 
 def datagrams(it):
-    """How many came. A client whose socket is closed sends an error for each answer, which counts
-    too."""
+    """How many came. A closed socket sends an error for each answer, which counts too."""
     counters = it.counters("echo-udp")
     return counters["packets"] - counters["icmp_errors"]
 
