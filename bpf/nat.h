@@ -16,6 +16,7 @@
 #include "bpf/nat_port.h"
 #include "bpf/nat_rewrite.h"
 #include "bpf/nat_table.h"
+#include "bpf/next_hop.h"
 #include "bpf/pkt.h"
 
 /* ---- ways ---- */
@@ -68,34 +69,66 @@ static __always_inline bool nat_is_to_us(const struct xdp_md *ctx, const struct 
 }
 
 /*
+ * A packet to w->backend: if its backend is to be reached by the routes, where do they lead? Before
+ * anything is changed or entered.
+ */
+static __always_inline enum verdict nat_route(struct xdp_md *ctx, struct nat_work *w)
+{
+	const struct shunt_backend *be = backend_find(w->backend);
+	struct onward *o = onward_room();
+	enum verdict v;
+
+	if (!be || be->next_hop == SHUNT_NEXT_HOP_REFLECT)
+		return V_NEXT;
+	if (!o)
+		return V_DROP_FORWARD;
+	o->hash = w->hash;
+	o->backend = w->backend;
+	o->ip_len = w->ip_len;
+	o->trail_len = 0;
+	o->family = w->family;
+	o->proto = w->proto;
+	o->tos = 0;
+	o->l2_len = w->at.l3;
+	v = next_hop_find(ctx, o);
+	if (v == V_NEXT) {
+		w->hop = o->hop;
+		w->routed = 1;
+	}
+	return v;
+}
+
+/*
  * Of w: the packet, w->entry: out by the way that it names, which for packets to the backend is the
- * one they came by. Returns an enum verdict.
+ * one they came by, or by the next hop that nat_route() has found. Returns an enum verdict.
  */
 __noinline int nat_send(struct xdp_md *ctx)
 {
 	struct nat_work *w = nat_work();
-	struct shunt_nat *e;
 	struct eth_words eth = {};
-	struct pkt p = {};
+	struct shunt_nat *e;
+	struct hop hop;
+	__u8 l2_len = ETH_HLEN;
 
 	if (!w)
 		return V_DROP_FORWARD;
 	e = &w->entry;
-	if (e->l2_len != w->at.l3 && bpf_xdp_adjust_head(ctx, (int)w->at.l3 - e->l2_len))
+	if (w->routed) {
+		hop = w->hop;
+		eth_set_macs(&eth, mac_of(hop.dest), mac_of(hop.source));
+	} else {
+		hop.ifindex = e->ifindex;
+		l2_len = e->l2_len;
+		eth_set_macs(&eth, mac_of(e->router), mac_of(e->own));
+		for (int i = 0; i < 4; i++)
+			eth.tags[i] = e->tags[i];
+	}
+	if (l2_len != w->at.l3 && bpf_xdp_adjust_head(ctx, (int)w->at.l3 - l2_len))
 		return V_DROP_HEADROOM;
-	eth_set_macs(&eth, mac_of(e->router), mac_of(e->own));
-	for (int i = 0; i < 4; i++)
-		eth.tags[i] = e->tags[i];
 	eth.proto = bpf_htons(w->family == 4 ? ETH_P_IP : ETH_P_IPV6);
-	pkt_reload(ctx, &p);
-	p.l2_len = e->l2_len;
-	if (!eth_write(&p, &eth))
+	if (!eth_write_to((void *)(long)ctx->data, (void *)(long)ctx->data_end, l2_len, &eth))
 		return V_DROP_TRUNCATED;
-	if (e->ifindex == ctx->ingress_ifindex)
-		return V_TX;
-	if (bpf_redirect_map(&sh_devices, e->ifindex, 0) == XDP_REDIRECT)
-		return V_REDIRECT;
-	return V_DROP_NO_ROUTE;
+	return next_hop_send(ctx, &hop);
 }
 
 /* Of w: the packet, w->to: the packet becomes one of those. Returns an enum verdict. */
@@ -258,7 +291,9 @@ static __always_inline enum verdict nat_forward(struct xdp_md *ctx, struct pkt *
 	w->hash = p->hash;
 	w->backend = p->backend->id;
 	w->client.v6 = p->flow6; /* or flow4, which stands in the same place */
-	v = nat_enter(ctx);
+	v = nat_route(ctx, w);
+	if (v == V_NEXT)
+		v = nat_enter(ctx);
 	if (v == V_NEXT)
 		v = nat_rewrite(ctx);
 	if (v == V_NEXT)

@@ -274,6 +274,10 @@ static __always_inline enum verdict nat_icmp(struct xdp_md *ctx, struct pkt *p)
 	if (v != V_NEXT)
 		return V_PASS_PROTOCOL;
 	nat_attribute(p, w);
+	if (!w->reply)
+		v = nat_route(ctx, w);
+	if (v != V_NEXT)
+		return v;
 	v = w->family == 4 ? nat_error4_rewrite(ctx) : nat_error6_rewrite(ctx);
 	return v == V_NEXT ? nat_send(ctx) : v;
 }

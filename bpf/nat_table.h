@@ -36,7 +36,9 @@ struct nat_work {
 	struct nat_headers at;
 	struct nat_headers quoted; /* those that an ICMP error holds */
 	__u8 family, proto, tcp_flags;
-	__u8 reply;    /* from a backend to a client */
+	__u8 reply;  /* from a backend to a client */
+	__u8 routed; /* leaves by hop, and not by the way that entry names */
+	struct hop hop;
 	__u32 backend; /* id */
 	__u32 ip_len;
 	__u64 hash;
@@ -87,6 +89,7 @@ static __always_inline void nat_describe(struct nat_work *w, const struct pkt *p
 	w->proto = p->proto;
 	w->tcp_flags = p->tcp_flags;
 	w->ip_len = p->ip_len;
+	w->routed = 0;
 	w->now = clock_now_ns();
 }
 

@@ -27,7 +27,7 @@ static __always_inline void describe_packet(const struct pkt *p, struct bpf_fib_
 	const struct shunt_backend *be = p->backend;
 
 	fib->tot_len = p->ip_len + tunnel_overhead(be);
-	if (be->forward == SHUNT_FORWARD_L2)
+	if (!tunnel_overhead(be)) /* the client's packet, whose flow is no matter to routes */
 		return;
 	fib->l4_protocol = inner_proto(p);
 	if (be->forward == SHUNT_FORWARD_GUE) {
@@ -45,7 +45,7 @@ static __always_inline void describe_packet(const struct pkt *p, struct bpf_fib_
 static __always_inline void ask_route(const struct pkt *p, struct bpf_fib_lookup *fib)
 {
 	const struct shunt_backend *be = p->backend;
-	bool has_source = be->forward != SHUNT_FORWARD_L2; /* else the client's, and no matter */
+	bool has_source = tunnel_overhead(be); /* else the client's or NAT's, and no matter */
 
 	fib->ifindex = LOOPBACK_INDEX;
 	if (be->family == 4) {

@@ -7,8 +7,11 @@ Services, each at vip(4) and vip(6), and the port that the backends serve them o
     web4, web6      HTTP on HTTP_PORT        -> HTTP_PORT + BEHIND
 
 source: None (the backends see the client; the router sends their answers through the balancer), or
-what source_nat says."""
+what source_nat says. segment: the backends are reached over a network of their own (segment.py), by
+the routes, and answer over it."""
 import copy
+
+from segment import Segment
 
 ECHO_PORT, HTTP_PORT, BEHIND = 7, 8080, 1000
 
@@ -20,12 +23,22 @@ def join(addr, port):
 class Nat:
     """Members: net (Topology), daemon, servers (Backend by name)."""
 
-    def __init__(self, net, source=None, pool=None, service=None, node=None):
+    def __init__(self, net, source=None, pool=None, service=None, node=None, segment=False):
         self.net, self.source = net, source
+        self.segment = Segment(net) if segment else None
         self.pool, self.service, self.node = pool or {}, service or {}, node or {}
         self.daemon = self._backend = None
         self.servers = {}
-        if source is None:
+        if segment:
+            self.node = {"interfaces": ["eth0", "eth1"], **self.node}
+            self.pool = {"next_hop": "fib", **self.pool}
+            for ns in net.backends.values():  # their answers meet XDP with whole checksums
+                ns.run(["ethtool", "-K", "eth1", "tx", "off"])
+        if source is None and segment:
+            for ns in net.backends.values():
+                ns.ip(f"route replace default via {self.segment.address('lb')} dev eth1",
+                      f"route replace default via {self.segment.address('lb', 6)} dev eth1")
+        elif source is None:
             self._route_answers_through_balancer()
 
     def _route_answers_through_balancer(self):
@@ -49,13 +62,15 @@ class Nat:
         return join(self.vip(family), port)
 
     def backend_address(self, name, family):
+        if self.segment:
+            return self.segment.address(name, family)
         ns = self.net.backends[name]
         return ns.addr4 if family == 4 else ns.addr6
 
     def _pool(self, family, port, names):
         backends = [{"name": name, "address": join(self.backend_address(name, family), port)}
                     for name in names or self.net.backends]
-        source = {} if self.source is None else {"source_nat": self.source}
+        source = {} if self.source is None else {"source_nat": copy.deepcopy(self.source)}
         return {"forward": "nat", "health": "none", **source, "backends": backends,
                 **copy.deepcopy(self.pool)}
 
@@ -75,10 +90,11 @@ class Nat:
     def serve(self, backend):
         self._backend = backend
         for name, ns in self.net.backends.items():
-            echo = [join(addr, ECHO_PORT + BEHIND) for addr in (ns.addr4, ns.addr6)]
+            own = [self.backend_address(name, family) for family in (4, 6)]
+            echo = [join(addr, ECHO_PORT + BEHIND) for addr in own]
             self.servers[name] = backend(
                 name, ns=ns, tcp=echo, udp=echo,
-                http=[join(addr, HTTP_PORT + BEHIND) for addr in (ns.addr4, ns.addr6)])
+                http=[join(addr, HTTP_PORT + BEHIND) for addr in own])
 
     def tunnelled(self, port, name="b1"):
         """One more server on a backend, at the service address itself."""

@@ -28,6 +28,27 @@ def test_tcp_and_udp_there_and_back(nat, client, family, source):
     assert it.drops(f"echo{family}") == {}
 
 
+@pytest.mark.parametrize("family,source", [
+    pytest.param(4, None, marks=pytest.mark.vm), (6, None), (4, ["10.40.0.1", "fd00:40::1"]),
+    (6, ["10.40.0.1", "fd00:40::1"])])
+def test_backends_in_another_network(nat, client, family, source):
+    """There by the routes and another interface; back by the one that the client came in by."""
+    it = nat(backends=2, source=source, segment=True)
+    listed = it.daemon.ctl_json("backend", "list", f"echo{family}")["backends"]
+    assert len(listed) == 2
+    wait_until(lambda: all(
+        b["l4"]["next_hop"] == "resolved"
+        for b in it.daemon.ctl_json("backend", "list", f"echo{family}")["backends"]), 20)
+    it.expect_served(client, family)
+    udp = client("udp", it.target(family), "--flows", 60, ns=it.net.client).result()
+    assert udp["lost"] == 0 and set(udp["by"]) == {"b1", "b2"}
+    counted = it.counters(f"echo{family}")
+    verdicts = it.daemon.ctl_json("status")["l4"]["verdicts"]
+    assert verdicts["tx"] == 0
+    assert verdicts["redirect"] == counted["packets"] + counted["reply_packets"]
+    assert it.drops(f"echo{family}") == {}
+
+
 @pytest.mark.parametrize("family", [4, 6])
 @pytest.mark.parametrize("source", WAYS)
 def test_whole_files_both_ways(nat, client, family, source, tmp_path):

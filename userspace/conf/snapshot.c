@@ -133,7 +133,8 @@ bool backend_is_routed(const struct backend *b)
 {
 	if (b->forward == FORWARD_L2)
 		return true;
-	return forward_is_tunnel(b->forward) && b->pool->next_hop == NEXT_HOP_FIB;
+	return forward_is_kernel(b->forward) && b->forward != FORWARD_LOCAL &&
+	       b->pool->next_hop == NEXT_HOP_FIB;
 }
 
 bool backend_is_usable(const struct backend *b)

@@ -100,7 +100,7 @@ struct backend {
 struct pool {
 	const char *name;
 	enum forward forward;	/* ipip for l4 services; proxy for http ones, also where not said */
-	enum next_hop next_hop; /* of tunnels; l2 backends are always found by the routes */
+	enum next_hop next_hop; /* of tunnels and nat; l2 backends are always found by the routes */
 	uint16_t gue_port;	/* UDP port that gue backends listen on, default 6080 */
 	struct health_conf health;
 	enum source_nat source_nat; /* auto: the address of the node's first interface */
