@@ -45,10 +45,11 @@ class Other:
 
 @pytest.fixture
 def beside(topology, shuntd, backend):
-    """beside() -> L4 and Other, both on the balancer's eth0; the other one was there first."""
-    def make():
+    """beside(service's keys) -> L4 and Other, both on the balancer's eth0; the other one was there
+    first."""
+    def make(**service):
         net = topology(backends=2)
-        it = L4(net)
+        it = L4(net, service=service)
         it.serve(backend)
         other = Other(net.balancer)
         net.lab.at_close(lambda: other.programs() and other.unload("--all"))
@@ -68,7 +69,7 @@ def test_both_programs_see_the_packets(beside, client):
 
 
 def test_replacing_ours_leaves_the_other_running(beside, client):
-    it, other = beside()
+    it, other = beside(tracking="always")
     keep = client("keep", it.target(4), "--count", 50, ns=it.net.client)
     keep.result()
     assert it.daemon.terminate() == 0
