@@ -24,6 +24,7 @@
 #define SHUNT_MAP_FLOW6	      "sh_flow6"
 #define SHUNT_MAP_PEND4	      "sh_pend4" /* flows seen once, not yet promoted */
 #define SHUNT_MAP_PEND6	      "sh_pend6"
+#define SHUNT_MAP_FLOW_GENS   "sh_flow_gens"  /* part of a flow's hash -> __u64, mmap-able */
 #define SHUNT_MAP_SVC_STATS   "sh_svc_stats"  /* service index -> struct shunt_svc_stats, per CPU */
 #define SHUNT_MAP_BE_STATS    "sh_be_stats"   /* backend index -> struct shunt_be_stats, per CPU */
 #define SHUNT_MAP_VERDICTS    "sh_verdicts"   /* enum shunt_verdict -> __u64, per CPU */
@@ -118,6 +119,9 @@ _Static_assert(sizeof(struct shunt_lpm_key) == 24, "trie key layout is ABI");
 #define SHUNT_ADDR_BITS	      65536
 #define SHUNT_ADDR_WORD_BITS  64
 #define SHUNT_ADDR_BITS_WORDS (SHUNT_ADDR_BITS / SHUNT_ADDR_WORD_BITS)
+
+/* Values of the part of a flow's hash by which sh_flow_gens goes. */
+#define SHUNT_FLOW_GENERATIONS 65536
 
 /* Flows of a service from a source prefix go by another ring than its own. */
 struct shunt_route {

@@ -14,6 +14,7 @@
 #include <linux/in.h>
 
 #include "bpf/clock.h"
+#include "bpf/flow_cache.h"
 #include "bpf/guard.h"
 #include "bpf/maps.h"
 #include "bpf/pkt.h"
@@ -22,11 +23,17 @@
 
 #define NS_PER_S 1000000000LL
 
+/* How old what is noted of a flow or a slot may get before it is brought up to date: a cache line that
+ * all processors share. With the ticks of flow_cache.h less than the shortest idle time, a second. */
+#define FLOW_STAMP_NS (NS_PER_S / 4)
+
 /* What is known of a flow besides the packet. */
 struct lookup {
 	struct draw draw;	   /* empty until it is asked for, where all flows have entries */
 	struct shunt_stamp *stamp; /* of a moving slot, where not all have; else NULL */
 	__u64 now_ns;
+	__u16 generation; /* of the flow, where it may be cached */
+	bool cache;
 };
 
 /* Another processor may have stamped the entry a moment after we read the clock: ages are signed. */
@@ -102,7 +109,7 @@ static __always_inline __u8 flow_refresh(struct pkt *p, struct shunt_flow *f, bo
 	}
 	if (f->state != state)
 		f->state = state;
-	if (ticks_age_ns(f->seen_ticks, now_ns) > NS_PER_S)
+	if (ticks_age_ns(f->seen_ticks, now_ns) > FLOW_STAMP_NS)
 		f->seen_ticks = SHUNT_TICKS(now_ns);
 	/* The service has got another row, or the hash another key. (Which row a source route leads to
 	 * is not worth a look-up for each packet.) */
@@ -244,11 +251,17 @@ static __always_inline enum verdict flow_track(struct pkt *p, struct lookup *l, 
 	if (!f) {
 		if (enter)
 			flow_start(p, pending, key, l->now_ns);
+		if (enter || pkt_is_syn(p))
+			flow_cache_void(p);
 		return V_NEXT;
 	}
 	state = flow_refresh(p, f, chosen, l->now_ns);
 	if (is_pending && !pkt_is_syn(p))
 		flow_promote(p, flows, pending, key, state, l->now_ns);
+	if (chosen)
+		flow_cache_void(p);
+	else if (l->cache && !is_pending)
+		flow_cache_put(p, l->generation);
 	return V_NEXT;
 }
 
@@ -288,6 +301,10 @@ static __always_inline enum verdict flow_or_select(struct pkt *p)
 			return select_backend(p, &l.draw);
 		}
 		l.stamp = bpf_map_lookup_elem(&sh_stamps, &l.draw.at);
+	} else if (flow_cache_serves(p)) {
+		if (flow_cache_find(p))
+			return V_NEXT;
+		l.cache = flow_generation_now(p->hash, &l.generation);
 	}
 	l.now_ns = clock_now_ns();
 	if (p->family == 4)

@@ -200,6 +200,15 @@ struct {
 	__uint(map_flags, BPF_F_NO_COMMON_LRU);
 } sh_pend6 SEC(".maps");
 
+/* How often the flows of a hash were given a backend: see flow_cache.h. Written by the program alone. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, __u64);
+	__uint(max_entries, SHUNT_FLOW_GENERATIONS);
+	__uint(map_flags, BPF_F_MMAPABLE);
+} sh_flow_gens SEC(".maps");
+
 /* Who may make how many entries, see flow_may_start(). Written by the program alone; per processor,
  * as the lists are that it keeps from being flooded. */
 struct {

@@ -23,6 +23,7 @@
 	X(FLOW6, flows)                                                                            \
 	X(PEND4, pending)                                                                          \
 	X(PEND6, pending)                                                                          \
+	X(FLOW_GENS, fixed)                                                                        \
 	X(SVC_STATS, services)                                                                     \
 	X(BE_STATS, backends)                                                                      \
 	X(VERDICTS, fixed)                                                                         \

@@ -21,13 +21,33 @@
 
 #define KEY_MAX 128
 
-static void stay_on_cpu(void)
+static cpu_set_t all_cpus; /* that the test may use */
+
+static void go_to_cpu(int cpu)
 {
 	cpu_set_t set;
 
 	CPU_ZERO(&set);
-	CPU_SET(sched_getcpu(), &set);
+	CPU_SET(cpu, &set);
 	assert_int_equal(sched_setaffinity(0, sizeof(set), &set), 0);
+}
+
+static void stay_on_cpu(void)
+{
+	if (!CPU_COUNT(&all_cpus))
+		assert_int_equal(sched_getaffinity(0, sizeof(all_cpus), &all_cpus), 0);
+	go_to_cpu(sched_getcpu());
+}
+
+bool env_other_cpu(void)
+{
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (cpu != sched_getcpu() && CPU_ISSET(cpu, &all_cpus)) {
+			go_to_cpu(cpu);
+			return true;
+		}
+	}
+	return false;
 }
 
 static void resize(struct bpf_map *map, uint32_t entries, bool plain_hash)
@@ -523,6 +543,18 @@ bool env_flow(struct env *env, enum env_table table, const struct frame *in,
 	return true;
 }
 
+/* What the program has cached of the frame's flow is void. */
+static void forget_cached(struct env *env, const struct frame *in)
+{
+	uint32_t at = (uint32_t)env_hash(in) >> 16;
+	uint64_t generation;
+	int fd = bpf_map__fd(env->skel->maps.sh_flow_gens);
+
+	assert_int_equal(bpf_map_lookup_elem(fd, &at, &generation), 0);
+	generation++;
+	assert_int_equal(bpf_map_update_elem(fd, &at, &generation, BPF_EXIST), 0);
+}
+
 void env_flow_set(struct env *env, enum env_table table, const struct frame *in,
 		  const struct shunt_flow *flow)
 {
@@ -532,6 +564,15 @@ void env_flow_set(struct env *env, enum env_table table, const struct frame *in,
 	assert_int_equal(bpf_map__update_elem(table_of(env, table, len), &key, len, flow,
 					      sizeof(*flow), BPF_ANY),
 			 0);
+	forget_cached(env, in);
+}
+
+void env_flow_delete(struct env *env, enum env_table table, const struct frame *in)
+{
+	union flow_key key;
+	size_t len = key_of(in, &key);
+
+	assert_int_equal(bpf_map__delete_elem(table_of(env, table, len), &key, len, 0), 0);
 }
 
 static unsigned count_keys(struct bpf_map *map, size_t key_len)

@@ -42,6 +42,9 @@ struct env_opts {
 void env_open(struct env *env, const struct env_opts *opts); /* opts: NULL for the defaults */
 void env_close(struct env *env);
 
+/* Go on on another processor. False: there is none. */
+bool env_other_cpu(void);
+
 /* addr:port/proto is a service, by env->svc. */
 void env_service(struct env *env, const char *addr, uint16_t port, uint8_t proto);
 
@@ -110,6 +113,7 @@ bool env_flow(struct env *env, enum env_table table, const struct frame *in,
 	      struct shunt_flow *ret_flow);
 void env_flow_set(struct env *env, enum env_table table, const struct frame *in,
 		  const struct shunt_flow *flow);
+void env_flow_delete(struct env *env, enum env_table table, const struct frame *in);
 unsigned env_flow_count(struct env *env, enum env_table table); /* IPv4 and IPv6 */
 /* Make an entry look as if its last packet came so many seconds ago. */
 void env_flow_age(struct env *env, enum env_table table, const struct frame *in, unsigned age_s);

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -233,6 +234,20 @@ static void age_entries(struct trace *t, uint32_t ticks)
 		close(fds[i]);
 }
 
+/* No row of the program's cache is older than some ticks of the clock. */
+static void forget_cached(struct trace *t)
+{
+	int fd = pinned(t, SHUNT_MAP_FLOW_GENS);
+	size_t size = SHUNT_FLOW_GENERATIONS * sizeof(uint64_t);
+	uint64_t *generations = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	assert_ptr_not_equal(generations, MAP_FAILED);
+	for (uint32_t i = 0; i < SHUNT_FLOW_GENERATIONS; i++)
+		generations[i]++;
+	munmap(generations, size);
+	close(fd);
+}
+
 /* So many seconds pass. */
 static void age(struct trace *t, unsigned seconds)
 {
@@ -247,6 +262,7 @@ static void age(struct trace *t, unsigned seconds)
 	for (uint32_t i = 1; i < tables->sizes.backends; i++)
 		tables->backends[i].quiet_since_ms -= seconds * 1000ULL;
 	age_entries(t, ticks);
+	forget_cached(t);
 }
 
 /* What a service did not use of its entries in a second comes back. */
