@@ -34,9 +34,7 @@ def test_gue_back_to_the_router(mixed, client, family, outer):
     assert it.verdicts()["redirect"] == 0 and not any(it.drops().values())
 
 
-@pytest.mark.parametrize("family,outer", [
-    pytest.param(4, 4, marks=pytest.mark.vm), (4, 6), (6, 4),
-    pytest.param(6, 6, marks=pytest.mark.vm)])
+@pytest.mark.parametrize("family,outer", [(4, 4), (4, 6), (6, 4), (6, 6)])
 @pytest.mark.parametrize("way", ["ipip", "gue", "l2"])
 def test_by_the_routes_over_another_interface(mixed, client, way, family, outer):
     it = mixed({"b1": way, "b2": way}, outer=outer)
@@ -49,7 +47,7 @@ def test_by_the_routes_over_another_interface(mixed, client, way, family, outer)
     assert not any(it.drops().values())
 
 
-@pytest.mark.parametrize("family", [pytest.param(4, marks=pytest.mark.vm), 6])
+@pytest.mark.parametrize("family", [4, 6])
 def test_by_the_routes_over_the_same_interface(mixed, client, family):
     """The default route of the balancer leads where reflection would lead as well."""
     it = mixed({"b1": "ipip"}, next_hop="reflect", outer=family, pool={"next_hop": "fib"})

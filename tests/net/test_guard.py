@@ -66,8 +66,7 @@ def add_client(it, number):
 
 # ---- lists
 
-@pytest.mark.vm
-@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("family", [4, pytest.param(6, marks=pytest.mark.vm)])
 def test_a_command_blocks_and_releases_at_once(l4, client, family):
     it = l4(backends=1)
     prefix = f"{source(it.net.client, family)}/{length(family)}"
@@ -172,8 +171,7 @@ def test_without_interfaces_there_are_no_lists(shuntd, free_port):
 
 # ---- blocks by the program
 
-@pytest.mark.vm
-@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("family", [4, pytest.param(6, marks=pytest.mark.vm)])
 def test_a_flood_is_blocked_within_a_second_and_released_after_its_time(l4, client, family):
     it = l4(backends=1, service={"guard": {"packets_per_source": 500, "block_for": "2s"}})
     attacker = add_client(it, 1)
@@ -303,9 +301,8 @@ def guard_of(net):
     return net.daemon.ctl_json("service", "show", "web")["guard"]
 
 
-@pytest.mark.vm
-@pytest.mark.parametrize("family", [4, 6])
-@pytest.mark.parametrize("mode", ["always", "auto"])
+@pytest.mark.parametrize("mode,family", [
+    ("always", 4), ("always", 6), ("auto", 4), pytest.param("auto", 6, marks=pytest.mark.vm)])
 def test_a_syn_flood_does_not_reach_the_listener(proxy, client, family, mode):
     import json  # pylint: disable=import-outside-toplevel
     import scapy.all as scapy  # pylint: disable=import-outside-toplevel

@@ -138,7 +138,6 @@ def test_stopping_in_the_midst_of_checks_is_clean(shuntd, host):
     assert daemon.wait_exit() == 0
 
 
-@pytest.mark.vm
 def test_slots_of_an_l4_service_follow_health(topology, shuntd, backend):
     net = topology(backends=2)
     addresses = {name: ns.addr4 for name, ns in net.backends.items()}

@@ -77,7 +77,6 @@ def test_reload_adds_and_removes_without_moving_a_connection(l4, client):
         it.expect_served(client, names=set(weights))
 
 
-@pytest.mark.vm
 def test_a_dead_backend_is_taken_out_and_brought_back(l4, client, backend):
     health = {"tcp": {"port": ECHO_PORT}, "every": "200ms", "timeout": "150ms",
               "rise": 2, "fall": 2}

@@ -129,7 +129,6 @@ def test_two_daemons_do_not_share_a_pin_path(l4, shuntd):
     assert it.daemon.ctl("status").rc == 0
 
 
-@pytest.mark.vm
 def test_the_live_program_can_be_run_from_outside(l4, tmp_path):
     """BPF_PROG_TEST_RUN on the pinned program, over the live tables: a packet for the service comes
     out encapsulated. (A dispatcher runs a copy of it over the same tables, of a type that cannot

@@ -157,7 +157,6 @@ def test_a_closed_port_is_told_to_the_client(nat, family, source):
     assert done.stdout == "refused\n"
 
 
-@pytest.mark.vm
 def test_ports_run_out_and_come_back(nat, client):
     it = nat(backends=1, source="auto", pool={"source_ports": "2000-2004"})
     keep = client("keep", it.target(4), "--count", 5, ns=it.net.client)

@@ -33,8 +33,7 @@ def quick(it):
                                 for key, value in QUICK.items()})
 
 
-@pytest.mark.vm
-@pytest.mark.parametrize("outer", [4, 6])
+@pytest.mark.parametrize("outer", [4, pytest.param(6, marks=pytest.mark.vm)])
 def test_the_kernel_keeps_them(mixed, outer):
     it = l2(mixed, outer=outer)
     for name in ("b1", "b2"):
@@ -42,7 +41,7 @@ def test_the_kernel_keeps_them(mixed, outer):
         assert "managed" in entry, entry
 
 
-@pytest.mark.parametrize("outer", [pytest.param(4, marks=pytest.mark.vm), 6])
+@pytest.mark.parametrize("outer", [4, 6])
 def test_a_flush_under_traffic(mixed, client, outer):
     it = l2(mixed, outer=outer)
     keep = client("keep", it.target(4), "--count", 40, ns=it.net.client)
