@@ -49,7 +49,7 @@ LLHTTP_PKG := $(if $(LLHTTP_SRC),,libllhttp)
 
 WARN     := -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Werror
 SANFLAGS := $(if $(FUZZ),-fsanitize=fuzzer-no-link) $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer \
-	-Wno-format-truncation,)
+	$(if $(FUZZ),,-Wno-format-truncation),)
 OPT      := $(if $(SAN),-O1,-O2)
 CPPFLAGS += -iquote . -iquote userspace -iquote $(BUILD) $(if $(LLHTTP_SRC),-I$(LLHTTP_INC)) -D_GNU_SOURCE \
 	-DSHUNT_VERSION='"$(VERSION)"' $(PKG_CFLAGS)
