@@ -441,12 +441,16 @@ static void open_programs(struct loader *l)
 
 /* The seed that is asked for; else the one in use, so that flows without an entry stay where they
  * are; else a new one. */
-static int choose_seed(struct loader *l, const uint64_t wanted[2])
+static int choose_seed(struct loader *l, const uint64_t wanted[2], struct diag *d)
 {
 	bool asked = wanted[0] != 0 || wanted[1] != 0;
 	bool known = l->record.seed[0] != 0 || l->record.seed[1] != 0;
 
 	memcpy(l->seed, asked ? wanted : l->record.seed, sizeof(l->seed));
+	if (known && memcmp(l->record.seed, l->seed, sizeof(l->seed)) != 0)
+		diag_warning(d, NULL,
+			     "node.hash_seed is another one than before: flows without a table "
+			     "entry may go to another backend");
 	if (asked || known)
 		return 0;
 	if (getrandom(l->seed, sizeof(l->seed), 0) != sizeof(l->seed))
@@ -576,7 +580,7 @@ static int open_tables(struct loader *l, const struct loader_opts *opts, struct 
 	if (err == 0)
 		err = open_record(l, true);
 	if (err == 0)
-		err = choose_seed(l, opts->hash_seed);
+		err = choose_seed(l, opts->hash_seed, d);
 	if (err < 0)
 		return err;
 	choose_sizes(l, &opts->sizes);

@@ -267,16 +267,19 @@ static int start(struct daemon *dm)
 		err = dm->socket_path ? control_socket_open(dm->socket_path, &dm->socket, &d)
 				      : -ENOMEM;
 	}
-	if (!err)
+	if (!err) {
+		/* What the document is warned of is said when it takes effect. */
+		diag_deinit(&d);
+		diag_init(&d);
 		err = start_parts(dm, &d);
+	}
+	diag_log(&d);
 	if (!err) {
 		err = reload_document(dm->reload, document, &origin, on_first, dm);
 		document = NULL;
 	}
-	if (err) {
-		diag_log(&d);
+	if (err)
 		log_error("main: cannot start error=\"%s\"", strerror(-err));
-	}
 	tree_free(document);
 	diag_deinit(&d);
 	return err;

@@ -92,6 +92,7 @@ def test_replacing_the_program_keeps_flows(l4, client):
     it.daemon.write_config(it.config(node={"hash_seed": "00112233445566778899aabbccddeeff"}))
     it.daemon.restart()
     assert it.daemon.ctl_json("status")["l4"]["program_replaced"]
+    assert "node.hash_seed is another one" in it.daemon.log
     assert keep.poke()["same"] == 200
     it.expect_served(client)
 
