@@ -58,12 +58,15 @@ static int find_way(const struct loader *l, const union bucket *bucket,
 	return way;
 }
 
-/* The rows that are left move up, behind them the bucket ends. */
+/* The rows that are left move up. Behind them the bucket ends only where it did: if not, others of it
+ * may be in sh_services alone, and must go on being looked for there. */
 static void close_gap(union bucket *bucket, int gap)
 {
+	bool ended = bucket->b.way[SHUNT_EXACT_WAYS - 1] == SHUNT_EXACT_END;
+
 	for (int way = gap; way + 1 < SHUNT_EXACT_WAYS; way++)
 		bucket->b.way[way] = bucket->b.way[way + 1];
-	bucket->b.way[SHUNT_EXACT_WAYS - 1] = SHUNT_EXACT_END;
+	bucket->b.way[SHUNT_EXACT_WAYS - 1] = ended ? SHUNT_EXACT_END : 0;
 }
 
 static void publish(struct loader *l, uint32_t at, const union bucket *bucket)
@@ -87,7 +90,7 @@ static int take_row(struct loader *l, const struct shunt_vip_key *key,
 
 /*
  * A full bucket says by itself that there may be more keys, so one that does not fit is found in
- * sh_services. When a way becomes free there, it must not say that it ends: see exact_remove().
+ * sh_services. When a way becomes free there, it must not say that it ends: see close_gap().
  */
 void exact_set(struct loader *l, const struct shunt_vip_key *key, const struct shunt_service *svc)
 {
@@ -118,7 +121,6 @@ void exact_remove(struct loader *l, const struct shunt_vip_key *key)
 {
 	uint32_t at = bucket_of(key);
 	union bucket bucket;
-	bool was_full;
 	int way;
 
 	if (!is_exact(key))
@@ -127,12 +129,8 @@ void exact_remove(struct loader *l, const struct shunt_vip_key *key)
 	way = find_way(l, &bucket, key);
 	if (way == SHUNT_EXACT_WAYS)
 		return;
-	was_full = is_row(bucket.b.way[SHUNT_EXACT_WAYS - 1]);
 	l->exact_used[bucket.b.way[way] - 1] = false;
 	close_gap(&bucket, way);
-	/* Others of the bucket may be in sh_services alone, and must go on being looked for there. */
-	if (was_full)
-		bucket.b.way[SHUNT_EXACT_WAYS - 1] = 0;
 	publish(l, at, &bucket);
 }
 

@@ -207,6 +207,23 @@ static void test_a_bucket_that_overflows(void **state)
 		assert_int_equal(look_up(&crowd[i], &slow), i);
 }
 
+/* Room that comes back does not hide those which found none. */
+static void test_a_bucket_that_was_full_fills_again(void **state)
+{
+	struct shunt_vip_key crowd[SHUNT_EXACT_WAYS + 2];
+	size_t n = find_crowd(crowd);
+	bool slow;
+
+	(void)state;
+	for (size_t i = 0; i + 1 < n; i++)
+		set(&crowd[i], (uint32_t)i);
+	unset(&crowd[0]);
+	unset(&crowd[1]);
+	set(&crowd[n - 1], (uint32_t)n - 1);
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(look_up(&crowd[i], &slow), i > 1 ? (int)i : -1);
+}
+
 /* A process can die anywhere, and pins can be lost. */
 static void test_what_is_found_at_the_start(void **state)
 {
@@ -242,6 +259,7 @@ int main(void)
 		cmocka_unit_test_setup(test_records_are_replaced, setup),
 		cmocka_unit_test_setup(test_ranges_and_prefixes_are_not_in_it, setup),
 		cmocka_unit_test_setup(test_a_bucket_that_overflows, setup),
+		cmocka_unit_test_setup(test_a_bucket_that_was_full_fills_again, setup),
 		cmocka_unit_test_setup(test_what_is_found_at_the_start, setup),
 	};
 
