@@ -389,6 +389,61 @@ static void test_local_service_passes(void **state)
 	}
 }
 
+/* Services by name, listen address, and what else they say; of pools with the backends a, b and with c
+ * too. */
+#define TWO_POOLS                                                                                  \
+	"pools:\n  two: {forward: ipip, health: none, backends: [" A ", " B "]}\n"                 \
+	"  three: {forward: ipip, health: none, backends: [" A ", " B ", " C "]}\nservices:\n"
+#define SERVICE(name, pool, listen, more)                                                          \
+	"  " name ": {mode: l4, pool: " pool ", ring_size: " RING ", listen: [" listen "]" more    \
+	"}\n"
+#define AT_80 VIP4 ":80/tcp"
+#define AT_81 VIP4 ":81/tcp"
+
+/* A service whose ring changes while it gives an address away gets another row. */
+static void test_limits_follow_a_service_to_another_row(void **state)
+{
+	static const char before[] =
+		TWO_POOLS SERVICE("web", "two", AT_80 ", " AT_81,
+				  ", guard: {bad_flags: drop, abuse: block, block_for: 1h}");
+	static const char after[] = TWO_POOLS SERVICE(
+		"web", "three", AT_80, ", guard: {bad_flags: drop, abuse: block, block_for: 1h}")
+		SERVICE("other", "two", AT_81, "");
+	struct stage *s = *state;
+
+	(void)change(s, before);
+	assert_true(send_packet(s, 4, 1000, F_SYN) > 0);
+	(void)change(s, after);
+	assert_true(send_packet(s, 4, 1000, F_SYN) > 0);
+	assert_int_equal(send_packet(s, 4, 1001, F_SYN | F_FIN), 0);
+	assert_int_equal(send_packet(s, 4, 1002, F_SYN), 0);
+	/* And its blocks with them, on the way back. */
+	(void)change(s, before);
+	assert_int_equal(send_packet(s, 4, 1003, F_SYN), 0);
+	(void)change(s, after);
+	assert_int_equal(send_packet(s, 4, 1004, F_SYN), 0);
+}
+
+static void test_blocks_are_not_inherited_with_a_row(void **state)
+{
+	static const char other[] = TWO_POOLS SERVICE("other", "two", AT_81, "");
+	static const char late[] =
+		TWO_POOLS SERVICE("other", "two", AT_81, "") SERVICE("late", "two", AT_80, "");
+	static const char guarded[] = TWO_POOLS SERVICE("other", "two", AT_81, "")
+		SERVICE("late", "two", AT_80, ", guard: {packets_per_source: 1000000}");
+	struct stage *s = *state;
+
+	(void)change(s, TWO_POOLS SERVICE("web", "two", AT_80,
+					  ", guard: {bad_flags: drop, abuse: block}"));
+	assert_int_equal(send_packet(s, 4, 1000, F_SYN | F_FIN), 0);
+	assert_int_equal(send_packet(s, 4, 1000, F_SYN), 0);
+	(void)change(s, other);
+	(void)change(s, late);
+	assert_true(send_packet(s, 4, 1000, F_SYN) > 0);
+	(void)change(s, guarded);
+	assert_true(send_packet(s, 4, 1000, F_SYN) > 0);
+}
+
 static void test_one_user_at_a_time(void **state)
 {
 	struct stage *s = *state;
@@ -548,6 +603,8 @@ int main(void)
 		T(test_removed_backend_is_freed_when_it_is_quiet),
 		T(test_removed_backend_is_freed_after_a_restart),
 		T(test_local_service_passes),
+		T(test_limits_follow_a_service_to_another_row),
+		T(test_blocks_are_not_inherited_with_a_row),
 		T(test_one_user_at_a_time),
 		T(test_tables_of_another_version),
 		T(test_tunnels_need_a_source),

@@ -9,6 +9,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "l4/assign.h"
+#include "l4/plan.h"
 #include "loader/maps.h"
 #include "loader/maps_guard.h"
 
@@ -234,38 +235,66 @@ void guard_close(struct guard *g)
 
 /* ---- limits ---- */
 
-/* A service that had no row gets a scope that no other one ever had: entries and sources of a former
- * owner of the row are not its own. */
-static int apply_limits(struct guard *g, const struct desired_service *s,
-			const struct assigned_service *place)
+/* scope: that the service has; 0: it gets one that no other one ever had. */
+static int apply_limits(struct guard *g, const struct desired_service *s, uint32_t index,
+			uint32_t scope)
 {
 	struct shunt_svc_guard row = s->guard, old;
-	int err = maps_svc_guard_get(g->loader, place->index, &old);
+	int err = maps_svc_guard_get(g->loader, index, &old);
 
 	if (err < 0)
 		return err;
-	row.scope = place->claimed || old.scope == 0 ? ++g->last_scope : old.scope;
+	row.scope = scope != 0 ? scope : ++g->last_scope;
 	if (memcmp(&row, &old, sizeof(row)) == 0)
 		return 0;
-	err = maps_svc_guard_set(g->loader, place->index, &row);
+	err = maps_svc_guard_set(g->loader, index, &row);
 	/* Time that was taken under other limits would be waited for. */
 	if (err == 0 &&
 	    (row.scope != old.scope || row.flow_ns != old.flow_ns || row.burst_ns != old.burst_ns))
-		err = maps_svc_flood_clear(g->loader, place->index);
+		err = maps_svc_flood_clear(g->loader, index);
 	return err;
 }
 
-int guard_apply_limits(struct guard *g, const struct desired *want, struct diag *d)
+/* The row that the plan gives to a service which has none, or is to leave its own; NULL: neither. */
+static const uint32_t *find_claim(const struct plan *plan, const char *name)
+{
+	for (size_t i = 0; i < plan->count; i++) {
+		const struct plan_op *op = &plan->ops[i];
+
+		if (op->kind == PLAN_SERVICE_CLAIM && strcmp(op->svc_meta.name, name) == 0)
+			return &op->index;
+	}
+	return NULL;
+}
+
+/* A service takes its scope, and so its blocks, along to another row. One that had none does not get
+ * that of the row's former owner, also if it has limits only later. */
+static int place_limits(struct guard *g, const struct desired_service *s,
+			const struct assigned_service *former, const struct plan *plan)
+{
+	const uint32_t *claim = find_claim(plan, s->name);
+	struct shunt_svc_guard had = {0};
+	int err = 0;
+
+	if (s->record.guard == 0 && claim == NULL)
+		return 0;
+	if (!former->claimed)
+		err = maps_svc_guard_get(g->loader, former->index, &had);
+	if (err < 0)
+		return err;
+	return apply_limits(g, s, claim != NULL ? *claim : former->index, had.scope);
+}
+
+int guard_apply_limits(struct guard *g, const struct desired *want, const struct plan *plan,
+		       struct diag *d)
 {
 	struct assignment assigned;
 	int err = assign_rows(g->tables, want, &assigned, d);
 
 	if (err < 0)
 		return err;
-	for (size_t i = 0; i < want->service_count && err == 0; i++) {
-		if (want->services[i].record.guard != 0)
-			err = apply_limits(g, &want->services[i], &assigned.services[i]);
-	}
+	for (size_t i = 0; i < want->service_count && err == 0; i++)
+		err = place_limits(g, &want->services[i], &assigned.services[i], plan);
 	assignment_deinit(&assigned);
 	if (err < 0)
 		diag_error(d, NULL, "cannot write " SHUNT_MAP_SVC_GUARD ": %s", strerror(-err));

@@ -19,6 +19,7 @@
 
 struct guard;
 struct loader;
+struct plan;
 
 /* An entry, for reports. */
 struct guard_item {
@@ -47,8 +48,10 @@ void guard_close(struct guard *g); /* NULL is fine; the tables stay as they are 
  * make the SYN cookies that a service wants. */
 int guard_check(const struct guard *g, const struct snapshot *snap, struct diag *d);
 
-/* Limits of all services: before the records that refer to them. 0, or -errno. */
-int guard_apply_limits(struct guard *g, const struct desired *want, struct diag *d);
+/* Limits of all services, in the rows that they will have by the plan: before it is carried out, as
+ * records refer to them then. 0, or -errno. */
+int guard_apply_limits(struct guard *g, const struct desired *want, const struct plan *plan,
+		       struct diag *d);
 
 /* The lists. 0, or -errno with d filled; the next call completes what one has left. */
 int guard_apply_lists(struct guard *g, const struct snapshot *snap, struct diag *d);

@@ -273,7 +273,7 @@ int l4_apply(struct l4 *l4, const struct snapshot *snap, struct l4_report *ret_r
 	nat_prepare(&l4->nat, l4->loader, &l4->tables, &want);
 	err = mark_wanted(&l4->tables, &want, d);
 	if (err == 0)
-		err = guard_apply_limits(l4->guard, &want, d);
+		err = guard_apply_limits(l4->guard, &want, &plan, d);
 	if (err == 0)
 		err = guard_apply_lists(l4->guard, snap, d);
 	if (err == 0)
