@@ -24,6 +24,7 @@
 #include "conf/build.h"
 #include "conf/runtime.h"
 #include "core/clock.h"
+#include "l4/guard.h"
 #include "l4/l4.h"
 #include "loader/maps.h"
 #include "tests/bpf/pkt_build.h"
@@ -55,7 +56,8 @@ static struct snapshot *build_on(struct stage *s, const char *interfaces, const 
 	int n = snprintf(
 		text, sizeof(text),
 		"node: {interfaces: %s, xdp_mode: generic, pin_path: %s, limits: {services: "
-		"16, backends: 16, ring_slots: 8192, flows: 1024, pending: 1024, nat: 1024}%s}\n%s",
+		"16, backends: 16, ring_slots: 8192, flows: 1024, pending: 1024, nat: 1024, "
+		"guard: 16}%s}\n%s",
 		interfaces, s->pins, node, rest);
 
 	assert_true(n > 0 && (size_t)n < sizeof(text));
@@ -170,10 +172,10 @@ static int teardown(void **state)
 /* ---- packets ------------------------------------------------------------------------------------ */
 
 /* Last byte of the outer destination: the number of the backend; 0: dropped; -1: passed. */
-static int send_packet(struct stage *s, int family, uint16_t sport, uint8_t flags)
+static int send_from(struct stage *s, int family, const char *src, uint16_t sport, uint8_t flags)
 {
 	const struct pkt_spec spec = {
-		.src = family == 4 ? CLIENT4 : CLIENT6,
+		.src = src,
 		.dst = family == 4 ? VIP4 : VIP6,
 		.sport = sport,
 		.dport = 80,
@@ -202,6 +204,11 @@ static int send_packet(struct stage *s, int family, uint16_t sport, uint8_t flag
 	assert_int_equal(pkt_get16(&out, 12), 0x0800);
 	assert_memory_equal(out.data + 26, "\xc0\x00\x02\x01", 4);
 	return out.data[33];
+}
+
+static int send_packet(struct stage *s, int family, uint16_t sport, uint8_t flags)
+{
+	return send_from(s, family, family == 4 ? CLIENT4 : CLIENT6, sport, flags);
 }
 
 /* How many of CONNS new connections each backend gets. */
@@ -444,6 +451,35 @@ static void test_blocks_are_not_inherited_with_a_row(void **state)
 	assert_true(send_packet(s, 4, 1000, F_SYN) > 0);
 }
 
+/* One forged packet a source blocks it: that must not take the room of those who defend. */
+static void test_forged_sources_do_not_fill_the_list(void **state)
+{
+	struct stage *s = *state;
+	struct guard_prefix entry = {.len = 32};
+	struct guard_counters counters;
+	struct diag d;
+
+	(void)change(s, TWO_POOLS SERVICE("web", "two", AT_80,
+					  ", guard: {bad_flags: drop, abuse: block}"));
+	for (int i = 0; i < 20; i++) {
+		char src[INET_ADDRSTRLEN];
+
+		snprintf(src, sizeof(src), "203.0.113.%d", i);
+		assert_int_equal(send_from(s, 4, src, 1000, F_SYN | F_FIN), 0);
+	}
+	guard_tick(l4_guard(s->l4));
+	guard_counters(l4_guard(s->l4), &counters);
+	assert_int_equal(counters.blocked, 20);
+	assert_int_equal(counters.lost, 12);
+	assert_int_equal(counters.entries[0], 8);
+	diag_init(&d);
+	assert_int_equal(addr_parse("198.18.0.1", &entry.addr), 0);
+	assert_int_equal(guard_add(l4_guard(s->l4), &entry, 60000, &d), 0);
+	diag_deinit(&d);
+	/* They are blocked all the same. */
+	assert_int_equal(send_from(s, 4, "203.0.113.19", 1000, F_SYN), 0);
+}
+
 static void test_one_user_at_a_time(void **state)
 {
 	struct stage *s = *state;
@@ -605,6 +641,7 @@ int main(void)
 		T(test_local_service_passes),
 		T(test_limits_follow_a_service_to_another_row),
 		T(test_blocks_are_not_inherited_with_a_row),
+		T(test_forged_sources_do_not_fill_the_list),
 		T(test_one_user_at_a_time),
 		T(test_tables_of_another_version),
 		T(test_tunnels_need_a_source),

@@ -59,7 +59,8 @@ static const struct keyword node_limits_keys[] = {
 	 .max = 1U << 24,
 	 .fallback = "65536"},
 	{.name = "guard",
-	 .text = "entries of the block and allow lists of each address family",
+	 .text = "entries of the block and allow lists of each address family; sources that are "
+		 "blocked automatically take half of them at most",
 	 LIMIT(guard),
 	 .min = 16,
 	 .max = 1U << 24,

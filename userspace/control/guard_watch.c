@@ -46,7 +46,7 @@ static void on_report(void *ctx, enum guard_report what, const struct guard_item
 			    (unsigned long long)item->left_ms);
 		break;
 	case GUARD_REPORT_LOST:
-		log_error("guard: blocked, but the list is full (node.limits.guard) source=%s "
+		log_error("guard: blocked, but no room to list it (node.limits.guard) source=%s "
 			  "service=%s reason=%s for_ms=%llu",
 			  prefix, service, guard_reason_words[item->reason],
 			  (unsigned long long)item->left_ms);

@@ -25,7 +25,7 @@ struct guard {
 	size_t entries[2]; /* by family: IPv4, IPv6 */
 	size_t of_node[2]; /* of them, those of the node: while there are any, packets are held
 			    * against the list */
-	size_t of_config[2];
+	size_t of_config[2], of_program[2];
 	uint32_t last_scope;  /* the largest that was given */
 	uint64_t next_end_ns; /* no entry ends before; 0: none ends at all */
 	uint64_t walked_ns;
@@ -107,6 +107,8 @@ static void count(struct guard *g, const struct maps_guard_row *row, int by)
 		g->of_node[slot] += (size_t)by;
 	if (row->entry.origin == SHUNT_ORIGIN_CONFIG)
 		g->of_config[slot] += (size_t)by;
+	if (row->entry.origin == SHUNT_ORIGIN_AUTOMATIC)
+		g->of_program[slot] += (size_t)by;
 }
 
 static void set_switches(struct guard *g, const struct maps_guard_row *coming)
@@ -638,6 +640,15 @@ static void tell(struct guard *g, enum guard_report what, const struct maps_guar
 		g->report(g->report_ctx, what, &item);
 }
 
+/* Whoever forges sources can have any number of them blocked: half of a list is kept from the program,
+ * for the configuration and commands. */
+static int put_block(struct guard *g, const struct maps_guard_row *row, bool replaces)
+{
+	if (!replaces && g->of_program[slot_of(row->family)] >= g->tables->sizes.guard / 2)
+		return -ENOSPC;
+	return put(g, row);
+}
+
 static void on_event(void *ctx, const struct shunt_guard_event *event)
 {
 	struct guard *g = ctx;
@@ -651,18 +662,19 @@ static void on_event(void *ctx, const struct shunt_guard_event *event)
 			  .prefix_len = event->prefix_len},
 	};
 	struct maps_guard_row old;
+	bool listed;
 	int err;
 
 	memcpy(row.addr, event->source.addr, sizeof(row.addr));
 	old = row;
+	listed = maps_guard_get(g->loader, &old) == 0;
 	/* Told twice where several processors have found out at once. */
-	if (maps_guard_get(g->loader, &old) == 0 &&
-	    old.entry.expires_ns + NS_PER_MS * 1000 >= row.entry.expires_ns)
+	if (listed && old.entry.expires_ns + NS_PER_MS * 1000 >= row.entry.expires_ns)
 		return;
 	g->counters.blocked++;
 	if (event->until_ns <= clock_coarse_ns())
 		return; /* while nobody read */
-	err = put(g, &row);
+	err = put_block(g, &row, listed);
 	if (err == 0) {
 		tell(g, GUARD_REPORT_BLOCKED, &row);
 		return;

@@ -35,7 +35,7 @@ struct guard_item {
 
 struct guard_counters {
 	uint64_t blocked;	   /* sources that the program has blocked */
-	uint64_t lost;		   /* of them, those for which the list had no room */
+	uint64_t lost;		   /* of them, those for which their half of a list had no room */
 	uint64_t released;	   /* entries whose time was over */
 	uint64_t entries[2], room; /* IPv4, IPv6; what each list can hold */
 };
