@@ -26,6 +26,25 @@ struct icmp_error {
 	__be32 rest;
 };
 
+/* Does the error, as long as its IP header says, have so many bytes of the quoted transport header? What
+ * else is in the frame is no part of it. */
+static __always_inline bool nat_quotes(const struct nat_work *w, __u32 len)
+{
+	return w->quoted.l4 + len <= w->at.l3 + w->ip_len;
+}
+
+/* The checksum in the quoted transport header, if it is there: see nat_fix_l4(). */
+static __always_inline __u64 nat_fix_quoted(const struct nat_work *w, __be16 *ports,
+					    const void *end, __u64 change)
+{
+	__u32 to_check = w->proto == IPPROTO_TCP ? offsetof(struct tcphdr, check)
+						 : offsetof(struct udphdr, check);
+
+	if (!nat_quotes(w, to_check + sizeof(__u16)))
+		return 0;
+	return nat_fix_l4(ports, end, w->proto, change);
+}
+
 /* ---- reading ---- */
 
 /*
@@ -73,7 +92,7 @@ __noinline int nat_error4_read(struct xdp_md *ctx)
 		return V_PASS_PROTOCOL;
 	cur.pos = nat_at(ctx, w->quoted.l4);
 	ports = cursor_take(&cur, QUOTED_L4);
-	if (!ports)
+	if (!ports || !nat_quotes(w, QUOTED_L4))
 		return V_PASS_PROTOCOL;
 	w->to.sport = ports[0];
 	w->to.dport = ports[1];
@@ -111,7 +130,9 @@ __noinline int nat_error6_read(struct xdp_md *ctx)
 	copy_ipv6(w->to.daddr, &inner->daddr);
 	w->to.sport = ports[0];
 	w->to.dport = ports[1];
-	return w->ip_len > cur.end - (void *)ip ? V_PASS_PROTOCOL : V_NEXT;
+	if (w->ip_len > cur.end - (void *)ip || !nat_quotes(w, QUOTED_L4))
+		return V_PASS_PROTOCOL;
+	return V_NEXT;
 }
 
 /* ---- whose it is ---- */
@@ -206,7 +227,7 @@ __noinline int nat_error4_rewrite(struct xdp_md *ctx)
 	inner_check = inner->check;
 	change = nat_put_ipv4(inner, w->to.saddr[0], w->to.daddr[0]);
 	ports_change = nat_put_ports(ports, &w->to);
-	change += ports_change + nat_fix_l4(ports, end, w->proto, change + ports_change);
+	change += ports_change + nat_fix_quoted(w, ports, end, change + ports_change);
 	change += csum_change(inner_check, inner->check);
 	icmp->check = csum_update(icmp->check, change);
 	nat_put_ipv4(ip, w->error_saddr[0], w->to.saddr[0]);
@@ -238,7 +259,7 @@ __noinline int nat_error6_rewrite(struct xdp_md *ctx)
 	change = nat_put_addr6(&inner->saddr, w->to.saddr);
 	change += nat_put_addr6(&inner->daddr, w->to.daddr);
 	change += nat_put_ports(ports, &w->to);
-	change += nat_fix_l4(ports, end, w->proto, change);
+	change += nat_fix_quoted(w, ports, end, change);
 	/* The outer addresses are in the sum too (RFC 4443, 2.3). */
 	change += nat_put_addr6(&ip->saddr, w->error_saddr);
 	change += nat_put_addr6(&ip->daddr, w->to.saddr);

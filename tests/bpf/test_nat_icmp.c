@@ -123,6 +123,43 @@ static void test_icmp_counters_and_options(void **state)
 	nat_close(&n);
 }
 
+/* What stands behind the error in its frame is no part of what it quotes, and stays as it is. */
+static void test_a_trailer_is_not_quoted(void **state)
+{
+	static const size_t quoted_l4[] = {8, 4}; /* the latter is too little */
+
+	(void)state;
+	BOTH_WAYS(v6, way)
+	{
+		for (size_t i = 0; i < 2; i++) {
+			static struct frame about, f, out, expected;
+			size_t len = (v6 ? 40 : 20) + quoted_l4[i];
+			struct error_spec e;
+			struct nat n;
+
+			nat_open(&n, v6, way);
+			nat_send_there(&n, 40000, nat_tcp(F_SYN));
+			nat_at_backend(&n, 40000, nat_tcp(F_SYN), &about);
+			e = error_of(&icmp_cases[0], v6, n.f->router, nat_seen_addr(&n), len);
+			pkt_error(&e, &about, &f);
+			pkt_insert(&f, f.len, "a trailer, longer than TCP", 26);
+			if (quoted_l4[i] < 8) {
+				env_expect_pass(&n.env, &f, SHUNT_VERDICT_PASS_PROTOCOL);
+				nat_close(&n);
+				continue;
+			}
+			env_expect(&n.env, &f, SHUNT_VERDICT_TX, &out);
+			e = error_of(&icmp_cases[0], v6, n.f->vip, n.f->client, len);
+			e.hops = HOPS - 1;
+			nat_from_client(&n, 40000, nat_tcp(F_SYN), &about);
+			pkt_error(&e, &about, &expected);
+			pkt_insert(&expected, expected.len, "a trailer, longer than TCP", 26);
+			nat_expect_frame(&out, &expected);
+			nat_close(&n);
+		}
+	}
+}
+
 /* Errors about other packets, other messages, errors that are cut off: as they came. */
 static void test_icmp_that_is_not_ours(void **state)
 {
@@ -176,6 +213,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_icmp_errors),
 		cmocka_unit_test(test_icmp_counters_and_options),
+		cmocka_unit_test(test_a_trailer_is_not_quoted),
 		cmocka_unit_test(test_icmp_that_is_not_ours),
 	};
 
