@@ -90,6 +90,7 @@ static __always_inline enum verdict nat_route(struct xdp_md *ctx, struct nat_wor
 	o->proto = w->proto;
 	o->tos = 0;
 	o->l2_len = w->at.l3;
+	o->mtu = 0;
 	v = next_hop_find(ctx, o);
 	if (v == V_NEXT) {
 		w->hop = o->hop;

@@ -268,6 +268,26 @@ void env_switches(struct env *env, const struct shunt_switches *on)
 			 0);
 }
 
+void env_dirty_rooms(struct env *env, uint8_t byte)
+{
+	struct bpf_map *rooms[] = {env->skel->maps.sh_onward, env->skel->maps.sh_rare,
+				   env->skel->maps.sh_nat_work};
+
+	for (size_t i = 0; i < sizeof(rooms) / sizeof(rooms[0]); i++) {
+		size_t size = bpf_map__value_size(rooms[i]);
+		size_t all = (size + 7) / 8 * 8 * (size_t)libbpf_num_possible_cpus();
+		uint32_t zero = 0;
+		void *bytes = malloc(all);
+
+		assert_non_null(bytes);
+		memset(bytes, byte, all);
+		assert_int_equal(
+			bpf_map__update_elem(rooms[i], &zero, sizeof(zero), bytes, all, BPF_ANY),
+			0);
+		free(bytes);
+	}
+}
+
 uint32_t env_id(uint32_t generation, uint32_t index)
 {
 	return generation << SHUNT_ID_INDEX_BITS | index;

@@ -55,6 +55,9 @@ void env_addr_bits(struct env *env, const char *addr);
 
 /* addr is one that services listen on, flags: SHUNT_VIP_*. Counted by row SVC_ROW. */
 void env_addr(struct env *env, const char *addr, uint8_t flags);
+/* Rooms of the program's own, where it puts a packet together, as if former packets had left them full
+ * of this byte. */
+void env_dirty_rooms(struct env *env, uint8_t byte);
 /* Nothing is in use at first. */
 void env_switches(struct env *env, const struct shunt_switches *on);
 

@@ -225,6 +225,33 @@ static void test_another_backend(void **state)
 	nat_close(&n);
 }
 
+/* A packet that the way to a backend by the routes does not take: the MTU of that way is told, and not
+ * that of a former packet's. */
+static void test_too_big(void **state)
+{
+	static const struct shunt_switches on = {.nat = 1, .icmp_rate = 1000};
+	struct pkt_spec s = nat_packet(IPPROTO_TCP, F_ACK, 1400);
+
+	(void)state;
+	BOTH_WAYS(v6, way)
+	{
+		static struct frame f, out;
+		struct nat n;
+
+		nat_open(&n, v6, way);
+		env_switches(&n.env, &on);
+		n.be.next_hop = SHUNT_NEXT_HOP_FIB;
+		n.be.mtu = 1300;
+		env_backend(&n.env, &n.be);
+		env_dirty_rooms(&n.env, 2);
+		nat_from_client(&n, 40000, s, &f);
+		env_expect(&n.env, &f, SHUNT_VERDICT_ANSWER, &out);
+		assert_int_equal(out.data[pkt_l4(&out)], v6 ? 2 : 3);
+		assert_int_equal(pkt_get16(&out, pkt_l4(&out) + 6), 1300);
+		nat_close(&n);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -235,6 +262,7 @@ int main(void)
 		cmocka_unit_test(test_search_at_nine_tenths),
 		cmocka_unit_test(test_clash),
 		cmocka_unit_test(test_another_backend),
+		cmocka_unit_test(test_too_big),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
