@@ -171,6 +171,26 @@ static int teardown(void **state)
 
 /* ---- packets ------------------------------------------------------------------------------------ */
 
+/* The XDP action. */
+static uint32_t run(struct stage *s, const struct pkt_spec *spec, struct frame *out)
+{
+	static struct frame in;
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = in.data, .data_out = out->data,
+		    .data_size_out = sizeof(out->data));
+	char path[128];
+	int fd;
+
+	pkt_build(spec, &in);
+	opts.data_size_in = (uint32_t)in.len;
+	snprintf(path, sizeof(path), "%s/v%d/prog", s->pins, SHUNT_ABI_VERSION);
+	fd = bpf_obj_get(path);
+	assert_true(fd >= 0);
+	assert_int_equal(bpf_prog_test_run_opts(fd, &opts), 0);
+	close(fd);
+	out->len = opts.data_size_out;
+	return opts.retval;
+}
+
 /* Last byte of the outer destination: the number of the backend; 0: dropped; -1: passed. */
 static int send_from(struct stage *s, int family, const char *src, uint16_t sport, uint8_t flags)
 {
@@ -182,23 +202,12 @@ static int send_from(struct stage *s, int family, const char *src, uint16_t spor
 		.proto = IPPROTO_TCP,
 		.tcp_flags = flags,
 	};
-	static struct frame in, out;
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = in.data, .data_out = out.data,
-		    .data_size_out = sizeof(out.data));
-	char path[128];
-	int fd;
+	static struct frame out;
+	uint32_t action = run(s, &spec, &out);
 
-	pkt_build(&spec, &in);
-	opts.data_size_in = (uint32_t)in.len;
-	snprintf(path, sizeof(path), "%s/v%d/prog", s->pins, SHUNT_ABI_VERSION);
-	fd = bpf_obj_get(path);
-	assert_true(fd >= 0);
-	assert_int_equal(bpf_prog_test_run_opts(fd, &opts), 0);
-	close(fd);
-	out.len = opts.data_size_out;
-	if (opts.retval == XDP_PASS)
+	if (action == XDP_PASS)
 		return -1;
-	if (opts.retval != XDP_TX)
+	if (action != XDP_TX)
 		return 0;
 	/* The outer header is IPv4, as the backends are. */
 	assert_int_equal(pkt_get16(&out, 12), 0x0800);
@@ -353,6 +362,55 @@ static void test_removed_backend_is_freed_when_it_is_quiet(void **state)
 	assert_int_equal(l4_tick(s->l4), 0);
 	assert_int_not_equal(send_packet(s, 4, to_b, F_ACK), 2);
 	assert_true(is_zero(apply(s)));
+}
+
+#define NAT_CONF(backends)                                                                         \
+	"pools:\n  dns: {forward: nat, health: none, source_nat: 10.0.0.9, backends: [" backends   \
+	"]}\n"                                                                                     \
+	"services:\n  dns: {mode: l4, pool: dns, listen: [\"" VIP4 ":53/udp\"], ring_size: " RING  \
+	", idle: {udp: 1s}}\n"
+
+/* A flow through NAT, and its backend's answers. */
+static struct pkt_spec open_nat(struct stage *s)
+{
+	const struct pkt_spec there = {
+		.src = CLIENT4, .dst = VIP4, .sport = 5000, .dport = 53, .proto = IPPROTO_UDP};
+	struct pkt_spec back = {
+		.src = "10.0.0.1", .dst = "10.0.0.9", .sport = 53, .proto = IPPROTO_UDP};
+	static struct frame out;
+
+	(void)change(s, NAT_CONF(A));
+	assert_int_equal(run(s, &there, &out), XDP_TX);
+	back.dport = pkt_get16(&out, pkt_l4(&out));
+	return back;
+}
+
+/* What the daemon does now and then. Returns how many removed backends are left. */
+static unsigned tick(struct stage *s)
+{
+	struct diag d;
+	unsigned left;
+
+	diag_init(&d);
+	left = l4_tick(s->l4);
+	l4_nat_tick(s->l4, &d);
+	diag_deinit(&d);
+	(void)poll(NULL, 0, 50);
+	return left;
+}
+
+/* It lasts as long as either side sends, however short the idle time is. */
+static void test_a_flow_that_never_rests(void **state)
+{
+	struct stage *s = *state;
+	struct pkt_spec back = open_nat(s);
+	uint64_t end = clock_now_ms() + 2500;
+	static struct frame out;
+
+	while (clock_now_ms() < end) {
+		assert_int_equal(run(s, &back, &out), XDP_TX);
+		(void)tick(s);
+	}
 }
 
 /* A daemon that dies between removal and the end of the connections is followed by one that ends
@@ -637,6 +695,7 @@ int main(void)
 		T(test_connections_survive_restart_and_exchange),
 		T(test_draining_backend_keeps_its_connections),
 		T(test_removed_backend_is_freed_when_it_is_quiet),
+		T(test_a_flow_that_never_rests),
 		T(test_removed_backend_is_freed_after_a_restart),
 		T(test_local_service_passes),
 		T(test_limits_follow_a_service_to_another_row),

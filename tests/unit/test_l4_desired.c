@@ -164,8 +164,8 @@ static void test_services(void **state)
 	assert_int_equal(web->backend_count, 5);
 	assert_string_equal(f->want.backends[web->first_backend].name, "a");
 	assert_int_equal(web->record.mss, 0);
-	assert_int_equal(web->record.idle_s[SHUNT_FLOW_SYN], 60);
-	assert_int_equal(web->record.idle_s[SHUNT_FLOW_ESTABLISHED], 7440);
+	assert_int_equal(web->record.idle_s[SHUNT_FLOW_SYN], 60 + 1);
+	assert_int_equal(web->record.idle_s[SHUNT_FLOW_ESTABLISHED], 7440 + 1);
 	/* TCP alone: the idle time of UDP does not count. */
 	assert_int_equal(find(&f->want, "a")->linger_s, 7440);
 }

@@ -11,6 +11,10 @@
 
 #define NS_PER_S 1000000000ULL
 
+/* The last packet that an entry knows of may have had followers for so long: void any sooner, a flow
+ * could end though it never rested, all the more the shorter its idle time. */
+#define STAMP_LATE_S 1
+
 int vip_key_cmp(const struct shunt_vip_key *a, const struct shunt_vip_key *b)
 {
 	return memcmp(a, b, sizeof(*a));
@@ -292,7 +296,7 @@ static void service_fill(struct desired *desired, struct desired_service *row,
 	if (s->tracking != TRACKING_NEVER)
 		row->record.insert_ns = insert_ns(s, snap, host);
 	for (int i = 0; i < SHUNT_FLOW_STATE_COUNT; i++)
-		row->record.idle_s[i] = s->idle_s[i];
+		row->record.idle_s[i] = s->idle_s[i] + STAMP_LATE_S;
 	row->record.mss = s->mss;
 	desired_record_wide(s, &row->record);
 	desired_use_pool(desired, row, s, s->pool);
