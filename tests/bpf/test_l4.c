@@ -413,6 +413,24 @@ static void test_a_flow_that_never_rests(void **state)
 	}
 }
 
+static void test_removed_backend_goes_on_sending(void **state)
+{
+	struct stage *s = *state;
+	struct pkt_spec back = open_nat(s);
+	uint64_t end = clock_now_ms() + 3500, deadline = end + DEADLINE;
+	static struct frame out;
+
+	(void)change(s, NAT_CONF(B));
+	while (clock_now_ms() < end) {
+		assert_int_equal(run(s, &back, &out), XDP_TX);
+		(void)tick(s);
+	}
+	while (tick(s) > 0 && clock_now_ms() < deadline)
+		;
+	assert_int_equal(l4_tick(s->l4), 0);
+	assert_int_equal(run(s, &back, &out), XDP_PASS);
+}
+
 /* A daemon that dies between removal and the end of the connections is followed by one that ends
  * them in the same way. */
 static void test_removed_backend_is_freed_after_a_restart(void **state)
@@ -696,6 +714,7 @@ int main(void)
 		T(test_draining_backend_keeps_its_connections),
 		T(test_removed_backend_is_freed_when_it_is_quiet),
 		T(test_a_flow_that_never_rests),
+		T(test_removed_backend_goes_on_sending),
 		T(test_removed_backend_is_freed_after_a_restart),
 		T(test_local_service_passes),
 		T(test_limits_follow_a_service_to_another_row),

@@ -245,6 +245,7 @@ static void test_void_flows_go_in_pairs(void **state)
 		assert_int_equal(s->sweep.use.flows[i], 2);
 		assert_int_equal(s->sweep.use.sources[i].flows[0], 2);
 		assert_int_equal(s->sweep.use.ports[i + 1][0], 2);
+		assert_int_equal(s->sweep.use.live[i + 1], 2);
 	}
 	assert_int_equal(s->sweep.use.source_count, 2);
 	assert_int_equal(s->sweep.removed, 6);

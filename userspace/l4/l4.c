@@ -434,7 +434,8 @@ static bool backend_is_spent(struct l4 *l4, uint32_t index, uint64_t now)
 		b->packets = stats.packets;
 		b->quiet_since_ms = now;
 	}
-	return now - b->quiet_since_ms >= (uint64_t)b->linger_s * 1000;
+	return now - b->quiet_since_ms >= (uint64_t)b->linger_s * 1000 &&
+	       !nat_has_flows(&l4->nat, &l4->tables, index);
 }
 
 unsigned l4_tick(struct l4 *l4)

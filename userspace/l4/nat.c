@@ -119,3 +119,12 @@ void nat_tick(struct nat *nat, struct loader *loader, const struct tables *t, st
 		nat->sweep.known = false;
 	}
 }
+
+bool nat_has_flows(const struct nat *nat, const struct tables *t, uint32_t index)
+{
+	const struct nat_use *use = &nat->sweep.use;
+
+	if (t->backends[index].row.forward != SHUNT_FORWARD_NAT)
+		return false;
+	return !nat->sweep.known || (index < use->rows && use->live[index] > 0);
+}

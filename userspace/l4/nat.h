@@ -29,4 +29,8 @@ void nat_prepare(struct nat *nat, struct loader *loader, const struct tables *t,
  * and let the program look no longer where nobody needs it. */
 void nat_tick(struct nat *nat, struct loader *loader, const struct tables *t, struct diag *d);
 
+/* Does the row of a backend have flows, as far as is known? Those of which only the backend sends
+ * packets are seen here alone. */
+bool nat_has_flows(const struct nat *nat, const struct tables *t, uint32_t index);
+
 #endif

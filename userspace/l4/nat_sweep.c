@@ -98,6 +98,7 @@ static void use_deinit(struct nat_use *use)
 {
 	free(use->sources);
 	free(use->ports);
+	free(use->live);
 	*use = (struct nat_use){0};
 }
 
@@ -145,9 +146,12 @@ static void count_flow(struct walk *w, const union maps_nat_key *key, const stru
 	struct nat_use *use = &w->sweep->pass;
 	uint8_t proto = w->family == 4 ? key->v4.proto : key->v6.proto;
 	struct addr addr = {.family = w->family == 4 ? AF_INET : AF_INET6};
+	uint32_t row = SHUNT_ID_INDEX(flow->backend);
 	struct nat_source_use *source;
 
 	use->flows[w->family == 6]++;
+	if (row < use->rows)
+		use->live[row]++;
 	if (!(flow->flags & SHUNT_NAT_SOURCE))
 		return;
 	if (w->family == 4)
@@ -160,8 +164,8 @@ static void count_flow(struct walk *w, const union maps_nat_key *key, const stru
 		return;
 	}
 	source->flows[proto == IPPROTO_UDP]++;
-	if (SHUNT_ID_INDEX(flow->backend) < use->rows)
-		use->ports[SHUNT_ID_INDEX(flow->backend)][proto == IPPROTO_UDP]++;
+	if (row < use->rows)
+		use->ports[row][proto == IPPROTO_UDP]++;
 }
 
 /* ---- removing ---- */
@@ -249,8 +253,9 @@ static void begin_pass(struct nat_sweep *s, const struct tables *t)
 {
 	use_deinit(&s->pass);
 	s->pass.ports = calloc(t->sizes.backends, sizeof(*s->pass.ports));
-	s->pass.rows = s->pass.ports != NULL ? t->sizes.backends : 0;
-	s->failed = s->pass.ports == NULL;
+	s->pass.live = calloc(t->sizes.backends, sizeof(*s->pass.live));
+	s->failed = s->pass.ports == NULL || s->pass.live == NULL;
+	s->pass.rows = s->failed ? 0 : t->sizes.backends;
 }
 
 static void end_pass(struct nat_sweep *s)

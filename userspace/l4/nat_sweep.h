@@ -27,6 +27,7 @@ struct nat_use {
 	struct nat_source_use *sources; /* by address */
 	size_t source_count, source_capacity;
 	uint32_t (*ports)[2]; /* by row of a backend: ports taken towards it, TCP and UDP */
+	uint32_t *live;	      /* by row of a backend: its flows */
 	uint32_t rows;
 };
 
