@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "loader/maps_exact.h"
+#include "loader/maps_rows.h"
 #include "loader/state.h"
 
 #define BATCH 1024
@@ -76,31 +77,15 @@ int maps_service_delete(struct loader *l, const struct shunt_vip_key *key)
 
 int maps_service_list(struct loader *l, struct maps_service_row **ret_rows, size_t *ret_count)
 {
-	int fd = l->map_fds[LOADER_MAP_SERVICES];
-	size_t room = l->map_entries[LOADER_MAP_SERVICES], count = 0;
-	struct maps_service_row *rows = calloc(room, sizeof(*rows));
-	const struct shunt_vip_key *last = NULL;
-	int err = rows == NULL ? -ENOMEM : 0;
+	static const struct maps_row_form form = {sizeof(struct maps_service_row),
+						  offsetof(struct maps_service_row, key),
+						  offsetof(struct maps_service_row, svc)};
+	void *rows;
+	int err = maps_rows_list(l, LOADER_MAP_SERVICES, &form, &rows, ret_count);
 
-	/* Nobody else writes the table, so a walk by keys meets each once. */
-	while (err == 0 && count < room) {
-		struct maps_service_row *row = &rows[count];
-
-		err = bpf_map_get_next_key(fd, last, &row->key);
-		if (err == 0)
-			err = bpf_map_lookup_elem(fd, &row->key, &row->svc);
-		if (err == 0) {
-			last = &row->key;
-			count++;
-		}
-	}
-	if (err < 0 && err != -ENOENT) {
-		free(rows);
-		return err;
-	}
-	*ret_rows = rows;
-	*ret_count = count;
-	return 0;
+	if (err == 0)
+		*ret_rows = rows;
+	return err;
 }
 
 int maps_backend_set(struct loader *l, uint32_t index, const struct shunt_backend *be)

@@ -2,11 +2,11 @@
 #include "loader/maps_wide.h"
 
 #include <bpf/bpf.h>
-#include <errno.h>
 #include <stdatomic.h>
-#include <stdlib.h>
+#include <stddef.h>
 
 #include "loader/maps.h"
+#include "loader/maps_rows.h"
 #include "loader/state.h"
 
 static const struct {
@@ -37,31 +37,15 @@ int maps_entry_delete(struct loader *l, enum maps_table table, const struct maps
 int maps_entry_list(struct loader *l, enum maps_table table, struct maps_entry **ret_entries,
 		    size_t *ret_count)
 {
-	int fd = l->map_fds[tables[table].map];
-	size_t room = l->map_entries[tables[table].map], count = 0;
-	struct maps_entry *entries = calloc(room, sizeof(*entries));
-	const uint8_t *last = NULL;
-	int err = entries == NULL ? -ENOMEM : 0;
+	static const struct maps_row_form form = {sizeof(struct maps_entry),
+						  offsetof(struct maps_entry, key),
+						  offsetof(struct maps_entry, value)};
+	void *rows;
+	int err = maps_rows_list(l, tables[table].map, &form, &rows, ret_count);
 
-	/* Nobody else writes the table, so a walk by keys meets each once. */
-	while (err == 0 && count < room) {
-		struct maps_entry *e = &entries[count];
-
-		err = bpf_map_get_next_key(fd, last, e->key);
-		if (err == 0)
-			err = bpf_map_lookup_elem(fd, e->key, e->value);
-		if (err == 0) {
-			last = e->key;
-			count++;
-		}
-	}
-	if (err < 0 && err != -ENOENT) {
-		free(entries);
-		return err;
-	}
-	*ret_entries = entries;
-	*ret_count = count;
-	return 0;
+	if (err == 0)
+		*ret_entries = rows;
+	return err;
 }
 
 int maps_index_set(struct loader *l, const struct maps_index *index)
