@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "conf/edit.h"
+#include "control/body.h"
 #include "control/cmd.h"
 #include "control/reply.h"
 
@@ -65,16 +66,6 @@ static void submit(struct commands_env *env, struct request *rq, const struct ed
 
 /* ---- what the body says ---- */
 
-static bool copy_text(const json_t *value, char *buf, size_t len)
-{
-	const char *text = json_string_value(value);
-
-	if (!text || !text[0] || strlen(text) >= len || strlen(text) != json_string_length(value))
-		return false;
-	memcpy(buf, text, strlen(text) + 1);
-	return true;
-}
-
 static bool parse_state(const json_t *value, enum admin_state *ret_state)
 {
 	static const enum admin_state states[] = {ADMIN_UP, ADMIN_DRAIN, ADMIN_DISABLED};
@@ -89,11 +80,23 @@ static bool parse_state(const json_t *value, enum admin_state *ret_state)
 	return false;
 }
 
-/* What is wrong with a field, or NULL. Whether the value suits a configuration is checked there. */
-static const char *take_field(struct edit *e, const char *key, const json_t *value)
+static const char *check_all(const struct edit *e)
 {
+	if (e->kind == EDIT_ADD && (!e->name[0] || !e->address[0]))
+		return "expected name and address";
+	if (e->kind == EDIT_CHANGE && !e->has_state && !e->has_weight)
+		return "expected state or weight";
+	return NULL;
+}
+
+/* A body_field. Whether a value suits a configuration is checked there. */
+static const char *take_field(void *ctx, const char *key, const json_t *value)
+{
+	struct edit *e = ctx;
 	bool adds = e->kind == EDIT_ADD;
 
+	if (!key)
+		return check_all(e);
 	if (!strcmp(key, "weight")) {
 		json_int_t weight = json_integer_value(value);
 
@@ -109,44 +112,15 @@ static const char *take_field(struct edit *e, const char *key, const json_t *val
 						     : "state: expected up, drain or disabled";
 	}
 	if (adds && !strcmp(key, "name"))
-		return copy_text(value, e->name, sizeof(e->name))
+		return body_copy_text(value, e->name, sizeof(e->name))
 			       ? NULL
 			       : "name: expected a text of 1 to 63 bytes";
 	if (adds && !strcmp(key, "address"))
-		return copy_text(value, e->address, sizeof(e->address))
+		return body_copy_text(value, e->address, sizeof(e->address))
 			       ? NULL
 			       : "address: expected an address, perhaps with a port";
 	return adds ? "unknown field: expected name, address and weight"
 		    : "unknown field: expected state and weight";
-}
-
-/* False: it was answered what is wrong. */
-static bool take_body(struct request *rq, struct edit *e)
-{
-	json_error_t error;
-	json_t *root = json_loadb(rq->body, rq->body_len, JSON_REJECT_DUPLICATES, &error);
-	const char *wrong = NULL, *key;
-	json_t *value;
-
-	if (!root) {
-		reply_error(rq, REPLY_BAD_REQUEST, NULL, "the body is not JSON: line %d: %s",
-			    error.line, error.text);
-		return false;
-	}
-	if (!json_is_object(root))
-		wrong = "the body: expected an object";
-	json_object_foreach (root, key, value) {
-		if (!wrong)
-			wrong = take_field(e, key, value);
-	}
-	if (!wrong && e->kind == EDIT_ADD && (!e->name[0] || !e->address[0]))
-		wrong = "expected name and address";
-	if (!wrong && e->kind == EDIT_CHANGE && !e->has_state && !e->has_weight)
-		wrong = "expected state or weight";
-	if (wrong)
-		reply_error(rq, REPLY_BAD_REQUEST, NULL, "%s", wrong);
-	json_decref(root);
-	return !wrong;
 }
 
 static void set_names(struct edit *e, const struct route_args *args)
@@ -160,7 +134,7 @@ void cmd_backend_add(struct commands_env *env, struct request *rq, const struct 
 	struct edit e = {.kind = EDIT_ADD};
 
 	set_names(&e, args);
-	if (take_body(rq, &e))
+	if (body_take(rq, take_field, &e))
 		submit(env, rq, &e);
 }
 
@@ -177,6 +151,6 @@ void cmd_backend_change(struct commands_env *env, struct request *rq, const stru
 	struct edit e = {.kind = EDIT_CHANGE};
 
 	set_names(&e, args);
-	if (take_body(rq, &e))
+	if (body_take(rq, take_field, &e))
 		submit(env, rq, &e);
 }

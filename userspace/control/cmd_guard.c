@@ -10,6 +10,7 @@
 #include "conf/edit_guard.h"
 #include "conf/fields.h"
 #include "conf/value.h"
+#include "control/body.h"
 #include "control/cmd.h"
 #include "control/json_build.h"
 #include "control/objects.h"
@@ -140,27 +141,20 @@ static void run_direct(struct commands_env *env, struct request *rq, const struc
 
 /* ---- what the body says ---- */
 
-static bool copy_text(const json_t *value, char *buf, size_t len)
+/* A body_field. */
+static const char *take_field(void *ctx, const char *key, const json_t *value)
 {
 	const char *text = json_string_value(value);
+	struct order *o = ctx;
 
-	if (!text || !text[0] || strlen(text) >= len || strlen(text) != json_string_length(value))
-		return false;
-	memcpy(buf, text, strlen(text) + 1);
-	return true;
-}
-
-/* What is wrong with a field, or NULL. */
-static const char *take_field(struct order *o, const char *key, const json_t *value)
-{
-	const char *text = json_string_value(value);
-
+	if (!key)
+		return o->entry.addr.family ? NULL : "expected prefix";
 	if (!strcmp(key, "prefix"))
 		return text && !addr_parse_prefix(text, true, &o->entry.addr, &o->entry.len)
 			       ? NULL
 			       : "prefix: expected an address, or a prefix without host bits";
 	if (!o->adds && !strcmp(key, "service"))
-		return copy_text(value, o->service, sizeof(o->service))
+		return body_copy_text(value, o->service, sizeof(o->service))
 			       ? NULL
 			       : "service: expected a name of 1 to 63 bytes";
 	if (o->adds && !strcmp(key, "action")) {
@@ -171,7 +165,7 @@ static const char *take_field(struct order *o, const char *key, const json_t *va
 	}
 	if (o->adds && !strcmp(key, "note"))
 		return text && !field_refuse_note(text) &&
-				       copy_text(value, o->note, sizeof(o->note))
+				       body_copy_text(value, o->note, sizeof(o->note))
 			       ? NULL
 			       : "note: expected a text of 1 to 47 bytes on one line";
 	if (o->adds && !strcmp(key, "for"))
@@ -183,33 +177,6 @@ static const char *take_field(struct order *o, const char *key, const json_t *va
 		       : "unknown field: expected prefix and service";
 }
 
-/* False: it was answered what is wrong. */
-static bool take_body(struct request *rq, struct order *o)
-{
-	json_error_t error;
-	json_t *root = json_loadb(rq->body, rq->body_len, JSON_REJECT_DUPLICATES, &error);
-	const char *wrong = NULL, *key;
-	json_t *value;
-
-	if (!root) {
-		reply_error(rq, REPLY_BAD_REQUEST, NULL, "the body is not JSON: line %d: %s",
-			    error.line, error.text);
-		return false;
-	}
-	if (!json_is_object(root))
-		wrong = "the body: expected an object";
-	json_object_foreach (root, key, value) {
-		if (!wrong)
-			wrong = take_field(o, key, value);
-	}
-	if (!wrong && !o->entry.addr.family)
-		wrong = "expected prefix";
-	if (wrong)
-		reply_error(rq, REPLY_BAD_REQUEST, NULL, "%s", wrong);
-	json_decref(root);
-	return !wrong;
-}
-
 /* ---- the commands ---- */
 
 void cmd_guard_add(struct commands_env *env, struct request *rq, const struct route_args *args)
@@ -217,7 +184,7 @@ void cmd_guard_add(struct commands_env *env, struct request *rq, const struct ro
 	struct order o = {.adds = true};
 
 	(void)args;
-	if (!take_body(rq, &o))
+	if (!body_take(rq, take_field, &o))
 		return;
 	o.entry.note = o.note[0] ? o.note : NULL;
 	if (!o.for_ms)
@@ -231,7 +198,7 @@ void cmd_guard_remove(struct commands_env *env, struct request *rq, const struct
 	struct order o = {.adds = false};
 
 	(void)args;
-	if (!take_body(rq, &o))
+	if (!body_take(rq, take_field, &o))
 		return;
 	if (o.service[0] && !need_lists(env, rq))
 		return;
