@@ -2,6 +2,7 @@
 /* What belongs together where backends are reached by NAT: see draft.h. */
 #include "bpf/abi.h"
 #include "conf/draft.h"
+#include "conf/listen.h"
 #include "conf/schema.h"
 
 static bool has_nat(const struct pool *p)
@@ -59,17 +60,6 @@ static void check_source_families(struct draft *dr, const struct pool_draft *pd,
 	}
 }
 
-/* Is it one of the first len bits' addresses? */
-static bool is_within(const struct addr *a, const struct addr *prefix, unsigned len)
-{
-	if (a->family != prefix->family)
-		return false;
-	for (unsigned bit = 0; bit < len; bit++)
-		if ((a->bytes[bit / 8] ^ prefix->bytes[bit / 8]) & 0x80 >> bit % 8)
-			return false;
-	return true;
-}
-
 /* As many bits as both prefixes have: equal so far, they have addresses in common. */
 static unsigned common_len(const struct listen *l, const struct pool *p, unsigned slot)
 {
@@ -95,7 +85,8 @@ static void check_source_listens(struct draft *dr, const struct pool_draft *pd,
 			if (!ep->addr.family || !p->source_addr[slot].family ||
 			    (l->port_hi ? l->port_hi : ep->port) < p->source_port_low ||
 			    ep->port > p->source_port_high ||
-			    !is_within(&ep->addr, &p->source_addr[slot], common_len(l, p, slot)))
+			    !addr_in_prefix(&ep->addr, &p->source_addr[slot],
+					    common_len(l, p, slot)))
 				continue;
 			diag_error(
 				dr->reader.diag, draft_key_pos(pd->node, "source_nat"),
