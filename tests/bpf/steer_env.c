@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -249,6 +250,14 @@ void env_service(struct env *env, const char *addr, uint16_t port, uint8_t proto
 	env_addr_bits(env, addr);
 }
 
+void env_services(struct env *env, const char *addr4, const char *addr6)
+{
+	env_service(env, addr4, 80, IPPROTO_TCP);
+	env_service(env, addr4, 80, IPPROTO_UDP);
+	env_service(env, addr6, 80, IPPROTO_TCP);
+	env_service(env, addr6, 80, IPPROTO_UDP);
+}
+
 void env_addr(struct env *env, const char *addr, uint8_t flags)
 {
 	struct shunt_addr_key key = {.family = family_of(addr)};
@@ -318,6 +327,15 @@ void env_backend(struct env *env, const struct env_backend *be)
 	parse_addr(be->src, row.family == 4 ? &row.src[3] : &row.src[0]);
 	parse_addr(be->dst, row.family == 4 ? &row.dst[3] : &row.dst[0]);
 	write_row(env, SHUNT_ID_INDEX(be->id), &row);
+}
+
+void env_backend_in(struct env *env, uint32_t id, uint8_t backend_state)
+{
+	char dst[32];
+	struct env_backend be = {.id = id, .src = "10.0.0.1", .dst = dst, .state = backend_state};
+
+	snprintf(dst, sizeof(dst), "10.1.0.%u", SHUNT_ID_INDEX(id));
+	env_backend(env, &be);
 }
 
 void env_backend_free(struct env *env, uint32_t index)

@@ -48,6 +48,9 @@ bool env_other_cpu(void);
 /* addr:port/proto is a service, by env->svc. */
 void env_service(struct env *env, const char *addr, uint16_t port, uint8_t proto);
 
+/* The same for port 80 of both addresses, by TCP and UDP. */
+void env_services(struct env *env, const char *addr4, const char *addr6);
+
 /* Piece by piece: a key, its record (by env->svc), and that the address may be a service's. */
 struct shunt_vip_key env_key(const char *addr, uint16_t port, uint8_t proto);
 void env_key_set(struct env *env, const struct shunt_vip_key *key);
@@ -75,6 +78,8 @@ struct env_backend {
 };
 uint32_t env_id(uint32_t generation, uint32_t index);
 void env_backend(struct env *env, const struct env_backend *be);
+/* One in that state, by IP in IP to 10.1.0.x, x its index. */
+void env_backend_in(struct env *env, uint32_t id, uint8_t backend_state);
 void env_backend_free(struct env *env, uint32_t index);
 
 /* Every slot of the ring, or one. */

@@ -22,31 +22,14 @@
 #define ID_1 env_id(1, 1)
 #define ID_2 env_id(1, 2)
 
-static void set_backend(struct env *env, uint32_t id, uint8_t be_state)
-{
-	char dst[32];
-	struct env_backend be = {.id = id, .src = "10.0.0.1", .dst = dst, .state = be_state};
-
-	snprintf(dst, sizeof(dst), "10.1.0.%u", SHUNT_ID_INDEX(id));
-	env_backend(env, &be);
-}
-
-static void set_services(struct env *env)
-{
-	env_service(env, VIP4, 80, IPPROTO_TCP);
-	env_service(env, VIP4, 80, IPPROTO_UDP);
-	env_service(env, VIP6, 80, IPPROTO_TCP);
-	env_service(env, VIP6, 80, IPPROTO_UDP);
-}
-
 /* Backends 1 and 2 are up; the ring names 1 only. */
 static void open_env(struct env *env, const struct env_opts *opts)
 {
 	env_open(env, opts);
-	set_backend(env, ID_1, SHUNT_BACKEND_UP);
-	set_backend(env, ID_2, SHUNT_BACKEND_UP);
+	env_backend_in(env, ID_1, SHUNT_BACKEND_UP);
+	env_backend_in(env, ID_2, SHUNT_BACKEND_UP);
 	env_ring(env, ID_1);
-	set_services(env);
+	env_services(env, VIP4, VIP6);
 }
 
 static struct frame *packet(uint8_t proto, uint8_t flags, uint16_t sport, bool v6)
@@ -152,7 +135,7 @@ static void test_syn_retransmission(void **state)
 	assert_int_equal(svc_count(&env, SHUNT_COUNT_NEW_FLOWS), 1);
 	assert_int_equal(env_flow_count(&env, TABLE_FLOWS), 0);
 	/* Its backend is drained before the connection stands: the retransmission moves on. */
-	set_backend(&env, ID_1, SHUNT_BACKEND_DRAINING);
+	env_backend_in(&env, ID_1, SHUNT_BACKEND_DRAINING);
 	assert_int_equal(env_backend_of(&env, tcp(F_SYN)), 2);
 	assert_int_equal(env_backend_of(&env, tcp(F_ACK)), 2);
 	assert_int_equal(svc_count(&env, SHUNT_COUNT_NEW_FLOWS), 1);
@@ -346,7 +329,7 @@ static void check_cached(uint8_t proto, bool v6)
 	assert_int_equal(env_backend_of(&env, again), 1);
 	assert_int_equal(env_backend_of(&env, again), 1);
 	do {
-		set_backend(&env, ID_1, SHUNT_BACKEND_UP);
+		env_backend_in(&env, ID_1, SHUNT_BACKEND_UP);
 		env_ring(&env, ID_1);
 		if (env_flow_count(&env, TABLE_FLOWS) == 0) {
 			env_run(&env, again, NULL);
@@ -384,9 +367,9 @@ static void test_cached_and_gone(void **state)
 	assert_int_equal(env_backend_of(&env, tcp(F_ACK)), 1);
 	assert_int_equal(env_backend_of(&env, tcp(F_ACK)), 1);
 	env_ring(&env, ID_2);
-	set_backend(&env, ID_1, SHUNT_BACKEND_DOWN);
+	env_backend_in(&env, ID_1, SHUNT_BACKEND_DOWN);
 	assert_int_equal(env_backend_of(&env, tcp(F_ACK)), 2);
-	set_backend(&env, ID_1, SHUNT_BACKEND_UP);
+	env_backend_in(&env, ID_1, SHUNT_BACKEND_UP);
 	assert_int_equal(env_backend_of(&env, tcp(F_ACK)), 2);
 	env_close(&env);
 }
@@ -421,7 +404,7 @@ static void test_draining(void **state)
 	open_env(&env, NULL);
 	establish(&env);
 	env_ring(&env, ID_2);
-	set_backend(&env, ID_1, SHUNT_BACKEND_DRAINING);
+	env_backend_in(&env, ID_1, SHUNT_BACKEND_DRAINING);
 	assert_int_equal(env_backend_of(&env, tcp(F_ACK)), 1);
 	assert_int_equal(env_backend_of(&env, packet(IPPROTO_TCP, F_SYN, 40001, false)), 2);
 	assert_int_equal(svc_count(&env, SHUNT_COUNT_STALE), 0);
@@ -453,10 +436,10 @@ static void test_backend_down(void **state)
 	open_env(&env, NULL);
 	establish(&env);
 	env_ring(&env, ID_2);
-	set_backend(&env, ID_1, SHUNT_BACKEND_DOWN);
+	env_backend_in(&env, ID_1, SHUNT_BACKEND_DOWN);
 	expect_stale(&env, tcp(F_ACK));
 	/* Back up: the flow stays where it went. */
-	set_backend(&env, ID_1, SHUNT_BACKEND_UP);
+	env_backend_in(&env, ID_1, SHUNT_BACKEND_UP);
 	assert_int_equal(env_backend_of(&env, tcp(F_ACK)), 2);
 	env_close(&env);
 }
@@ -483,7 +466,7 @@ static void test_row_reused(void **state)
 	open_env(&env, NULL);
 	establish(&env);
 	env_ring(&env, ID_2);
-	set_backend(&env, env_id(2, 1), SHUNT_BACKEND_UP);
+	env_backend_in(&env, env_id(2, 1), SHUNT_BACKEND_UP);
 	expect_stale(&env, tcp(F_ACK));
 	env_close(&env);
 }
@@ -496,7 +479,7 @@ static void test_stale_pending(void **state)
 	open_env(&env, NULL);
 	assert_int_equal(env_backend_of(&env, tcp(F_SYN)), 1);
 	env_ring(&env, ID_2);
-	set_backend(&env, ID_1, SHUNT_BACKEND_DOWN);
+	env_backend_in(&env, ID_1, SHUNT_BACKEND_DOWN);
 	expect_stale(&env, tcp(F_ACK));
 	assert_int_equal(env_flow_count(&env, TABLE_PENDING), 0);
 	env_close(&env);
@@ -572,7 +555,7 @@ static void test_tracking_never(void **state)
 	(void)state;
 	open_env(&env, NULL);
 	env.svc.tracking = SHUNT_TRACK_NEVER;
-	set_services(&env);
+	env_services(&env, VIP4, VIP6);
 	assert_int_equal(env_backend_of(&env, tcp(F_SYN)), 1);
 	assert_int_equal(env_backend_of(&env, tcp(F_ACK)), 1);
 	assert_int_equal(env_backend_of(&env, udp()), 1);
@@ -592,7 +575,7 @@ static void test_slot_follows_hash(void **state)
 	(void)state;
 	open_env(&env, NULL);
 	env.svc.tracking = SHUNT_TRACK_NEVER;
-	set_services(&env);
+	env_services(&env, VIP4, VIP6);
 	for (uint16_t port = 1; port < 200; port++) {
 		struct frame *f = packet(IPPROTO_TCP, F_ACK, port, port % 2);
 		uint32_t slot = hash_to_slot(env_hash(f), RING_SIZE);
@@ -611,7 +594,7 @@ static void test_no_backend(void **state)
 
 	(void)state;
 	open_env(&env, NULL);
-	set_backend(&env, ID_1, SHUNT_BACKEND_DOWN);
+	env_backend_in(&env, ID_1, SHUNT_BACKEND_DOWN);
 	env_expect_drop(&env, tcp(F_SYN), SHUNT_DROP_NO_BACKEND);
 	env_backend_free(&env, 1);
 	env_expect_drop(&env, tcp(F_SYN), SHUNT_DROP_NO_BACKEND);
@@ -637,10 +620,10 @@ static void test_redraw(void **state)
 	(void)state;
 	open_env(&env, NULL);
 	env.svc.tracking = SHUNT_TRACK_NEVER;
-	set_services(&env);
+	env_services(&env, VIP4, VIP6);
 	for (uint32_t slot = 0; slot < RING_SIZE; slot += 2)
 		env_ring_slot(&env, slot, ID_2);
-	set_backend(&env, ID_2, SHUNT_BACKEND_DOWN);
+	env_backend_in(&env, ID_2, SHUNT_BACKEND_DOWN);
 	for (uint16_t port = 1; port <= 400; port++) {
 		struct frame *f = packet(IPPROTO_TCP, F_ACK, port, port % 2);
 

@@ -36,10 +36,7 @@ static void open_env(struct env *env)
 {
 	env_open(env, NULL);
 	backends(env);
-	env_service(env, VIP4, 80, IPPROTO_TCP);
-	env_service(env, VIP4, 80, IPPROTO_UDP);
-	env_service(env, VIP6, 80, IPPROTO_TCP);
-	env_service(env, VIP6, 80, IPPROTO_UDP);
+	env_services(env, VIP4, VIP6);
 	env_addr(env, VIP4, 0);
 	env_addr(env, VIP6, 0);
 }

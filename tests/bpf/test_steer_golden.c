@@ -79,10 +79,7 @@ static void open_env(struct env *env, bool outer6)
 	env_open(env, NULL);
 	env_backend(env, &be);
 	env_ring(env, be.id);
-	env_service(env, VIP4, 80, IPPROTO_TCP);
-	env_service(env, VIP4, 80, IPPROTO_UDP);
-	env_service(env, VIP6, 80, IPPROTO_TCP);
-	env_service(env, VIP6, 80, IPPROTO_UDP);
+	env_services(env, VIP4, VIP6);
 }
 
 static void expect_golden(struct env *env, const struct frame *in, bool outer6)

@@ -35,10 +35,7 @@ static void open_env(struct env *env, bool outer6)
 		for (unsigned slot = i - 1; slot < RING_SIZE; slot += 3)
 			env_ring_slot(env, slot, be.id);
 	}
-	env_service(env, VIP4, 80, IPPROTO_TCP);
-	env_service(env, VIP4, 80, IPPROTO_UDP);
-	env_service(env, VIP6, 80, IPPROTO_TCP);
-	env_service(env, VIP6, 80, IPPROTO_UDP);
+	env_services(env, VIP4, VIP6);
 	env_addr(env, VIP4, 0);
 	env_addr(env, VIP6, 0);
 }

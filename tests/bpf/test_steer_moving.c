@@ -30,23 +30,6 @@
 
 #define MINUTE_S 60
 
-static void set_backend(struct env *env, uint32_t id, uint8_t be_state)
-{
-	char dst[32];
-	struct env_backend be = {.id = id, .src = "10.0.0.1", .dst = dst, .state = be_state};
-
-	snprintf(dst, sizeof(dst), "10.1.0.%u", SHUNT_ID_INDEX(id));
-	env_backend(env, &be);
-}
-
-static void set_services(struct env *env)
-{
-	env_service(env, VIP4, 80, IPPROTO_TCP);
-	env_service(env, VIP4, 80, IPPROTO_UDP);
-	env_service(env, VIP6, 80, IPPROTO_TCP);
-	env_service(env, VIP6, 80, IPPROTO_UDP);
-}
-
 static uint32_t ticks_ago(unsigned seconds)
 {
 	return SHUNT_TICKS(clock_coarse_ns() - seconds * 1000000000ULL);
@@ -65,10 +48,10 @@ static void open_env(struct env *env, enum shunt_tracking tracking)
 {
 	env_open(env, NULL);
 	for (uint32_t index = 1; index <= 3; index++)
-		set_backend(env, env_id(1, index), SHUNT_BACKEND_UP);
+		env_backend_in(env, env_id(1, index), SHUNT_BACKEND_UP);
 	env_ring(env, OLD);
 	env->svc.tracking = (uint8_t)tracking;
-	set_services(env);
+	env_services(env, VIP4, VIP6);
 }
 
 static struct frame *packet_to(const char *dst, uint8_t proto, uint8_t flags, uint16_t sport)
@@ -227,11 +210,11 @@ static void test_old_that_goes(void **state)
 	(void)state;
 	open_env(&env, SHUNT_TRACK_ON_CHANGE);
 	move(&env);
-	set_backend(&env, OLD, SHUNT_BACKEND_DRAINING);
+	env_backend_in(&env, OLD, SHUNT_BACKEND_DRAINING);
 	assert_int_equal(env_backend_of(&env, tcp(F_ACK)), 1);
-	set_backend(&env, OLD, SHUNT_BACKEND_DOWN);
+	env_backend_in(&env, OLD, SHUNT_BACKEND_DOWN);
 	assert_int_equal(env_backend_of(&env, tcp(F_ACK)), 2);
-	set_backend(&env, env_id(2, 1), SHUNT_BACKEND_UP);
+	env_backend_in(&env, env_id(2, 1), SHUNT_BACKEND_UP);
 	assert_int_equal(env_backend_of(&env, tcp(F_ACK)), 2);
 	assert_int_equal(entries(&env), 0);
 	env_close(&env);
@@ -319,7 +302,7 @@ static void test_stale_entry_is_chosen_anew(void **state)
 	move(&env);
 	assert_int_equal(env_backend_of(&env, tcp(F_SYN)), 2);
 	assert_int_equal(env_backend_of(&env, tcp(F_ACK)), 2);
-	set_backend(&env, CUR, SHUNT_BACKEND_DOWN);
+	env_backend_in(&env, CUR, SHUNT_BACKEND_DOWN);
 	for (uint32_t slot = 0; slot < RING_SIZE; slot++) {
 		const struct shunt_stamp stamp = {ticks_ago(MINUTE_S), ticks_ago(MINUTE_S)};
 
@@ -386,7 +369,7 @@ static void test_never(void **state)
 static void limit(struct env *env)
 {
 	env->svc.insert_ns = SHUNT_INSERT_BURST_NS / (ENTRIES_AT_ONCE - 1);
-	set_services(env);
+	env_services(env, VIP4, VIP6);
 }
 
 static void test_flood_in_a_moving_slot(void **state)

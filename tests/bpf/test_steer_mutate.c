@@ -120,10 +120,7 @@ static void open_env(struct env *env)
 	env_backend(env, &be);
 	env_ring(env, be.id);
 	env->svc.mss = 536;
-	env_service(env, VIP4, 80, IPPROTO_TCP);
-	env_service(env, VIP4, 80, IPPROTO_UDP);
-	env_service(env, VIP6, 80, IPPROTO_TCP);
-	env_service(env, VIP6, 80, IPPROTO_UDP);
+	env_services(env, VIP4, VIP6);
 	env_addr(env, VIP4, 0);
 	env_addr(env, VIP6, 0);
 	env_switches(env, &on);

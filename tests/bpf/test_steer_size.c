@@ -34,10 +34,7 @@ static void open_env(struct env *env, bool outer6, uint16_t mtu)
 	env_open(env, NULL);
 	env_backend(env, &be);
 	env_ring(env, be.id);
-	env_service(env, VIP4, 80, IPPROTO_TCP);
-	env_service(env, VIP4, 80, IPPROTO_UDP);
-	env_service(env, VIP6, 80, IPPROTO_TCP);
-	env_service(env, VIP6, 80, IPPROTO_UDP);
+	env_services(env, VIP4, VIP6);
 	env_switches(env, &talkative);
 }
 
