@@ -254,4 +254,38 @@ static void cut_short_everywhere(const char *from, const char *to)
 	snapshot_unref(new);
 }
 
+/* From one configuration to the next, most of them cut short after up to so many writes, with the same
+ * process or another one after it. also_fine: how a change may fail besides. */
+static __attribute__((unused)) void walk_at_random(int steps, int most_writes, int also_fine,
+						   struct snapshot *(*next)(unsigned *seed))
+{
+	unsigned seed = 1;
+	struct tables t;
+
+	open_tables(&t);
+	for (int step = 0; step < steps; step++) {
+		struct snapshot *snap = next(&seed);
+		struct l4_report report;
+		char error[256] = "";
+		int err;
+
+		kernel.fail_after = rand_r(&seed) % 3 ? rand_r(&seed) % most_writes : -1;
+		err = apply(&t, snap, &report, error);
+		if (err != 0 && err != -EIO && err != also_fine)
+			fail_msg("step %d: %d: %s", step, err, error);
+		check_packets();
+		kernel.fail_after = -1;
+		if (rand_r(&seed) % 3 == 0) {
+			tables_deinit(&t);
+			open_tables(&t);
+		}
+		if (rand_r(&seed) % 2 || err == 0) {
+			assert_int_equal(apply(&t, snap, &report, error), 0);
+			check_in_step(&t, snap);
+		}
+		snapshot_unref(snap);
+	}
+	tables_deinit(&t);
+}
+
 #endif

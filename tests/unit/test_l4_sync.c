@@ -515,37 +515,11 @@ static struct snapshot *build_random(unsigned *seed)
 /* From one to the next, cut short anywhere, with the same process or another one after it. */
 static void test_random_walk(void **state)
 {
-	unsigned seed = 1;
-	struct tables t;
-
 	(void)state;
 	kernel.served = true;
 	kernel.roomy =
 		true; /* for what several changes that were cut short leave, and a whole new set */
-	open_tables(&t);
-	for (int step = 0; step < 1000; step++) {
-		struct snapshot *snap = build_random(&seed);
-		struct l4_report report;
-		char error[256] = "";
-		int err;
-
-		kernel.fail_after = rand_r(&seed) % 3 ? rand_r(&seed) % 40 : -1;
-		err = apply(&t, snap, &report, error);
-		if (err != 0 && err != -EIO)
-			fail_msg("step %d: %d: %s", step, err, error);
-		check_packets();
-		kernel.fail_after = -1;
-		if (rand_r(&seed) % 3 == 0) {
-			tables_deinit(&t);
-			open_tables(&t);
-		}
-		if (rand_r(&seed) % 2 || err == 0) {
-			assert_int_equal(apply(&t, snap, &report, NULL), 0);
-			check_in_step(&t, snap);
-		}
-		snapshot_unref(snap);
-	}
-	tables_deinit(&t);
+	walk_at_random(1000, 40, 0, build_random);
 }
 
 int main(void)
