@@ -42,12 +42,6 @@ bool draft_knows_mode(const struct draft *dr, const struct service *s)
 
 /* ---- listens ---- */
 
-struct listen_row {
-	const struct listen *listen;
-	const struct service *service;
-	const struct pos *pos;
-};
-
 static int compare_pos(const struct pos *a, const struct pos *b)
 {
 	if (a->line != b->line)
@@ -63,8 +57,8 @@ static int compare_listen_row(const void *a, const void *b)
 	return c ? c : compare_pos(x->pos, y->pos);
 }
 
-/* All listens that could be read, sorted; their number. */
-static size_t sort_listens(struct draft *dr, struct listen_row **ret_rows)
+size_t draft_list_listens(struct draft *dr, bool (*fits)(const struct listen *l),
+			  struct listen_row **ret_rows)
 {
 	const struct snapshot *snap = dr->snap;
 	size_t count = 0;
@@ -80,11 +74,10 @@ static size_t sort_listens(struct draft *dr, struct listen_row **ret_rows)
 		const struct service *s = &snap->services[i];
 
 		for (size_t j = 0; j < s->listen_count; j++)
-			if (s->listens[j].ep.addr.family)
+			if (s->listens[j].ep.addr.family && (!fits || fits(&s->listens[j])))
 				rows[count++] = (struct listen_row){
 					&s->listens[j], s, draft_listen_pos(&dr->services[i], j)};
 	}
-	qsort(rows, count, sizeof(*rows), compare_listen_row);
 	*ret_rows = rows;
 	return count;
 }
@@ -516,7 +509,10 @@ void draft_check(struct draft *dr)
 {
 	struct snapshot *snap = dr->snap;
 	struct listen_row *rows = NULL;
-	size_t count = sort_listens(dr, &rows);
+	size_t count = draft_list_listens(dr, NULL, &rows);
+
+	if (count)
+		qsort(rows, count, sizeof(*rows), compare_listen_row);
 
 	/* Within the limits each backend can be held against each listen of its services. */
 	bool within = check_limits(dr);

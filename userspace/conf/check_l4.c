@@ -10,35 +10,9 @@
 
 /* ---- ranges and prefixes ---- */
 
-struct row {
-	const struct listen *listen;
-	const struct service *service;
-	const struct pos *pos;
-};
-
-/* All that are no exact port of an address. Their number. */
-static size_t collect_wide(struct draft *dr, struct row **ret_rows)
+static bool is_wide(const struct listen *l)
 {
-	const struct snapshot *snap = dr->snap;
-	size_t count = 0;
-	struct row *rows;
-
-	for (size_t i = 0; i < snap->service_count; i++)
-		count += snap->services[i].listen_count;
-	rows = read_alloc(&dr->reader, count, sizeof(*rows));
-	if (!rows)
-		return 0;
-	count = 0;
-	for (size_t i = 0; i < snap->service_count; i++) {
-		const struct service *s = &snap->services[i];
-
-		for (size_t k = 0; k < s->listen_count; k++)
-			if (s->listens[k].ep.addr.family && !listen_is_exact(&s->listens[k]))
-				rows[count++] = (struct row){&s->listens[k], s,
-							     draft_listen_pos(&dr->services[i], k)};
-	}
-	*ret_rows = rows;
-	return count;
+	return !listen_is_exact(l);
 }
 
 /* Does the kernel meet b in the list of a's address or prefix? */
@@ -56,8 +30,8 @@ static bool have_one_list(const struct listen *a, const struct listen *b)
 
 static void check_lists(struct draft *dr)
 {
-	struct row *rows = NULL;
-	size_t count = collect_wide(dr, &rows);
+	struct listen_row *rows = NULL;
+	size_t count = draft_list_listens(dr, is_wide, &rows);
 	char text[LISTEN_STRLEN];
 
 	for (size_t i = 0; i < count; i++) {

@@ -40,6 +40,17 @@ void draft_check_guard(struct draft *dr);
 /* Where listen i of a service is written. */
 const struct pos *draft_listen_pos(const struct service_draft *s, size_t i);
 
+/* A listen address, whose it is, and where. */
+struct listen_row {
+	const struct listen *listen;
+	const struct service *service;
+	const struct pos *pos;
+};
+
+/* All that could be read and fit (NULL: all do), in the draft's memory. Their number. */
+size_t draft_list_listens(struct draft *dr, bool (*fits)(const struct listen *l),
+			  struct listen_row **ret_rows);
+
 /* Of a key of a node where it is given, else of the node itself. */
 const struct pos *draft_key_pos(const struct tree *node, const char *key);
 
