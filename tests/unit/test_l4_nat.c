@@ -413,10 +413,56 @@ static void test_rows(void **state)
 	diag_deinit(&d);
 }
 
+/* 192.0.2.1 is the host's own. */
+static void test_auto_and_what_listens_there(void **state)
+{
+#define AUTO(ports, listen)                                                                        \
+	"node: {interfaces: [eth0]}\n"                                                             \
+	"pools: {web: {health: none, forward: nat, source_nat: auto, " ports                       \
+	"backends: [{name: a, address: 10.0.0.1}]}}\n"                                             \
+	"services: {web: {mode: l4, pool: web, listen: \"" listen "\"}}\n"
+	static const struct {
+		const char *text;
+		bool good;
+	} rows[] = {
+		{AUTO("", "192.0.2.1:80/tcp"), true},
+		{AUTO("", "192.0.2.1:2000/tcp"), true}, /* one port: not given out */
+		{AUTO("", "192.0.2.1:100-900/tcp"), true},
+		{AUTO("", "192.0.2.2:any/tcp"), true},
+		{AUTO("", "192.0.2.1:any/tcp"), false},
+		{AUTO("", "192.0.2.0/24:2000/tcp"), false},
+		{AUTO("source_ports: 3000-4000, ", "192.0.2.0/24:2000/tcp"), true},
+		{AUTO("source_ports: 3000-4000, ", "192.0.2.1:1000-3000/udp"), false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct runtime *rt = runtime_new();
+		struct snapshot *snap = build_good(rt, rows[i].text);
+		struct host host = {.interface = "eth0", .mtu = 1500};
+		struct diag d;
+
+		diag_init(&d);
+		assert_int_equal(addr_parse("192.0.2.1", &host.own[0]), 0);
+		assert_int_equal(desired_check_sources(snap, &host, &d),
+				 rows[i].good ? 0 : -EINVAL);
+		assert_int_equal(d.errors, !rows[i].good);
+		if (i == 4)
+			assert_string_equal(d.items[0].text,
+					    "pool web: source_nat: auto is 192.0.2.1, and answers "
+					    "to its source_ports would be for the service on "
+					    "192.0.2.1:any/tcp: give another source_nat");
+		diag_deinit(&d);
+		snapshot_unref(snap);
+		runtime_free(rt);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_keys, setup, teardown),
+		cmocka_unit_test(test_auto_and_what_listens_there),
 		cmocka_unit_test_setup_teardown(test_void_flows_go_in_pairs, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_is_gone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_flow_that_comes_to_life, setup, teardown),

@@ -60,14 +60,6 @@ static void check_source_families(struct draft *dr, const struct pool_draft *pd,
 	}
 }
 
-/* As many bits as both prefixes have: equal so far, they have addresses in common. */
-static unsigned common_len(const struct listen *l, const struct pool *p, unsigned slot)
-{
-	unsigned len = p->source_len[slot];
-
-	return l->prefix_len && l->prefix_len < len ? l->prefix_len : len;
-}
-
 /* Answers of a backend to one of the ports that are given out would be taken for a client's packet. */
 static void check_source_listens(struct draft *dr, const struct pool_draft *pd,
 				 const struct pool *p)
@@ -83,10 +75,8 @@ static void check_source_listens(struct draft *dr, const struct pool_draft *pd,
 			unsigned slot = ep->addr.family == AF_INET6;
 
 			if (!ep->addr.family || !p->source_addr[slot].family ||
-			    (l->port_hi ? l->port_hi : ep->port) < p->source_port_low ||
-			    ep->port > p->source_port_high ||
-			    !addr_in_prefix(&ep->addr, &p->source_addr[slot],
-					    common_len(l, p, slot)))
+			    !listen_overlaps(l, &p->source_addr[slot], p->source_len[slot],
+					     p->source_port_low, p->source_port_high))
 				continue;
 			diag_error(
 				dr->reader.diag, draft_key_pos(pd->node, "source_nat"),

@@ -131,3 +131,14 @@ bool listen_has_addr(const struct listen *l, const struct addr *addr)
 	return l->ep.addr.family == addr->family &&
 	       addr_in_prefix(addr, &l->ep.addr, l->prefix_len);
 }
+
+bool listen_overlaps(const struct listen *l, const struct addr *prefix, unsigned len, uint16_t low,
+		     uint16_t high)
+{
+	/* As many bits as both have: equal so far, they have addresses in common. */
+	unsigned common = l->prefix_len && l->prefix_len < len ? l->prefix_len : len;
+
+	return l->ep.addr.family == prefix->family &&
+	       (l->port_hi ? l->port_hi : l->ep.port) >= low && l->ep.port <= high &&
+	       addr_in_prefix(&l->ep.addr, prefix, common);
+}

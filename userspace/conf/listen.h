@@ -26,4 +26,8 @@ bool listen_has_addr(const struct listen *l, const struct addr *addr);
 /* Do the first len bits of both say the same? Of one family. */
 bool addr_in_prefix(const struct addr *addr, const struct addr *prefix, unsigned len);
 
+/* Has it an address of that prefix (of len bits) and, there, one of those ports? */
+bool listen_overlaps(const struct listen *l, const struct addr *prefix, unsigned len, uint16_t low,
+		     uint16_t high);
+
 #endif

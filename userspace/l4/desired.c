@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/listen.h"
 #include "conf/runtime.h"
 #include "l4/guard.h"
 
@@ -150,6 +151,51 @@ static int check_own(const struct backend *b, const struct host *host, struct di
 		   "be used",
 		   b->pool->name, slot == 0 ? "IPv4" : "IPv6", host->interface);
 	return -EINVAL;
+}
+
+/* Ports that one service listens on alone are left out by the program; ranges and prefixes are not. */
+static const struct listen *find_wide_listen(const struct snapshot *snap, const struct pool *p,
+					     const struct addr *own)
+{
+	unsigned bits = own->family == AF_INET ? 32 : 128;
+
+	for (size_t i = 0; i < snap->service_count; i++) {
+		const struct service *s = &snap->services[i];
+
+		for (size_t k = 0; k < s->listen_count; k++) {
+			const struct listen *l = &s->listens[k];
+
+			if (!listen_is_exact(l) &&
+			    listen_overlaps(l, own, bits, p->source_port_low, p->source_port_high))
+				return l;
+		}
+	}
+	return NULL;
+}
+
+int desired_check_sources(const struct snapshot *snap, const struct host *host, struct diag *d)
+{
+	char text[LISTEN_STRLEN], own[ADDR_STRLEN];
+	int err = 0;
+
+	for (size_t i = 0; i < 2 * snap->pool_count; i++) {
+		const struct pool *p = &snap->pools[i / 2];
+		const struct addr *a = &host->own[i % 2];
+		const struct listen *l;
+
+		if (p->source_nat != SOURCE_NAT_AUTO || a->family == 0)
+			continue;
+		l = find_wide_listen(snap, p, a);
+		if (l == NULL)
+			continue;
+		diag_error(d, NULL,
+			   "pool %s: source_nat: auto is %s, and answers to its source_ports would "
+			   "be for the service on %s: give another source_nat",
+			   p->name, addr_format(a, own, sizeof(own)),
+			   listen_format(l, text, sizeof(text)));
+		err = -EINVAL;
+	}
+	return err;
 }
 
 static int pool_fill(struct desired *desired, const struct pool *pool, const struct host *host,

@@ -66,6 +66,10 @@ struct desired {
 	size_t key_count;
 };
 
+/* Would what backends answer to a host's own address, by source_nat: auto, be for a service? 0; -EINVAL
+ * with d filled. For a new configuration: that of one in force is no reason to leave it as it is. */
+int desired_check_sources(const struct snapshot *snap, const struct host *host, struct diag *d);
+
 /* 0; -ENOMEM; -EINVAL with d filled, where a tunnel has no source address. */
 int desired_build(const struct snapshot *snap, const struct host *host, struct desired *ret_desired,
 		  struct diag *d);

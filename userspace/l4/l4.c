@@ -202,6 +202,8 @@ int l4_check(struct l4 *l4, const struct snapshot *snap, struct diag *d)
 	int err = read_host(l4, &snap->node, &host, d);
 
 	if (err == 0)
+		err = desired_check_sources(snap, &host, d);
+	if (err == 0)
 		err = guard_check(l4->guard, snap, d);
 	if (err == 0)
 		err = make_plan(l4, snap, &host, &want, &plan, d);
