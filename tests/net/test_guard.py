@@ -154,6 +154,7 @@ def test_a_full_list_is_said_and_changes_nothing(l4):
     (["add", "10.0.0.0/8", "--for", "1h", "--note", "x" * 48], "note: expected"),
     (["remove", "10.0.0.0/8"], "10.0.0.0/8 is in no list of the guard"),
     (["remove", "10.0.0.0/8", "--service", "echo"], "no such service with a guard"),
+    (["remove", "10.0.0.0/8", "--service", "nobody"], "no such service with a guard"),
 ])
 def test_what_cannot_be_is_refused(l4, args, message):
     it = l4(backends=1)

@@ -508,6 +508,19 @@ bool guard_has(const struct guard *g, const struct addr *addr, unsigned len)
 	return maps_guard_get(g->loader, &row) == 0 && row.entry.origin != SHUNT_ORIGIN_CONFIG;
 }
 
+/* Has any address of the service a record that says so? */
+static bool is_guarded(const struct guard *g, const char *service)
+{
+	for (size_t i = 0; i < g->tables->keys.count; i++) {
+		const struct shunt_service *r = &g->tables->keys.rows[i].record;
+
+		if (r->guard != 0 && r->index < g->tables->sizes.services &&
+		    strcmp(g->tables->services[r->index].meta.name, service) == 0)
+			return true;
+	}
+	return false;
+}
+
 int guard_remove(struct guard *g, const struct addr *addr, unsigned len, const char *service,
 		 struct diag *d)
 {
@@ -515,15 +528,15 @@ int guard_remove(struct guard *g, const struct addr *addr, unsigned len, const c
 	struct maps_guard_row row = row_of(addr, len, scope);
 	int err;
 
-	if (service != NULL && scope == 0)
-		return say(d, -ENOENT, addr, len, "there is no such service with a guard");
 	/* What the program has blocked just now is to be found. */
 	(void)maps_events_read(g->events);
-	err = maps_guard_get(g->loader, &row);
+	err = service != NULL && scope == SHUNT_SCOPE_NODE ? -ENOENT
+							   : maps_guard_get(g->loader, &row);
 	if (err == -ENOENT)
 		return say(d, err, addr, len,
-			   service != NULL ? "the service has not blocked it"
-					   : "there is no such entry");
+			   service == NULL	     ? "there is no such entry"
+			   : !is_guarded(g, service) ? "there is no such service with a guard"
+						     : "the service has not blocked it");
 	if (err == 0)
 		err = drop(g, &row);
 	return err < 0 ? say(d, err, addr, len, strerror(-err)) : 0;
