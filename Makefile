@@ -115,7 +115,7 @@ $(BUILD)/tests/%.bpf.o: tests/%.bpf.c $(BUILD)/flags
 $(BUILD)/bench/%.bpf.o: bench/%.bpf.c $(BUILD)/flags
 	$(call say,BPF,$@)mkdir -p $(@D) && $(CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
 $(BUILD)/bench/%.skel.h: $(BUILD)/bench/%.bpf.o
-	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name $*_bpf > $@ 2> $@.log || { cat $@.log >&2; false; }
+	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name $(*F)_bpf > $@ 2> $@.log || { cat $@.log >&2; false; }
 $(BUILD)/skel/%.skel.h: $(BUILD)/bpf/%.bpf.o
 	$(call say,SKEL,$@)mkdir -p $(@D) && $(BPFTOOL) gen skeleton $< name $*_bpf > $@ 2> $@.log || { cat $@.log >&2; false; }
 
@@ -202,7 +202,18 @@ $(BENCH_OBJ): | $(BENCH_SKELS) $(SKELS)
 $(BENCH_BIN): $(BENCH_OBJ)
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,libbpf jansson) -o $@
 
-.PHONY: bench-packet bench-docs
+# What the benchmarks over namespaces need, and what they start with.
+FLOOD_BIN  := $(BUILD)/bench/veth/flood
+BENCH_VETH := $(BINS) $(FLOOD_BIN) $(patsubst %,$(BUILD)/bench/%.bpf.o,floor veth/segment)
+VETH_JSON  ?= $(BUILD)/bench/veth.json
+VM_JSON    ?= $(BUILD)/bench/vm.json
+BENCH_KERNEL ?= 6.12
+
+$(call obj,bench/veth/flood.c): | $(BUILD)/bench/veth/flood.skel.h
+$(FLOOD_BIN): %: %.o
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,libbpf) -o $@
+
+.PHONY: bench-packet bench-veth bench-vm bench-docs
 bench-packet: $(BENCH_BIN) ## nanoseconds a packet, by case, as root; QUICK=1: does it run?
 	$(Q)$< $(if $(QUICK),--quick) --json $(BENCH_JSON)
 bench-docs: ## the last measurement into docs/benchmarks.md and its picture

@@ -9,6 +9,7 @@
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/tcp.h>
+#include <linux/udp.h>
 
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_endian.h>
@@ -48,8 +49,7 @@ static __always_inline const __be32 *only_backend(void)
 	return bpf_map_lookup_elem(&fl_backend, &index);
 }
 
-SEC("xdp")
-int floor4(struct xdp_md *ctx)
+static __always_inline int steer4(struct xdp_md *ctx, __u8 protocol, unsigned int l4_len)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	struct eth_words *eth = data, *out_eth, new_eth;
@@ -57,8 +57,8 @@ int floor4(struct xdp_md *ctx)
 	const __be32 *be = only_backend();
 	__be32 outer[5], *out;
 
-	if ((void *)(ip + 1) + sizeof(struct tcphdr) > end || eth->proto != bpf_htons(ETH_P_IP) ||
-	    ip->ihl != 5 || ip->protocol != IPPROTO_TCP || !be)
+	if ((void *)(ip + 1) + l4_len > end || eth->proto != bpf_htons(ETH_P_IP) || ip->ihl != 5 ||
+	    ip->protocol != protocol || !be)
 		return XDP_PASS;
 	outer[0] = bpf_htonl(0x45U << 24 | (bpf_ntohs(ip->tot_len) + sizeof(*ip)));
 	outer[1] = bpf_htonl(DONT_FRAGMENT);
@@ -77,6 +77,19 @@ int floor4(struct xdp_md *ctx)
 	for (int i = 0; i < 5; i++)
 		out[i] = outer[i];
 	return XDP_TX;
+}
+
+SEC("xdp")
+int floor4(struct xdp_md *ctx)
+{
+	return steer4(ctx, IPPROTO_TCP, sizeof(struct tcphdr));
+}
+
+/* The same for UDP, which is what is sent through veth pairs. */
+SEC("xdp")
+int floor4_udp(struct xdp_md *ctx)
+{
+	return steer4(ctx, IPPROTO_UDP, sizeof(struct udphdr));
 }
 
 SEC("xdp")
