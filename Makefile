@@ -25,6 +25,7 @@ DEPS_TEST := $(DEPS_NET) libcmocka-dev python3-pytest python3-pytest-xdist pytho
 	python3-scapy pyflakes3 iputils-ping nftables tcpdump clang-format shellcheck cppcheck valgrind \
 	bear xdp-tools libclang-rt-14-dev
 DEPS_BENCH := python3-matplotlib
+DEPS_IPVS := ipvsadm
 DEPS_VM := qemu-system-x86 'virtiofsd|qemu-system-common' busybox-static kmod xz-utils
 
 # Goals for which nothing needs to be installed yet.
@@ -156,19 +157,22 @@ $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(if $(FUZZ),,$(BUILD)/
 # Allocations that can be made to fail.
 $(BUILD)/tests/unit/test_conf_alloc: LDFLAGS += $(foreach f,malloc calloc realloc strdup vasprintf,-Wl,--wrap=$(f))
 
-# Its quick form is one of the tests.
+# Their quick forms are tests too.
 BENCH_BIN := $(BUILD)/bench/packet
+FLOOD_BIN  := $(BUILD)/bench/veth/flood
+BENCH_VETH := $(BINS) $(FLOOD_BIN) \
+	$(patsubst %,$(BUILD)/%.bpf.o,bench/floor bench/veth/segment tests/net/xdp_pass)
 
 .PHONY: test check-build check-unit check-bpf check-net check-san check-valgrind check-clang test-vm
 test: deps ## install what is needed, build, run every test (as root)
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) check-build
 	$(Q)$(RUN) unit bpf lint net
-check-build: all $(UNIT_BIN) $(FUZZ_BIN) $(BPF_BIN) $(BPF_RUNNER) $(TEST_BPF) $(BENCH_BIN) ## build all that the tests need
+check-build: all $(UNIT_BIN) $(FUZZ_BIN) $(BPF_BIN) $(BPF_RUNNER) $(TEST_BPF) $(BENCH_BIN) $(BENCH_VETH) ## build all that the tests need
 check-unit: $(UNIT_BIN) $(FUZZ_BIN) ## unit tests and fuzz corpora, without root
 	$(Q)$(RUN) unit
 check-bpf: $(BPF_BIN) $(BENCH_BIN) ## the kernel programs, packet by packet, as root
 	$(Q)$(RUN) bpf
-check-net: all $(TEST_BPF) $(BPF_RUNNER) ## tests over network namespaces, as root; K=EXPR picks some
+check-net: all $(TEST_BPF) $(BPF_RUNNER) $(BENCH_VETH) ## tests over network namespaces, as root; K=EXPR picks some
 	$(Q)$(RUN) net
 check-san: ## unit and net tests under sanitizers: SAN=address,undefined or SAN=thread
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) BUILD=$(BUILD)-san SAN=$(or $(SAN),address$(comma)undefined) check-build
@@ -202,12 +206,12 @@ $(BENCH_OBJ): | $(BENCH_SKELS) $(SKELS)
 $(BENCH_BIN): $(BENCH_OBJ)
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,libbpf jansson) -o $@
 
-# What the benchmarks over namespaces need, and what they start with.
-FLOOD_BIN  := $(BUILD)/bench/veth/flood
-BENCH_VETH := $(BINS) $(FLOOD_BIN) $(patsubst %,$(BUILD)/bench/%.bpf.o,floor veth/segment)
 VETH_JSON  ?= $(BUILD)/bench/veth.json
 VM_JSON    ?= $(BUILD)/bench/vm.json
 BENCH_KERNEL ?= 6.12
+JSON_packet = $(BENCH_JSON)
+JSON_veth   = $(VETH_JSON)
+JSON_vm     = $(VM_JSON)
 
 $(call obj,bench/veth/flood.c): | $(BUILD)/bench/veth/flood.skel.h
 $(FLOOD_BIN): %: %.o
@@ -216,9 +220,17 @@ $(FLOOD_BIN): %: %.o
 .PHONY: bench-packet bench-veth bench-vm bench-docs
 bench-packet: $(BENCH_BIN) ## nanoseconds a packet, by case, as root; QUICK=1: does it run?
 	$(Q)$< $(if $(QUICK),--quick) --json $(BENCH_JSON)
-bench-docs: ## the last measurement into docs/benchmarks.md and its picture
+bench-veth: $(BENCH_VETH) ## packets a second through veth pairs, as root; QUICK=1: does it run?
+	$(Q)SHUNT_BUILD=$(BUILD) $(PYTHON) bench/veth/run.py $(if $(QUICK),--quick) --json $(VETH_JSON)
+# Returning packets become skbs for all: IPVS has them anyway, and would have to pay for frames.
+bench-vm: $(BENCH_VETH) ## Shunt beside IPVS on a stock kernel in qemu, as root; QUICK=1: does it run?
+	$(Q).ci/deps $(DEPS_VM) $(DEPS_IPVS)
+	$(Q)SHUNT_BUILD=$(BUILD) $(PYTHON) bench/veth/run.py --vm $(BENCH_KERNEL) --ipvs --back tc \
+		$(if $(QUICK),--quick) --json $(VM_JSON)
+bench-docs: ## the last measurements into docs/benchmarks.md and its picture
 	$(Q).ci/deps $(DEPS_BENCH)
-	$(Q)$(PYTHON) bench/plot.py $(BENCH_JSON) docs/benchmarks.md docs/img/packet.svg
+	$(Q)$(PYTHON) bench/plot.py docs/benchmarks.md docs/img/packet.svg \
+		$(foreach b,packet veth vm,$(addprefix --$b ,$(wildcard $(JSON_$b))))
 
 .PHONY: lint format
 lint: ## format, layers, ABI, banned calls, sizes, shellcheck, cppcheck

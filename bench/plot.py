@@ -1,9 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""bench/plot.py JSON PAGE SVG: put what bench/packet measured into a page and a picture.
+"""Put what the benchmarks measured into a page, and into a picture what bench/packet did.
 
-In the page, what stands between the two BEGIN/END comments is replaced by a table.
+In the page, what stands between two BEGIN/END comments is replaced by the table of that name. Of
+benchmarks whose results are not given, the tables stay.
 """
+import argparse
 import json
 import re
 import sys
@@ -16,16 +18,21 @@ import matplotlib.pyplot as plt  # noqa: E402
 
 COLOURS = {"never": "#4c78a8", "on-change": "#54a24b", "always": "#e0803c"}
 PASSED = "#9a9a9a"
-BEGIN, END = "<!-- BEGIN measured -->", "<!-- END measured -->"
+VETH_NAMES = {"on-change": "Shunt, on-change", "always": "Shunt, always", "never": "Shunt, never",
+              "floor": "the floor", "ipvs": "IPVS"}
 
 
 def colour(result):
     return PASSED if "other-" in result["case"] else COLOURS.get(result["tracking"], PASSED)
 
 
-def table(data):
+def made_on(data):
     kernel = ".".join(data["kernel"].split(".")[:2])
-    yield f"{data['cpu']}, Linux {kernel}, Shunt {data['version']}."
+    return f"{data['cpu']}, Linux {kernel}, Shunt {data['version']}"
+
+
+def table(data):
+    yield f"{made_on(data)}."
     yield ""
     yield "| case | ns | least | floor | x floor | goal |"
     yield "| --- | ---: | ---: | ---: | ---: | --- |"
@@ -37,13 +44,30 @@ def table(data):
                f"| {row['ratio']:.2f} | {goal} |")
 
 
-def write_page(data, path):
+def veth_table(data):
+    """Of bench/veth/run.py: the processor's time for a packet, and how that compares."""
+    others = [key for key in ("x_floor", "x_ipvs") if key in data["results"][0]]
+    titles = {"x_floor": "x floor", "x_ipvs": "x IPVS"}
+    yield f"{made_on(data)}; {data['flows']} flows, {data['backends']} backends."
+    yield ""
+    yield "".join(f"| {title} " for title in ["", "packets a second", "best", "ns", "least",
+                                              *(titles[key] for key in others), "lost"]) + "|"
+    yield "| --- |" + " ---: |" * (5 + len(others))
+    for row in data["results"]:
+        lost = 1 - row["arrived"] / row["sent"]
+        yield (f"| {VETH_NAMES[row['case']]} | {row['pps']:,.0f} | {row['pps_max']:,.0f} "
+               f"| {row['ns']:,.0f} | {row['ns_min']:,.0f} |"
+               + "".join(f" {row[key]:.2f} |" for key in others) + f" {max(lost, 0):.1%} |")
+
+
+def write_page(path, name, lines):
+    begin, end = f"<!-- BEGIN {name} -->", f"<!-- END {name} -->"
     with open(path, encoding="utf-8") as page:
         text = page.read()
-    lines = "\n".join([BEGIN, *table(data), END])
-    text, count = re.subn(f"{BEGIN}.*{END}", lambda _: lines, text, flags=re.DOTALL)
+    lines = "\n".join([begin, *lines, end])
+    text, count = re.subn(f"{begin}.*{end}", lambda _: lines, text, flags=re.DOTALL)
     if count != 1:
-        sys.exit(f"{path}: the two comments that hold the table are not there once")
+        sys.exit(f"{path}: the two comments that hold the table \"{name}\" are not there once")
     with open(path, "w", encoding="utf-8") as page:
         page.write(text)
 
@@ -63,14 +87,30 @@ def draw(data, path):
     figure.savefig(path, metadata={"Date": None})
 
 
+def load(path):
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
+
+
 def main():
-    if len(sys.argv) != 4:
-        sys.exit(__doc__)
-    with open(sys.argv[1], encoding="utf-8") as file:
-        data = json.load(file)
-    data["results"] = [row for row in data["results"] if not row["program"]]
-    write_page(data, sys.argv[2])
-    draw(data, sys.argv[3])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("page")
+    parser.add_argument("svg")
+    parser.add_argument("--packet", metavar="JSON", help="of make bench-packet")
+    parser.add_argument("--veth", metavar="JSON", help="of make bench-veth")
+    parser.add_argument("--vm", metavar="JSON", help="of make bench-vm")
+    options = parser.parse_args()
+    if not (options.packet or options.veth or options.vm):
+        parser.error("nothing was measured: make bench-packet, bench-veth or bench-vm")
+    if options.packet:
+        data = load(options.packet)
+        data["results"] = [row for row in data["results"] if not row["program"]]
+        write_page(options.page, "measured", table(data))
+        draw(data, options.svg)
+    for name in ("veth", "vm"):
+        if getattr(options, name):
+            write_page(options.page, name, veth_table(load(getattr(options, name))))
 
 
 if __name__ == "__main__":

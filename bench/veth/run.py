@@ -7,9 +7,9 @@
                  |   --ipvs---- balancer "ipvs"     with --ipvs
                  +--- b1, b2, ...                   backends, which drop what reaches them
 
-Every box is a namespace, every link a veth pair. The router sends UDP datagrams to a balancer, which
-sends them back in a tunnel to one of the backends; the router hands them on. All of that happens on
-one processor, where the sender runs. Counted is what arrives at the backends.
+Every box is a namespace, every link a veth pair. The router sends UDP datagrams to a balancer,
+which sends them back in a tunnel to one of the backends; the router hands them on. All of that
+happens on one processor, where the sender runs. Counted is what arrives at the backends.
 """
 import argparse
 import json
@@ -29,13 +29,21 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(ROOT, "tests", "net"))
 
 # pylint: disable=wrong-import-position
-from daemon import Daemon
+from daemon import Daemon, SMALL_LIMITS
 from lab import Lab, Topology, TUNNEL_MTU, binary, mount_bpffs, sweep_dead_runs, wait_until
 
+FLOOD = "bench/veth/flood"
+SEGMENT = "bench/veth/segment.bpf.o"
+FLOOR = "bench/floor.bpf.o"
+PASS = "tests/net/xdp_pass.bpf.o"
 TRACKING = {"on-change": 7001, "always": 7002, "never": 7003}  # and the port of its service
 FLOOR_PORT = IPVS_PORT = 7000
+# These of IPVS choose by the source address alone, unless they are told otherwise.
+PORT_FLAG = {"mh": ["-b", "mh-port"], "sh": ["-b", "sh-port"]}
+CHUNK, VM_CHUNK = 262144, 65536
 NS_PER_S = 1e9
 WARM_UP = 4  # packets of each flow before the clock runs
+ROOM = 16  # entries of a table for each flow: it is shared out among processors, one makes all
 LEAST_ARRIVED = 0.5  # of what was sent; with less, something else than speed was measured
 JSON_MARK = "@json "  # the result's line in what the machine prints
 
@@ -49,10 +57,6 @@ VM_TOOLS = {"qemu-system-x86_64": "qemu-system-x86", "busybox": "busybox-static"
 
 class BenchError(Exception):
     """Something that a person can put right, or a measurement that means nothing."""
-
-
-def bench_binary(name):
-    return binary(f"bench/{name}")
 
 
 class Segment(Topology):
@@ -80,17 +84,18 @@ class Segment(Topology):
         """Let packets come back, and end at the backends."""
         for name, ns in self.backends.items():
             if self.back == "xdp":
-                attach_xdp(ns, "eth0", "veth/segment.bpf.o", "end_xdp")
+                attach_xdp(ns, "eth0", SEGMENT, "end_xdp")
             else:
                 attach_tc(ns, "eth0", "tc/end")
         ports = {i: self._ifindex(name) for i, name in enumerate(self.backends, 1)}
         for name in self.boxes:
             link = self.link_name(name)
             if self.back == "xdp":
-                attach_xdp(self.router, link, "veth/segment.bpf.o", "route_xdp")
+                attach_xdp(self.router, link, SEGMENT, "route_xdp")
             else:
                 attach_tc(self.router, link, "tc")
-                with_napi(self.router, link)
+                if name != "ipvs":  # what is sent by XDP_TX only an end with a program takes
+                    attach_xdp(self.router, link, PASS, "xdp_pass")
             for number, ifindex in ports.items():
                 write_map(self.router, link, "seg_ports", number.to_bytes(4, sys.byteorder),
                           ifindex.to_bytes(4, sys.byteorder))
@@ -101,14 +106,14 @@ class Segment(Topology):
 
 
 def attach_xdp(ns, ifname, obj, program):
-    ns.run(["ip", "link", "set", "dev", ifname, "xdpdrv", "object", bench_binary(obj), "program",
+    ns.run(["ip", "link", "set", "dev", ifname, "xdpdrv", "object", binary(obj), "program",
             program])
 
 
 def attach_tc(ns, ifname, section):
     ns.run(["tc", "qdisc", "add", "dev", ifname, "clsact"])
     ns.run(["tc", "filter", "add", "dev", ifname, "ingress", "bpf", "direct-action", "object-file",
-            bench_binary("veth/segment.bpf.o"), "section", section])
+            binary(SEGMENT), "section", section])
 
 
 def with_napi(ns, ifname):
@@ -171,11 +176,16 @@ class IpvsCase(Case):
         return int(re.search(r"^UDP\s+\S+\s+\d+\s+(\d+)", out, re.MULTILINE).group(1))
 
 
-def shunt_config(net, flows):
-    """Limits that the file does not name are those that every configuration gets."""
+def shunt_config(net, options):
+    """Its tables have the sizes that every configuration gets; in a machine with little memory,
+    where it takes minutes to fill, those that the flows need."""
+    limits = {}
+    if options.in_machine:
+        limits = {**SMALL_LIMITS, "flows": max(SMALL_LIMITS["flows"], ROOM * options.flows)}
     backends = [{"name": name, "address": ns.addr4} for name, ns in net.backends.items()]
     return yaml.safe_dump({
-        "node": {"interfaces": ["eth0"], "pin_path": "@PIN@", "workers": 1},
+        "node": {"interfaces": ["eth0"], "pin_path": "@PIN@", "workers": 1,
+                 "limits": limits},
         "pools": {"backends": {"forward": "ipip", "health": "none", "backends": backends}},
         "services": {tracking: {"listen": f"{net.vip4(10)}:{port}/udp", "mode": "l4",
                                 "pool": "backends", "tracking": tracking}
@@ -185,7 +195,7 @@ def shunt_config(net, flows):
 
 def start_floor(net):
     ns = net.boxes["floor"]
-    attach_xdp(ns, "eth0", "floor.bpf.o", "floor4_udp")
+    attach_xdp(ns, "eth0", FLOOR, "floor4_udp")
     addresses = b"".join(bytes(map(int, address.split("."))) + bytes(12)
                          for address in (ns.addr4, net.backends["b1"].addr4))
     write_map(ns, "eth0", "fl_backend", bytes(4), addresses)
@@ -201,7 +211,7 @@ def start_ipvs(net, scheduler):
     service = f"{net.vip4(10)}:{IPVS_PORT}"
     ns.ip(f"addr add {net.vip4(10)}/32 dev lo")
     with_napi(ns, "eth0")
-    ns.run(["ipvsadm", "-A", "-u", service, "-s", scheduler])
+    ns.run(["ipvsadm", "-A", "-u", service, "-s", scheduler, *PORT_FLAG.get(scheduler, [])])
     for backend in net.backends.values():
         ns.run(["ipvsadm", "-a", "-u", service, "-r", backend.addr4, "-i"])
     return IpvsCase(net, "ipvs", "ipvs", IPVS_PORT)
@@ -215,8 +225,7 @@ def find_process(name):
                     return pid
         except OSError:  # it has ended
             continue
-    raise BenchError(f"there is no {name} here: is processor {name.split('/')[1]} one of this "
-                     "machine's?")
+    raise BenchError(f"cannot see {name}, whose time counts too: not in a PID namespace, please")
 
 
 class Bench:
@@ -227,7 +236,7 @@ class Bench:
         self.net.connect()
         self.ksoftirqd = find_process(f"ksoftirqd/{options.cpu}")
         self.cases = [start_floor(self.net)]
-        daemon = Daemon(lab, shunt_config(self.net, options.flows), ns=self.net.balancer).start()
+        daemon = Daemon(lab, shunt_config(self.net, options), ns=self.net.balancer).start()
         self.cases += [ShuntCase(self.net, daemon, tracking) for tracking in options.tracking]
         if options.ipvs:
             self.cases.append(start_ipvs(self.net, options.scheduler))
@@ -235,7 +244,7 @@ class Bench:
     def flood(self, case, *args):
         """Packets sent, seconds, and the processor's seconds for them."""
         out = self.net.router.run([
-            bench_binary("veth/flood"), "--interface", case.link, "--to", case.mac,
+            binary(FLOOD), "--interface", case.link, "--to", case.mac,
             "--source", "10.10.1.2", "--service", f"{self.net.vip4(10)}:{case.port}",
             "--flows", str(self.options.flows), "--chunk", str(self.options.chunk),
             "--cpu", str(self.options.cpu), *args], timeout=120).stdout
@@ -352,8 +361,7 @@ def need(tools):
 
 
 def need_built():
-    for path in (binary("shuntd"), binary("shuntctl"), binary("shunt-load"),
-                 *map(bench_binary, ("veth/flood", "veth/segment.bpf.o", "floor.bpf.o"))):
+    for path in map(binary, ("shuntd", "shuntctl", "shunt-load", FLOOD, SEGMENT, FLOOR, PASS)):
         if not os.path.exists(path):
             raise BenchError(f"{path} is not there: make bench-veth builds it")
 
@@ -364,6 +372,8 @@ def measure(options):
     mount_bpffs()
     sweep_dead_runs()
     others = os.sched_getaffinity(0) - {options.cpu}
+    if options.cpu not in os.sched_getaffinity(0):
+        raise BenchError(f"there is no processor {options.cpu} for this program")
     if others:
         os.sched_setaffinity(0, others)  # all but the sender, which goes to its own
     with Lab() as lab:
@@ -412,8 +422,9 @@ def arguments(argv):
     parser.add_argument("--scheduler", default="mh", help="of IPVS (mh, its Maglev)")
     parser.add_argument("--cpu", type=int, default=max(os.sched_getaffinity(0)),
                         help="the sender's processor, where all the work is done (the last)")
-    parser.add_argument("--chunk", type=int, default=262144,
-                        help="packets between two looks at the clock (262144)")
+    parser.add_argument("--chunk", type=int,
+                        help=f"packets between two looks at the clock ({CHUNK}, {VM_CHUNK} with "
+                        "--vm)")
     parser.add_argument("--quick", action="store_true", help="does it run? one round, short")
     parser.add_argument("--json", metavar="FILE", help="write the result there too")
     parser.add_argument("--vm", metavar="KERNEL", help="do it on this kernel of vm/kernels.list")
@@ -423,6 +434,7 @@ def arguments(argv):
         parser.error("--flows: not a power of two")
     if options.rounds < 1 or options.seconds <= 0 or not 1 <= options.backends <= 250:
         parser.error("--rounds, --seconds, --backends: not possible")
+    options.chunk = options.chunk or (VM_CHUNK if options.vm else CHUNK)
     if options.quick:
         options.rounds, options.seconds = 1, min(options.seconds, 0.2)
         options.chunk = min(options.chunk, 16384)

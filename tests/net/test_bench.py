@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The benchmark through veth pairs runs, and measures packets that a shuntd steered."""
+import json
+import os
+import subprocess
+
+from lab import PATIENCE, PYTHON, ROOT
+
+
+def bench(*args):
+    done = subprocess.run([PYTHON, os.path.join(ROOT, "bench/veth/run.py"), "--quick", *args],
+                          capture_output=True, text=True, timeout=60 * PATIENCE, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_quick_run_counts_what_arrives(tmp_path):
+    result = tmp_path / "veth.json"
+    code, output = bench("--json", str(result))
+    assert code == 0, output
+    rows = json.loads(result.read_text())["results"]
+    assert [row["case"] for row in rows] == ["floor", "on-change", "always", "never"]
+    for row in rows:
+        assert 0 < row["arrived"] <= row["steered"], row
+        assert row["ns"] > 0 and row["x_floor"] > 0, row
+
+
+def test_wrong_arguments_are_refused():
+    code, output = bench("--flows", "1000")
+    assert code == 2 and "not a power of two" in output
+    code, output = bench("--cpu", "4095")
+    assert code == 1 and "processor" in output
