@@ -79,21 +79,7 @@ static __always_inline int steer4(struct xdp_md *ctx, __u8 protocol, unsigned in
 	return XDP_TX;
 }
 
-SEC("xdp")
-int floor4(struct xdp_md *ctx)
-{
-	return steer4(ctx, IPPROTO_TCP, sizeof(struct tcphdr));
-}
-
-/* The same for UDP, which is what is sent through veth pairs. */
-SEC("xdp")
-int floor4_udp(struct xdp_md *ctx)
-{
-	return steer4(ctx, IPPROTO_UDP, sizeof(struct udphdr));
-}
-
-SEC("xdp")
-int floor6(struct xdp_md *ctx)
+static __always_inline int steer6(struct xdp_md *ctx, __u8 protocol, unsigned int l4_len)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	struct eth_words *eth = data, *out_eth, new_eth;
@@ -102,8 +88,8 @@ int floor6(struct xdp_md *ctx)
 	__u32 len;
 	__be32 *out;
 
-	if ((void *)(ip + 1) + sizeof(struct tcphdr) > end || eth->proto != bpf_htons(ETH_P_IPV6) ||
-	    ip->nexthdr != IPPROTO_TCP || !be)
+	if ((void *)(ip + 1) + l4_len > end || eth->proto != bpf_htons(ETH_P_IPV6) ||
+	    ip->nexthdr != protocol || !be)
 		return XDP_PASS;
 	len = bpf_ntohs(ip->payload_len) + sizeof(*ip);
 	new_eth = answer(eth);
@@ -119,6 +105,31 @@ int floor6(struct xdp_md *ctx)
 	for (int i = 0; i < 8; i++)
 		out[2 + i] = be[i];
 	return XDP_TX;
+}
+
+SEC("xdp")
+int floor4(struct xdp_md *ctx)
+{
+	return steer4(ctx, IPPROTO_TCP, sizeof(struct tcphdr));
+}
+
+SEC("xdp")
+int floor6(struct xdp_md *ctx)
+{
+	return steer6(ctx, IPPROTO_TCP, sizeof(struct tcphdr));
+}
+
+/* The same for UDP, which is what is sent through veth pairs. */
+SEC("xdp")
+int floor4_udp(struct xdp_md *ctx)
+{
+	return steer4(ctx, IPPROTO_UDP, sizeof(struct udphdr));
+}
+
+SEC("xdp")
+int floor6_udp(struct xdp_md *ctx)
+{
+	return steer6(ctx, IPPROTO_UDP, sizeof(struct udphdr));
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -10,6 +10,7 @@
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <linux/udp.h>
 #include <net/if.h>
 #include <netinet/ether.h>
@@ -40,7 +41,9 @@
 struct options {
 	unsigned ifindex;
 	struct ether_addr from, to;
-	struct in_addr source, dest;
+	uint8_t family; /* 4 or 6, as the service's address */
+	uint8_t source[sizeof(struct in6_addr)], dest[sizeof(struct in6_addr)];
+	uint8_t source_family;
 	uint16_t port;
 	uint32_t flows;
 	uint32_t chunk;
@@ -57,7 +60,7 @@ static int usage(FILE *out, int status)
 {
 	fprintf(out,
 		"usage: flood --interface IF --to MAC --source ADDR --service ADDR:PORT [OPTIONS]\n"
-		"Send UDP datagrams (IPv4, %d bytes with their headers) and print\n"
+		"Send UDP datagrams, in IPv4 of %d and in IPv6 of %d bytes, and print\n"
 		"\"sent PACKETS in SECONDS, PROCESSOR\", the seconds on the clock and those of "
 		"this\n"
 		"program on the processor.\n\n"
@@ -66,14 +69,14 @@ static int usage(FILE *out, int status)
 		"  --from MAC, --to MAC\n"
 		"                     Ethernet addresses; from: 02:00:00:00:00:01 if not said\n"
 		"  --source ADDR      of the first flow; each %u flows take the next one\n"
-		"  --service ADDR:PORT\n"
+		"  --service ADDR:PORT, [ADDR]:PORT\n"
 		"                     where they are sent to\n"
 		"  --flows N          a power of two (%u)\n"
 		"  --seconds S        how long (1)\n"
 		"  --packets N        so many instead\n"
 		"  --chunk N          ask for the time after so many (%u)\n"
 		"  --cpu N            on this processor\n",
-		FLOOD_FRAME_LEN, 1U << FLOOD_PORT_BITS, DEFAULT_FLOWS, DEFAULT_CHUNK);
+		FLOOD_LEN4, FLOOD_LEN6, 1U << FLOOD_PORT_BITS, DEFAULT_FLOWS, DEFAULT_CHUNK);
 	return status;
 }
 
@@ -95,19 +98,29 @@ static bool parse_seconds(const char *text, double *ret_seconds)
 	return end != text && !*end && *ret_seconds > 0 && *ret_seconds <= MAX_SECONDS;
 }
 
+static bool parse_address(const char *text, uint8_t *ret_addr, uint8_t *ret_family)
+{
+	*ret_family = strchr(text, ':') ? 6 : 4;
+	return inet_pton(*ret_family == 4 ? AF_INET : AF_INET6, text, ret_addr) == 1;
+}
+
 static bool parse_service(const char *text, struct options *options)
 {
-	const char *colon = strchr(text, ':');
-	char addr[INET_ADDRSTRLEN];
+	const char *colon = strrchr(text, ':'), *end = colon;
+	char addr[INET6_ADDRSTRLEN];
 	uint64_t port;
 
-	if (!colon || (size_t)(colon - text) >= sizeof(addr))
+	if (!colon || !parse_count(colon + 1, 1, UINT16_MAX, &port))
 		return false;
-	snprintf(addr, sizeof(addr), "%.*s", (int)(colon - text), text);
-	if (!parse_count(colon + 1, 1, UINT16_MAX, &port))
+	if (*text == '[' && end[-1] == ']') {
+		text++;
+		end--;
+	}
+	if ((size_t)(end - text) >= sizeof(addr))
 		return false;
+	snprintf(addr, sizeof(addr), "%.*s", (int)(end - text), text);
 	options->port = (uint16_t)port;
-	return inet_pton(AF_INET, addr, &options->dest) == 1;
+	return parse_address(addr, options->dest, &options->family);
 }
 
 static bool parse_option(int option, const char *value, struct options *options)
@@ -122,7 +135,7 @@ static bool parse_option(int option, const char *value, struct options *options)
 		break;
 	case 'f': ok = ether_aton_r(value, &options->from); break;
 	case 't': ok = ether_aton_r(value, &options->to); break;
-	case 's': ok = inet_pton(AF_INET, value, &options->source) == 1; break;
+	case 's': ok = parse_address(value, options->source, &options->source_family); break;
 	case 'd': ok = parse_service(value, options); break;
 	case 'n':
 		ok = parse_count(value, 1, FLOOD_MAX_FLOWS, &n) && !(n & (n - 1));
@@ -145,28 +158,69 @@ static bool parse_option(int option, const char *value, struct options *options)
 	return ok;
 }
 
+/* Of what stands in memory as the checksum wants it; an even number of bytes. */
+static uint32_t sum_words(const void *data, size_t len)
+{
+	uint32_t sum = 0;
+	uint16_t word;
+
+	for (size_t i = 0; i < len; i += sizeof(word)) {
+		memcpy(&word, (const uint8_t *)data + i, sizeof(word));
+		sum += word;
+	}
+	return sum;
+}
+
+static struct udphdr build_udp(const struct options *options, size_t len)
+{
+	return (struct udphdr){.dest = htons(options->port), .len = htons((uint16_t)len)};
+}
+
+static void build_ipv4(const struct options *options, struct flood *flood, void *at)
+{
+	struct iphdr ip = {.version = 4, .ihl = sizeof(ip) / 4, .ttl = DEFAULT_TTL};
+	struct udphdr udp;
+
+	ip.tot_len = htons(FLOOD_LEN4 - sizeof(struct ethhdr));
+	ip.protocol = IPPROTO_UDP;
+	memcpy(&ip.daddr, options->dest, sizeof(ip.daddr));
+	flood->check = sum_words(&ip, sizeof(ip));
+	udp = build_udp(options, FLOOD_LEN4 - sizeof(struct ethhdr) - sizeof(ip));
+	memcpy(at, &ip, sizeof(ip));
+	memcpy((uint8_t *)at + sizeof(ip), &udp, sizeof(udp));
+}
+
+static void build_ipv6(const struct options *options, struct flood *flood, void *at)
+{
+	struct ipv6hdr ip = {.version = 6, .hop_limit = DEFAULT_TTL, .nexthdr = IPPROTO_UDP};
+	struct udphdr udp;
+
+	ip.payload_len = htons(FLOOD_LEN6 - sizeof(struct ethhdr) - sizeof(ip));
+	memcpy(&ip.saddr, options->source, sizeof(ip.saddr));
+	ip.saddr.s6_addr32[3] = 0;
+	memcpy(&ip.daddr, options->dest, sizeof(ip.daddr));
+	udp = build_udp(options, FLOOD_LEN6 - sizeof(struct ethhdr) - sizeof(ip));
+	flood->check = sum_words(&ip.saddr, sizeof(ip.saddr)) +
+		       sum_words(&ip.daddr, sizeof(ip.daddr)) + sum_words(&udp, sizeof(udp)) +
+		       udp.len + htons(IPPROTO_UDP);
+	memcpy(at, &ip, sizeof(ip));
+	memcpy((uint8_t *)at + sizeof(ip), &udp, sizeof(udp));
+}
+
 static void build_frame(const struct options *options, struct flood *flood)
 {
 	struct ethhdr *eth = (void *)flood->frame;
-	struct iphdr *ip = (void *)(eth + 1);
-	struct udphdr *udp = (void *)(ip + 1);
-	uint16_t words[sizeof(*ip) / sizeof(uint16_t)];
+	uint32_t last;
 
 	memcpy(eth->h_source, &options->from, ETH_ALEN);
 	memcpy(eth->h_dest, &options->to, ETH_ALEN);
-	eth->h_proto = htons(ETH_P_IP);
-	ip->version = 4;
-	ip->ihl = sizeof(*ip) / 4;
-	ip->tot_len = htons(FLOOD_FRAME_LEN - sizeof(*eth));
-	ip->ttl = DEFAULT_TTL;
-	ip->protocol = IPPROTO_UDP;
-	ip->daddr = options->dest.s_addr;
-	memcpy(words, ip, sizeof(words));
-	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
-		flood->check += words[i];
-	udp->dest = htons(options->port);
-	udp->len = htons(FLOOD_FRAME_LEN - sizeof(*eth) - sizeof(*ip));
-	flood->source = ntohl(options->source.s_addr);
+	eth->h_proto = htons(options->family == 4 ? ETH_P_IP : ETH_P_IPV6);
+	if (options->family == 4)
+		build_ipv4(options, flood, eth + 1);
+	else
+		build_ipv6(options, flood, eth + 1);
+	memcpy(&last, options->source + (options->family == 4 ? 0 : 12), sizeof(last));
+	flood->source = ntohl(last);
 	flood->flow_mask = options->flows - 1;
 	flood->ifindex = options->ifindex;
 }
@@ -182,7 +236,7 @@ static double now(clockid_t clock)
 /* Until the time is over or all packets are sent. */
 static int send_all(int prog, const struct options *options, struct taken *ret_taken)
 {
-	uint8_t frame[FLOOD_FRAME_LEN] = {};
+	uint8_t frame[FLOOD_LEN6] = {};
 	uint64_t left = options->packets;
 	double start = now(CLOCK_MONOTONIC), start_cpu = now(CLOCK_PROCESS_CPUTIME_ID);
 
@@ -211,13 +265,15 @@ static int flood_with(const struct options *options)
 	struct flood_bpf *skel = flood_bpf__open_and_load();
 	struct taken taken = {0};
 	int err = -errno;
+	struct bpf_program *prog;
 
 	if (!skel) {
 		fprintf(stderr, "flood: cannot load the program: %s\n", strerror(-err));
 		return err;
 	}
 	build_frame(options, &skel->bss->flood);
-	err = send_all(bpf_program__fd(skel->progs.flood_send), options, &taken);
+	prog = options->family == 4 ? skel->progs.flood4 : skel->progs.flood6;
+	err = send_all(bpf_program__fd(prog), options, &taken);
 	if (err)
 		fprintf(stderr, "flood: test run with live frames (Linux 5.18 or later): %s\n",
 			strerror(-err));
@@ -268,7 +324,8 @@ int main(int argc, char **argv)
 			return usage(stderr, 2);
 		to |= option == 't';
 	}
-	if (optind != argc || !options.ifindex || !options.port || !options.source.s_addr || !to)
+	if (optind != argc || !options.ifindex || !options.port ||
+	    options.source_family != options.family || !to)
 		return usage(stderr, 2);
 	if (options.cpu >= 0 && stay_on_cpu(options.cpu)) {
 		fprintf(stderr, "flood: processor %d: %s\n", options.cpu, strerror(errno));

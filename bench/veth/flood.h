@@ -5,9 +5,10 @@
 
 #include <linux/types.h>
 
-/* Ethernet, IPv4, UDP and 22 bytes: the least that a wire carries, but for its trailer. */
-#define FLOOD_FRAME_LEN 64
-#define FLOOD_WORDS	(FLOOD_FRAME_LEN / sizeof(__u64))
+/* Ethernet, IP, UDP and some data. With IPv4 it is the least that a wire carries, but for its
+ * trailer. Of whole words. */
+#define FLOOD_LEN4 64
+#define FLOOD_LEN6 88
 
 /* Flows have this many source ports, then the next source address. */
 #define FLOOD_PORT_BITS	 14
@@ -17,11 +18,13 @@
 #define FLOOD_STEP 0x9e3779b1U
 
 struct flood {
-	__u64 frame[FLOOD_WORDS]; /* source address and port of flow 0, header checksum 0 */
-	__u32 check;		  /* sum of the words of its IPv4 header but for the source */
-	__u32 source;		  /* of flow 0 as a number */
-	__u32 flow_mask;	  /* number of flows, a power of two, less one */
-	__u32 ifindex;		  /* where it goes out */
+	__u64 frame[FLOOD_LEN6 / sizeof(__u64)]; /* its source address's last word, source port and
+						  * checksum are not looked at */
+	__u32 check;	 /* sum of the words that the checksum covers, of IPv4's header or of UDP,
+			  * but for the source */
+	__u32 source;	 /* the last word of the source address of flow 0, as a number */
+	__u32 flow_mask; /* number of flows, a power of two, less one */
+	__u32 ifindex;	 /* where it goes out */
 };
 
 #endif

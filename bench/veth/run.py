@@ -12,6 +12,7 @@ which sends them back in a tunnel to one of the backends; the router hands them 
 happens on one processor, where the sender runs. Counted is what arrives at the backends.
 """
 import argparse
+import ipaddress
 import json
 import os
 import platform
@@ -40,6 +41,7 @@ TRACKING = {"on-change": 7001, "always": 7002, "never": 7003}  # and the port of
 FLOOR_PORT = IPVS_PORT = 7000
 # These of IPVS choose by the source address alone, unless they are told otherwise.
 PORT_FLAG = {"mh": ["-b", "mh-port"], "sh": ["-b", "sh-port"]}
+MAX_BACKENDS = 99  # each has a number of two digits, which IPv6 reads as hexadecimal
 CHUNK, VM_CHUNK = 262144, 65536
 NS_PER_S = 1e9
 WARM_UP = 4  # packets of each flow before the clock runs
@@ -62,10 +64,18 @@ class BenchError(Exception):
 class Segment(Topology):
     """The drawing above. Members on top of Topology's: boxes, all balancers by name."""
 
-    def __init__(self, lab, backends, back, names):
-        self.back, self.names = back, names
+    def __init__(self, lab, options, names):
+        self.back, self.family, self.names = options.back, options.family, names
         self.boxes = {}
-        super().__init__(lab, backends=backends)
+        super().__init__(lab, backends=options.backends)
+        self.vip = self.vip4(10) if self.family == 4 else self.vip6(10)
+
+    def own(self, ns):
+        """A box's address, of the family that is measured."""
+        return ns.addr4 if self.family == 4 else ns.addr6
+
+    def service(self, port):
+        return f"{self.vip}:{port}" if self.family == 4 else f"[{self.vip}]:{port}"
 
     def _steer_to_balancer(self):
         """Nothing goes by the router's own routes here; instead, links and their programs."""
@@ -87,7 +97,7 @@ class Segment(Topology):
                 attach_xdp(ns, "eth0", SEGMENT, "end_xdp")
             else:
                 attach_tc(ns, "eth0", "tc/end")
-        ports = {i: self._ifindex(name) for i, name in enumerate(self.backends, 1)}
+        ports = {self.number(ns): self._ifindex(name) for name, ns in self.backends.items()}
         for name in self.boxes:
             link = self.link_name(name)
             if self.back == "xdp":
@@ -99,6 +109,11 @@ class Segment(Topology):
             for number, ifindex in ports.items():
                 write_map(self.router, link, "seg_ports", number.to_bytes(4, sys.byteorder),
                           ifindex.to_bytes(4, sys.byteorder))
+
+    def number(self, ns):
+        """The N of a backend, as segment.bpf.c finds it in the address."""
+        packed = ipaddress.ip_address(self.own(ns)).packed
+        return packed[2] if self.family == 4 else packed[5]
 
     def _ifindex(self, ifname):
         return json.loads(self.router.run(["ip", "-j", "link", "show", "dev",
@@ -182,12 +197,12 @@ def shunt_config(net, options):
     limits = {}
     if options.in_machine:
         limits = {**SMALL_LIMITS, "flows": max(SMALL_LIMITS["flows"], ROOM * options.flows)}
-    backends = [{"name": name, "address": ns.addr4} for name, ns in net.backends.items()]
+    backends = [{"name": name, "address": net.own(ns)} for name, ns in net.backends.items()]
     return yaml.safe_dump({
         "node": {"interfaces": ["eth0"], "pin_path": "@PIN@", "workers": 1,
                  "limits": limits},
         "pools": {"backends": {"forward": "ipip", "health": "none", "backends": backends}},
-        "services": {tracking: {"listen": f"{net.vip4(10)}:{port}/udp", "mode": "l4",
+        "services": {tracking: {"listen": f"{net.service(port)}/udp", "mode": "l4",
                                 "pool": "backends", "tracking": tracking}
                      for tracking, port in TRACKING.items()},
     })
@@ -195,9 +210,9 @@ def shunt_config(net, options):
 
 def start_floor(net):
     ns = net.boxes["floor"]
-    attach_xdp(ns, "eth0", FLOOR, "floor4_udp")
-    addresses = b"".join(bytes(map(int, address.split("."))) + bytes(12)
-                         for address in (ns.addr4, net.backends["b1"].addr4))
+    attach_xdp(ns, "eth0", FLOOR, f"floor{net.family}_udp")
+    addresses = b"".join(ipaddress.ip_address(net.own(end)).packed.ljust(16, bytes(1))
+                         for end in (ns, net.backends["b1"]))
     write_map(ns, "eth0", "fl_backend", bytes(4), addresses)
     return Case(net, "floor", "floor", FLOOR_PORT)
 
@@ -208,12 +223,13 @@ def start_ipvs(net, scheduler):
         done = subprocess.run(["modprobe", module], capture_output=True, text=True, check=False)
         if done.returncode:
             raise BenchError(f"this kernel has no module {module}: {done.stderr.strip()}")
-    service = f"{net.vip4(10)}:{IPVS_PORT}"
-    ns.ip(f"addr add {net.vip4(10)}/32 dev lo")
+    service = net.service(IPVS_PORT)
+    ns.ip(f"addr add {net.vip}/{32 if net.family == 4 else 128} dev lo")
     with_napi(ns, "eth0")
     ns.run(["ipvsadm", "-A", "-u", service, "-s", scheduler, *PORT_FLAG.get(scheduler, [])])
     for backend in net.backends.values():
-        ns.run(["ipvsadm", "-a", "-u", service, "-r", backend.addr4, "-i"])
+        real = net.own(backend) if net.family == 4 else f"[{net.own(backend)}]"
+        ns.run(["ipvsadm", "-a", "-u", service, "-r", real, "-i"])
     return IpvsCase(net, "ipvs", "ipvs", IPVS_PORT)
 
 
@@ -231,8 +247,7 @@ def find_process(name):
 class Bench:
     def __init__(self, lab, options):
         self.lab, self.options = lab, options
-        self.net = Segment(lab, options.backends, options.back,
-                           ["floor"] + (["ipvs"] if options.ipvs else []))
+        self.net = Segment(lab, options, ["floor"] + (["ipvs"] if options.ipvs else []))
         self.net.connect()
         self.ksoftirqd = find_process(f"ksoftirqd/{options.cpu}")
         self.cases = [start_floor(self.net)]
@@ -245,7 +260,8 @@ class Bench:
         """Packets sent, seconds, and the processor's seconds for them."""
         out = self.net.router.run([
             binary(FLOOD), "--interface", case.link, "--to", case.mac,
-            "--source", "10.10.1.2", "--service", f"{self.net.vip4(10)}:{case.port}",
+            "--source", self.net.own(self.net.client), "--service",
+            self.net.service(case.port),
             "--flows", str(self.options.flows), "--chunk", str(self.options.chunk),
             "--cpu", str(self.options.cpu), *args], timeout=120).stdout
         sent, seconds, cpu = re.fullmatch(r"sent (\d+) in ([0-9.]+), ([0-9.]+)\n", out).groups()
@@ -381,7 +397,7 @@ def measure(options):
         rows = summarise(Bench(lab, options).run())
     return {"version": shunt_version(), "kernel": platform.release(), "cpu": cpu_model(),
             "flows": options.flows, "backends": options.backends, "back": options.back,
-            "frame_bytes": 64, "scheduler": options.scheduler if options.ipvs else "",
+            "family": options.family, "scheduler": options.scheduler if options.ipvs else "",
             "seconds": options.seconds, "results": rows}
 
 
@@ -413,6 +429,7 @@ def arguments(argv):
     parser.add_argument("--seconds", type=float, default=1, help="of each sample (1)")
     parser.add_argument("--flows", type=int, default=1024, help="a power of two (1024)")
     parser.add_argument("--backends", type=int, default=2)
+    parser.add_argument("--family", type=int, choices=[4, 6], default=4)
     parser.add_argument("--tracking", action="append", choices=list(TRACKING),
                         help="may be given several times (all)")
     parser.add_argument("--back", choices=["xdp", "tc"], default="xdp",
@@ -432,7 +449,7 @@ def arguments(argv):
     options = parser.parse_args(argv)
     if options.flows < 1 or options.flows & (options.flows - 1):
         parser.error("--flows: not a power of two")
-    if options.rounds < 1 or options.seconds <= 0 or not 1 <= options.backends <= 250:
+    if options.rounds < 1 or options.seconds <= 0 or not 1 <= options.backends <= MAX_BACKENDS:
         parser.error("--rounds, --seconds, --backends: not possible")
     options.chunk = options.chunk or (VM_CHUNK if options.vm else CHUNK)
     if options.quick:

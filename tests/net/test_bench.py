@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 
+import pytest
+
 from lab import PATIENCE, PYTHON, ROOT
 
 
@@ -13,9 +15,10 @@ def bench(*args):
     return done.returncode, done.stdout + done.stderr
 
 
-def test_quick_run_counts_what_arrives(tmp_path):
+@pytest.mark.parametrize("args", [(), ("--family", "6", "--back", "tc")])
+def test_quick_run_counts_what_arrives(tmp_path, args):
     result = tmp_path / "veth.json"
-    code, output = bench("--json", str(result))
+    code, output = bench("--json", str(result), *args)
     assert code == 0, output
     rows = json.loads(result.read_text())["results"]
     assert [row["case"] for row in rows] == ["floor", "on-change", "always", "never"]
