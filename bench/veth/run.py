@@ -337,6 +337,7 @@ def summarise(samples):
         ns = [nanoseconds(sample) for sample in taken]
         pps = [sample["arrived"] / sample["seconds"] for sample in taken]
         row = {"case": name, "pps": statistics.median(pps), "pps_max": max(pps),
+               "pps_cpu": NS_PER_S / statistics.median(ns),
                "ns": statistics.median(ns), "ns_min": min(ns)}
         for other in ("floor", "ipvs"):
             if other in samples:
@@ -363,8 +364,9 @@ def shunt_version():
 
 
 def print_table(rows):
-    columns = [("case", "case", "s"), ("packets/s", "pps", ",.0f"), ("best", "pps_max", ",.0f"),
-               ("ns", "ns", ".0f"), ("x floor", "x_floor", ".2f"), ("x ipvs", "x_ipvs", ".2f"),
+    columns = [("case", "case", "s"), ("per CPU s", "pps_cpu", ",.0f"), ("per s", "pps", ",.0f"),
+               ("ns", "ns", ".0f"), ("least", "ns_min", ".0f"),
+               ("x floor", "x_floor", ".2f"), ("x ipvs", "x_ipvs", ".2f"),
                ("sent", "sent", ","), ("steered", "steered", ","), ("arrived", "arrived", ",")]
     columns = [column for column in columns if column[1] in rows[0]]
     print("  ".join(f"{title:>12}" for title, _, _ in columns))
@@ -406,7 +408,7 @@ def measure(options):
 
 def measure_in_machine(options, argv):
     """The same in a virtual machine, whose files are gone afterwards: the result is printed."""
-    need(VM_TOOLS)
+    need({**VM_TOOLS, **TOOLS, **(IPVS_TOOLS if options.ipvs else {})})
     need_built()
     command = [os.path.join(ROOT, "vm/run"), options.vm, "--", "/usr/bin/python3",
                os.path.relpath(os.path.abspath(__file__), ROOT), *argv, "--in-machine"]
