@@ -221,10 +221,11 @@ $(FLOOD_BIN): %: %.o
 bench-packet: $(BENCH_BIN) ## nanoseconds a packet, by case, as root; QUICK=1: does it run?
 	$(Q)$< $(if $(QUICK),--quick) --json $(BENCH_JSON)
 bench-veth: $(BENCH_VETH) ## packets a second through veth pairs, as root; QUICK=1: does it run?
+	$(Q).ci/deps $(DEPS_NET)
 	$(Q)SHUNT_BUILD=$(BUILD) $(PYTHON) bench/veth/run.py $(if $(QUICK),--quick) --json $(VETH_JSON)
 # Returning packets become skbs for all: IPVS has them anyway, and would have to pay for frames.
 bench-vm: $(BENCH_VETH) ## Shunt beside IPVS on a stock kernel in qemu, as root; QUICK=1: does it run?
-	$(Q).ci/deps $(DEPS_VM) $(DEPS_IPVS)
+	$(Q).ci/deps $(DEPS_NET) $(DEPS_VM) $(DEPS_IPVS)
 	$(Q)SHUNT_BUILD=$(BUILD) $(PYTHON) bench/veth/run.py --vm $(BENCH_KERNEL) --ipvs --back tc \
 		$(if $(QUICK),--quick) --json $(VM_JSON)
 bench-docs: ## the last measurements into docs/benchmarks.md and its picture

@@ -28,7 +28,8 @@ def colour(result):
 
 def made_on(data):
     kernel = ".".join(data["kernel"].split(".")[:2])
-    return f"{data['cpu']}, Linux {kernel}, Shunt {data['version']}"
+    cpu = data["cpu"][0].upper() + data["cpu"][1:]
+    return f"{cpu}, Linux {kernel}, Shunt {data['version']}"
 
 
 def table(data):

@@ -74,8 +74,11 @@ class Segment(Topology):
         """A box's address, of the family that is measured."""
         return ns.addr4 if self.family == 4 else ns.addr6
 
+    def at_port(self, address, port):
+        return f"{address}:{port}" if self.family == 4 else f"[{address}]:{port}"
+
     def service(self, port):
-        return f"{self.vip}:{port}" if self.family == 4 else f"[{self.vip}]:{port}"
+        return self.at_port(self.vip, port)
 
     def _steer_to_balancer(self):
         """Nothing goes by the router's own routes here; instead, links and their programs."""
@@ -231,8 +234,8 @@ def start_ipvs(net, scheduler):
     with_napi(ns, "eth0")
     ns.run(["ipvsadm", "-A", "-u", service, "-s", scheduler, *PORT_FLAG.get(scheduler, [])])
     for backend in net.backends.values():
-        real = net.own(backend) if net.family == 4 else f"[{net.own(backend)}]"
-        ns.run(["ipvsadm", "-a", "-u", service, "-r", real, "-i"])
+        ns.run(["ipvsadm", "-a", "-u", service, "-r", net.at_port(net.own(backend), IPVS_PORT),
+                "-i"])
     return IpvsCase(net, "ipvs", "ipvs", IPVS_PORT)
 
 
