@@ -73,6 +73,12 @@ static __always_inline __u32 ext_len(__u8 proto, const struct ext_header *h)
 	}
 }
 
+/* Of a later fragment no more is known than that the packet's headers go on with one. */
+static __always_inline bool ext_is_one(__u8 proto)
+{
+	return proto == IPPROTO_ROUTING || proto == IPPROTO_DSTOPTS || proto == IPPROTO_AH;
+}
+
 /* A packet whose offset is 0 and which has no more is whole (RFC 6946). */
 static __always_inline void ext_fragment(struct ext_chain *c, const struct ext_fragment *f)
 {

@@ -196,7 +196,7 @@ static __always_inline enum verdict parse_ipv6(struct pkt *p, struct cursor *cur
 		v = parse_extensions(p, cur, &len);
 		if (v != V_NEXT)
 			return v;
-		if (!has_ports(p->proto))
+		if (!has_ports(p->proto) && !(p->frag == FRAG_LATER && ext_is_one(p->proto)))
 			return V_PASS_PROTOCOL;
 	}
 

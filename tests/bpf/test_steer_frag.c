@@ -153,6 +153,36 @@ static void test_tags_and_extension_headers(void **state)
 	env_close(&env);
 }
 
+/* Headers that stand behind the fragment header are in the first fragment alone; the others say which
+ * one it begins with, and not what the packet is. */
+static void test_extension_headers_in_the_first(void **state)
+{
+	static const uint8_t headers[] = {43, 51, 60}; /* routing, authentication, destination */
+	static const uint8_t header[16] = {IPPROTO_UDP, 1};
+	static struct frame whole, parts[3];
+	struct pkt_spec spec = spec_of(true, IPPROTO_UDP, 1000);
+	struct env env;
+
+	(void)state;
+	open_env(&env);
+	for (size_t i = 0; i < sizeof(headers); i++) {
+		unsigned be;
+
+		spec.sport++;
+		pkt_build(&spec, &whole);
+		pkt_insert(&whole, ETH_LEN + 40, header, headers[i] == 51 ? 12 : 16);
+		whole.data[ETH_LEN + 6] = headers[i];
+		pkt_fragment(&whole, 0, 480, 1, i, &parts[0]);
+		pkt_fragment(&whole, 480, 480, 1, i, &parts[1]);
+		pkt_fragment(&whole, 960, whole.len - (ETH_LEN + 40) - 960, 0, i, &parts[2]);
+		env_expect_drop(&env, &parts[1], SHUNT_DROP_FRAGMENT);
+		be = env_backend_of(&env, &parts[0]);
+		assert_int_equal(env_backend_of(&env, &parts[1]), be);
+		assert_int_equal(env_backend_of(&env, &parts[2]), be);
+	}
+	env_close(&env);
+}
+
 static void test_strangers(void **state)
 {
 	static struct frame parts[3];
@@ -334,6 +364,7 @@ int main(void)
 		cmocka_unit_test(test_all_follow_the_first),
 		cmocka_unit_test(test_follow_without_tracking),
 		cmocka_unit_test(test_tags_and_extension_headers),
+		cmocka_unit_test(test_extension_headers_in_the_first),
 		cmocka_unit_test(test_strangers),
 		cmocka_unit_test(test_protocol_is_in_the_key),
 		cmocka_unit_test(test_policies),
