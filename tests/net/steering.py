@@ -48,6 +48,7 @@ class Steering:
                               stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                               stderr=subprocess.DEVNULL)
         self.sizes = self.ask(do="describe")["maps"]
+        self.generation = 0
         for word in range(ADDR_BITS_WORDS):  # any address may be a service's
             self.update("sh_addr_bits", self.index(word), b"\xff" * 8)
 
@@ -71,23 +72,33 @@ class Steering:
         return struct.pack("=I", number)
 
     # ---- rows
-    def service(self, addr, port, proto, tracking=0):
+    def service(self, addr, port, proto, tracking=0, mss=0):
+        """Its address is one of services too, for packets that name no port."""
         key = words(addr, False) + struct.pack("!HBB", port, proto, family_of(addr))
-        row = struct.pack("=IBBxx4I", SERVICE_ROW, 0, tracking, *IDLE_S)
+        row = struct.pack("=IBBxx4I20xH", SERVICE_ROW, 0, tracking, *IDLE_S, mss)
         self.update("sh_services", key, row)
         self.update("sh_svc_rings", self.index(SERVICE_ROW),
                     struct.pack("=II", RING_BASE, RING_SIZE))
+        self.update("sh_vips", words(addr, False) + bytes([family_of(addr)]),
+                    struct.pack("=I", SERVICE_ROW))
 
-    def backend(self, forward, dst, src=None, next_hop="reflect", mtu=1500, port=0):
-        """The only one: every slot of the ring is its."""
-        row_id = 1 << 16 | 1
+    def backend(self, forward, dst, src=None, next_hop="reflect", mtu=1500, port=0, ports=(0, 0),
+                number=1, slots=range(RING_SIZE)):
+        """The only one, unless slots of the ring are left to others of another number. ports: of
+        NAT, the first and how many. A new one each time, that has no flows."""
+        self.generation += 1
+        row_id = self.generation << 16 | number
         src = words(src, True) if src else bytes(16)
         row = struct.pack("=IBBBBH", row_id, 0, FORWARDS.index(forward), family_of(dst),
                           NEXT_HOPS.index(next_hop), mtu)
-        row += struct.pack("!HI", port, 0) + src + words(dst, True)
-        self.update("sh_backends", self.index(1), row)
-        for slot in range(RING_SIZE):
+        row += struct.pack("!HI", port, 0) + src + words(dst, True) + struct.pack("=HH", *ports)
+        self.update("sh_backends", self.index(number), row)
+        for slot in slots:
             self.update("sh_rings", self.index(RING_BASE + slot), struct.pack("=II", row_id, 0))
+
+    def switches(self, nat=False, fragments=0, echo=False, icmp_rate=0):
+        row = struct.pack("=4xBBBxH", nat, fragments, echo, icmp_rate)
+        self.update("sh_switches", self.index(0), row)
 
     def device(self, ifindex):
         self.update("sh_devices", self.index(ifindex), self.index(ifindex))

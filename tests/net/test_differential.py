@@ -2,42 +2,26 @@
 """What the steering program sends is, byte for byte, what scapy builds for the same intent: for
 each way to a backend, each family in each, and packets of many kinds and all lengths.
 
-A new kind of packet is a row of PACKETS, a new way a row of WAYS and a function in EXPECTED."""
+A new kind of packet is a row of PACKETS; a new way is a row of WAYS and a function in EXPECTED, in
+differential.py. test_differential_random.py and test_differential_nat.py have packets at random."""
 import random
 
 import pytest
 import scapy.all as s
 
-from steering import GUE_PORT, Steering
-
-VIP = {4: "203.0.113.10", 6: "2001:db8:113::10"}
-CLIENT = {4: "198.51.100.7", 6: "2001:db8:c::7"}
-# The balancer, the backend in its second network, and a router there.
-OWN = {4: "10.1.0.1", 6: "fd00:1::1"}
-BACKEND = {4: "10.1.0.2", 6: "fd00:1::2"}
-ROUTER = {4: "10.1.0.9", 6: "fd00:1::9"}
-FAR = {4: "10.77.0.1", 6: "fd00:77::1"}
-SENDER_MAC, INGRESS_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
-EGRESS_MAC, BACKEND_MAC, ROUTER_MAC = (f"02:00:00:00:00:{n}" for n in ("03", "04", "05"))
-MTU = 1600
+from differential import (FAR, ROUTER, ROUTER_MAC, VIP, WAYS, check, data, frame, ip, make_box,
+                          make_steering, set_way, tcp, udp)
+from steering import Steering
 
 
-def ip(family, **fields):
-    if family == 6:
-        return s.IPv6(src=CLIENT[6], dst=VIP[6], hlim=57, fl=0xabcde, tc=fields.pop("tos", 0))
-    return s.IP(src=CLIENT[4], dst=VIP[4], id=0x1234, ttl=57, **fields)
+@pytest.fixture
+def box(lab):
+    return make_box(lab)
 
 
-def tcp(**fields):
-    return s.TCP(sport=40000, dport=80, seq=0x11223344, ack=0x55667788, window=64240, **fields)
-
-
-def udp(**fields):
-    return s.UDP(sport=40000, dport=80, **fields)
-
-
-def data(length):
-    return s.Raw(bytes(i * 7 + 3 & 0xff for i in range(length)))
+@pytest.fixture
+def steering(lab, box):
+    return make_steering(lab, box)
 
 
 def udp_with_options(family):
@@ -65,114 +49,6 @@ PACKETS = {
     "udp options": ((4, 6), udp_with_options),
     "udp ip options": ((4,), lambda f: ip(f, options=[s.IPOption_NOP()] * 4) / udp() / data(3)),
 }
-
-# (forward, next hop, family of the backend's address)
-WAYS = [(forward, hop, family)
-        for forward, hop in (("ipip", "reflect"), ("gue", "reflect"), ("ipip", "fib"),
-                             ("gue", "fib"), ("l2", "fib"))
-        for family in (4, 6)] + [("local", "reflect", 4), ("local", "reflect", 6)]
-
-
-# ---- what scapy has to say
-
-def inner_tos(packet):
-    return packet.tc if s.IPv6 in packet else packet.tos
-
-
-def outer_ip(packet, family, proto, out):
-    """out: the frame that is compared with; only the flow label is taken from it."""
-    if family == 6:
-        return s.IPv6(src=OWN[6], dst=BACKEND[6], tc=inner_tos(packet), hlim=64, nh=proto,
-                      fl=s.Ether(out)[s.IPv6].fl)
-    return s.IP(src=OWN[4], dst=BACKEND[4], tos=inner_tos(packet), id=0, flags="DF", ttl=64,
-                proto=proto)
-
-
-def inner_proto(packet):
-    return 41 if s.IPv6 in packet else 4
-
-
-def expect_ipip(packet, family, out):
-    return outer_ip(packet, family, inner_proto(packet), out) / s.Raw(bytes(packet))
-
-
-def expect_gue(packet, family, out):
-    sport = s.Ether(out)[s.UDP].sport
-    assert sport >= 0xc000
-    checksum = {} if family == 6 else {"chksum": 0}
-    return (outer_ip(packet, family, 17, out)
-            / s.UDP(sport=sport, dport=GUE_PORT, **checksum) / s.Raw(bytes(packet)))
-
-
-def expect_same(packet, family, out):
-    del family, out
-    return s.Raw(bytes(packet))
-
-
-EXPECTED = {"ipip": expect_ipip, "gue": expect_gue, "l2": expect_same, "local": expect_same}
-
-
-def ether(packet, forward, hop):
-    kind = 0x86dd if isinstance(packet, s.IPv6) else 0x0800
-    if forward == "local":
-        return s.Ether(src=SENDER_MAC, dst=INGRESS_MAC, type=kind)
-    if hop == "fib":
-        return s.Ether(src=EGRESS_MAC, dst=BACKEND_MAC, type=kind)
-    return s.Ether(src=INGRESS_MAC, dst=SENDER_MAC, type=kind)
-
-
-def frame(packet):
-    kind = 0x86dd if s.IPv6 in packet else 0x0800
-    return bytes(s.Ether(src=SENDER_MAC, dst=INGRESS_MAC, type=kind) / packet)
-
-
-# ---- the program
-
-@pytest.fixture
-def box(lab):
-    """A namespace with two interfaces; the second one's network has a backend and a router."""
-    ns = lab.namespace("box")
-    ns.ip(f"link add eth0 address {INGRESS_MAC} mtu {MTU} type veth peer name peer0 mtu {MTU}",
-          f"link add eth1 address {EGRESS_MAC} mtu {MTU} type veth peer name peer1 mtu {MTU}",
-          *(f"link set {name} up" for name in ("eth0", "peer0", "eth1", "peer1")))
-    ns.sysctl({"net.ipv4.conf.lo.forwarding": 1, "net.ipv6.conf.lo.forwarding": 1})
-    for family, length in ((4, 24), (6, 64)):
-        nodad = " nodad" if family == 6 else ""
-        ns.ip(f"addr add {OWN[family]}/{length} dev eth1{nodad}")
-        for addr, mac in ((BACKEND, BACKEND_MAC), (ROUTER, ROUTER_MAC)):
-            ns.ip(f"neigh add {addr[family]} lladdr {mac} dev eth1 nud permanent")
-        ns.ip(f"route add {FAR[family]} via {ROUTER[family]}")
-    return ns
-
-
-@pytest.fixture
-def steering(lab, box):
-    """Steering, with services at VIP:80; its eth0 and eth1 are listed."""
-    made = Steering(lab, box)
-    for family in (4, 6):
-        for proto in (6, 17):
-            made.service(VIP[family], 80, proto)
-    made.eth0, made.eth1 = (int(box.run(["ip", "-o", "link", "show", name]).stdout.split(":")[0])
-                            for name in ("eth0", "eth1"))
-    made.device(made.eth0)
-    made.device(made.eth1)
-    return made
-
-
-def set_way(it, forward, hop, family, dst=None, **kw):
-    src = OWN[family] if forward in ("ipip", "gue") else None
-    it.backend(forward, dst or BACKEND[family], src=src, next_hop=hop,
-               port=GUE_PORT if forward == "gue" else 0, **{"mtu": MTU, **kw})
-
-
-def check(it, packet, forward, hop, family):
-    action, out = it.run(frame(packet), it.eth0)
-    wanted = {"local": "pass"}.get(forward, "redirect" if hop == "fib" else "tx")
-    assert action == wanted, action
-    body = EXPECTED[forward](packet, family, out)
-    expected = bytes(ether(body if forward in ("ipip", "gue") else packet, forward, hop) / body)
-    assert out == expected, f"\n{s.Ether(out).show(dump=True)}{s.Ether(expected).show(dump=True)}"
-    return out
 
 
 @pytest.mark.vm
