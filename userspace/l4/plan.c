@@ -540,8 +540,13 @@ static int emit_services(struct planner *p)
 
 	if (err == 0)
 		err = wide_check_index(p, &delete_first);
+	if (err == 0)
+		err = wide_check_entries(p);
 	if (err == 0 && delete_first)
 		err = emit_deletes(p, &done);
+	/* What led to the keys that went takes the room of what leads to those that come. */
+	if (err == 0 && delete_first)
+		err = wide_close_index(p);
 	if (err == 0)
 		err = wide_open_index(p);
 	while (err == 0) {

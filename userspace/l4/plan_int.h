@@ -64,6 +64,10 @@ bool wide_routes_change(const struct planner *p, size_t service);
 /* Would the index of old and new keys together hold more at one address than it can? */
 int wide_check_index(struct planner *p, bool *ret_delete_first);
 
+/* Do source routes and server ids fit into their tables, old and new ones together? What goes cannot
+ * go first: its flows would meet neither. 0, or -ENOSPC with the diag filled. */
+int wide_check_entries(struct planner *p);
+
 /* Before the first key is written: the index leads to old and new ones. After the last is deleted: to
  * those that there are. */
 int wide_open_index(struct planner *p);

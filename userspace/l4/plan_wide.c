@@ -201,6 +201,36 @@ int wide_check_index(struct planner *p, bool *ret_delete_first)
 	return err;
 }
 
+static int check_table(struct planner *p, enum maps_table table, uint32_t size, const char *what,
+		       const char *limit)
+{
+	size_t come = 0, stand = p->have[table].count;
+
+	for (size_t i = 0; i < p->wanted[table].count; i++)
+		come += entries_find(&p->have[table], &p->wanted[table].rows[i]) == NULL;
+	if (come == 0 || stand + come <= size)
+		return 0;
+	if (p->rows_changed)
+		return -ENOSPC; /* not the last word: in a row in place they may stand already */
+	diag_error(
+		p->d, NULL,
+		"%zu %s that are new do not fit beside the %zu that stand into a table of %u, even "
+		"if some of those are to go: take them out by a change of its own, or raise %s and "
+		"run `shunt-load detach --all --purge` before the next start",
+		come, what, stand, size, limit);
+	return -ENOSPC;
+}
+
+int wide_check_entries(struct planner *p)
+{
+	int err = check_table(p, MAPS_ROUTES, p->t->sizes.services, "source routes",
+			      "node.limits.services");
+
+	return err < 0 ? err
+		       : check_table(p, MAPS_SERVER_IDS, p->t->sizes.backends, "server ids",
+				     "node.limits.backends");
+}
+
 static int set_gate(struct planner *p, const struct maps_index *gate)
 {
 	struct plan_op op = {.kind = PLAN_GATE};
