@@ -118,6 +118,36 @@ int maps_guard_list(const struct loader *l, uint8_t family, struct maps_guard_ro
 	return 0;
 }
 
+int maps_guard_walk_next(const struct loader *l, uint8_t family, struct maps_guard_walk *walk,
+			 struct maps_guard_row *rows, size_t *ret_count)
+{
+	size_t key_size =
+		family == 4 ? sizeof(struct shunt_guard4_key) : sizeof(struct shunt_guard6_key);
+	uint8_t keys[MAPS_GUARD_PIECE * sizeof(union guard_key)] = {0}; /* one behind the other */
+	struct shunt_guard_entry entries[MAPS_GUARD_PIECE];
+	uint32_t count = MAPS_GUARD_PIECE;
+	union guard_key from, to, key;
+	int err;
+
+	make_key(&walk->last, &from);
+	err = bpf_map_lookup_batch(list_fd(l, family), walk->inside ? &from : NULL, &to, keys,
+				   entries, &count, NULL);
+	if (err < 0 && err != -ENOENT)
+		return err;
+	for (uint32_t i = 0; i < count; i++) {
+		rows[i] = (struct maps_guard_row){.family = family, .entry = entries[i]};
+		rows[i].entry.note[SHUNT_NOTE_MAX - 1] = '\0';
+		memcpy(&key, keys + i * key_size, key_size);
+		read_key(&key, &rows[i]);
+	}
+	if (count > 0) {
+		walk->last = rows[count - 1];
+		walk->inside = true;
+	}
+	*ret_count = count;
+	return err;
+}
+
 int maps_svc_guard_set(struct loader *l, uint32_t index, const struct shunt_svc_guard *g)
 {
 	return bpf_map_update_elem(l->map_fds[LOADER_MAP_SVC_GUARD], &index, g, BPF_ANY);

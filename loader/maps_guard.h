@@ -6,6 +6,7 @@
 #ifndef LOADER_MAPS_GUARD_H
 #define LOADER_MAPS_GUARD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,6 +30,21 @@ int maps_guard_delete(struct loader *l, const struct maps_guard_row *row);
 /* All entries of a family; ret_rows: malloc'ed. Nobody else may write meanwhile. */
 int maps_guard_list(const struct loader *l, uint8_t family, struct maps_guard_row **ret_rows,
 		    size_t *ret_count);
+
+/*
+ * The same piece by piece: a walk is zero at first, and its owner's. rows has room for
+ * MAPS_GUARD_PIECE. -ENOENT: these are the last ones. It meets every entry that is there from its
+ * beginning to its end; if the last one of a piece is removed before the next piece is asked for, it
+ * begins anew.
+ */
+#define MAPS_GUARD_PIECE 128
+
+struct maps_guard_walk {
+	bool inside;
+	struct maps_guard_row last;
+};
+int maps_guard_walk_next(const struct loader *l, uint8_t family, struct maps_guard_walk *walk,
+			 struct maps_guard_row *rows, size_t *ret_count);
 
 /* Limits of a service row, and what it has used of them. */
 int maps_svc_guard_set(struct loader *l, uint32_t index, const struct shunt_svc_guard *g);

@@ -704,6 +704,65 @@ static void test_sizes_and_memory(void **state)
 	assert_true(maps_memory(l4_loader(s->l4)) > 8192 * sizeof(struct shunt_slot));
 }
 
+#define LISTED 8192 /* of each family; every other one ends at once */
+
+static struct guard_prefix listed(int family, unsigned n)
+{
+	struct guard_prefix p = {.addr = {.family = family}, .len = family == AF_INET ? 32 : 128};
+	const uint8_t number[4] = {10, n % 251, n >> 8, n & 0xff};
+
+	memcpy(p.addr.bytes + (family == AF_INET ? 0 : 12), number, sizeof(number));
+	return p;
+}
+
+static void fill_lists(struct guard *g)
+{
+	struct diag d;
+
+	diag_init(&d);
+	for (unsigned n = 0; n < LISTED; n++) {
+		const struct guard_prefix v4 = listed(AF_INET, n), v6 = listed(AF_INET6, n);
+
+		assert_int_equal(guard_add(g, &v4, n % 2 ? 1 : 3600000, &d), 0);
+		assert_int_equal(guard_add(g, &v6, n % 2 ? 1 : 3600000, &d), 0);
+	}
+	diag_deinit(&d);
+}
+
+/* What has ended goes, piece by piece, and what has not stays: also where a command removes entries
+ * in between, which may be the one that the next piece begins behind. */
+static void test_entries_end_piece_by_piece(void **state)
+{
+	struct stage *s = *state;
+	struct guard *g = l4_guard(s->l4);
+	uint64_t longest = 0, deadline = clock_now_ms() + DEADLINE;
+	struct guard_counters c;
+	unsigned ticks = 0, removed = 0;
+	struct diag d;
+
+	fill_lists(g);
+	diag_init(&d);
+	(void)poll(NULL, 0, 50);
+	do {
+		const struct guard_prefix p = listed(AF_INET, LISTED - 2 - 2 * removed);
+		uint64_t begun = clock_now_ns();
+
+		if (guard_tick(g) && removed < LISTED / 4 && ++removed)
+			assert_int_equal(guard_remove(g, &p.addr, p.len, NULL, &d), 0);
+		else
+			(void)poll(NULL, 0, 1);
+		if (clock_now_ns() - begun > longest)
+			longest = clock_now_ns() - begun;
+		ticks++;
+		guard_counters(g, &c);
+	} while (c.released < LISTED && clock_now_ms() < deadline);
+	print_message("%u ticks, %llu us at most\n", ticks, (unsigned long long)longest / 1000);
+	assert_int_equal(c.released, LISTED);
+	assert_int_equal(c.entries[0], LISTED / 2 - removed);
+	assert_int_equal(c.entries[1], LISTED / 2);
+	diag_deinit(&d);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -727,6 +786,7 @@ int main(void)
 		T(test_change_without_an_interface),
 		T(test_wait_for_packets),
 		T(test_sizes_and_memory),
+		T(test_entries_end_piece_by_piece),
 	};
 	cpu_set_t one;
 

@@ -9,6 +9,7 @@
 #include "l4/l4.h"
 
 #define TICK_MS	       500
+#define BUSY_TICK_MS   100 /* a twentieth of the time goes to it then */
 #define LINES_A_SECOND 20
 
 /* A flood from many sources must not become a flood of the log. */
@@ -63,7 +64,10 @@ static void on_tick(uv_timer_t *timer)
 {
 	struct guard_watch *w = timer->data;
 
-	guard_tick(l4_guard(w->l4));
+	bool more = guard_tick(l4_guard(w->l4));
+
+	(void)uv_timer_start(timer, on_tick, more ? BUSY_TICK_MS : TICK_MS,
+			     0); /* fails when closing */
 }
 
 void guard_watch_start(struct guard_watch *w, uv_loop_t *loop, struct l4 *l4)
@@ -72,5 +76,5 @@ void guard_watch_start(struct guard_watch *w, uv_loop_t *loop, struct l4 *l4)
 	guard_on_report(l4_guard(l4), on_report, w);
 	(void)uv_timer_init(loop, &w->timer); /* neither can fail */
 	w->timer.data = w;
-	(void)uv_timer_start(&w->timer, on_tick, 0, TICK_MS);
+	(void)uv_timer_start(&w->timer, on_tick, 0, 0);
 }

@@ -18,6 +18,18 @@
 /* Entries that have ended are looked for no more often than this: it walks the lists. */
 #define WALK_NS 1000000000ULL
 
+/* So long at a time, which no request notices. A list of 65536 takes some hundred milliseconds. */
+#define SLICE_NS 5000000ULL
+
+/* A walk that removes what has ended. */
+struct ending {
+	uint8_t family; /* whose list: 4 or 6; 0: none is under way */
+	struct maps_guard_walk walk;
+	/* Of the piece before, not looked at yet: the next piece begins behind it. */
+	struct maps_guard_row last;
+	bool has_last;
+};
+
 struct guard {
 	struct loader *loader;
 	const struct tables *tables;
@@ -33,6 +45,7 @@ struct guard {
 	struct guard_counters counters;
 	guard_report_cb report;
 	void *report_ctx;
+	struct ending ending;
 };
 
 static size_t slot_of(uint8_t family)
@@ -697,16 +710,22 @@ static void on_event(void *ctx, const struct shunt_guard_event *event)
 	tell(g, GUARD_REPORT_LOST, &row);
 }
 
-static int end_row(void *ctx, struct maps_guard_row *row)
+/* It may have been replaced or removed since it was read. */
+static int end_row(struct guard *g, struct maps_guard_row *row)
 {
-	struct guard *g = ctx;
-	uint64_t end = row->entry.expires_ns;
+	uint64_t now = clock_coarse_ns(), end = row->entry.expires_ns;
 	int err;
 
 	if (end == 0)
 		return 0;
-	if (end > clock_coarse_ns()) {
-		if (g->next_end_ns == 0 || end < g->next_end_ns)
+	if (end <= now) {
+		err = maps_guard_get(g->loader, row);
+		if (err < 0)
+			return err == -ENOENT ? 0 : err;
+		end = row->entry.expires_ns;
+	}
+	if (end == 0 || end > now) {
+		if (end != 0 && (g->next_end_ns == 0 || end < g->next_end_ns))
 			g->next_end_ns = end;
 		return 0;
 	}
@@ -719,22 +738,51 @@ static int end_row(void *ctx, struct maps_guard_row *row)
 	return 0;
 }
 
-/* The program has not looked at them since they ended: this only makes room, and says so. */
-static void end_entries(struct guard *g)
+static int end_piece(struct guard *g)
 {
-	uint64_t now = clock_coarse_ns();
-	int err;
+	struct maps_guard_row rows[MAPS_GUARD_PIECE];
+	struct ending *e = &g->ending;
+	size_t n = 0;
+	int err = maps_guard_walk_next(g->loader, e->family, &e->walk, rows, &n);
+	bool ended = err == -ENOENT;
 
-	if (g->next_end_ns == 0 || now < g->next_end_ns || now - g->walked_ns < WALK_NS)
-		return;
-	g->walked_ns = now;
-	g->next_end_ns = 0;
-	err = each_row(g, end_row, g);
+	if (ended)
+		err = 0;
+	if (err == 0 && e->has_last)
+		err = end_row(g, &e->last);
+	e->has_last = !ended && n > 0;
+	if (e->has_last)
+		e->last = rows[--n];
+	for (size_t i = 0; i < n && err == 0; i++)
+		err = end_row(g, &rows[i]);
+	if (ended)
+		*e = (struct ending){.family = e->family == 4 ? 6 : 0};
+	return err;
+}
+
+/* The program has not looked at them since they ended: this only makes room, and says so. Returns
+ * whether there is more to do. */
+static bool end_entries(struct guard *g)
+{
+	uint64_t now = clock_coarse_ns(), begun = clock_now_ns();
+	int err = 0;
+
+	if (g->ending.family == 0) {
+		if (g->next_end_ns == 0 || now < g->next_end_ns || now - g->walked_ns < WALK_NS)
+			return false;
+		g->walked_ns = now;
+		g->next_end_ns = 0;
+		g->ending.family = 4;
+	}
+	while (g->ending.family != 0 && err == 0 && clock_now_ns() - begun < SLICE_NS)
+		err = end_piece(g);
 	set_switches(g, NULL);
 	if (err < 0) {
+		g->ending = (struct ending){0};
 		g->next_end_ns = now; /* and again */
 		log_debug("l4: cannot remove entries that have ended error=\"%s\"", strerror(-err));
 	}
+	return g->ending.family != 0;
 }
 
 void guard_on_report(struct guard *g, guard_report_cb cb, void *ctx)
@@ -743,9 +791,9 @@ void guard_on_report(struct guard *g, guard_report_cb cb, void *ctx)
 	g->report_ctx = ctx;
 }
 
-void guard_tick(struct guard *g)
+bool guard_tick(struct guard *g)
 {
 	(void)maps_events_read(
 		g->events); /* none is lost: what is not read now is read next time */
-	end_entries(g);
+	return end_entries(g);
 }

@@ -83,8 +83,9 @@ enum guard_report { GUARD_REPORT_BLOCKED, GUARD_REPORT_LOST, GUARD_REPORT_RELEAS
 typedef void (*guard_report_cb)(void *ctx, enum guard_report what, const struct guard_item *item);
 void guard_on_report(struct guard *g, guard_report_cb cb, void *ctx);
 
-/* Call twice a second or so: lists what the program has blocked, removes what has ended. */
-void guard_tick(struct guard *g);
+/* Call twice a second or so: lists what the program has blocked, removes what has ended, for some
+ * milliseconds. True: there is more of that to do; call again soon. */
+bool guard_tick(struct guard *g);
 
 /* l4/desired.c: what a service's record and row of limits say; scope is guard_apply_limits()'s.
  * Pure. */
