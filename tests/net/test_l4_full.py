@@ -79,7 +79,8 @@ def node(lab, shuntd):
 def test_prefixes_of_services(node, family):
     room = LIMIT - 1  # beside the one address
     node.check_applied("sh_prefixes", room, listen=listens(*prefixes(family, room)))
-    node.check_refused("node.limits.services: 16 is too small", listen=listens(*prefixes(family, room + 1)))
+    node.check_refused("node.limits.services: 16 is too small",
+                       listen=listens(*prefixes(family, room + 1)))
     node.check_applied("sh_prefixes", room, listen=listens(*prefixes(family, room, 100)))
     node.check_applied("sh_prefixes", room, listen=listens(*prefixes(family, room, 107)))
     node.check_applied("sh_prefixes", 0)
