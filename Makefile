@@ -135,7 +135,7 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(LIB_A) $(LOAD_A) $(LLHTTP_A)
 
 # The kernel programs under test are built with new head room poisoned (bpf/pkt.h).
 BPF_BIN  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bpf/test_*.c))
-BPF_TEST_LIB := $(call obj,$(filter-out tests/bpf/test_% tests/bpf/runner.c,$(wildcard tests/bpf/*.c)))
+BPF_TEST_LIB := $(call obj,$(filter-out tests/bpf/test_% tests/bpf/runner.c tests/bpf/l4_stage.c,$(wildcard tests/bpf/*.c)))
 BPF_RUNNER := $(BUILD)/tests/bpf/runner
 BPF_TEST_SKELS := $(BPF_SRC:bpf/%.bpf.c=$(BUILD)/tests/bpf/%.skel.h)
 $(BUILD)/tests/bpf/%.bpf.o: bpf/%.bpf.c $(BUILD)/flags
@@ -143,7 +143,8 @@ $(BUILD)/tests/bpf/%.bpf.o: bpf/%.bpf.c $(BUILD)/flags
 $(BUILD)/tests/bpf/%.skel.h: $(BUILD)/tests/bpf/%.bpf.o
 	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name $*_bpf > $@ 2> $@.log || { cat $@.log >&2; false; }
 $(call obj,$(wildcard tests/bpf/*.c)): | $(BPF_TEST_SKELS)
-$(BUILD)/tests/bpf/test_l4 $(BUILD)/tests/bpf/test_consistency: $(LIB_A) $(LOAD_A)
+$(BUILD)/tests/bpf/test_l4 $(BUILD)/tests/bpf/test_l4_guard: $(call obj,tests/bpf/l4_stage.c)
+$(BUILD)/tests/bpf/test_l4 $(BUILD)/tests/bpf/test_l4_guard $(BUILD)/tests/bpf/test_consistency: $(LIB_A) $(LOAD_A)
 $(BPF_BIN): %: %.o $(BPF_TEST_LIB)
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,cmocka yaml-0.1 libmnl libxdp libbpf) -o $@
 
