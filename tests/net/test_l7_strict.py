@@ -9,6 +9,7 @@ from lab import wait_until
 
 GET = "GET / HTTP/1.1\r\nHost: a\r\n"
 POST = "POST / HTTP/1.1\r\nHost: a\r\n"
+UPGRADE = "Connection: upgrade\r\nUpgrade: websocket\r\n"
 CHUNKED = POST + "Transfer-Encoding: chunked\r\n\r\n"
 
 REFUSED = {
@@ -20,6 +21,8 @@ REFUSED = {
     "empty name": (GET + ": b\r\n\r\n", 400),
     "no Host": ("GET / HTTP/1.1\r\n\r\n", 400),
     "two Hosts": (GET + "Host: b\r\n\r\n", 400),
+    "Host against the target": ("GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    "empty Host": ("GET / HTTP/1.1\r\nHost:\r\n\r\n", 400),
     "Host with a path": ("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400),
     "both lengths": (POST + "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
     "both lengths, other order":
@@ -32,6 +35,20 @@ REFUSED = {
     "length beyond 64 bits": (POST + "Content-Length: 99999999999999999999\r\n\r\n", 400),
     "unknown coding": (POST + "Transfer-Encoding: gzip\r\n\r\n", 501),
     "two codings": (POST + "Transfer-Encoding: gzip, chunked\r\n\r\n", 400),
+    "coding behind an empty one": (POST + "Transfer-Encoding: ,chunked\r\n\r\n", 400),
+    "chunked twice": (POST + "Transfer-Encoding: chunked\r\n" * 2 + "\r\n", 400),
+    "something behind chunked": (POST + "Transfer-Encoding: chunked, identity\r\n\r\n", 400),
+    "empty coding and a length":
+        (POST + "Transfer-Encoding:\r\nContent-Length: 4\r\n\r\n", 400),
+    "length and another protocol":
+        (GET + UPGRADE + "Content-Length: 3\r\n\r\nabc", 400),
+    "chunks and another protocol":
+        (GET + UPGRADE + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+    "unknown expectation": (GET + "Expect: the unexpected\r\n\r\n", 417),
+    "two spaces": ("GET  / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    "HTTP/1.2": ("GET / HTTP/1.2\r\nHost: a\r\n\r\n", 505),
+    "no colon": (GET + "A b\r\n\r\n", 400),
+    "white space before the first field": ("GET / HTTP/1.1\r\n Host: a\r\n\r\n", 400),
     "coding with a vertical tab": (POST + "Transfer-Encoding: \x0bchunked\r\n\r\n", 400),
     "empty coding": (POST + "Transfer-Encoding:\r\n\r\n", 400),
     "coding in HTTP/1.0": ("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
@@ -184,6 +201,23 @@ BAD_RESPONSES = {
     "too many interim": "HTTP/1.1 103 Early Hints\r\n\r\n" * 17 + OK,
     "large header": "HTTP/1.1 200 OK\r\nA: " + "x" * 33000 + "\r\n\r\n",
     "many fields": "HTTP/1.1 200 OK\r\n" + "A: b\r\n" * 101 + "\r\n",
+    "zero byte": "HTTP/1.1 200 OK\r\nA: b\0\r\n\r\n",
+    "space before colon": "HTTP/1.1 200 OK\r\nContent-Length : 0\r\n\r\n",
+    "empty name": "HTTP/1.1 200 OK\r\n: b\r\n\r\n",
+    "no colon": "HTTP/1.1 200 OK\r\nA\r\n\r\n",
+    "two equal lengths":
+        "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
+    "list of lengths": "HTTP/1.1 200 OK\r\nContent-Length: 3, 3\r\n\r\nabc",
+    "signed length": "HTTP/1.1 200 OK\r\nContent-Length: +3\r\n\r\nabc",
+    "empty length": "HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\n",
+    "huge length": "HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775808\r\n\r\n",
+    "two codings": "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    "empty coding": "HTTP/1.1 200 OK\r\nTransfer-Encoding:\r\n\r\n",
+    "coding in HTTP/1.0": "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "HTTP/1.2": "HTTP/1.2 200 OK\r\nContent-Length: 0\r\n\r\n",
+    "interim response with a length": "HTTP/1.1 103 Early\r\nContent-Length: 3\r\n\r\nabc" + OK,
+    "interim response with chunks":
+        "HTTP/1.1 103 Early\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + OK,
     "half a header": "HTTP/1.1 200 OK\r\nContent-Le",
     "bad chunk": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nx\r\n",
     "nothing": "",
@@ -209,6 +243,22 @@ def test_bad_responses(http_proxy):
             assert reply.get("Connection") == "keep-alive"
             todo.pop(0)
     assert proxy.scripts[0].connections == len(BAD_RESPONSES)
+
+
+@pytest.mark.parametrize("fields", ["Content-Length: 3", "Transfer-Encoding: chunked"])
+def test_a_body_behind_a_response_without_one_is_no_response(http_proxy, fields):
+    def serve(peer):
+        peer.message()
+        peer.send(f"HTTP/1.1 204 No Content\r\n{fields}\r\n\r\n")
+        peer.to_end()  # had it been kept, what is said now would answer the next request
+        closed.append(True)
+    closed = []
+    proxy = http_proxy(serve)
+    with proxy.connect() as client:
+        reply = client.ask(GET + "\r\n")
+        assert (reply.status, reply.fields) == (204, [])
+        proxy.wait(lambda: closed)
+        assert client.ask(GET + "\r\n").status == 204
 
 
 @pytest.mark.parametrize("head,rest", [("Content-Length: 10", "half"),

@@ -28,7 +28,7 @@ static void test_known_names(void **state)
 		{"Connection", FIELD_CONNECTION},
 		{"Expect", FIELD_EXPECT},
 		{"te", FIELD_HOP},
-		{"Upgrade", FIELD_HOP},
+		{"Upgrade", FIELD_UPGRADE},
 		{"Trailer", FIELD_HOP},
 		{"Keep-Alive", FIELD_HOP},
 		{"HTTP2-Settings", FIELD_HOP},

@@ -99,6 +99,7 @@ struct refused {
 
 #define GET		"GET / HTTP/1.1\r\nHost: a\r\n"
 #define POST		"POST / HTTP/1.1\r\nHost: a\r\n"
+#define UPGRADE		"Connection: upgrade\r\nUpgrade: websocket\r\n"
 #define X64		"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 #define WITH_ZERO(text) (text), REASON_CONTROL_BYTE, sizeof(text) - 1
 
@@ -153,10 +154,14 @@ static const struct refused refused_requests[] = {
 	{"GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n", REASON_TARGET, 0},
 	{"GET http://a@b/ HTTP/1.1\r\nHost: b\r\n\r\n", REASON_HOST_BAD, 0},
 	{"GET http:///x HTTP/1.1\r\nHost: b\r\n\r\n", REASON_HOST_BAD, 0},
-	{"GET http://a?b HTTP/1.1\r\nHost: b\r\n\r\n", REASON_TARGET, 0},
+	{"GET http://a?b HTTP/1.1\r\nHost: a\r\n\r\n", REASON_TARGET, 0},
 	/* Host */
 	{"GET / HTTP/1.1\r\n\r\n", REASON_HOST_MISSING, 0},
 	{"GET http://a/ HTTP/1.1\r\n\r\n", REASON_HOST_MISSING, 0},
+	{"GET http://a/ HTTP/1.1\r\nHost: b\r\n\r\n", REASON_HOST_DIFFERS, 0},
+	{"GET http://a:443/ HTTP/1.1\r\nHost: a\r\n\r\n", REASON_HOST_DIFFERS, 0},
+	{"GET https://a:80/ HTTP/1.1\r\nHost: a\r\n\r\n", REASON_HOST_DIFFERS, 0},
+	{"GET http://a/ HTTP/1.0\r\nHost: b\r\n\r\n", REASON_HOST_DIFFERS, 0},
 	{GET "Host: a\r\n\r\n", REASON_HOST_TWICE, 0},
 	{"GET / HTTP/1.1\r\nHost:\r\n\r\n", REASON_HOST_BAD, 0},
 	{"GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", REASON_HOST_BAD, 0},
@@ -192,6 +197,19 @@ static const struct refused refused_requests[] = {
 	{"GET / HTTP/1.0\r\nContent-Length: 0\r\n\r\n", REASON_NONE, 0},
 	{"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", REASON_CODING_OLD, 0},
 	{GET "Connection: a b\r\n\r\n", REASON_CONNECTION_BAD, 0},
+	{POST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+	 REASON_HEADER_SYNTAX, 0},
+	{POST "Transfer-Encoding: chunked, identity\r\n\r\n", REASON_HEADER_SYNTAX, 0},
+	{POST "Transfer-Encoding: \r\nContent-Length: 1\r\n\r\n", REASON_CODING_BAD, 0},
+	{POST "Transfer-Encoding: chunked;a=b\r\n\r\n", REASON_CODING_BAD, 0},
+	{POST "Content-Length: 1_0\r\n\r\n", REASON_HEADER_SYNTAX, 0},
+	{POST "Content-Length: 1 0\r\n\r\n", REASON_HEADER_SYNTAX, 0},
+	/* other protocols */
+	{GET UPGRADE "Content-Length: 1\r\n\r\n", REASON_UPGRADE_BODY, 0},
+	{GET UPGRADE "Content-Length: 0\r\n\r\n", REASON_UPGRADE_BODY, 0},
+	{GET UPGRADE "Transfer-Encoding: chunked\r\n\r\n", REASON_UPGRADE_BODY, 0},
+	{GET "Expect: 100-continue, more\r\n\r\n", REASON_EXPECTATION, 0},
+	{GET "Expect: \r\n\r\n", REASON_EXPECTATION, 0},
 	/* sizes */
 	{GET "A: b\r\nB: b\r\nC: b\r\nD: b\r\nE: b\r\nF: b\r\nG: b\r\nH: b\r\n\r\n",
 	 REASON_HEADER_COUNT, 0},
@@ -256,17 +274,21 @@ static void test_values_may_hold_tabs_and_high_bytes(void **state)
 	assert_slice(h.fields[1].value, "b\tc \xc3\xa4");
 }
 
-static void test_absolute_target_replaces_host(void **state)
+static void test_absolute_target_and_host_agree(void **state)
 {
-	struct head h = good("GET http://b.example/x?y HTTP/1.1\r\nHost: a\r\n\r\n");
+	struct head h = good("GET http://b.example/x?y HTTP/1.1\r\nHost: B.example:80\r\n\r\n");
 
 	(void)state;
 	assert_slice(h.authority, "b.example");
 	assert_slice(h.target, "/x?y");
-	h = good("GET HTTP://b HTTP/1.1\r\nHost: a\r\n\r\n");
+	h = good("GET https://b:443/ HTTP/1.1\r\nHost: b\r\n\r\n");
+	assert_slice(h.authority, "b:443");
+	h = good("GET http://b/ HTTP/1.0\r\n\r\n");
+	assert_slice(h.authority, "b");
+	h = good("GET HTTP://b HTTP/1.1\r\nHost: b:\r\n\r\n");
 	assert_slice(h.target, "/");
 	assert_slice(h.authority, "b");
-	h = good("OPTIONS http://b HTTP/1.1\r\nHost: a\r\n\r\n");
+	h = good("OPTIONS http://b HTTP/1.1\r\nHost: b\r\n\r\n");
 	assert_slice(h.target, "*");
 	h = good("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n");
 	assert_slice(h.target, "*");
@@ -334,7 +356,88 @@ static void test_persistence(void **state)
 	}
 }
 
+static void test_upgrades(void **state)
+{
+	static const struct {
+		const char *text;
+		bool has_upgrade;
+	} cases[] = {
+		{GET UPGRADE "\r\n", true},
+		{GET "Connection: keep-alive, UPGRADE\r\nUpgrade: h2c, x/1\r\n\r\n", true},
+		{GET "Connection: upgrade\r\n\r\n", false},
+		{GET "Upgrade: websocket\r\n\r\n", false},
+		{GET "Connection: upgrade\r\nUpgrade: h2c\r\n\r\n", false},
+		{POST "Connection: upgrade\r\nUpgrade: h2c\r\nContent-Length: 1\r\n\r\n", false},
+		{"GET / HTTP/1.0\r\n" UPGRADE "\r\n", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(good(cases[i].text).has_upgrade, cases[i].has_upgrade);
+}
+
+/* As good(), where CONNECT is allowed. */
+static enum reason connect_reason(const char *text, struct head *h)
+{
+	struct http1_scan s = {0};
+	int n = http1_scan(&s, text, strlen(text), &limits);
+
+	assert_int_equal(n, strlen(text));
+	*h = (struct head){.fields = fields, .cap = FIELD_MAX, .allow_connect = true};
+	return http1_parse_request(text, (size_t)n, s.count, h);
+}
+
+static void test_connect(void **state)
+{
+	static const struct refused bad[] = {
+		{"CONNECT a HTTP/1.1\r\nHost: a\r\n\r\n", REASON_TARGET, 0},
+		{"CONNECT a: HTTP/1.1\r\nHost: a:\r\n\r\n", REASON_TARGET, 0},
+		{"CONNECT [::1] HTTP/1.1\r\nHost: [::1]\r\n\r\n", REASON_TARGET, 0},
+		{"CONNECT / HTTP/1.1\r\nHost: a\r\n\r\n", REASON_TARGET, 0},
+		{"CONNECT a:1 HTTP/1.1\r\nHost: a:2\r\n\r\n", REASON_HOST_DIFFERS, 0},
+		{"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\nContent-Length: 1\r\n\r\n",
+		 REASON_UPGRADE_BODY, 0},
+	};
+	struct head h;
+
+	(void)state;
+	assert_int_equal(connect_reason("CONNECT a:443 HTTP/1.1\r\nHost: A:443\r\n\r\n", &h),
+			 REASON_NONE);
+	assert_true(h.is_connect);
+	assert_slice(h.target, "a:443");
+	assert_slice(h.authority, "a:443");
+	assert_int_equal(connect_reason("CONNECT [::1]:1 HTTP/1.1\r\nHost: [::1]:1\r\n\r\n", &h),
+			 REASON_NONE);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		enum reason r = connect_reason(bad[i].text, &h);
+
+		if (r != bad[i].reason && r != REASON_HEADER_SYNTAX)
+			fail_msg("%s: %s", bad[i].text, reason_text(r));
+	}
+	assert_int_equal(connect_reason(GET "\r\n", &h), REASON_NONE);
+	assert_false(h.is_connect);
+}
+
 static const struct refused refused_responses[] = {
+	{"HTTP/1.1 200 OK\r\nA: b\rC: d\r\n\r\n", REASON_BARE_CR, 0},
+	{WITH_ZERO("HTTP/1.1 200 OK\r\nA: b\0\r\n\r\n")},
+	{"HTTP/1.1 200 OK\r\nA : b\r\n\r\n", REASON_FIELD_NAME, 0},
+	{"HTTP/1.1 200 OK\r\n A: b\r\n\r\n", REASON_OBS_FOLD, 0},
+	{"HTTP/1.1 200 OK\r\n: b\r\n\r\n", REASON_FIELD_NAME, 0},
+	{"HTTP/1.1 200 OK\r\nA\r\n\r\n", REASON_NO_COLON, 0},
+	{"HTTP/1.1 200 OK\r\nContent-Length: 1, 1\r\n\r\n", REASON_HEADER_SYNTAX, 0},
+	{"HTTP/1.1 200 OK\r\nContent-Length: +1\r\n\r\n", REASON_HEADER_SYNTAX, 0},
+	{"HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\n", REASON_HEADER_SYNTAX, 0},
+	{"HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775808\r\n\r\n", REASON_LENGTH_BAD, 0},
+	{"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", REASON_CODING_BAD, 0},
+	{"HTTP/1.1 200 OK\r\nTransfer-Encoding: ,chunked\r\n\r\n", REASON_CODING_BAD, 0},
+	{"HTTP/1.1 200 OK\r\nTransfer-Encoding:\r\n\r\n", REASON_CODING_BAD, 0},
+	{"HTTP/1.1 204 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+	 REASON_HEADER_SYNTAX, 0},
+	{"HTTP/1.1 103 Early\r\nContent-Length: 1\r\n\r\n", REASON_BAD_RESPONSE, 0},
+	{"HTTP/1.1 103 Early\r\nTransfer-Encoding: chunked\r\n\r\n", REASON_BAD_RESPONSE, 0},
+	{"HTTP/0.9 200 OK\r\n\r\n", REASON_BAD_RESPONSE, 0},
+	{"HTTP/1.2 200 OK\r\n\r\n", REASON_BAD_RESPONSE, 0},
 	{"HTTP/1.1 20 OK\r\n\r\n", REASON_BAD_RESPONSE, 0},
 	{"HTTP/1.1 2000 OK\r\n\r\n", REASON_BAD_RESPONSE, 0},
 	{"HTTP/1.1 2x0 OK\r\n\r\n", REASON_BAD_RESPONSE, 0},
@@ -392,8 +495,12 @@ static void test_response_bodies(void **state)
 		 true},
 		{"HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", false, BODY_NONE, true,
 		 true},
-		{"HTTP/1.1 204 No Content\r\nContent-Length: 9\r\n\r\n", false, BODY_NONE, false,
+		{"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", false, BODY_NONE, false,
 		 true},
+		{"HTTP/1.1 204 No Content\r\nContent-Length: 9\r\n\r\n", false, BODY_NONE, false,
+		 false},
+		{"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n", false, BODY_NONE,
+		 false, false},
 		{"HTTP/1.1 100 Continue\r\n\r\n", false, BODY_NONE, false, true},
 		{"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", false,
 		 BODY_NONE, true, false},
@@ -426,10 +533,12 @@ int main(void)
 		cmocka_unit_test(test_refused_requests),
 		cmocka_unit_test(test_plain_request),
 		cmocka_unit_test(test_values_may_hold_tabs_and_high_bytes),
-		cmocka_unit_test(test_absolute_target_replaces_host),
+		cmocka_unit_test(test_absolute_target_and_host_agree),
 		cmocka_unit_test(test_hosts),
 		cmocka_unit_test(test_bodies),
 		cmocka_unit_test(test_persistence),
+		cmocka_unit_test(test_upgrades),
+		cmocka_unit_test(test_connect),
 		cmocka_unit_test(test_refused_responses),
 		cmocka_unit_test(test_responses),
 		cmocka_unit_test(test_response_bodies),

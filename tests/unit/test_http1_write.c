@@ -82,7 +82,7 @@ static void test_request(void **state)
 		"7\r\n" ADDED);
 	check_request("POST / HTTP/1.1\r\nHost: a\r\ntransfer-encoding: Chunked\r\n\r\n",
 		      "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n" ADDED);
-	check_request("GET http://a/b HTTP/1.1\r\nHost: other\r\n\r\n",
+	check_request("GET http://a/b HTTP/1.1\r\nHost: A:80\r\n\r\n",
 		      "GET /b HTTP/1.1\r\nHost: a\r\n" ADDED);
 }
 

@@ -17,7 +17,7 @@ static const struct known {
 	{SLICE("date"), FIELD_END_TO_END},
 	{SLICE("expect"), FIELD_EXPECT},
 	{SLICE("cookie"), FIELD_END_TO_END},
-	{SLICE("upgrade"), FIELD_HOP},
+	{SLICE("upgrade"), FIELD_UPGRADE},
 	{SLICE("trailer"), FIELD_HOP},
 	{SLICE("forwarded"), FIELD_FORWARDED},
 	{SLICE("x-real-ip"), FIELD_FORWARDED},

@@ -18,7 +18,8 @@ enum field_id {
 	FIELD_TRANSFER_ENCODING,
 	FIELD_CONNECTION,
 	FIELD_EXPECT,
-	/* Of one hop (RFC 9110, 7.6.1); "Trailer" because trailers are not passed on. */
+	FIELD_UPGRADE,
+	/* Of one hop (RFC 9110, 7.6.1). */
 	FIELD_HOP,
 	/* Said by this proxy alone: what a client says of itself there is not believed. */
 	FIELD_FORWARDED,

@@ -28,6 +28,7 @@ struct head {
 	struct slice phrase;	     /* response: may be empty */
 	struct field *fields;	     /* the caller's */
 	unsigned count, cap;	     /* cap: set by the caller */
+	bool allow_connect;	     /* the caller's: CONNECT is no error */
 	uint64_t length;	     /* as Content-Length says */
 	uint8_t minor;		     /* of HTTP/1.x */
 	uint8_t body;		     /* enum body_kind: how the body is framed */
@@ -35,8 +36,10 @@ struct head {
 	bool persistent;	     /* the sender is willing to go on after this message */
 	bool expects_continue;
 	bool is_head;	    /* request: HEAD */
+	bool is_connect;    /* request: CONNECT; target: host and port, as authority */
 	bool is_idempotent; /* request: by method (RFC 9110, 9.2.2) */
 	bool has_options;   /* Connection names more than close and keep-alive */
+	bool has_upgrade;   /* Connection and Upgrade name a protocol, other than h2c */
 };
 
 /* h: cap and fields set; count lines are in the block (http1_scan.count), no more than cap. */

@@ -106,21 +106,41 @@ static enum reason take_coding(struct head *h, struct slice value)
 	return http1_is_token(value.ptr, value.len) ? REASON_CODING_UNKNOWN : REASON_CODING_BAD;
 }
 
-static enum reason take_connection(struct head *h, struct slice value, bool *close, bool *keep)
+/* What Connection and Upgrade say together. */
+struct options {
+	bool close, keep, upgrade; /* named by Connection */
+	bool protocol;		   /* Upgrade names one that could be switched to */
+};
+
+static enum reason take_connection(struct head *h, struct slice value, struct options *o)
 {
 	struct slice option;
 
 	while (slice_next_element(&value, &option)) {
 		if (!http1_is_token(option.ptr, option.len))
 			return REASON_CONNECTION_BAD;
-		if (slice_eq_nocase(option, SLICE("close")))
-			*close = true;
-		else if (slice_eq_nocase(option, SLICE("keep-alive")))
-			*keep = true;
-		else
+		if (slice_eq_nocase(option, SLICE("close"))) {
+			o->close = true;
+		} else if (slice_eq_nocase(option, SLICE("keep-alive"))) {
+			o->keep = true;
+		} else {
+			o->upgrade |= slice_eq_nocase(option, SLICE("upgrade"));
 			h->has_options = true;
+		}
 	}
 	return REASON_NONE;
+}
+
+/* HTTP/2 is never switched to (RFC 9113, 3.1, took that back): who offers it alone asks for
+ * nothing. */
+static bool names_protocol(struct slice value)
+{
+	struct slice protocol;
+
+	while (slice_next_element(&value, &protocol))
+		if (!slice_eq_nocase(protocol, SLICE("h2c")))
+			return true;
+	return false;
 }
 
 /* A host and perhaps a port; brackets and colons only where an address in brackets has them. */
@@ -165,7 +185,7 @@ static enum reason take_host(struct head *h, struct slice value, unsigned *hosts
 static enum reason check_fields(struct head *h, unsigned *hosts)
 {
 	enum reason r = REASON_NONE;
-	bool close = false, keep = false;
+	struct options o = {0};
 
 	h->body = BODY_NONE;
 	h->length = 0;
@@ -180,14 +200,18 @@ static enum reason check_fields(struct head *h, unsigned *hosts)
 			break;
 		case FIELD_CONTENT_LENGTH: r = take_length(h, value); break;
 		case FIELD_TRANSFER_ENCODING: r = take_coding(h, value); break;
-		case FIELD_CONNECTION: r = take_connection(h, value, &close, &keep); break;
+		case FIELD_CONNECTION: r = take_connection(h, value, &o); break;
+		case FIELD_UPGRADE: o.protocol |= names_protocol(value); break;
 		case FIELD_EXPECT:
 			h->expects_continue = slice_eq_nocase(value, SLICE("100-continue"));
+			if (!h->expects_continue && hosts && h->minor == 1)
+				r = REASON_EXPECTATION;
 			break;
 		default: break;
 		}
 	}
-	h->persistent = !close && (h->minor == 1 || keep);
+	h->persistent = !o.close && (h->minor == 1 || o.keep);
+	h->has_upgrade = o.upgrade && o.protocol && h->minor == 1;
 	if (r != REASON_NONE || h->body != BODY_CHUNKED)
 		return r;
 	if (h->has_length)
@@ -195,11 +219,24 @@ static enum reason check_fields(struct head *h, unsigned *hosts)
 	return h->minor == 0 ? REASON_CODING_OLD : REASON_NONE;
 }
 
-/* "http://authority/path": the authority counts for more than Host (RFC 9112, 3.2.2). */
+/* Without a port that says no more than the scheme does. */
+static struct slice strip_port(struct slice authority, struct slice port)
+{
+	if (authority.len && authority.ptr[authority.len - 1] == ':')
+		authority.len--;
+	else if (authority.len > port.len &&
+		 !memcmp(authority.ptr + authority.len - port.len, port.ptr, port.len))
+		authority.len -= port.len;
+	return authority;
+}
+
+/* "http://authority/path". The authority counts for more than Host (RFC 9112, 3.2.2), but not
+ * everyone knows that: where the two differ it is refused. */
 static enum reason split_absolute(struct head *h)
 {
 	static const struct slice schemes[] = {{"http://", 7}, {"https://", 8}};
-	struct slice t = h->target;
+	static const struct slice ports[] = {{":80", 3}, {":443", 4}};
+	struct slice t = h->target, host = h->authority;
 
 	for (size_t i = 0; i < 2; i++) {
 		size_t n = schemes[i].len, len;
@@ -211,15 +248,35 @@ static enum reason split_absolute(struct head *h)
 				break;
 		h->authority = (struct slice){t.ptr + n, len};
 		h->target = (struct slice){t.ptr + n + len, t.len - n - len};
-		return authority_is_good(h->authority) ? REASON_NONE : REASON_HOST_BAD;
+		if (!authority_is_good(h->authority))
+			return REASON_HOST_BAD;
+		return !host.len || slice_eq_nocase(strip_port(host, ports[i]),
+						    strip_port(h->authority, ports[i]))
+			       ? REASON_NONE
+			       : REASON_HOST_DIFFERS;
 	}
 	return REASON_TARGET;
+}
+
+/* "host:port", and nothing else. */
+static enum reason check_connect(struct head *h)
+{
+	struct slice host = h->authority;
+	const char *colon = memrchr(h->target.ptr, ':', h->target.len);
+
+	if (!authority_is_good(h->target) || !colon || colon + 1 == h->target.ptr + h->target.len ||
+	    memchr(colon, ']', h->target.len - (size_t)(colon - h->target.ptr)))
+		return REASON_TARGET;
+	h->authority = h->target;
+	return !host.len || slice_eq_nocase(host, h->target) ? REASON_NONE : REASON_HOST_DIFFERS;
 }
 
 static enum reason check_target(struct head *h)
 {
 	enum reason r;
 
+	if (h->is_connect)
+		return check_connect(h);
 	if (h->target.ptr[0] == '/')
 		return REASON_NONE;
 	if (slice_eq(h->target, SLICE("*")))
@@ -259,13 +316,17 @@ enum reason http1_check_request(struct head *h)
 	enum reason r;
 
 	h->authority = (struct slice){0};
-	if (slice_eq(h->method, SLICE("CONNECT")))
+	h->is_connect = slice_eq(h->method, SLICE("CONNECT"));
+	if (h->is_connect && !h->allow_connect)
 		return REASON_METHOD_CONNECT;
 	r = check_fields(h, &hosts);
 	if (r != REASON_NONE)
 		return r;
 	if (!hosts && h->minor == 1)
 		return REASON_HOST_MISSING;
+	/* What follows is a tunnel or a body: not for us to guess which the backend thinks. */
+	if ((h->has_upgrade || h->is_connect) && (h->has_length || h->body == BODY_CHUNKED))
+		return REASON_UPGRADE_BODY;
 	if (h->body == BODY_NONE && h->has_length && h->length)
 		h->body = BODY_LENGTH;
 	if (h->minor == 0) {
@@ -284,8 +345,13 @@ enum reason http1_check_response(struct head *h, bool request_is_head)
 
 	if (r != REASON_NONE)
 		return r;
+	if (h->status < 200 && (h->has_length || h->body == BODY_CHUNKED))
+		return REASON_BAD_RESPONSE;
 	if (h->status < 200 || h->status == 204) {
-		/* RFC 9110, 8.6: a length has no place here. */
+		/* RFC 9110, 8.6: a length has no place here. Who announces a body may send one,
+		 * which would be the next response. */
+		if (h->length || h->body == BODY_CHUNKED)
+			h->persistent = false;
 		h->has_length = false;
 		h->length = 0;
 		h->body = BODY_NONE;

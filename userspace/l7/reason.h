@@ -23,12 +23,14 @@
 	X(HOST_MISSING, 400, "no Host header field")                                               \
 	X(HOST_TWICE, 400, "more than one Host header field")                                      \
 	X(HOST_BAD, 400, "malformed Host header field or authority")                               \
+	X(HOST_DIFFERS, 400, "Host header field differs from the request target")                  \
 	X(LENGTH_BAD, 400, "malformed Content-Length")                                             \
 	X(LENGTH_TWICE, 400, "more than one Content-Length")                                       \
 	X(LENGTH_AND_CODING, 400, "both Content-Length and Transfer-Encoding")                     \
 	X(CODING_BAD, 400, "malformed Transfer-Encoding")                                          \
 	X(CODING_OLD, 400, "Transfer-Encoding in an HTTP/1.0 message")                             \
 	X(BODY_OLD, 400, "body in an HTTP/1.0 request of a method without one")                    \
+	X(UPGRADE_BODY, 400, "body in a request that asks for another protocol")                   \
 	X(CONNECTION_BAD, 400, "malformed Connection header field")                                \
 	X(CHUNK_BAD, 400, "malformed chunked body")                                                \
 	X(CHUNK_EXTENSION, 400, "too many bytes of chunk extensions")                              \
@@ -38,6 +40,7 @@
 	X(BODY_TIMEOUT, 408, "request body did not come in time")                                  \
 	X(BODY_LARGE, 413, "request body too large")                                               \
 	X(LINE_LONG, 414, "request line too long")                                                 \
+	X(EXPECTATION, 417, "expectation is not implemented")                                      \
 	X(HEADER_LARGE, 431, "header too large")                                                   \
 	X(HEADER_COUNT, 431, "too many header fields")                                             \
 	X(METHOD_UNKNOWN, 501, "method is not implemented")                                        \
