@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The keys of http services: a part of the table in schema.h. */
+#include "conf/fields.h"
+#include "conf/schema.h"
+#include "conf/snapshot.h"
+
+#define FIELD(type, member) .offset = offsetof(type, member), .width = sizeof(((type *)0)->member)
+#define KEYS(list)	    .keys = (list), .count = sizeof(list) / sizeof((list)[0])
+
+#define SECOND 1000ULL
+#define DAY    (24 * 3600 * SECOND)
+#define KIB    1024ULL
+#define MIB    (1024 * KIB)
+#define TIB    (1024 * 1024 * MIB)
+
+#define WAIT(member) .type = KEY_DURATION, FIELD(struct http_timeouts, member), .min = 1, .max = DAY
+
+static const struct keyword timeouts_keys[] = {
+	{.name = "request_header",
+	 .text = "from the first byte of a request to the end of its header",
+	 WAIT(request_header),
+	 .fallback = "10s"},
+	{.name = "request_body",
+	 .text = "between two pieces of a body from the client",
+	 WAIT(request_body),
+	 .fallback = "30s"},
+	{.name = "idle",
+	 .text = "a client's connection without a request",
+	 WAIT(idle),
+	 .fallback = "60s"},
+	{.name = "response_header",
+	 .text = "from the end of the request to the end of the response's header",
+	 WAIT(response_header),
+	 .fallback = "30s"},
+	{.name = "response_body",
+	 .text = "between two pieces of a body from the backend",
+	 WAIT(response_body),
+	 .fallback = "30s"},
+	{.name = "write",
+	 .text = "without client or backend taking a byte",
+	 WAIT(write),
+	 .fallback = "30s"},
+};
+const struct section schema_http_timeouts = {
+	.name = "timeouts of a service", .text = "Waits of an http service", KEYS(timeouts_keys)};
+
+static const struct keyword limits_keys[] = {
+	{.name = "request_line",
+	 .text = "longest request line; over it 414 is answered",
+	 .type = KEY_SIZE,
+	 FIELD(struct http_limits, request_line),
+	 .min = 256,
+	 .max = MIB,
+	 .fallback = "8KiB"},
+	{.name = "header_bytes",
+	 .text = "largest header, request line included; over it 431 is answered",
+	 .type = KEY_SIZE,
+	 FIELD(struct http_limits, header_bytes),
+	 .min = 1024,
+	 .max = MIB,
+	 .fallback = "32KiB"},
+	{.name = "header_count",
+	 .text = "most fields of a header; over it 431 is answered",
+	 .type = KEY_NUMBER,
+	 FIELD(struct http_limits, header_count),
+	 .min = 1,
+	 .max = 10000,
+	 .fallback = "100"},
+	{.name = "body",
+	 .text = "largest body of a request, 0: any; over it 413 is answered",
+	 .type = KEY_SIZE,
+	 FIELD(struct http_limits, body),
+	 .max = TIB,
+	 .fallback = "0"},
+	{.name = "connections",
+	 .text = "most client connections of one worker, 0: any",
+	 .type = KEY_NUMBER,
+	 FIELD(struct http_limits, connections),
+	 .max = 10000000,
+	 .fallback = "0"},
+};
+const struct section schema_http_limits = {.name = "limits of a service",
+					   .text = "What an http service accepts from a client",
+					   KEYS(limits_keys)};
