@@ -2,7 +2,8 @@
 /*
  * A message as it comes from a peer: header block, then body. The first byte chooses request or
  * response and how the rest is cut into reads. However it is cut, the outcome is the same; and what
- * is accepted, and written anew, is accepted again and says the same.
+ * is accepted, and written anew, is accepted again and says the same. A path that was brought into
+ * its form stays as it is.
  */
 #include <assert.h>
 #include <stdint.h>
@@ -12,6 +13,7 @@
 #include "l7/http1_parse.h"
 #include "l7/http1_scan.h"
 #include "l7/http1_write.h"
+#include "l7/path.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -91,6 +93,30 @@ static void check_written(const struct head *h, size_t block_len, bool request)
 	free(out);
 }
 
+static void check_path(struct slice target)
+{
+	static const struct http_paths rules[] = {
+		{0},
+		{DOT_SEGMENTS_KEEP, DOUBLE_SLASHES_KEEP, ESCAPED_SLASHES_KEEP, BAD_ESCAPES_ESCAPE},
+		{DOT_SEGMENTS_RESOLVE, DOUBLE_SLASHES_KEEP, ESCAPED_SLASHES_DECODE,
+		 BAD_ESCAPES_ESCAPE},
+	};
+
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+		char *one = malloc(path_bound(target)), *other = malloc(3 * path_bound(target));
+		struct slice got, again;
+
+		if (one && other && path_normalise(target, &rules[i], one, &got) == REASON_NONE) {
+			assert(got.len && got.len <= path_bound(target) && got.ptr[0] == '/');
+			assert(path_normalise(got, &rules[i], other, &again) == REASON_NONE);
+			assert(slice_eq(got, again));
+			assert(!path_is_plain(target) || slice_eq(got, target));
+		}
+		free(one);
+		free(other);
+	}
+}
+
 static void check_body(const struct head *h, const char *raw, size_t len, size_t step)
 {
 	char *one = malloc(len + 1), *other = malloc(len + 1);
@@ -134,6 +160,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	assert(n == scan(text, len, len, &whole));
 	if (n > 0 && parse(text, (size_t)n, s.count, request, &h) == REASON_NONE) {
 		assert(s.count == whole.count && s.count == h.count);
+		if (request && h.target.ptr[0] == '/')
+			check_path(h.target);
 		check_written(&h, (size_t)n, request);
 		check_body(&h, text + n, len - (size_t)n, step);
 	}

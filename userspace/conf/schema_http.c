@@ -82,3 +82,41 @@ static const struct keyword limits_keys[] = {
 const struct section schema_http_limits = {.name = "limits of a service",
 					   .text = "What an http service accepts from a client",
 					   KEYS(limits_keys)};
+
+static const char *const dot_segments_words[] = {"resolve", "refuse", "keep", NULL};
+static const char *const double_slashes_words[] = {"merge", "refuse", "keep", NULL};
+static const char *const escaped_slashes_words[] = {"refuse", "keep", "decode", NULL};
+static const char *const bad_escapes_words[] = {"refuse", "escape", NULL};
+
+static const struct keyword paths_keys[] = {
+	{.name = "dot_segments",
+	 .text = "the segments . and .. are resolved, refused with 400, or kept; those that lead "
+		 "above the root, or hide behind a parameter (..;a), are refused unless kept",
+	 .type = KEY_CHOICE,
+	 FIELD(struct http_paths, dot_segments),
+	 .words = dot_segments_words,
+	 .fallback = "resolve"},
+	{.name = "double_slashes",
+	 .text = "slashes in a row are made one, refused with 400, or kept",
+	 .type = KEY_CHOICE,
+	 FIELD(struct http_paths, double_slashes),
+	 .words = double_slashes_words,
+	 .fallback = "merge"},
+	{.name = "escaped_slashes",
+	 .text = "%2F, %5C and backslashes are refused with 400, kept, or taken for slashes",
+	 .type = KEY_CHOICE,
+	 FIELD(struct http_paths, escaped_slashes),
+	 .words = escaped_slashes_words,
+	 .fallback = "refuse"},
+	{.name = "bad_escapes",
+	 .text = "a % without two hexadecimal digits is refused with 400, or becomes %25",
+	 .type = KEY_CHOICE,
+	 FIELD(struct http_paths, bad_escapes),
+	 .words = bad_escapes_words,
+	 .fallback = "refuse"},
+};
+const struct section schema_http_paths = {
+	.name = "paths of a service",
+	.text = "The one form in which paths are routed and forwarded. %00 is always refused, and "
+		"escapes of letters, digits and -._~ are always taken for these",
+	KEYS(paths_keys)};

@@ -172,6 +172,19 @@ struct http_limits {
 	unsigned connections;  /* of the service in one worker, 0: no limit (default) */
 };
 
+enum dot_segments { DOT_SEGMENTS_RESOLVE, DOT_SEGMENTS_REFUSE, DOT_SEGMENTS_KEEP };
+enum double_slashes { DOUBLE_SLASHES_MERGE, DOUBLE_SLASHES_REFUSE, DOUBLE_SLASHES_KEEP };
+enum escaped_slashes { ESCAPED_SLASHES_REFUSE, ESCAPED_SLASHES_KEEP, ESCAPED_SLASHES_DECODE };
+enum bad_escapes { BAD_ESCAPES_REFUSE, BAD_ESCAPES_ESCAPE };
+
+/* What becomes of a path before it is routed and forwarded. */
+struct http_paths {
+	enum dot_segments dot_segments;
+	enum double_slashes double_slashes;
+	enum escaped_slashes escaped_slashes;
+	enum bad_escapes bad_escapes;
+};
+
 enum flags_rule { FLAGS_PASS, FLAGS_DROP };
 enum abuse_rule { ABUSE_DROP, ABUSE_BLOCK };
 enum syn_cookies { SYN_COOKIES_OFF, SYN_COOKIES_AUTO, SYN_COOKIES_ALWAYS };
@@ -221,6 +234,7 @@ struct service {
 	unsigned mss;	      /* l4: largest that a SYN may offer; 0: any; or SHUNT_MSS_AUTO */
 	struct http_timeouts timeouts;
 	struct http_limits limits;
+	struct http_paths paths;
 	struct service_guard guard;
 	struct service_rt *rt; /* the snapshot holds a reference */
 };

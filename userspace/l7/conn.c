@@ -10,6 +10,7 @@
 
 #include "core/log.h"
 #include "l7/http1_write.h"
+#include "l7/path.h"
 #include "l7/request.h"
 
 #define REQUESTS_PER_TURN 32 /* of one connection, from its buffer */
@@ -219,6 +220,18 @@ static void wait_for_header(struct conn *c)
 		conn_close(c);
 }
 
+/* The path in its one form. */
+static enum reason normalise(struct conn *c, struct head *h)
+{
+	char *out;
+
+	if (h->target.ptr[0] != '/' || path_is_plain(h->target))
+		return REASON_NONE;
+	out = l7_scratch(c->l7, path_bound(h->target));
+	return out ? path_normalise(h->target, &c->service->paths, out, &h->target)
+		   : REASON_NO_RESOURCES;
+}
+
 /* A whole header block of len bytes is here. */
 static void begin(struct conn *c, size_t len)
 {
@@ -229,6 +242,8 @@ static void begin(struct conn *c, size_t len)
 		set_state(c, CONN_HEADER);
 	if (h.fields)
 		r = http1_parse_request(buf_head(&c->io.in), len, c->scan.count, &h);
+	if (r == REASON_NONE)
+		r = normalise(c, &h);
 	counter_add(&conn_counters(c)->requests, 1);
 	if (r == REASON_NONE) {
 		set_state(c, CONN_BUSY);

@@ -56,8 +56,9 @@ static char *put_fields(char *out, const struct head *h)
 
 size_t http1_request_bound(size_t block_len, const struct head *h, const struct hop *hop)
 {
-	/* The field lines may have had no space behind the colon: one more byte each. */
-	return block_len + h->count + 2 * h->authority.len + 2 * hop->local.len + hop->client.len +
+	/* The field lines may have had no space behind the colon: one more byte each. The target may
+	 * have grown since it was parsed. */
+	return block_len + h->target.len + h->count + 2 * h->authority.len + 2 * hop->local.len + hop->client.len +
 	       hop->proto.len + FIXED_BYTES;
 }
 

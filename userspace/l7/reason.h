@@ -19,6 +19,11 @@
 	X(START_LINE, 400, "malformed request line")                                               \
 	X(TARGET, 400, "malformed request target")                                                 \
 	X(FRAGMENT, 400, "fragment in the request target")                                         \
+	X(PATH_ESCAPE, 400, "malformed escape in the path")                                        \
+	X(PATH_ZERO, 400, "zero byte in the path")                                                 \
+	X(PATH_SLASH, 400, "escaped slash or backslash in the path")                               \
+	X(PATH_DOUBLE, 400, "empty segment in the path")                                           \
+	X(PATH_DOTS, 400, "dot segment in the path that is not allowed there")                     \
 	X(HEADER_SYNTAX, 400, "malformed header")                                                  \
 	X(HOST_MISSING, 400, "no Host header field")                                               \
 	X(HOST_TWICE, 400, "more than one Host header field")                                      \
