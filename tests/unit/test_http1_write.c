@@ -35,7 +35,7 @@ static struct head parse(const char *text, bool request)
 /* In memory of exactly the size that was asked for. */
 static void check_request(const char *text, const char *want)
 {
-	struct hop hop = {SLICE("192.0.2.7"), SLICE("http"), SLICE("203.0.113.1:80")};
+	struct hop hop = {SLICE("192.0.2.7"), SLICE("http"), SLICE("203.0.113.1:80"), false};
 	struct head h = parse(text, true);
 	size_t bound = http1_request_bound(strlen(text), &h, &hop);
 	char *out = malloc(bound);
@@ -44,6 +44,21 @@ static void check_request(const char *text, const char *want)
 	assert_non_null(out);
 	n = http1_write_request(out, &h, &hop);
 	assert_true(n <= bound);
+	if (n != strlen(want) || memcmp(out, want, n))
+		fail_msg("wrote:\n%.*s\nnot:\n%s", (int)n, out, want);
+	free(out);
+}
+
+/* The same from a peer that is trusted. */
+static void check_trusted(const char *text, const char *client, const char *want)
+{
+	struct hop hop = {{client, strlen(client)}, SLICE("http"), SLICE("203.0.113.1:80"), true};
+	struct head h = parse(text, true);
+	char *out = malloc(http1_request_bound(strlen(text), &h, &hop));
+	size_t n;
+
+	assert_non_null(out);
+	n = http1_write_request(out, &h, &hop);
 	if (n != strlen(want) || memcmp(out, want, n))
 		fail_msg("wrote:\n%.*s\nnot:\n%s", (int)n, out, want);
 	free(out);
@@ -98,7 +113,7 @@ static void test_hop_by_hop_fields_go(void **state)
 {
 	(void)state;
 	check_request("GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Foo, x-bar\r\n"
-		      "Keep-Alive: 5\r\nProxy-Connection: x\r\nTE: trailers\r\nTrailer: x\r\n"
+		      "Keep-Alive: 5\r\nProxy-Connection: x\r\nTE: gzip\r\nTrailer: x\r\n"
 		      "Upgrade: h2c\r\nHTTP2-Settings: x\r\nfoo: 1\r\nX-Bar: 2\r\nX-Baz: 3\r\n\r\n",
 		      "GET / HTTP/1.1\r\nHost: a\r\nX-Baz: 3\r\n" ADDED);
 }
@@ -124,6 +139,40 @@ static void test_what_a_client_says_of_forwarding_is_replaced(void **state)
 		"X_FORWARDED_ANYTHING_THAT_IS_LONG: 1\r\nContent_Length: 5\r\n"
 		"Transfer_Encoding: chunked\r\nX_Other: kept\r\n\r\n",
 		"GET / HTTP/1.1\r\nHost: a\r\nX_Other: kept\r\n" ADDED);
+}
+
+static void test_what_a_trusted_proxy_says_is_added_to(void **state)
+{
+	(void)state;
+	check_trusted("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.1.1.1\r\nB: c\r\n"
+		      "x-forwarded-proto: https\r\nX-Forwarded-For: 2.2.2.2\r\n"
+		      "X-Forwarded-For:\r\nX-Real-IP: 1.1.1.1\r\nX_Forwarded_For: 3.3.3.3\r\n"
+		      "Forwarded: for=1.1.1.1\r\nX-Forwarded-Host: h\r\n\r\n",
+		      "2001:db8::7",
+		      "GET / HTTP/1.1\r\nHost: a\r\nB: c\r\nx-forwarded-proto: https\r\n"
+		      "X-Real-IP: 1.1.1.1\r\nForwarded: for=1.1.1.1\r\nX-Forwarded-Host: h\r\n"
+		      "X-Forwarded-For: 1.1.1.1, 2.2.2.2, 2001:db8::7\r\n"
+		      "Forwarded: for=\"[2001:db8::7]\";proto=http\r\nVia: 1.1 shunt\r\n\r\n");
+	check_trusted("GET / HTTP/1.1\r\nHost: a\r\n\r\n", "192.0.2.7",
+		      "GET / HTTP/1.1\r\nHost: a\r\n" ADDED);
+	check_trusted("GET / HTTP/1.1\r\nHost: a\r\nForwarded: for=x\r\n\r\n", "192.0.2.7",
+		      "GET / HTTP/1.1\r\nHost: a\r\nForwarded: for=x\r\nX-Forwarded-For: "
+		      "192.0.2.7\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: a\r\n"
+		      "Forwarded: for=192.0.2.7;proto=http\r\nVia: 1.1 shunt\r\n\r\n");
+}
+
+static void test_options_of_the_connection(void **state)
+{
+	(void)state;
+	check_request("GET / HTTP/1.1\r\nHost: a\r\nConnection: TE, x\r\nTE: gzip, trailers\r\n"
+		      "X: y\r\n\r\n",
+		      "GET / HTTP/1.1\r\nHost: a\r\nConnection: TE\r\nTE: trailers\r\n" ADDED);
+	check_request(
+		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X\r\n"
+		"\r\n",
+		"POST / HTTP/1.1\r\nHost: a\r\nTrailer: X\r\nTransfer-Encoding: chunked\r\n" ADDED);
+	check_request("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTrailer: X\r\n\r\n",
+		      "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n" ADDED);
 }
 
 static void test_response(void **state)
@@ -221,6 +270,8 @@ int main(void)
 		cmocka_unit_test(test_hop_by_hop_fields_go),
 		cmocka_unit_test(test_connection_cannot_take_away_end_to_end_fields),
 		cmocka_unit_test(test_what_a_client_says_of_forwarding_is_replaced),
+		cmocka_unit_test(test_what_a_trusted_proxy_says_is_added_to),
+		cmocka_unit_test(test_options_of_the_connection),
 		cmocka_unit_test(test_response),
 		cmocka_unit_test(test_bounds_hold_for_the_shortest_lines),
 		cmocka_unit_test(test_answers_fit_and_are_whole),

@@ -35,6 +35,8 @@ FIELD_FUNCTIONS(mask);		/* struct quic_conf */
 FIELD_FUNCTIONS(server_id);	/* struct backend */
 FIELD_FUNCTIONS(mss);		/* struct service */
 FIELD_FUNCTIONS(pool);		/* struct service: only its form; conf/build.c finds the pool */
+FIELD_FUNCTIONS(trusted);	/* struct service */
+FIELD_FUNCTIONS(upgrades);	/* struct service */
 FIELD_FUNCTIONS(prefix);	/* struct guard_prefix */
 
 #undef FIELD_FUNCTIONS

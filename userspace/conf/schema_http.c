@@ -83,6 +83,7 @@ const struct section schema_http_limits = {.name = "limits of a service",
 					   .text = "What an http service accepts from a client",
 					   KEYS(limits_keys)};
 
+const char *const connect_rule_words[] = {"refuse", "tunnel", NULL};
 static const char *const dot_segments_words[] = {"resolve", "refuse", "keep", NULL};
 static const char *const double_slashes_words[] = {"merge", "refuse", "keep", NULL};
 static const char *const escaped_slashes_words[] = {"refuse", "keep", "decode", NULL};

@@ -185,6 +185,8 @@ struct http_paths {
 	enum bad_escapes bad_escapes;
 };
 
+enum connect_rule { CONNECT_REFUSE, CONNECT_TUNNEL };
+
 enum flags_rule { FLAGS_PASS, FLAGS_DROP };
 enum abuse_rule { ABUSE_DROP, ABUSE_BLOCK };
 enum syn_cookies { SYN_COOKIES_OFF, SYN_COOKIES_AUTO, SYN_COOKIES_ALWAYS };
@@ -235,6 +237,12 @@ struct service {
 	struct http_timeouts timeouts;
 	struct http_limits limits;
 	struct http_paths paths;
+	struct source_prefix *trusted_proxies; /* http: peers that say whom they forward for */
+	size_t trusted_proxy_count;
+	const char *const *upgrades; /* http: protocols that may be switched to */
+	size_t upgrade_count;
+	bool upgrade_any;
+	enum connect_rule connect; /* http */
 	struct service_guard guard;
 	struct service_rt *rt; /* the snapshot holds a reference */
 };

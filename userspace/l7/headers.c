@@ -11,14 +11,14 @@ static const struct known {
 	enum field_id id;
 } known[] = {
 	/* By length. */
-	{SLICE("te"), FIELD_HOP},
+	{SLICE("te"), FIELD_TE},
 	{SLICE("via"), FIELD_END_TO_END},
 	{SLICE("host"), FIELD_HOST},
 	{SLICE("date"), FIELD_END_TO_END},
 	{SLICE("expect"), FIELD_EXPECT},
 	{SLICE("cookie"), FIELD_END_TO_END},
 	{SLICE("upgrade"), FIELD_UPGRADE},
-	{SLICE("trailer"), FIELD_HOP},
+	{SLICE("trailer"), FIELD_TRAILER},
 	{SLICE("forwarded"), FIELD_FORWARDED},
 	{SLICE("x-real-ip"), FIELD_FORWARDED},
 	{SLICE("connection"), FIELD_CONNECTION},
@@ -100,6 +100,7 @@ bool field_is_dropped(const struct head *h, const struct field *f)
 	case FIELD_OTHER: return h->has_options && is_named(h, f->name);
 	case FIELD_END_TO_END: return false;
 	case FIELD_EXPECT: return h->minor == 0;
+	case FIELD_TRAILER: return h->body != BODY_CHUNKED; /* others have no trailers */
 	default: return true;
 	}
 }

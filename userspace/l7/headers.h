@@ -19,6 +19,8 @@ enum field_id {
 	FIELD_CONNECTION,
 	FIELD_EXPECT,
 	FIELD_UPGRADE,
+	FIELD_TE,
+	FIELD_TRAILER,
 	/* Of one hop (RFC 9110, 7.6.1). */
 	FIELD_HOP,
 	/* Said by this proxy alone: what a client says of itself there is not believed. */

@@ -25,6 +25,7 @@ struct head {
 	struct slice method, target; /* request; target: in origin form, or "*" */
 	struct slice authority;	     /* request: of the target, else the Host field; may be empty */
 	unsigned status;	     /* response */
+	struct slice upgrade;	     /* the caller's: protocol that the message shall ask for */
 	struct slice phrase;	     /* response: may be empty */
 	struct field *fields;	     /* the caller's */
 	unsigned count, cap;	     /* cap: set by the caller */
@@ -35,11 +36,12 @@ struct head {
 	bool has_length;	     /* Content-Length was there, with or without a body */
 	bool persistent;	     /* the sender is willing to go on after this message */
 	bool expects_continue;
-	bool is_head;	    /* request: HEAD */
-	bool is_connect;    /* request: CONNECT; target: host and port, as authority */
-	bool is_idempotent; /* request: by method (RFC 9110, 9.2.2) */
-	bool has_options;   /* Connection names more than close and keep-alive */
-	bool has_upgrade;   /* Connection and Upgrade name a protocol, other than h2c */
+	bool is_head;	     /* request: HEAD */
+	bool is_connect;     /* request: CONNECT; target: host and port, as authority */
+	bool is_idempotent;  /* request: by method (RFC 9110, 9.2.2) */
+	bool has_options;    /* Connection names more than close and keep-alive */
+	bool takes_trailers; /* request: TE names trailers */
+	bool has_upgrade;    /* Connection and Upgrade name a protocol, other than h2c */
 };
 
 /* h: cap and fields set; count lines are in the block (http1_scan.count), no more than cap. */

@@ -143,6 +143,16 @@ static bool names_protocol(struct slice value)
 	return false;
 }
 
+static bool names_trailers(struct slice value)
+{
+	struct slice coding;
+
+	while (slice_next_element(&value, &coding))
+		if (slice_eq_nocase(coding, SLICE("trailers")))
+			return true;
+	return false;
+}
+
 /* A host and perhaps a port; brackets and colons only where an address in brackets has them. */
 static bool authority_is_good(struct slice s)
 {
@@ -189,7 +199,7 @@ static enum reason check_fields(struct head *h, unsigned *hosts)
 
 	h->body = BODY_NONE;
 	h->length = 0;
-	h->has_length = h->has_options = h->expects_continue = false;
+	h->has_length = h->has_options = h->expects_continue = h->takes_trailers = false;
 	for (unsigned i = 0; i < h->count && r == REASON_NONE; i++) {
 		struct slice value = h->fields[i].value;
 
@@ -201,6 +211,7 @@ static enum reason check_fields(struct head *h, unsigned *hosts)
 		case FIELD_CONTENT_LENGTH: r = take_length(h, value); break;
 		case FIELD_TRANSFER_ENCODING: r = take_coding(h, value); break;
 		case FIELD_CONNECTION: r = take_connection(h, value, &o); break;
+		case FIELD_TE: h->takes_trailers |= names_trailers(value); break;
 		case FIELD_UPGRADE: o.protocol |= names_protocol(value); break;
 		case FIELD_EXPECT:
 			h->expects_continue = slice_eq_nocase(value, SLICE("100-continue"));

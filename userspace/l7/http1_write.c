@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 /* Room for all that is written beside what stood in the message. */
-#define FIXED_BYTES 256U
+#define FIXED_BYTES 384U
 
 static char *put(char *out, struct slice s)
 {
@@ -58,8 +58,81 @@ size_t http1_request_bound(size_t block_len, const struct head *h, const struct 
 {
 	/* The field lines may have had no space behind the colon: one more byte each. The target may
 	 * have grown since it was parsed. */
-	return block_len + h->target.len + h->count + 2 * h->authority.len + 2 * hop->local.len + hop->client.len +
-	       hop->proto.len + FIXED_BYTES;
+	return block_len + h->target.len + h->count + 2 * h->authority.len + 2 * hop->local.len +
+	       2 * hop->client.len + 2 * hop->proto.len + FIXED_BYTES;
+}
+
+/* Is it the field of this name, one of FIELD_FORWARDED? */
+static bool is_forwarded(const struct field *f, struct slice name)
+{
+	return f->id == FIELD_FORWARDED && slice_eq_nocase(f->name, name);
+}
+
+/* "for=192.0.2.1", ";proto=http" (RFC 7239, 4); IPv6 addresses in brackets and quotes. */
+static char *put_forwarded_element(char *out, const struct hop *hop)
+{
+	bool v6 = memchr(hop->client.ptr, ':', hop->client.len) != NULL;
+
+	out = put(out, v6 ? SLICE("Forwarded: for=\"[") : SLICE("Forwarded: for="));
+	out = put(out, hop->client);
+	out = put(out, v6 ? SLICE("]\";proto=") : SLICE(";proto="));
+	out = put(out, hop->proto);
+	return put(out, SLICE("\r\n"));
+}
+
+/* Behind a trusted proxy: lists go on with this hop, the rest stays where it was said. */
+static char *put_forwarded_on(char *out, const struct head *h, const struct hop *hop)
+{
+	bool has_proto = false, has_host = false, has_list = false;
+
+	for (unsigned i = 0; i < h->count; i++) {
+		const struct field *f = &h->fields[i];
+
+		if (f->id != FIELD_FORWARDED || is_forwarded(f, SLICE("x-forwarded-for")))
+			continue;
+		has_proto |= is_forwarded(f, SLICE("x-forwarded-proto"));
+		has_host |= is_forwarded(f, SLICE("x-forwarded-host"));
+		has_list |= is_forwarded(f, SLICE("forwarded"));
+		out = put_field(out, f->name, f->value);
+	}
+	out = put(out, SLICE("X-Forwarded-For: "));
+	for (unsigned i = 0; i < h->count; i++) {
+		const struct field *f = &h->fields[i];
+
+		if (!is_forwarded(f, SLICE("x-forwarded-for")) || !f->value.len)
+			continue;
+		out = put(out, f->value);
+		out = put(out, SLICE(", "));
+	}
+	out = put(out, hop->client);
+	out = put(out, SLICE("\r\n"));
+	if (!has_proto)
+		out = put_field(out, SLICE("X-Forwarded-Proto"), hop->proto);
+	if (!has_host && h->authority.len)
+		out = put_field(out, SLICE("X-Forwarded-Host"), h->authority);
+	return has_list ? put_forwarded_element(out, hop) : out;
+}
+
+/* What this hop alone says. */
+static char *put_forwarded(char *out, const struct head *h, const struct hop *hop)
+{
+	out = put_field(out, SLICE("X-Forwarded-For"), hop->client);
+	out = put_field(out, SLICE("X-Forwarded-Proto"), hop->proto);
+	if (h->authority.len)
+		out = put_field(out, SLICE("X-Forwarded-Host"), h->authority);
+	return out;
+}
+
+/* Options of the connection to the backend. */
+static char *put_options(char *out, const struct head *h)
+{
+	if (h->upgrade.len) {
+		out = put(out, SLICE("Connection: Upgrade\r\n"));
+		out = put_field(out, SLICE("Upgrade"), h->upgrade);
+	} else if (h->takes_trailers) {
+		out = put(out, SLICE("Connection: TE\r\nTE: trailers\r\n"));
+	}
+	return out;
 }
 
 size_t http1_write_request(char *out, const struct head *h, const struct hop *hop)
@@ -76,10 +149,8 @@ size_t http1_write_request(char *out, const struct head *h, const struct hop *ho
 		out = put(out, SLICE("Transfer-Encoding: chunked\r\n"));
 	else if (h->has_length)
 		out = put_length(out, h->length);
-	out = put_field(out, SLICE("X-Forwarded-For"), hop->client);
-	out = put_field(out, SLICE("X-Forwarded-Proto"), hop->proto);
-	if (h->authority.len)
-		out = put_field(out, SLICE("X-Forwarded-Host"), h->authority);
+	out = put_options(out, h);
+	out = hop->is_trusted ? put_forwarded_on(out, h, hop) : put_forwarded(out, h, hop);
 	/* A list: one more line says the same as one more element. */
 	out = put(out,
 		  h->minor ? SLICE("Via: 1.1 shunt\r\n\r\n") : SLICE("Via: 1.0 shunt\r\n\r\n"));

@@ -15,6 +15,7 @@ struct hop {
 	struct slice client; /* its address, as text */
 	struct slice proto;  /* "http" */
 	struct slice local;  /* Host for a request that has none (HTTP/1.0) */
+	bool is_trusted;     /* the client is a proxy: what it says of hops before it stays */
 };
 
 enum persistence {

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "conf/listen.h"
 #include "core/log.h"
 #include "l7/balance.h"
 #include "l7/http1_write.h"
@@ -455,11 +456,23 @@ static void dispatch(struct request *r)
 	request_fail(r, r->tried_count ? r->connect_failure : REASON_NO_BACKEND);
 }
 
+static bool is_trusted(const struct conn *c)
+{
+	for (size_t i = 0; i < c->service->trusted_proxy_count; i++) {
+		const struct source_prefix *p = &c->service->trusted_proxies[i];
+
+		if (p->addr.family == c->peer.addr.family &&
+		    addr_in_prefix(&c->peer.addr, &p->addr, p->len))
+			return true;
+	}
+	return false;
+}
+
 enum reason request_start(struct conn *c, const struct head *h, size_t block_len)
 {
 	char client[ADDR_STRLEN], local[ENDPOINT_STRLEN] = "";
 	uint64_t body_max = c->service->limits.body;
-	struct hop hop = {.proto = SLICE("http")};
+	struct hop hop = {.proto = SLICE("http"), .is_trusted = is_trusted(c)};
 	struct request *r;
 
 	if (body_max && h->length > body_max)
