@@ -12,6 +12,7 @@
 
 #include "l7/http1_parse.h"
 #include "l7/http1_scan.h"
+#include "l7/http1_trailers.h"
 #include "l7/http1_write.h"
 #include "l7/path.h"
 
@@ -41,11 +42,33 @@ static enum reason parse(const char *text, size_t len, unsigned count, bool requ
 		       : http1_parse_response(text, len, count, false, h);
 }
 
+/* Trailers that were accepted are written as a message's end that is accepted. */
+static void check_trailers(const char *section, size_t len)
+{
+	char *out = malloc(http1_trailers_bound(len));
+	size_t n, at = sizeof("\r\n") - 1;
+	enum reason r = REASON_NONE;
+	struct body b;
+
+	if (!out)
+		return;
+	n = http1_write_trailers(out, (struct slice){section, len});
+	assert(n <= http1_trailers_bound(len));
+	body_init(&b, BODY_CHUNKED, 0);
+	while (at < n && !b.ended && r == REASON_NONE) {
+		struct slice span;
+
+		at += body_decode(&b, out + at, n - at, &span, &r);
+	}
+	assert(r == REASON_NONE && b.ended && at == n && !b.total);
+	free(out);
+}
+
 /* Decode the body; its bytes go to out. Returns how many raw bytes were taken. */
 static size_t decode(const struct head *h, const char *raw, size_t len, size_t step, char *out,
 		     struct body *b, enum reason *ret_reason)
 {
-	size_t taken = 0, written = 0;
+	size_t taken = 0, written = 0, trailers = 0;
 
 	*ret_reason = REASON_NONE;
 	body_init(b, (enum body_kind)h->body, h->length);
@@ -57,12 +80,16 @@ static size_t decode(const struct head *h, const char *raw, size_t len, size_t s
 		if (*ret_reason != REASON_NONE)
 			break;
 		assert(n > 0);
+		assert(!b->in_trailers || !span.len);
+		trailers += b->in_trailers ? n : 0;
 		assert(!span.len || (span.ptr >= raw + taken && span.ptr + span.len <= raw + len));
 		memcpy(out + written, span.len ? span.ptr : "", span.len);
 		written += span.len;
 		taken += n;
 	}
 	assert(*ret_reason != REASON_NONE || written == b->total);
+	if (*ret_reason == REASON_NONE && b->ended && trailers)
+		check_trailers(raw + taken - trailers, trailers);
 	return taken;
 }
 

@@ -13,8 +13,8 @@ CONTROLLED = {"health": "none"}  # the test decides who connects to a scripted b
 
 
 class Message:
-    def __init__(self, start, fields, body=b""):
-        self.start, self.fields, self.body = start, fields, body
+    def __init__(self, start, fields, body=b"", trailers=()):
+        self.start, self.fields, self.body, self.trailers = start, fields, body, list(trailers)
 
     @property
     def status(self):
@@ -30,6 +30,10 @@ class Message:
 
     def __repr__(self):
         return f"{self.start} {self.fields} {self.body[:200]}"
+
+
+def fields_of(lines):
+    return [tuple(part.strip() for part in line.split(":", 1)) for line in lines if line]
 
 
 class Peer:
@@ -85,17 +89,19 @@ class Peer:
             return True
 
     def head(self):
-        lines = self.until(b"\r\n\r\n").decode("latin-1").split("\r\n")
-        fields = [tuple(part.strip() for part in line.split(":", 1)) for line in lines[1:] if line]
-        return Message(lines[0], fields)
+        start, *lines = self.until(b"\r\n\r\n").decode("latin-1").split("\r\n")
+        return Message(start, fields_of(lines))
 
     def chunked(self):
+        """The body and the trailers."""
         body = b""
         while True:
             size = int(self.until(b"\r\n"), 16)
             if size == 0:
-                assert self.until(b"\r\n") == b"\r\n"
-                return body
+                lines = []
+                while (line := self.until(b"\r\n").decode("latin-1")) != "\r\n":
+                    lines.append(line)
+                return body, fields_of(lines)
             body += self.exactly(size)
             assert self.exactly(2) == b"\r\n"
 
@@ -106,7 +112,7 @@ class Peer:
         if no_body or (is_response and (message.status < 200 or message.status in (204, 304))):
             pass
         elif message.get("Transfer-Encoding") == "chunked":
-            message.body = self.chunked()
+            message.body, message.trailers = self.chunked()
         elif message.get("Content-Length") is not None:
             message.body = self.exactly(int(message.get("Content-Length")))
         elif is_response:

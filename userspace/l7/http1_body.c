@@ -96,6 +96,13 @@ static enum reason take_fixed(struct body *b, char c, char want, uint8_t next)
 	return REASON_NONE;
 }
 
+static enum reason take_trailer_lf(struct body *b, char c)
+{
+	if (++b->lines > HTTP1_TRAILER_LINES)
+		return REASON_TRAILER_LARGE;
+	return take_fixed(b, c, '\n', TRAILER_START);
+}
+
 /* The line feed behind a chunk's size. */
 static enum reason take_size_lf(struct body *b, char c)
 {
@@ -116,7 +123,7 @@ static enum reason take_framing(struct body *b, char c)
 	case CHUNK_SIZE_LF: return take_size_lf(b, c);
 	case CHUNK_DATA_CR: return take_fixed(b, c, '\r', CHUNK_DATA_LF);
 	case CHUNK_DATA_LF: b->digits = 0; return take_fixed(b, c, '\n', CHUNK_SIZE);
-	case TRAILER_LF: return take_fixed(b, c, '\n', TRAILER_START);
+	case TRAILER_LF: return take_trailer_lf(b, c);
 	case CHUNKED_END_LF:
 		r = take_fixed(b, c, '\n', CHUNKED_END_LF);
 		b->ended = r == REASON_NONE;
@@ -148,6 +155,11 @@ static size_t decode_chunked(struct body *b, const char *data, size_t len, struc
 			if (b->left == 0)
 				b->state = CHUNK_DATA_CR;
 			return i;
+		}
+		if (b->state >= TRAILER_START && !b->in_trailers) {
+			if (i)
+				return i;
+			b->in_trailers = true;
 		}
 		*ret_reason = take_framing(b, data[i++]);
 		if (*ret_reason != REASON_NONE)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Where a message's body ends: by length, by chunks, with the connection, or at once. A strict
- * decoder that takes raw bytes as they come and gives back spans of body. Chunk extensions and
- * trailers are read, checked and dropped. Pure.
+ * decoder that takes raw bytes as they come and gives back spans of body. Chunk extensions are read,
+ * checked and dropped; trailers are checked and left to the caller. Pure.
  */
 #ifndef L7_HTTP1_BODY_H
 #define L7_HTTP1_BODY_H
@@ -14,7 +14,8 @@
 #include "l7/reason.h"
 
 #define HTTP1_EXTENSION_MAX 4096U /* bytes of chunk extensions in one message */
-#define HTTP1_TRAILER_MAX   8192U /* bytes of the trailer section */
+#define HTTP1_TRAILER_MAX   8192U /* bytes of the trailer section, */
+#define HTTP1_TRAILER_LINES 100U  /* and fields */
 
 enum body_kind { BODY_NONE, BODY_LENGTH, BODY_CHUNKED, BODY_EOF };
 
@@ -22,7 +23,9 @@ struct body {
 	uint8_t kind; /* enum body_kind */
 	uint8_t state;
 	uint8_t digits;	   /* of the chunk size */
+	uint8_t lines;	   /* of trailers */
 	bool ended;	   /* the last byte of the message was taken */
+	bool in_trailers;  /* what the last call took is of the trailer section, its end included */
 	uint32_t overhead; /* bytes of extensions, or of trailers */
 	uint64_t left;	   /* of the length or of this chunk */
 	uint64_t total;	   /* bytes of body given out so far */

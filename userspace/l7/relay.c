@@ -4,12 +4,19 @@
 
 #include <assert.h>
 
+#include "l7/http1_trailers.h"
 #include "l7/http1_write.h"
 
 void flow_init(struct flow *f, struct stream *from, enum body_kind kind, uint64_t length)
 {
 	*f = (struct flow){.from = from};
 	body_init(&f->body, kind, length);
+}
+
+void flow_deinit(struct flow *f)
+{
+	if (f->trailers.data)
+		buf_release(f->from->pool, &f->trailers);
 }
 
 void flow_send_to(struct flow *f, struct stream *to, enum body_kind framing)
@@ -60,6 +67,35 @@ static void accept_span(struct flow *f, size_t taken, struct slice span)
 	f->ready += (uint32_t)span.len;
 }
 
+/* All of the trailer section is in f->trailers: make of it what will be sent. */
+static int finish_trailers(struct flow *f)
+{
+	struct buf_pool *pool = f->from->pool;
+	struct slice section = {buf_head(&f->trailers), buf_len(&f->trailers)};
+	struct buf done = {0};
+	int err = buf_reserve(pool, &done, http1_trailers_bound(section.len));
+
+	if (err < 0)
+		return err;
+	done.end = (uint32_t)http1_write_trailers(done.data, section);
+	buf_release(pool, &f->trailers);
+	f->trailers = done;
+	return 0;
+}
+
+/* Bytes of the trailer section. Most have nothing but its empty line, for which no memory is taken:
+ * a field cannot begin with a byte of it. */
+static int take_trailers(struct flow *f, const char *bytes, size_t len)
+{
+	int err;
+
+	if (f->framing != BODY_CHUNKED ||
+	    (!buf_len(&f->trailers) && (*bytes == '\r' || *bytes == '\n')))
+		return 0;
+	err = buf_append(f->from->pool, &f->trailers, bytes, len);
+	return err == 0 && f->body.ended ? finish_trailers(f) : err;
+}
+
 /* All that was received and belongs to the message. */
 static enum flow_status decode(struct flow *f)
 {
@@ -75,6 +111,9 @@ static enum flow_status decode(struct flow *f)
 				    &f->reason);
 		if (f->limit && f->body.total > f->limit)
 			f->reason = REASON_BODY_LARGE;
+		if (f->reason == REASON_NONE && f->body.in_trailers &&
+		    take_trailers(f, buf_head(in) + used, taken) < 0)
+			f->reason = REASON_NO_RESOURCES;
 		if (f->reason != REASON_NONE)
 			return FLOW_BAD;
 		accept_span(f, taken, span);
@@ -82,6 +121,17 @@ static enum flow_status decode(struct flow *f)
 	if (!f->body.ended && f->from->is_eof && !body_eof(&f->body))
 		return FLOW_CUT;
 	return f->body.ended ? FLOW_DONE : FLOW_MORE;
+}
+
+/* What stands behind the body bytes of this write. */
+static struct slice tail_of(const struct flow *f, bool data, bool last)
+{
+	struct slice tail = {buf_head(&f->trailers), buf_len(&f->trailers)};
+	size_t skipped = data ? 0 : sizeof("\r\n") - 1; /* no chunk ends here */
+
+	if (!last || !tail.len)
+		return http1_chunk_end(data, last);
+	return (struct slice){tail.ptr + skipped, tail.len - skipped};
 }
 
 static ssize_t write_some(struct flow *f, struct slice head)
@@ -99,7 +149,7 @@ static ssize_t write_some(struct flow *f, struct slice head)
 		}
 		p.body.len = f->chunk_left;
 		last = f->body.ended && f->chunk_left == f->ready && !f->last_written;
-		p.tail = http1_chunk_end(p.body.len > 0, last);
+		p.tail = tail_of(f, p.body.len > 0, last);
 	}
 	n = stream_write(f->to, &p);
 	if (n < 0)

@@ -14,6 +14,7 @@
 struct flow {
 	struct stream *from, *to;
 	struct body body;    /* how it comes */
+	struct buf trailers; /* what came of its trailers; once it ended, as they are sent */
 	uint8_t framing;     /* enum body_kind: how it goes; BODY_EOF: the caller closes */
 	bool last_written;   /* the last chunk */
 	uint32_t ready;	     /* body bytes at the front of from->in */
@@ -32,7 +33,9 @@ enum flow_status {
 	FLOW_BROKEN,  /* to cannot be written to */
 };
 
+/* Owns memory once it pumped something: flow_deinit(). */
 void flow_init(struct flow *f, struct stream *from, enum body_kind kind, uint64_t length);
+void flow_deinit(struct flow *f); /* all zero is fine */
 void flow_send_to(struct flow *f, struct stream *to, enum body_kind framing);
 
 /* Move what can be moved. head: written first, may be empty; never needed again afterwards. */

@@ -68,6 +68,8 @@ static void detach(struct request *r, bool keep)
 /* All ways to end pass here. */
 static void end(struct request *r, bool keep)
 {
+	flow_deinit(&r->body);
+	flow_deinit(&r->reply);
 	detach(r, keep);
 	request_set_state(r, REQUEST_OVER);
 	free(r);
