@@ -22,7 +22,7 @@ DEPS_BUILD := gcc make clang llvm pkg-config bpftool libc6-dev libbpf-dev libxdp
 	libelf-dev zlib1g-dev libmnl-dev
 DEPS_NET := iproute2 ethtool curl procps util-linux python3 python3-yaml
 DEPS_TEST := $(DEPS_NET) libcmocka-dev python3-pytest python3-pytest-xdist python3-pytest-timeout \
-	python3-scapy pyflakes3 iputils-ping nftables tcpdump clang-format shellcheck cppcheck valgrind \
+	python3-scapy python3-websockets pyflakes3 iputils-ping nftables tcpdump clang-format shellcheck cppcheck valgrind \
 	bear xdp-tools libclang-rt-14-dev
 DEPS_BENCH := python3-matplotlib
 DEPS_IPVS := ipvsadm

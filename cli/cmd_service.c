@@ -335,6 +335,8 @@ static void print_proxied(const json_t *http)
 		   format_count(field_count(http, "requests"), a),
 		   format_count(field_count(http, "aborted"), b),
 		   format_count(field_count(http, "retries"), c));
+	if (field_count(http, "tunnels"))
+		print_line("tunnels", "%s opened", format_count(field_count(http, "tunnels"), a));
 	print_line("bytes", "%s from clients, %s to clients",
 		   format_bytes(field_count(http, "bytes_in"), a),
 		   format_bytes(field_count(http, "bytes_out"), b));

@@ -161,6 +161,7 @@ struct http_timeouts {
 	unsigned idle;		/* keep-alive connection without a request: 60 s */
 	unsigned response_header; /* from the whole request sent to the end of the header: 30 s */
 	unsigned response_body;	  /* between two pieces from the backend: 30 s */
+	unsigned tunnel;	  /* after an upgrade, without a byte either way: 10 min */
 	unsigned write;		  /* without the peer taking a byte, either side: 30 s */
 };
 

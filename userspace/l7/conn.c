@@ -12,6 +12,7 @@
 #include "l7/http1_write.h"
 #include "l7/path.h"
 #include "l7/request.h"
+#include "l7/tunnel.h"
 
 #define REQUESTS_PER_TURN 32 /* of one connection, from its buffer */
 #define READS_PER_TURN	  4  /* of a connection that lingers */
@@ -235,7 +236,9 @@ static enum reason normalise(struct conn *c, struct head *h)
 /* A whole header block of len bytes is here. */
 static void begin(struct conn *c, size_t len)
 {
-	struct head h = {.cap = c->scan.count, .fields = l7_fields(c->l7, c->scan.count)};
+	struct head h = {.cap = c->scan.count,
+			 .fields = l7_fields(c->l7, c->scan.count),
+			 .allow_connect = c->service->connect == CONNECT_TUNNEL};
 	enum reason r = REASON_NO_RESOURCES;
 
 	if (c->state != CONN_HEADER)
@@ -246,6 +249,7 @@ static void begin(struct conn *c, size_t len)
 		r = normalise(c, &h);
 	counter_add(&conn_counters(c)->requests, 1);
 	if (r == REASON_NONE) {
+		h.upgrade = tunnel_protocol(c->service, &h);
 		set_state(c, CONN_BUSY);
 		r = request_start(c, &h, len);
 	}
@@ -425,4 +429,6 @@ void conn_review(struct conn *c)
 		conn_close(c);
 	else if (c->state == CONN_IDLE && conn_is_ending(c) && !buf_len(&c->io.in))
 		conn_close(c);
+	else if (c->state == CONN_BUSY && conn_is_ending(c))
+		request_drain(c->request);
 }

@@ -183,6 +183,8 @@ size_t http1_write_response(char *out, const struct head *h, enum body_kind fram
 	out = put(out, h->phrase);
 	out = put(out, SLICE("\r\n"));
 	out = put_fields(out, h);
+	if (h->upgrade.len)
+		out = put_options(out, h);
 	if (h->status >= 200) {
 		if (framing == BODY_CHUNKED)
 			out = put(out, SLICE("Transfer-Encoding: chunked\r\n"));

@@ -11,6 +11,7 @@
 #include "l7/balance.h"
 #include "l7/http1_write.h"
 #include "l7/request_int.h"
+#include "l7/tunnel.h"
 #include "l7/upstream.h"
 
 #define READS_PER_TURN 4 /* of one connection */
@@ -36,9 +37,10 @@ void request_set_state(struct request *r, enum request_state state)
 {
 	static const unsigned legal[] = {
 		[REQUEST_CONNECT] = 1U << REQUEST_AWAIT | 1U << REQUEST_OVER,
-		[REQUEST_AWAIT] =
-			1U << REQUEST_CONNECT | 1U << REQUEST_RESPOND | 1U << REQUEST_OVER,
+		[REQUEST_AWAIT] = 1U << REQUEST_CONNECT | 1U << REQUEST_RESPOND |
+				  1U << REQUEST_TUNNEL | 1U << REQUEST_OVER,
 		[REQUEST_RESPOND] = 1U << REQUEST_OVER,
+		[REQUEST_TUNNEL] = 1U << REQUEST_OVER,
 		[REQUEST_OVER] = 0,
 	};
 
@@ -56,7 +58,7 @@ static void detach(struct request *r, bool keep)
 	if (!r->up)
 		return;
 	up = upstream_of(r);
-	if (r->state == REQUEST_AWAIT || r->state == REQUEST_RESPOND)
+	if (r->state != REQUEST_CONNECT)
 		counter_add(&up->counters->active_down, 1);
 	if (keep)
 		upstream_put_idle(up, r->up, r->backend->pool->idle_max, r->backend->pool->idle_ms);
@@ -86,6 +88,12 @@ void request_give_up(struct request *r)
 
 	counter_add(&conn_counters(c)->aborted, 1);
 	conn_close(c);
+}
+
+void request_drain(struct request *r)
+{
+	if (r->state == REQUEST_TUNNEL)
+		tunnel_drain(r);
 }
 
 void request_cancel(struct request *r)
@@ -179,6 +187,10 @@ void request_on_deadline(struct request *r)
 {
 	uint64_t now = deadline_in(&r->conn->io.deadline, 0);
 
+	if (r->state == REQUEST_TUNNEL) {
+		tunnel_on_deadline(r);
+		return;
+	}
 	if (r->body_at > now && r->reply_at > now) {
 		set_deadline(r);
 	} else if (r->state == REQUEST_RESPOND) {
@@ -240,7 +252,7 @@ static bool flush_client(struct request *r)
 }
 
 /* After anything happened: move what can be moved, wait for what cannot. head: of the request, if it
- * was not sent yet. False: the request is over. */
+ * was not sent yet. False: the request is over, or a tunnel. */
 static bool advance(struct request *r, struct slice head)
 {
 	if (r->state != REQUEST_CONNECT) {
@@ -278,6 +290,10 @@ static void on_backend_event(void *ctx, int events)
 	struct request *r = ctx;
 	bool more = (events & SOCK_READ) != 0;
 
+	if (r->state == REQUEST_TUNNEL) {
+		tunnel_on_event(r, &r->up->io, events);
+		return;
+	}
 	if (!more)
 		(void)advance(r, (struct slice){0});
 	for (int i = 0; i < READS_PER_TURN && more; i++) {
@@ -300,6 +316,10 @@ void request_on_client_event(struct request *r, int events)
 {
 	bool more = (events & SOCK_READ) != 0;
 
+	if (r->state == REQUEST_TUNNEL) {
+		tunnel_on_event(r, &r->conn->io, events);
+		return;
+	}
 	if (events & SOCK_WRITE && !advance(r, (struct slice){0}))
 		return;
 	for (int i = 0; i < READS_PER_TURN && more; i++) {
@@ -476,6 +496,7 @@ enum reason request_start(struct conn *c, const struct head *h, size_t block_len
 	uint64_t body_max = c->service->limits.body;
 	struct hop hop = {.proto = SLICE("http"), .is_trusted = is_trusted(c)};
 	struct request *r;
+	size_t bound;
 
 	if (body_max && h->length > body_max)
 		return REASON_BODY_LARGE;
@@ -484,7 +505,8 @@ enum reason request_start(struct conn *c, const struct head *h, size_t block_len
 	if (!h->authority.len)
 		endpoint_format(&c->local, local, sizeof(local));
 	hop.local = (struct slice){local, strlen(local)};
-	r = malloc(sizeof(*r) + http1_request_bound(block_len, h, &hop));
+	bound = http1_request_bound(block_len, h, &hop);
+	r = malloc(sizeof(*r) + bound + h->upgrade.len);
 	if (!r)
 		return REASON_NO_RESOURCES;
 	*r = (struct request){
@@ -493,12 +515,17 @@ enum reason request_start(struct conn *c, const struct head *h, size_t block_len
 		.is_head = h->is_head,
 		.is_idempotent = h->is_idempotent,
 		.is_persistent = h->persistent,
+		.is_connect = h->is_connect,
 		.awaits_continue = h->expects_continue && h->body != BODY_NONE,
 		.body_mark = UINT64_MAX,
 		.body_at = DEADLINE_NONE,
 		.reply_at = DEADLINE_NONE,
 	};
 	r->head_len = http1_write_request(r->head, h, &hop);
+	if (h->upgrade.len) {
+		r->upgrade = (struct slice){r->head + bound, h->upgrade.len};
+		memcpy(r->head + bound, h->upgrade.ptr, h->upgrade.len);
+	}
 	flow_init(&r->body, &c->io, h->body, h->length);
 	r->body.limit = body_max;
 	buf_consume(c->io.pool, &c->io.in, block_len);

@@ -21,6 +21,9 @@ enum reason request_start(struct conn *c, const struct head *h, size_t block_len
 void request_on_client_event(struct request *r, int events);
 void request_on_deadline(struct request *r);
 
+/* The client's connection shall end, now that nothing new comes on it. */
+void request_drain(struct request *r);
+
 /* The client's connection is closing: forget it all. NULL is fine. */
 void request_cancel(struct request *r);
 

@@ -15,6 +15,7 @@ enum request_state {
 	REQUEST_CONNECT, /* no connection to a backend yet */
 	REQUEST_AWAIT,	 /* the request is being sent, or was; no response header yet */
 	REQUEST_RESPOND, /* the response header went to the client, the body follows */
+	REQUEST_TUNNEL,	 /* client and backend talk to each other: tunnel.c */
 	REQUEST_OVER,
 };
 
@@ -26,7 +27,7 @@ struct request {
 	enum request_state state;
 	uint8_t minor; /* of the client's HTTP/1.x */
 	uint8_t tried_count, interim_count;
-	bool is_head, is_idempotent, is_persistent;
+	bool is_head, is_idempotent, is_persistent, is_connect;
 	bool awaits_continue; /* the client sends no body before a 100 (Continue) */
 	bool was_reused;      /* up had served a request before */
 	bool was_repeated;    /* sent again after a kept connection had died */
@@ -42,8 +43,9 @@ struct request {
 	uint64_t body_at, reply_at;	/* deadlines */
 	struct http1_scan scan;		/* of the response header */
 	const struct backend *tried[REQUEST_BACKENDS_MAX];
+	struct slice upgrade; /* protocol that it asks for; empty: none */
 	size_t head_len;
-	char head[]; /* as sent to the backend */
+	char head[]; /* as sent to the backend, then upgrade */
 };
 
 void request_set_state(struct request *r, enum request_state state);
@@ -66,7 +68,7 @@ void request_give_up(struct request *r);
 /* The backend ended or broke the connection before a response: over, or sent anew elsewhere. */
 void request_lose_backend(struct request *r);
 
-/* Pass on what came from the backend. False: the request is over. (response.c) */
+/* Pass on what came from the backend. False: the request is over, or a tunnel. (response.c) */
 bool request_take_response(struct request *r);
 
 #endif

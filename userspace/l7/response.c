@@ -3,6 +3,7 @@
 #include "core/log.h"
 #include "l7/http1_write.h"
 #include "l7/request_int.h"
+#include "l7/tunnel.h"
 
 #define INTERIM_MAX 16 /* 1xx responses passed on for one request */
 
@@ -45,13 +46,31 @@ static struct slice write_head(struct request *r, const struct head *h, size_t b
 	return (struct slice){text, http1_write_response(text, h, framing, persistence)};
 }
 
+/* The response that makes a tunnel of it. */
+static void begin_tunnel(struct request *r, struct head *h, size_t block_len)
+{
+	struct slice head;
+
+	/* No body follows, whatever the response to CONNECT says (RFC 9110, 9.3.6). */
+	h->has_length = false;
+	h->upgrade = r->upgrade;
+	head = write_head(r, h, block_len, BODY_NONE);
+	if (!head.len) {
+		request_fail(r, REASON_NO_RESOURCES);
+		return;
+	}
+	buf_consume(r->up->io.pool, &r->up->io.in, block_len);
+	count_status(r, h->status);
+	tunnel_start(r, head);
+}
+
 /* A 1xx response. False: the request is over. */
 static bool pass_interim(struct request *r, const struct head *h, size_t block_len)
 {
 	struct stream *up = &r->up->io;
 	struct pieces p = {0};
 
-	/* Upgrades are not passed on, so 101 cannot be meant for anyone. */
+	/* A 101 that nobody asked for cannot be meant for anyone. */
 	if (h->status == 101 || ++r->interim_count > INTERIM_MAX) {
 		request_fail_backend(r);
 		request_fail(r, REASON_BAD_RESPONSE);
@@ -118,7 +137,7 @@ static bool begin_reply(struct request *r, const struct head *h, size_t block_le
 	return after_reply(r, status);
 }
 
-/* A whole header block of the response is here. */
+/* A whole header block of the response is here. False: the request is over, or a tunnel. */
 static bool take_header(struct request *r, size_t block_len)
 {
 	struct head h = {.cap = r->scan.count};
@@ -139,10 +158,14 @@ static bool take_header(struct request *r, size_t block_len)
 		request_fail(r, reason);
 		return false;
 	}
+	if (h.status == 101 ? tunnel_is_switched(r, &h) : tunnel_is_connected(r, &h)) {
+		begin_tunnel(r, &h, block_len);
+		return false;
+	}
 	return h.status < 200 ? pass_interim(r, &h, block_len) : begin_reply(r, &h, block_len);
 }
 
-/* What came from the backend. False: the request is over. */
+/* What came from the backend. False: the request is over, or a tunnel. */
 bool request_take_response(struct request *r)
 {
 	struct stream *up = &r->up->io;
