@@ -309,14 +309,17 @@ static void print_limits(const json_t *l)
 {
 	char line[PRINT_UNIT_MAX], header[PRINT_UNIT_MAX], body[PRINT_UNIT_MAX];
 	char count[PRINT_UNIT_MAX], conns[PRINT_UNIT_MAX];
+	char rate[PRINT_UNIT_MAX], requests[PRINT_UNIT_MAX];
 
 	print_line("limits",
 		   "request_line %s, header_bytes %s, header_count %s, body %s, "
-		   "connections %s a worker",
+		   "client_rate %s a second, requests %s a connection, connections %s a worker",
 		   format_bytes(field_count(l, "request_line_bytes"), line),
 		   format_bytes(field_count(l, "header_bytes"), header),
 		   format_count(field_count(l, "header_count"), count),
 		   format_limit(field_count(l, "body_bytes"), format_bytes, body),
+		   format_limit(field_count(l, "client_rate_bytes"), format_bytes, rate),
+		   format_limit(field_count(l, "requests_per_connection"), format_count, requests),
 		   format_limit(field_count(l, "connections_per_worker"), format_count, conns));
 }
 

@@ -86,7 +86,7 @@ def test_a_body_that_does_not_come(http_proxy):
 
 
 def test_a_body_that_keeps_coming_may_take_long(http_proxy):
-    proxy = http_proxy(**short("request_body"))
+    proxy = http_proxy(limits={"client_rate": 10}, **short("request_body"))
     with proxy.connect() as client:
         client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 12\r\n\r\n")
         client.sock.settimeout(SHORT / 3)
@@ -98,6 +98,78 @@ def test_a_body_that_keeps_coming_may_take_long(http_proxy):
                 pass
         client.sock.settimeout(30)
         assert client.message().status == 200
+
+
+def trickle(client, pieces, wait=SHORT / 10):
+    """Send them one by one; the message that comes meanwhile or then."""
+    client.sock.settimeout(wait)
+    for piece in pieces:
+        client.send(piece)
+        try:
+            if client.fill():
+                break
+        except socket.timeout:
+            pass
+    client.sock.settimeout(30)
+    return client.message()
+
+
+def test_a_body_that_trickles_is_given_up(http_proxy):
+    proxy = http_proxy(hang, **short("request_body"))
+    for head, pieces in ((POST, "x" * 500),
+                         ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+                          "1\r\nx\r\n" * 100),
+                         ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1;",
+                          "x" * 500)):
+        with proxy.connect() as client:
+            client.send(head)
+            start = time.monotonic()
+            reply = trickle(client, pieces)
+            assert (reply.status, reply.get("Connection")) == (408, "close")
+            assert time.monotonic() - start < 10
+
+
+def test_a_backend_that_is_slow_is_not_the_clients_fault(http_proxy):
+    size = 8 << 20
+
+    def serve(peer):
+        length = int(peer.head().get("Content-Length"))
+        for _ in range(length >> 16):
+            peer.exactly(65536)
+            threading.Event().wait(0.01)  # over a second in all, and the client waits
+        peer.send(OK)
+    proxy = http_proxy(serve, **short("request_body"))
+    with proxy.connect() as client:
+        client.send(f"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {size}\r\n\r\n")
+        client.send(b"x" * size)
+        assert client.message().status == 200
+
+
+def test_a_client_that_reads_by_drops_is_given_up(http_proxy):
+    def serve(peer):
+        peer.message()
+        peer.send(f"HTTP/1.1 200 OK\r\nContent-Length: {1 << 30}\r\n\r\n")
+        while True:
+            peer.send(b"x" * 65536)
+    proxy = http_proxy(serve, limits={"client_rate": "1MiB"}, **short("write"))
+    with proxy.connect(rcvbuf=4096, mss=500) as client:
+        client.send(GET)
+        client.until(b"\r\n\r\n")
+        start = time.monotonic()
+        while proxy.counter("aborted") == 0:  # some ten kilobytes a second
+            client.sock.recv(500)
+            assert time.monotonic() - start < 20
+    proxy.wait_counter("open_connections", 0)
+
+
+def test_the_last_request_of_a_connection(http_proxy):
+    proxy = http_proxy(limits={"requests": 3})
+    with proxy.connect() as client:
+        client.send(GET * 5)
+        replies = [client.message() for _ in range(3)]
+        assert [reply.get("Connection") for reply in replies] == [None, None, "close"]
+        assert client.is_closed()
+    assert proxy.scripts[0].connections == 1
 
 
 def test_a_backend_that_does_not_take_the_body(http_proxy):

@@ -170,6 +170,8 @@ struct http_limits {
 	size_t header_bytes;   /* whole header block, 32 KiB; more is 431 */
 	unsigned header_count; /* 100; more is 431 */
 	uint64_t body;	       /* bytes; more is 413; 0: no limit (default) */
+	uint64_t client_rate;  /* bytes of body a second that a client must send or take, 200 */
+	unsigned requests;     /* of one client connection, 0: no limit (default) */
 	unsigned connections;  /* of the service in one worker, 0: no limit (default) */
 };
 

@@ -77,6 +77,13 @@ bool conn_is_ending(const struct conn *c)
 	return c->l7->is_draining || !newest_service(c);
 }
 
+bool conn_is_last_request(const struct conn *c)
+{
+	unsigned max = c->service->limits.requests;
+
+	return (max && c->requests >= max) || conn_is_ending(c);
+}
+
 static void bind_counters(struct conn *c)
 {
 	c->io.bytes_in = &conn_counters(c)->bytes_in;
@@ -120,6 +127,13 @@ void conn_close(struct conn *c)
 	stream_close(&c->io, on_closed);
 	view_unref(c->view);
 	c->view = NULL;
+}
+
+void conn_expire(struct conn *c)
+{
+	if (c->io.is_blocked)
+		sock_abandon(&c->io.sock);
+	conn_close(c);
 }
 
 /* No more requests. What the client still sends is read for a while: closing a socket that has
@@ -176,7 +190,7 @@ void conn_answer(struct conn *c, enum reason reason, bool is_head, enum conn_aft
 	struct pieces p = {.head = {text, 0}};
 
 	c->request = NULL;
-	if (after == CONN_GO_ON && conn_is_ending(c))
+	if (after == CONN_GO_ON && conn_is_last_request(c))
 		after = CONN_THEN_CLOSE;
 	c->after = (uint8_t)after;
 	count_answer(c, reason);
@@ -248,6 +262,7 @@ static void begin(struct conn *c, size_t len)
 	if (r == REASON_NONE)
 		r = normalise(c, &h);
 	counter_add(&conn_counters(c)->requests, 1);
+	c->requests++;
 	if (r == REASON_NONE) {
 		h.upgrade = tunnel_protocol(c->service, &h);
 		set_state(c, CONN_BUSY);
@@ -388,7 +403,7 @@ static void on_deadline(struct deadline *d)
 	else if (c->state == CONN_HEADER)
 		conn_answer(c, REASON_HEADER_TIMEOUT, false, CONN_THEN_LINGER);
 	else
-		conn_close(c);
+		conn_expire(c);
 }
 
 int conn_open(struct l7 *l7, int fd, const struct service *service, const struct endpoint *peer,

@@ -38,6 +38,7 @@ struct conn {
 	struct http1_scan scan;
 	struct endpoint peer, local;
 	uint32_t forgotten;  /* CONN_LINGER: bytes read and dropped */
+	uint32_t requests;   /* begun so far */
 	uint8_t state;	     /* enum conn_state */
 	uint8_t after;	     /* enum conn_after: the response under way */
 	bool is_running;     /* conn_resume() is at work further up the stack */
@@ -67,10 +68,17 @@ void conn_response_done(struct conn *c, enum conn_after after);
  * newest snapshot has no such service at this address? */
 bool conn_is_ending(const struct conn *c);
 
+/* The same, or because it was the last one that the service allows? */
+bool conn_is_last_request(const struct conn *c);
+
 /* A new snapshot or a drain: closes where that is due now, else when it is idle again. */
 void conn_review(struct conn *c);
 
 void conn_close(struct conn *c);
+
+/* Its time is over: the same, but a client that does not take what was written shall not hold it in
+ * the kernel's memory either. */
+void conn_expire(struct conn *c);
 
 static inline struct service_counters *conn_counters(const struct conn *c)
 {

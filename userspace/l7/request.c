@@ -90,6 +90,13 @@ void request_give_up(struct request *r)
 	conn_close(c);
 }
 
+/* The client did not do its part in time. */
+static void expire(struct request *r)
+{
+	counter_add(&conn_counters(r->conn)->aborted, 1);
+	conn_expire(r->conn);
+}
+
 void request_drain(struct request *r)
 {
 	if (r->state == REQUEST_TUNNEL)
@@ -148,18 +155,25 @@ static void set_deadline(struct request *r)
 /* The request: who keeps it waiting, and how long may that take? */
 static void time_body(struct request *r, enum flow_status status)
 {
-	uint64_t mark = flow_progress(&r->body);
+	uint64_t mark = flow_progress(&r->body), now = in_ms(r, 0);
 	bool moved = mark != r->body_mark || status != r->body_status;
 
 	r->body_mark = mark;
 	r->body_status = status;
 	if (r->awaits_continue && r->body.body.total)
 		r->awaits_continue = false;
-	if (r->body_done || r->body_refused || r->awaits_continue)
+	moved |= r->body_at == DEADLINE_NONE;
+	if (r->body_done || r->body_refused || r->awaits_continue) {
 		r->body_at = DEADLINE_NONE;
-	else if (moved || r->body_at == DEADLINE_NONE)
-		r->body_at = in_ms(r, status == FLOW_BLOCKED ? timeouts(r)->write
-							     : timeouts(r)->request_body);
+	} else if (status == FLOW_BLOCKED) {
+		pace_pause(&r->sends, now);
+		if (moved)
+			r->body_at = in_ms(r, timeouts(r)->write);
+	} else if (moved) {
+		r->body_at =
+			pace_wait(&r->sends, now, r->body.body.total, timeouts(r)->request_body,
+				  r->conn->service->limits.client_rate);
+	}
 }
 
 /* The response: from when the backend has all that it can expect. */
@@ -179,8 +193,14 @@ void request_time_reply(struct request *r, enum flow_status status)
 		return;
 	r->reply_mark = mark;
 	r->reply_status = status;
-	r->reply_at =
-		in_ms(r, status == FLOW_BLOCKED ? timeouts(r)->write : timeouts(r)->response_body);
+	if (status == FLOW_BLOCKED) {
+		r->reply_at =
+			pace_wait(&r->takes, in_ms(r, 0), r->reply.body.total - r->reply.ready,
+				  timeouts(r)->write, r->conn->service->limits.client_rate);
+	} else {
+		pace_pause(&r->takes, in_ms(r, 0));
+		r->reply_at = in_ms(r, timeouts(r)->response_body);
+	}
 }
 
 void request_on_deadline(struct request *r)
@@ -197,7 +217,7 @@ void request_on_deadline(struct request *r)
 		if (r->reply_at <= now && r->reply_status == FLOW_MORE)
 			request_truncate(r);
 		else
-			request_give_up(r);
+			expire(r);
 	} else if (r->reply_at <= now) {
 		request_fail_backend(r);
 		request_fail(r, REASON_RESPONSE_TIMEOUT);
@@ -528,6 +548,8 @@ enum reason request_start(struct conn *c, const struct head *h, size_t block_len
 	}
 	flow_init(&r->body, &c->io, h->body, h->length);
 	r->body.limit = body_max;
+	pace_init(&r->sends, c->service->timeouts.request_body);
+	pace_init(&r->takes, c->service->timeouts.write);
 	buf_consume(c->io.pool, &c->io.in, block_len);
 	c->request = r;
 	deadline_set(&c->io.deadline, DEADLINE_NONE);

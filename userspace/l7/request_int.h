@@ -5,6 +5,7 @@
 
 #include "l7/conn.h"
 #include "l7/http1_parse.h"
+#include "l7/pace.h"
 #include "l7/relay.h"
 #include "l7/request.h"
 #include "l7/upstream_conn.h"
@@ -41,6 +42,7 @@ struct request {
 	enum reason connect_failure;
 	uint64_t body_mark, reply_mark; /* flow_progress() when the deadlines were set */
 	uint64_t body_at, reply_at;	/* deadlines */
+	struct pace sends, takes;	/* the client: of body, of the response */
 	struct http1_scan scan;		/* of the response header */
 	const struct backend *tried[REQUEST_BACKENDS_MAX];
 	struct slice upgrade; /* protocol that it asks for; empty: none */

@@ -115,7 +115,7 @@ static bool begin_reply(struct request *r, const struct head *h, size_t block_le
 
 	r->close_backend = !h->persistent;
 	r->close_client = !r->is_persistent || !r->body_done || framing == BODY_EOF ||
-			  conn_is_ending(r->conn);
+			  conn_is_last_request(r->conn);
 	r->awaits_continue = false;
 	r->reply_mark = UINT64_MAX;
 	head = write_head(r, h, block_len, framing);

@@ -137,7 +137,7 @@ void tunnel_on_deadline(struct request *r)
 	if (r->body_at > now && r->reply_at > now)
 		set_deadline(r);
 	else
-		conn_close(r->conn);
+		conn_expire(r->conn);
 }
 
 void tunnel_drain(struct request *r)
