@@ -108,7 +108,8 @@ def test_what_is_asked_and_answered(http_proxy):
     seen = []
     proxy = http_proxy(switching(echo, seen=seen))
     with proxy.connect() as client:
-        client.send("GET /x HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade, X-Y\r\nX-Y: z\r\n"
+        client.send("GET /x HTTP/1.1\r\nHost: a\r\n"
+                    "Connection: keep-alive, Upgrade, X-Y\r\nX-Y: z\r\n"
                     "Upgrade: h2c, foo, WebSocket\r\nSec-WebSocket-Key: k\r\n\r\nat once")
         reply = client.head()
         assert reply.status == 101
