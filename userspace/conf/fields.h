@@ -30,6 +30,7 @@ FIELD_FUNCTIONS(status);	/* struct health_conf */
 FIELD_FUNCTIONS(address);	/* struct backend */
 FIELD_FUNCTIONS(listen);	/* struct service */
 FIELD_FUNCTIONS(source_routes); /* struct service */
+FIELD_FUNCTIONS(certificates);	/* struct service_tls */
 FIELD_FUNCTIONS(from);		/* struct source_route */
 FIELD_FUNCTIONS(mask);		/* struct quic_conf */
 FIELD_FUNCTIONS(server_id);	/* struct backend */

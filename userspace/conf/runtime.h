@@ -47,7 +47,10 @@ enum health_state { HEALTH_UNKNOWN, HEALTH_UP, HEALTH_DOWN }; /* unknown is usab
 	X(aborted, "aborted")		/* the client went away before its answer was whole */     \
 	X(retries, "retries")                                                                      \
 	X(bytes_in, "bytes-in") /* from clients */                                                 \
-	X(bytes_out, "bytes-out")
+	X(bytes_out, "bytes-out")                                                                  \
+	X(tls_handshakes, "tls-handshakes") /* done */                                             \
+	X(tls_resumed, "tls-resumed")	    /* of them, by an earlier session */                   \
+	X(tls_failures, "tls-failures")	    /* not done */
 
 struct backend_counters {
 #define X(name, text) _Atomic uint64_t name;

@@ -520,6 +520,10 @@ static const struct keyword timeouts_keys[] = {
 	 .text = "without client or backend taking a byte",
 	 WAIT(write),
 	 .fallback = "30s"},
+	{.name = "tls_handshake",
+	 .text = "from a client's connection to the end of its TLS handshake",
+	 WAIT(tls_handshake),
+	 .fallback = "10s"},
 };
 static const struct section timeouts = {
 	.name = "timeouts of a service", .text = "Waits of an http service", KEYS(timeouts_keys)};
@@ -656,6 +660,12 @@ static const struct keyword service_keys[] = {
 	 .type = KEY_SECTION,
 	 FIELD(struct service, limits),
 	 .section = &limits,
+	 HTTP_ONLY},
+	{.name = "tls",
+	 .text = "TLS towards clients",
+	 .type = KEY_SECTION,
+	 FIELD(struct service, tls),
+	 .section = &schema_tls,
 	 HTTP_ONLY},
 	{.name = "guard",
 	 .text = "limits of what comes from the network, before it costs a backend anything",

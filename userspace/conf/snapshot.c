@@ -10,6 +10,7 @@
 #include "conf/runtime.h"
 #include "conf/tree.h"
 #include "core/arena.h"
+#include "tls/cert.h"
 
 struct snapshot_memory {
 	struct snapshot snap;
@@ -57,8 +58,11 @@ void snapshot_unref(struct snapshot *s)
 	for (size_t i = 0; i < s->pool_count; i++)
 		for (size_t j = 0; j < s->pools[i].backend_count; j++)
 			backend_rt_unref(s->pools[i].backends[j].rt);
-	for (size_t i = 0; i < s->service_count; i++)
+	for (size_t i = 0; i < s->service_count; i++) {
 		service_rt_unref(s->services[i].rt);
+		for (size_t j = 0; j < s->services[i].tls.certificate_count; j++)
+			tls_cert_unref(s->services[i].tls.loaded[j]);
+	}
 	tree_free(s->document);
 	arena_deinit(&m->arena);
 	free(m);

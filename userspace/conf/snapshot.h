@@ -14,10 +14,12 @@
 
 #include "core/addr.h"
 #include "core/diag.h"
+#include "tls/policy_words.h"
 
 struct arena;
 struct backend_rt; /* conf/runtime.h */
 struct service_rt;
+struct tls_cert; /* tls/cert.h */
 struct tree;
 
 enum xdp_mode { XDP_MODE_NATIVE, XDP_MODE_GENERIC };
@@ -162,6 +164,7 @@ struct http_timeouts {
 	unsigned response_header; /* from the whole request sent to the end of the header: 30 s */
 	unsigned response_body;	  /* between two pieces from the backend: 30 s */
 	unsigned write;		  /* without the peer taking a byte, either side: 30 s */
+	unsigned tls_handshake;	  /* from accept to its end: 10 s */
 };
 
 struct http_limits {
@@ -204,6 +207,18 @@ struct guard_conf {
 	size_t count;
 };
 
+struct tls_files {
+	const char *cert, *key; /* key NULL: in the file of cert */
+};
+
+/* TLS towards clients. */
+struct service_tls {
+	struct tls_files *certificates; /* the first one serves names that none is for */
+	size_t certificate_count;	/* 0: no TLS */
+	struct tls_cert **loaded;	/* what was in the files; the snapshot holds references */
+	enum tls_policy policy;		/* default intermediate */
+};
+
 struct service {
 	const char *name;
 	enum service_mode mode;
@@ -221,6 +236,7 @@ struct service {
 	unsigned mss;	      /* l4: largest that a SYN may offer; 0: any; or SHUNT_MSS_AUTO */
 	struct http_timeouts timeouts;
 	struct http_limits limits;
+	struct service_tls tls; /* http */
 	struct service_guard guard;
 	struct service_rt *rt; /* the snapshot holds a reference */
 };
@@ -271,6 +287,12 @@ bool backend_is_usable(const struct backend *b);
 
 /* Of its listen addresses of a protocol: never AUTO. */
 enum tracking service_tracking(const struct service *s, uint8_t proto);
+
+/* Do its clients speak TLS? */
+static inline bool service_has_tls(const struct service *s)
+{
+	return s->tls.certificate_count > 0;
+}
 
 /* Does it say anything of limits and abuse? SYN cookies apart. */
 bool service_guard_limits(const struct service_guard *g);

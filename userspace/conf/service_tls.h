@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* From a service of a snapshot to what TLS contexts are made of. Any thread. */
+#ifndef CONF_SERVICE_TLS_H
+#define CONF_SERVICE_TLS_H
+
+#include "conf/snapshot.h"
+#include "tls/server.h"
+
+/* service_has_tls(s), and its files were loaded. */
+static inline struct tls_server_conf service_tls_conf(const struct service *s)
+{
+	return (struct tls_server_conf){
+		.name = s->name,
+		.certs = s->tls.loaded,
+		.cert_count = s->tls.certificate_count,
+		.policy = s->tls.policy,
+	};
+}
+
+#endif
