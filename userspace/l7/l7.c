@@ -55,6 +55,7 @@ int l7_new(const struct l7_env *env, struct l7 **ret_l7)
 	list_init(&l7->deferred);
 	(void)uv_idle_init(env->loop, &l7->idle); /* always 0 */
 	l7->idle.data = l7;
+	tls_waker_init(&l7->waker, env->loop);
 	*ret_l7 = l7;
 	return 0;
 }
@@ -156,6 +157,7 @@ void l7_close_all(struct l7 *l7)
 		conn_close(list_entry(it, struct conn, node));
 	close_upstreams(l7);
 	uv_close((uv_handle_t *)&l7->idle, NULL);
+	tls_waker_close(&l7->waker);
 }
 
 uint64_t l7_connections(const struct l7 *l7)

@@ -6,6 +6,7 @@
 #include "core/buf.h"
 #include "core/list.h"
 #include "l7/l7.h"
+#include "l7/tls.h"
 
 struct conn;
 struct field;
@@ -20,6 +21,7 @@ struct l7 {
 	uint64_t upstream_idle;
 	struct list deferred; /* client connections with requests left in their buffers */
 	uv_idle_t idle;	      /* runs while there are any */
+	struct tls_waker waker;
 	bool is_draining;
 	bool is_closed; /* l7_close_all() was called */
 	/* Memory that is used within one call only. */

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "conf/service_tls.h"
 #include "l7/balance.h"
 #include "l7/upstream.h"
 
@@ -16,6 +17,11 @@ struct pool_view *view_pool(const struct view *v, const struct pool *pool)
 struct upstream *view_upstream(const struct view *v, const struct backend *be)
 {
 	return view_pool(v, be->pool)->upstreams[be - be->pool->backends];
+}
+
+struct tls_server *view_tls(const struct view *v, const struct service *s)
+{
+	return v->tls[s - v->snap->services];
 }
 
 /* The connections to the same backend (pool, name, address) in the view before. */
@@ -52,6 +58,24 @@ static int fill_pool(struct view *v, const struct pool *pool, const struct view 
 	return 0;
 }
 
+/* Contexts that need not change are carried over: sessions are kept in them. */
+static int fill_tls(struct view *v, const struct service *s, const struct view *before)
+{
+	const struct service *was = before ? snapshot_service(before->snap, s->name) : NULL;
+	struct tls_server *old = was ? view_tls(before, was) : NULL;
+	struct tls_server **tls = &v->tls[s - v->snap->services];
+	struct tls_server_conf conf;
+	size_t bad;
+
+	if (!service_has_tls(s))
+		return 0;
+	conf = service_tls_conf(s);
+	if (!old || !tls_server_is_of(old, &conf))
+		return tls_server_new(&conf, tls, &bad);
+	*tls = tls_server_ref(old);
+	return 0;
+}
+
 struct view *view_new(struct l7 *l7, struct snapshot *snap, const struct view *before)
 {
 	struct view *v = calloc(1, sizeof(*v));
@@ -62,12 +86,14 @@ struct view *view_new(struct l7 *l7, struct snapshot *snap, const struct view *b
 	v->refs = 1;
 	v->snap = snapshot_ref(snap);
 	v->pools = calloc(snap->pool_count + 1, sizeof(*v->pools));
-	if (!v->pools)
+	v->tls = calloc(snap->service_count + 1, sizeof(struct tls_server *));
+	if (!v->pools || !v->tls)
 		goto fail;
 	for (size_t i = 0; i < snap->service_count; i++) {
 		const struct service *s = &snap->services[i];
 
-		if (s->mode == SERVICE_HTTP && fill_pool(v, s->pool, before) < 0)
+		if (s->mode == SERVICE_HTTP &&
+		    (fill_pool(v, s->pool, before) < 0 || fill_tls(v, s, before) < 0))
 			goto fail;
 	}
 	return v;
@@ -106,6 +132,9 @@ void view_unref(struct view *v)
 		balancer_free(v->pools[p].balancer);
 		free(v->pools[p].upstreams);
 	}
+	for (size_t s = 0; v->tls && s < v->snap->service_count; s++)
+		tls_server_unref(v->tls[s]);
+	free(v->tls);
 	free(v->pools);
 	snapshot_unref(v->snap);
 	free(v);

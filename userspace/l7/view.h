@@ -11,6 +11,7 @@
 
 struct balancer;
 struct l7;
+struct tls_server;
 struct upstream;
 
 struct pool_view {
@@ -22,6 +23,8 @@ struct view {
 	struct l7 *l7;
 	struct snapshot *snap;
 	struct pool_view *pools; /* parallel to snap->pools */
+	struct tls_server *
+		*tls; /* parallel to snap->services; NULL: its clients speak plain HTTP */
 	unsigned refs;
 };
 
@@ -32,6 +35,7 @@ struct view *view_ref(struct view *v);
 void view_unref(struct view *v); /* NULL is fine */
 
 struct pool_view *view_pool(const struct view *v, const struct pool *pool);
+struct tls_server *view_tls(const struct view *v, const struct service *s); /* NULL: none */
 struct upstream *view_upstream(const struct view *v, const struct backend *be);
 
 /* v is the newest now: backends that before has alone, or that are not up by configuration, keep no
