@@ -76,7 +76,7 @@ static void try_all(struct draft *dr, const struct service_draft *sd, const stru
 	struct tls_server_conf conf = service_tls_conf(s);
 	struct tls_server *server = NULL;
 	size_t bad;
-	int err = tls_server_new(&conf, &server, &bad);
+	int err = tls_server_new(&conf, NULL, &server, &bad);
 
 	tls_server_unref(server);
 	if (err == -EINVAL && bad < s->tls.certificate_count)

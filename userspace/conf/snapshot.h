@@ -53,8 +53,9 @@ struct node {
 	enum echo echo;	    /* are echo requests to steered services answered, default on */
 	unsigned icmp_rate; /* answers and errors of ours, a second and processor, default 100 */
 	struct node_limits limits;
-	unsigned workers;  /* resolved: at least 1 */
-	unsigned drain_ms; /* how long SIGTERM waits for connections */
+	unsigned workers;	     /* resolved: at least 1 */
+	unsigned drain_ms;	     /* how long SIGTERM waits for connections */
+	unsigned ticket_rotation_ms; /* of the keys of TLS session tickets, default 8 h */
 };
 
 struct admin_conf {

@@ -71,7 +71,7 @@ static int fill_tls(struct view *v, const struct service *s, const struct view *
 		return 0;
 	conf = service_tls_conf(s);
 	if (!old || !tls_server_is_of(old, &conf))
-		return tls_server_new(&conf, tls, &bad);
+		return tls_server_new(&conf, &v->l7->resumer, tls, &bad);
 	*tls = tls_server_ref(old);
 	return 0;
 }

@@ -8,9 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ALPN_HTTP11	"\x08http/1.1"
-#define HOST_MAX	253
-#define SESSION_SECONDS (4 * 3600)
+#define ALPN_HTTP11 "\x08http/1.1"
+#define HOST_MAX    253
 
 /* At most one certificate of each kind of key; the client's abilities decide among them. */
 struct set {
@@ -27,8 +26,8 @@ struct tls_server {
 	struct tls_cert **certs; /* references */
 	size_t cert_count;
 	enum tls_policy policy;
-	unsigned char id[TLS_DIGEST_LEN]; /* sessions of other services have another one */
-	struct set *sets;		  /* the first one serves who names nothing known */
+	struct tls_resumption resumption;
+	struct set *sets; /* the first one serves who names nothing known */
 	size_t set_count;
 	struct name *names; /* sorted */
 	size_t name_count;
@@ -146,13 +145,11 @@ static int make_context(struct tls_server *s, struct set *set, const struct tls_
 
 	set->ctx = ctx;
 	if (!ctx || !tls_policy_apply(s->policy, ctx) ||
-	    !SSL_CTX_set_session_id_context(ctx, s->id, sizeof(s->id)))
+	    !tls_resumption_enable(ctx, &s->resumption))
 		return -ENOMEM;
 	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 				      SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_max_early_data(ctx, 0);
-	SSL_CTX_set_num_tickets(ctx, 1);
-	SSL_CTX_set_timeout(ctx, SESSION_SECONDS);
 	SSL_CTX_set_tlsext_servername_callback(ctx, on_server_name);
 	SSL_CTX_set_tlsext_servername_arg(ctx, s);
 	SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
@@ -260,7 +257,7 @@ static int fill(struct tls_server *s, const struct tls_server_conf *conf,
 	int err = 0;
 
 	s->certs = calloc(conf->cert_count, sizeof(struct tls_cert *));
-	if (!s->certs || !make_id(conf, s->id))
+	if (!s->certs || !make_id(conf, s->resumption.id))
 		return -ENOMEM;
 	for (; s->cert_count < conf->cert_count; s->cert_count++)
 		s->certs[s->cert_count] = tls_cert_ref(conf->certs[s->cert_count]);
@@ -270,8 +267,8 @@ static int fill(struct tls_server *s, const struct tls_server_conf *conf,
 	return err;
 }
 
-int tls_server_new(const struct tls_server_conf *conf, struct tls_server **ret_server,
-		   size_t *ret_bad)
+int tls_server_new(const struct tls_server_conf *conf, struct tls_resumer *r,
+		   struct tls_server **ret_server, size_t *ret_bad)
 {
 	struct tls_server *s = calloc(1, sizeof(*s));
 	const struct tls_cert *bad = NULL;
@@ -282,6 +279,7 @@ int tls_server_new(const struct tls_server_conf *conf, struct tls_server **ret_s
 		return -ENOMEM;
 	s->refs = 1;
 	s->policy = conf->policy;
+	s->resumption.resumer = r;
 	ERR_clear_error();
 	err = fill(s, conf, &bad);
 	if (err < 0) {
@@ -318,7 +316,7 @@ bool tls_server_is_of(const struct tls_server *s, const struct tls_server_conf *
 	unsigned char id[TLS_DIGEST_LEN];
 
 	if (s->policy != conf->policy || s->cert_count != conf->cert_count || !make_id(conf, id) ||
-	    memcmp(s->id, id, sizeof(id)) != 0)
+	    memcmp(s->resumption.id, id, sizeof(id)) != 0)
 		return false;
 	for (size_t i = 0; i < s->cert_count; i++)
 		if (memcmp(s->certs[i]->digest, conf->certs[i]->digest, TLS_DIGEST_LEN) != 0)

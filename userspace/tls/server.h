@@ -11,6 +11,7 @@
 
 #include "tls/cert.h"
 #include "tls/policy.h"
+#include "tls/resume.h"
 
 struct tls_server;
 
@@ -22,10 +23,10 @@ struct tls_server_conf {
 	enum tls_policy policy;
 };
 
-/* With one reference. 0, or -EINVAL or -ENOMEM; then *ret_bad: the certificate that OpenSSL did not
+/* With one reference. r: of the worker, outlives it; NULL: it is only tried. 0, or -EINVAL or -ENOMEM; then *ret_bad: the certificate that OpenSSL did not
  * take; cert_count: none of them. */
-int tls_server_new(const struct tls_server_conf *conf, struct tls_server **ret_server,
-		   size_t *ret_bad);
+int tls_server_new(const struct tls_server_conf *conf, struct tls_resumer *r,
+		   struct tls_server **ret_server, size_t *ret_bad);
 struct tls_server *tls_server_ref(struct tls_server *s);
 void tls_server_unref(struct tls_server *s); /* NULL is fine */
 
