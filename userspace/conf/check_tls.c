@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What stands in the files of certificates and keys: see draft.h. */
 #include <errno.h>
+#include <string.h>
 #include <time.h>
 
 #include "conf/draft.h"
@@ -87,10 +88,82 @@ static void try_all(struct draft *dr, const struct service_draft *sd, const stru
 		dr->reader.out_of_memory = true;
 }
 
+/* ---- pools ---- */
+
+static bool load_authorities(struct draft *dr, const struct tree *node, struct pool *p)
+{
+	char text[TLS_PROBLEM_MAX];
+
+	if (!strcmp(p->tls.ca, TLS_CA_NONE)) {
+		diag_warning(dr->reader.diag, draft_key_pos(node, "ca"),
+			     "pool %s: tls.ca: none believes whoever answers", p->name);
+		return true;
+	}
+	if (tls_authorities_load(p->tls.ca, &p->tls.authorities, text) == 0)
+		return true;
+	diag_error(dr->reader.diag, draft_key_pos(node, "ca"), "pool %s: tls: %s", p->name, text);
+	return false;
+}
+
+static bool load_client(struct draft *dr, const struct tree *node, struct pool *p)
+{
+	const struct tls_files *f = &p->tls.client;
+	struct tls_problem problem;
+	const char *expected;
+
+	if (!f->cert)
+		return true;
+	node = tree_get(node, "client");
+	if (tls_cert_load(f->cert, f->key, &p->tls.cert, &problem) < 0) {
+		diag_error(dr->reader.diag,
+			   draft_key_pos(node, problem.in_key && f->key ? "key" : "cert"),
+			   "pool %s: tls: %s", p->name, problem.text);
+		return false;
+	}
+	expected = tls_policy_refuses(p->tls.policy, p->tls.cert);
+	if (expected)
+		diag_error(dr->reader.diag, draft_key_pos(node, "cert"),
+			   "pool %s: %s: expected %s, found %s of %u bits", p->name, f->cert,
+			   expected, tls_key_kind_name(p->tls.cert->kind), p->tls.cert->bits);
+	return !expected;
+}
+
+static void check_pool_tls(struct draft *dr, const struct pool_draft *pd, struct pool *p)
+{
+	const struct tree *node = tree_get(pd->node, "tls");
+	struct tls_client *client = NULL;
+	struct tls_client_conf conf;
+	bool loaded;
+	int err;
+
+	if (!pool_has_tls(p) || p->forward != FORWARD_PROXY)
+		return;
+	loaded = load_authorities(dr, node, p);
+	loaded &= load_client(dr, node, p);
+	if (p->health.kind == HEALTH_HTTP)
+		diag_warning(
+			dr->reader.diag, draft_key_pos(pd->node, "health"),
+			"pool %s: health.http speaks no TLS; take health.tcp for these backends",
+			p->name);
+	if (!loaded)
+		return;
+	conf = pool_tls_conf(p);
+	err = tls_client_new(&conf, &client);
+	tls_client_unref(client);
+	if (err == -EINVAL)
+		diag_error(dr->reader.diag, draft_key_pos(tree_get(node, "client"), "cert"),
+			   "pool %s: %s: OpenSSL does not take it (security level, curve)", p->name,
+			   p->tls.client.cert);
+	else if (err < 0)
+		dr->reader.out_of_memory = true;
+}
+
 void draft_check_tls(struct draft *dr)
 {
 	const struct snapshot *snap = dr->snap;
 
+	for (size_t i = 0; i < snap->pool_count; i++)
+		check_pool_tls(dr, &dr->pools[i], &snap->pools[i]);
 	for (size_t i = 0; i < snap->service_count; i++) {
 		const struct service *s = &snap->services[i];
 		bool loaded = true;

@@ -43,6 +43,8 @@ FIELD_FUNCTIONS(prefix);	/* struct guard_prefix */
 /* NULL where the text is good, else what is expected. */
 const char *field_refuse_name(const char *text);
 const char *field_refuse_path(const char *text);   /* absolute, of a file */
+const char *field_refuse_ca(const char *text);	   /* the same, or none */
+const char *field_refuse_sni(const char *text);	   /* DNS name of a server */
 const char *field_refuse_socket(const char *text); /* the same, short enough for a socket */
 const char *field_refuse_target(const char *text); /* of an HTTP request */
 const char *field_refuse_host(const char *text);   /* Host header */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Keys of TLS whose values are neither a number nor a word: see fields.h. */
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -45,4 +46,20 @@ void field_format_certificates(struct strbuf *b, const void *object)
 	}
 	if (tls->certificate_count)
 		strbuf_add(b, "]");
+}
+
+const char *field_refuse_ca(const char *text)
+{
+	return !strcmp(text, TLS_CA_NONE) || !field_refuse_path(text) ? NULL
+								      : "an absolute path or none";
+}
+
+const char *field_refuse_sni(const char *text)
+{
+	struct addr addr;
+	bool good = *text && strlen(text) <= 253 && addr_parse(text, &addr) < 0;
+
+	for (const char *p = text; *p; p++)
+		good = good && (isalnum((unsigned char)*p) || strchr("-._", *p));
+	return good ? NULL : "a DNS name";
 }

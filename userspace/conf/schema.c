@@ -148,8 +148,7 @@ static const struct keyword node_keys[] = {
 	 .max = DAY,
 	 .fallback = "30s"},
 	{.name = "ticket_rotation",
-	 .text = "how long a key is given to new TLS session tickets; those of the key before it "
-		 "are good for as long again",
+	 .text = "how long a key makes TLS session tickets, which are good for as long again",
 	 .type = KEY_DURATION,
 	 FIELD(struct node, ticket_rotation_ms),
 	 .min = SECOND,
@@ -393,6 +392,12 @@ static const struct keyword pool_keys[] = {
 	 FIELD(struct pool, idle_max),
 	 .max = 65536,
 	 .fallback = "128",
+	 PROXY_ONLY},
+	{.name = "tls",
+	 .text = "TLS towards its backends",
+	 .type = KEY_SECTION,
+	 FIELD(struct pool, tls),
+	 .section = &schema_pool_tls,
 	 PROXY_ONLY},
 	{.name = "backends", .text = "its servers", .type = KEY_ITEMS, .section = &schema_backend},
 };

@@ -72,7 +72,7 @@ struct section {
 
 extern const struct section schema_root, schema_node, schema_admin, schema_pool, schema_backend,
 	schema_service, schema_quic, schema_guard, schema_guard_entry, schema_service_guard,
-	schema_tls;
+	schema_tls, schema_pool_tls;
 
 /* NULL: no such key. */
 const struct keyword *section_keyword(const struct section *s, const char *name);

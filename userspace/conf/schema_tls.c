@@ -23,6 +23,9 @@ static const struct keyword certificate_keys[] = {
 	 .refuse_text = field_refuse_path,
 	 .fallback_text = "the file of the certificate has it too"},
 };
+static const struct section client_files = {.name = "client certificate of a pool",
+					    .text = "A certificate and its key",
+					    KEYS(certificate_keys)};
 static const struct section certificate = {.name = "certificate of a service",
 					   .text = "A certificate and its key",
 					   KEYS(certificate_keys)};
@@ -51,3 +54,37 @@ const struct section schema_tls = {
 	.name = "tls of a service",
 	.text = "Certificates of an http service, whose clients then speak TLS",
 	KEYS(tls_keys)};
+
+static const struct keyword pool_tls_keys[] = {
+	{.name = "ca",
+	 .text = "PEM file of the authorities that backends' certificates must be signed by; none: "
+		 "whoever answers is believed",
+	 .type = KEY_TEXT,
+	 FIELD(struct pool_tls, ca),
+	 .form = "the absolute path of a file, or none",
+	 .refuse_text = field_refuse_ca,
+	 .required = true},
+	{.name = "name",
+	 .text = "name that backends are asked for (SNI) and that their certificates must have",
+	 .type = KEY_TEXT,
+	 FIELD(struct pool_tls, name),
+	 .form = "a DNS name",
+	 .refuse_text = field_refuse_sni,
+	 .fallback_text = "none is asked for, and a certificate must have the backend's address"},
+	{.name = "client",
+	 .text = "certificate and key of ours, for backends that ask for them",
+	 .type = KEY_SECTION,
+	 FIELD(struct pool_tls, client),
+	 .section = &client_files,
+	 .fallback_text = "none"},
+	{.name = "policy",
+	 .text = "what may be negotiated, as in a service's tls",
+	 .type = KEY_CHOICE,
+	 FIELD(struct pool_tls, policy),
+	 .words = tls_policy_words,
+	 .fallback = "intermediate"},
+};
+const struct section schema_pool_tls = {
+	.name = "tls of a pool",
+	.text = "Backends that are spoken TLS to, and who they must be",
+	KEYS(pool_tls_keys)};

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* From a service of a snapshot to what TLS contexts are made of. Any thread. */
+/* From services and pools of a snapshot to what TLS contexts are made of. Any thread. */
 #ifndef CONF_SERVICE_TLS_H
 #define CONF_SERVICE_TLS_H
 
 #include "conf/snapshot.h"
+#include "tls/client.h"
 #include "tls/server.h"
 
 /* service_has_tls(s), and its files were loaded. */
@@ -14,6 +15,17 @@ static inline struct tls_server_conf service_tls_conf(const struct service *s)
 		.certs = s->tls.loaded,
 		.cert_count = s->tls.certificate_count,
 		.policy = s->tls.policy,
+	};
+}
+
+/* pool_has_tls(p), and its files were loaded. */
+static inline struct tls_client_conf pool_tls_conf(const struct pool *p)
+{
+	return (struct tls_client_conf){
+		.authorities = p->tls.authorities,
+		.cert = p->tls.cert,
+		.name = p->tls.name,
+		.policy = p->tls.policy,
 	};
 }
 

@@ -10,7 +10,7 @@
 #include "conf/runtime.h"
 #include "conf/tree.h"
 #include "core/arena.h"
-#include "tls/cert.h"
+#include "tls/authorities.h"
 
 struct snapshot_memory {
 	struct snapshot snap;
@@ -58,6 +58,10 @@ void snapshot_unref(struct snapshot *s)
 	for (size_t i = 0; i < s->pool_count; i++)
 		for (size_t j = 0; j < s->pools[i].backend_count; j++)
 			backend_rt_unref(s->pools[i].backends[j].rt);
+	for (size_t i = 0; i < s->pool_count; i++) {
+		tls_authorities_unref(s->pools[i].tls.authorities);
+		tls_cert_unref(s->pools[i].tls.cert);
+	}
 	for (size_t i = 0; i < s->service_count; i++) {
 		service_rt_unref(s->services[i].rt);
 		for (size_t j = 0; j < s->services[i].tls.certificate_count; j++)

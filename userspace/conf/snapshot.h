@@ -19,7 +19,8 @@
 struct arena;
 struct backend_rt; /* conf/runtime.h */
 struct service_rt;
-struct tls_cert; /* tls/cert.h */
+struct tls_authorities; /* tls/authorities.h */
+struct tls_cert;	/* tls/cert.h */
 struct tree;
 
 enum xdp_mode { XDP_MODE_NATIVE, XDP_MODE_GENERIC };
@@ -86,6 +87,23 @@ enum source_nat { SOURCE_NAT_NONE, SOURCE_NAT_AUTO, SOURCE_NAT_GIVEN };
 /* What the configuration or a command says of a backend; health is in struct backend_rt. */
 enum admin_state { ADMIN_UP, ADMIN_DRAIN, ADMIN_DISABLED };
 
+struct tls_files {
+	const char *cert, *key; /* key NULL: in the file of cert */
+};
+
+#define TLS_CA_NONE "none"
+
+/* TLS towards the backends of a pool. */
+struct pool_tls {
+	const char *ca; /* file of the authorities that are trusted, or TLS_CA_NONE; NULL: no TLS */
+	const char *name; /* asked for and verified; NULL: each backend's address is verified */
+	struct tls_files client; /* what we are known by; cert NULL: nothing */
+	enum tls_policy policy;	 /* default intermediate */
+	/* What was in the files; the snapshot holds references. */
+	struct tls_authorities *authorities;
+	struct tls_cert *cert;
+};
+
 struct pool;
 
 struct backend {
@@ -113,6 +131,7 @@ struct pool {
 	uint16_t tunnel_mtu; /* largest outer packet; 0: the interface's MTU */
 	unsigned connect_ms; /* proxy: TCP connect, default 3 s */
 	unsigned idle_ms;    /* proxy: how long an idle connection is kept, default 60 s */
+	struct pool_tls tls; /* proxy */
 	unsigned idle_max;   /* proxy: idle connections to one backend in one worker, default 128 */
 	struct backend *backends; /* sorted by name */
 	size_t backend_count;
@@ -208,10 +227,6 @@ struct guard_conf {
 	size_t count;
 };
 
-struct tls_files {
-	const char *cert, *key; /* key NULL: in the file of cert */
-};
-
 /* TLS towards clients. */
 struct service_tls {
 	struct tls_files *certificates; /* the first one serves names that none is for */
@@ -288,6 +303,12 @@ bool backend_is_usable(const struct backend *b);
 
 /* Of its listen addresses of a protocol: never AUTO. */
 enum tracking service_tracking(const struct service *s, uint8_t proto);
+
+/* Do its backends speak TLS? */
+static inline bool pool_has_tls(const struct pool *p)
+{
+	return p->tls.ca != NULL;
+}
 
 /* Do its clients speak TLS? */
 static inline bool service_has_tls(const struct service *s)

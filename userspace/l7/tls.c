@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "l7/stream.h"
+#include "tls/client.h"
 #include "tls/server.h"
 
 #define RECORD_MAX	SSL3_RT_MAX_PLAIN_LENGTH
@@ -19,7 +20,7 @@
 struct tls {
 	struct stream *st;
 	struct tls_waker *waker;
-	struct tls_server *server; /* a reference: its contexts point to it */
+	struct tls_server *server; /* a reference: its contexts point to it; NULL: a client */
 	struct list node;	   /* of waker->waiting */
 	SSL *ssl;
 	struct buf raw_in, raw_out; /* encrypted */
@@ -184,26 +185,40 @@ static int fail(struct tls *t)
 
 /* ---- the stream's side --------------------------------------------------------------------- */
 
-int tls_accept(struct stream *st, struct tls_server *server, struct tls_waker *w)
+/* Takes ssl; NULL: there was no memory for it. server: a reference is taken; NULL: none. */
+static int attach(struct stream *st, SSL *ssl, struct tls_server *server, struct tls_waker *w)
 {
 	struct tls *t = calloc(1, sizeof(*t));
 	BIO *bio;
 
-	if (!t)
+	if (!t) {
+		SSL_free(ssl);
 		return -ENOMEM;
+	}
 	t->st = st;
 	t->waker = w;
-	t->server = tls_server_ref(server);
+	t->ssl = ssl;
+	t->server = server ? tls_server_ref(server) : NULL;
 	list_init(&t->node);
-	t->ssl = tls_server_connection(server);
-	bio = t->ssl ? bio_new(t) : NULL;
+	bio = ssl ? bio_new(t) : NULL;
 	if (!bio) {
 		tls_free(t);
 		return -ENOMEM;
 	}
-	SSL_set_bio(t->ssl, bio, bio);
+	SSL_set_bio(ssl, bio, bio);
 	st->tls = t;
 	return 0;
+}
+
+int tls_accept(struct stream *st, struct tls_server *server, struct tls_waker *w)
+{
+	return attach(st, tls_server_connection(server), server, w);
+}
+
+int tls_connect(struct stream *st, struct tls_client *client, const struct addr *addr,
+		struct tls_session *session, struct tls_waker *w)
+{
+	return attach(st, tls_client_connection(client, addr, session), NULL, w);
 }
 
 int tls_handshake(struct stream *st)
@@ -388,6 +403,9 @@ void tls_free(struct tls *t)
 	if (!t)
 		return;
 	list_unlink(&t->node);
+	/* Else OpenSSL holds its session to be broken, and it could not be resumed. */
+	if (t->ssl && !t->is_failed)
+		SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(t->ssl);
 	tls_server_unref(t->server);
 	buf_release(t->st->pool, &t->raw_in);

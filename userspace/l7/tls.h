@@ -15,7 +15,10 @@
 
 struct stream;
 struct tls;
+struct addr;
+struct tls_client;
 struct tls_server;
+struct tls_session;
 
 /* Streams that hold bytes which were received already: the socket will not tell of them. One for
  * each worker. */
@@ -30,6 +33,10 @@ void tls_waker_close(struct tls_waker *w);
 /* Puts TLS into the stream, whose socket is open: from here on stream_read() and stream_write() speak
  * it, once tls_handshake() is done. Takes a reference of its own. 0, or -ENOMEM. */
 int tls_accept(struct stream *st, struct tls_server *server, struct tls_waker *w);
+
+/* The same, as a client of who is at addr. client and session outlive the stream's TLS. */
+int tls_connect(struct stream *st, struct tls_client *client, const struct addr *addr,
+		struct tls_session *session, struct tls_waker *w);
 
 /* Go on with the handshake; after any event. 0: done; -EAGAIN: stream_watch(); or another -errno: it
  * failed (tls_failure() says why), and the peer was told. */

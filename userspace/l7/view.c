@@ -35,6 +35,20 @@ static struct upstream *find_upstream(const struct view *before, const struct po
 	return view_upstream(before, b);
 }
 
+/* Carried over where it need not change: sessions, and kept connections, are of it. */
+static int fill_client(struct pool_view *pv, const struct pool *pool, const struct pool_view *was)
+{
+	struct tls_client_conf conf;
+
+	if (!pool_has_tls(pool))
+		return 0;
+	conf = pool_tls_conf(pool);
+	if (!was || !was->tls || !tls_client_is_of(was->tls, &conf))
+		return tls_client_new(&conf, &pv->tls);
+	pv->tls = tls_client_ref(was->tls);
+	return 0;
+}
+
 static int fill_pool(struct view *v, const struct pool *pool, const struct view *before)
 {
 	const struct pool *was = before ? snapshot_pool(before->snap, pool->name) : NULL;
@@ -46,6 +60,8 @@ static int fill_pool(struct view *v, const struct pool *pool, const struct view 
 				       v->l7->env.worker);
 	pv->upstreams = calloc(pool->backend_count + 1, sizeof(struct upstream *));
 	if (!pv->balancer || !pv->upstreams)
+		return -ENOMEM;
+	if (fill_client(pv, pool, was ? view_pool(before, was) : NULL) < 0)
 		return -ENOMEM;
 	for (size_t i = 0; i < pool->backend_count; i++) {
 		struct upstream *up = find_upstream(before, was, &pool->backends[i]);
@@ -130,6 +146,7 @@ void view_unref(struct view *v)
 	for_each(v, unref_one);
 	for (size_t p = 0; v->pools && p < v->snap->pool_count; p++) {
 		balancer_free(v->pools[p].balancer);
+		tls_client_unref(v->pools[p].tls);
 		free(v->pools[p].upstreams);
 	}
 	for (size_t s = 0; v->tls && s < v->snap->service_count; s++)
@@ -158,11 +175,21 @@ static void close_unwanted(struct upstream *up, const struct backend *be)
 		upstream_close_idle(up);
 }
 
+/* From now on its backends are spoken to like this. */
+static void set_clients(struct view *v)
+{
+	for (size_t p = 0; p < v->snap->pool_count; p++)
+		for (size_t b = 0; v->pools[p].upstreams && b < v->snap->pools[p].backend_count;
+		     b++)
+			upstream_set_tls(v->pools[p].upstreams[b], v->pools[p].tls);
+}
+
 void view_activate(struct view *v, const struct view *before)
 {
 	if (before)
 		for_each((struct view *)before, forget);
 	for_each(v, allow);
+	set_clients(v);
 	if (before)
 		for_each((struct view *)before, close_unwanted);
 }

@@ -4,7 +4,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -13,10 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#define FILE_MAX  (1U << 20)
+#include "tls/file.h"
+
 #define CHAIN_MAX 16U
 /* A client need not take more, and it must fit into what is written at once in a handshake. */
 #define CHAIN_BYTES_MAX (48U << 10)
@@ -44,59 +42,6 @@ static int no_memory(struct loader *l)
 {
 	(void)fail(l, false, "out of memory");
 	return -ENOMEM;
-}
-
-static void blob_free(struct tls_blob *b)
-{
-	if (b->data)
-		OPENSSL_cleanse(b->data, b->len);
-	free(b->data);
-	*b = (struct tls_blob){0};
-}
-
-static int read_all(int fd, struct tls_blob *ret_file)
-{
-	struct stat st;
-	size_t len = 0;
-
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode))
-		return -EINVAL;
-	if (st.st_size > (off_t)FILE_MAX)
-		return -EFBIG;
-	*ret_file = (struct tls_blob){malloc((size_t)st.st_size + 1), (size_t)st.st_size};
-	if (!ret_file->data)
-		return -ENOMEM;
-	while (len < ret_file->len) {
-		ssize_t n = read(fd, ret_file->data + len, ret_file->len - len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		len += (size_t)n;
-	}
-	ret_file->len = len;
-	return 0;
-}
-
-static int read_file(struct loader *l, bool in_key, struct tls_blob *ret_file)
-{
-	const char *path = in_key ? l->key_path : l->cert_path;
-	/* Not to wait for a writer where it is a pipe. */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	int err = fd < 0 ? -errno : read_all(fd, ret_file);
-
-	if (fd >= 0)
-		close(fd);
-	if (err == -EINVAL)
-		(void)fail(l, in_key, "%s is no regular file", path);
-	else if (err < 0)
-		(void)fail(l, in_key, "cannot read %s: %s", path, strerror(-err));
-	return err;
 }
 
 /* ---- the certificate ---- */
@@ -327,16 +272,17 @@ static int make_digest(struct loader *l)
 static int load_part(struct loader *l, bool in_key, int (*take)(struct loader *l, BIO *pem))
 {
 	struct tls_blob file = {0};
-	int err = read_file(l, in_key, &file);
+	int err = tls_file_read(in_key ? l->key_path : l->cert_path, &file, l->problem->text);
 	BIO *pem;
 
+	l->problem->in_key = in_key;
 	if (err == 0) {
 		pem = BIO_new_mem_buf(file.len ? (void *)file.data : "", (int)file.len);
 		err = pem ? take(l, pem) : no_memory(l);
 		BIO_free(pem);
 	}
 	ERR_clear_error();
-	blob_free(&file);
+	tls_blob_free(&file);
 	return err;
 }
 
@@ -374,10 +320,10 @@ void tls_cert_unref(struct tls_cert *c)
 	if (!c || atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	for (size_t i = 0; i < c->chain_count; i++)
-		blob_free(&c->chain[i]);
+		tls_blob_free(&c->chain[i]);
 	for (size_t i = 0; i < c->name_count; i++)
 		free(c->names[i]);
-	blob_free(&c->key);
+	tls_blob_free(&c->key);
 	free(c->chain);
 	free(c->names);
 	free(c);

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tls/context.h"
+
 #define ALPN_HTTP11 "\x08http/1.1"
 #define HOST_MAX    253
 
@@ -113,48 +115,20 @@ static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
 
 /* ---- contexts ---- */
 
-static bool use_cert(SSL_CTX *ctx, const struct tls_cert *c)
-{
-	const unsigned char *der = c->key.data;
-	EVP_PKEY *key = d2i_AutoPrivateKey(NULL, &der, (long)c->key.len);
-	STACK_OF(X509) *chain = sk_X509_new_null();
-	X509 *leaf = NULL;
-	bool ok = key && chain;
-
-	for (size_t i = 0; ok && i < c->chain_count; i++) {
-		X509 *x;
-
-		der = c->chain[i].data;
-		x = d2i_X509(NULL, &der, (long)c->chain[i].len);
-		if (i == 0)
-			leaf = x;
-		ok = x && (i == 0 || sk_X509_push(chain, x));
-		if (!ok && i > 0)
-			X509_free(x);
-	}
-	ok = ok && SSL_CTX_use_cert_and_key(ctx, leaf, key, chain, 1) == 1;
-	X509_free(leaf);
-	sk_X509_pop_free(chain, X509_free);
-	EVP_PKEY_free(key);
-	return ok;
-}
-
 static int make_context(struct tls_server *s, struct set *set, const struct tls_cert **ret_bad)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
 
 	set->ctx = ctx;
-	if (!ctx || !tls_policy_apply(s->policy, ctx) ||
+	if (!ctx || !tls_context_prepare(ctx, s->policy) ||
 	    !tls_resumption_enable(ctx, &s->resumption))
 		return -ENOMEM;
-	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-				      SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_max_early_data(ctx, 0);
 	SSL_CTX_set_tlsext_servername_callback(ctx, on_server_name);
 	SSL_CTX_set_tlsext_servername_arg(ctx, s);
 	SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
 	for (int kind = 0; kind < TLS_KEY_KIND_COUNT; kind++) {
-		if (!set->certs[kind] || use_cert(ctx, set->certs[kind]))
+		if (!set->certs[kind] || tls_context_use(ctx, set->certs[kind]))
 			continue;
 		*ret_bad = set->certs[kind];
 		return ERR_GET_REASON(ERR_peek_error()) == ERR_R_MALLOC_FAILURE ? -ENOMEM : -EINVAL;
