@@ -35,7 +35,9 @@ static struct head parse(const char *text, bool request)
 /* In memory of exactly the size that was asked for. */
 static void check_request(const char *text, const char *want)
 {
-	struct hop hop = {SLICE("192.0.2.7"), SLICE("http"), SLICE("203.0.113.1:80")};
+	struct hop hop = {.client = SLICE("192.0.2.7"),
+			  .proto = SLICE("http"),
+			  .local = SLICE("203.0.113.1:80")};
 	struct head h = parse(text, true);
 	size_t bound = http1_request_bound(strlen(text), &h, &hop);
 	char *out = malloc(bound);

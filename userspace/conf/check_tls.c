@@ -71,6 +71,20 @@ static bool load_one(struct draft *dr, const struct service_draft *sd, const str
 	return dr->reader.diag->errors == errors;
 }
 
+/* A file of what clients are verified by; path NULL: none. */
+static bool load_for_clients(struct draft *dr, const struct service_draft *sd,
+			     const struct service *s, const char *key, const char *path,
+			     struct tls_authorities **ret_authorities)
+{
+	const struct tree *node = tree_get(tree_get(sd->node, "tls"), "clients");
+	char text[TLS_PROBLEM_MAX];
+
+	if (!path || tls_authorities_load(path, !strcmp(key, "crl"), ret_authorities, text) == 0)
+		return true;
+	diag_error(dr->reader.diag, draft_key_pos(node, key), "service %s: tls: %s", s->name, text);
+	return false;
+}
+
 /* What the workers will do, once: from here on it cannot fail but for want of memory. */
 static void try_all(struct draft *dr, const struct service_draft *sd, const struct service *s)
 {
@@ -99,7 +113,7 @@ static bool load_authorities(struct draft *dr, const struct tree *node, struct p
 			     "pool %s: tls.ca: none believes whoever answers", p->name);
 		return true;
 	}
-	if (tls_authorities_load(p->tls.ca, &p->tls.authorities, text) == 0)
+	if (tls_authorities_load(p->tls.ca, false, &p->tls.authorities, text) == 0)
 		return true;
 	diag_error(dr->reader.diag, draft_key_pos(node, "ca"), "pool %s: tls: %s", p->name, text);
 	return false;
@@ -165,13 +179,16 @@ void draft_check_tls(struct draft *dr)
 	for (size_t i = 0; i < snap->pool_count; i++)
 		check_pool_tls(dr, &dr->pools[i], &snap->pools[i]);
 	for (size_t i = 0; i < snap->service_count; i++) {
-		const struct service *s = &snap->services[i];
+		struct service *s = &snap->services[i];
+		struct client_tls *c = &s->tls.clients;
 		bool loaded = true;
 
 		if (s->mode != SERVICE_HTTP)
 			continue;
 		for (size_t k = 0; k < s->tls.certificate_count; k++)
 			loaded &= load_one(dr, &dr->services[i], s, k);
+		loaded &= load_for_clients(dr, &dr->services[i], s, "ca", c->ca, &c->authorities);
+		loaded &= load_for_clients(dr, &dr->services[i], s, "crl", c->crl, &c->crls);
 		if (loaded && service_has_tls(s))
 			try_all(dr, &dr->services[i], s);
 	}

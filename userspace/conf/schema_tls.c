@@ -30,6 +30,35 @@ static const struct section certificate = {.name = "certificate of a service",
 					   .text = "A certificate and its key",
 					   KEYS(certificate_keys)};
 
+static const struct keyword client_keys[] = {
+	{.name = "ca",
+	 .text = "PEM file of the authorities that clients' certificates must be signed by",
+	 .type = KEY_TEXT,
+	 FIELD(struct client_tls, ca),
+	 .form = "the absolute path of a file",
+	 .refuse_text = field_refuse_path,
+	 .required = true},
+	{.name = "crl",
+	 .text = "PEM file of their revocation lists: one of each authority, or its clients are "
+		 "refused",
+	 .type = KEY_TEXT,
+	 FIELD(struct client_tls, crl),
+	 .form = "the absolute path of a file",
+	 .refuse_text = field_refuse_path,
+	 .fallback_text = "no certificate is revoked"},
+	{.name = "verify",
+	 .text = "must a client have a certificate; one that it has must be good either way",
+	 .type = KEY_CHOICE,
+	 FIELD(struct client_tls, verify),
+	 .words = client_verify_words,
+	 .fallback = "required"},
+};
+static const struct section clients = {
+	.name = "clients of a service",
+	.text = "Certificates of clients. Backends get the subject in X-Forwarded-Client-Subject, "
+		"which no client can say itself",
+	KEYS(client_keys)};
+
 static const struct keyword tls_keys[] = {
 	{.name = "certificates",
 	 .text = "the one for the name that a client asks for is taken, an exact name before a "
@@ -49,6 +78,12 @@ static const struct keyword tls_keys[] = {
 	 FIELD(struct service_tls, policy),
 	 .words = tls_policy_words,
 	 .fallback = "intermediate"},
+	{.name = "clients",
+	 .text = "certificates of clients",
+	 .type = KEY_SECTION,
+	 FIELD(struct service_tls, clients),
+	 .section = &clients,
+	 .fallback_text = "they are asked for none"},
 };
 const struct section schema_tls = {
 	.name = "tls of a service",

@@ -227,12 +227,24 @@ struct guard_conf {
 	size_t count;
 };
 
+enum client_verify { CLIENT_VERIFY_REQUIRED, CLIENT_VERIFY_OPTIONAL };
+
+/* Certificates of clients. */
+struct client_tls {
+	const char *ca;		   /* file of the authorities; NULL: they are asked for none */
+	const char *crl;	   /* file of revocation lists; NULL: none */
+	enum client_verify verify; /* default required */
+	/* What was in the files; the snapshot holds references. */
+	struct tls_authorities *authorities, *crls;
+};
+
 /* TLS towards clients. */
 struct service_tls {
 	struct tls_files *certificates; /* the first one serves names that none is for */
 	size_t certificate_count;	/* 0: no TLS */
 	struct tls_cert **loaded;	/* what was in the files; the snapshot holds references */
 	enum tls_policy policy;		/* default intermediate */
+	struct client_tls clients;
 };
 
 struct service {
@@ -339,6 +351,7 @@ extern const char *const tracking_words[];
 extern const char *const affinity_words[];
 extern const char *const quic_cid_words[];
 extern const char *const health_kind_words[];
+extern const char *const client_verify_words[];
 const char *forward_name(enum forward v);
 const char *next_hop_name(enum next_hop v);
 const char *admin_state_name(enum admin_state v);

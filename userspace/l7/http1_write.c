@@ -58,7 +58,7 @@ size_t http1_request_bound(size_t block_len, const struct head *h, const struct 
 {
 	/* The field lines may have had no space behind the colon: one more byte each. */
 	return block_len + h->count + 2 * h->authority.len + 2 * hop->local.len + hop->client.len +
-	       hop->proto.len + FIXED_BYTES;
+	       hop->proto.len + hop->subject.len + FIXED_BYTES;
 }
 
 size_t http1_write_request(char *out, const struct head *h, const struct hop *hop)
@@ -77,6 +77,8 @@ size_t http1_write_request(char *out, const struct head *h, const struct hop *ho
 		out = put_length(out, h->length);
 	out = put_field(out, SLICE("X-Forwarded-For"), hop->client);
 	out = put_field(out, SLICE("X-Forwarded-Proto"), hop->proto);
+	if (hop->subject.len)
+		out = put_field(out, SLICE("X-Forwarded-Client-Subject"), hop->subject);
 	if (h->authority.len)
 		out = put_field(out, SLICE("X-Forwarded-Host"), h->authority);
 	/* A list: one more line says the same as one more element. */

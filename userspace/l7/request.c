@@ -10,6 +10,7 @@
 #include "l7/balance.h"
 #include "l7/http1_write.h"
 #include "l7/request_int.h"
+#include "l7/tls.h"
 #include "l7/upstream.h"
 
 #define READS_PER_TURN 4 /* of one connection */
@@ -464,8 +465,10 @@ enum reason request_start(struct conn *c, const struct head *h, size_t block_len
 
 	if (body_max && h->length > body_max)
 		return REASON_BODY_LARGE;
-	if (c->io.tls)
+	if (c->io.tls) {
 		hop.proto = SLICE("https");
+		hop.subject = tls_peer_subject(&c->io);
+	}
 	hop.client.ptr = addr_format(&c->peer.addr, client, sizeof(client));
 	hop.client.len = strlen(client);
 	if (!h->authority.len)

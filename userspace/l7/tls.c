@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,8 +15,9 @@
 #include "tls/server.h"
 
 #define RECORD_MAX	SSL3_RT_MAX_PLAIN_LENGTH
-#define RECORD_OVERHEAD 64U /* header, nonce, tag, padding: more than any of our ciphers adds */
-#define FILLS_PER_TURN	4   /* of one handshake */
+#define RECORD_OVERHEAD 64U  /* header, nonce, tag, padding: more than any of our ciphers adds */
+#define SUBJECT_MAX	1024 /* bytes; a longer one is not passed on, rather than a part of it */
+#define FILLS_PER_TURN	4    /* of one handshake */
 
 struct tls {
 	struct stream *st;
@@ -25,6 +27,7 @@ struct tls {
 	SSL *ssl;
 	struct buf raw_in, raw_out; /* encrypted */
 	const char *failure;
+	char *subject;	 /* of the peer's certificate; NULL: it has none */
 	bool is_failed;	 /* OpenSSL is not to be called again */
 	bool is_ended;	 /* we said that nothing follows */
 	bool peer_ended; /* the peer said so; read when all before it was */
@@ -221,6 +224,23 @@ int tls_connect(struct stream *st, struct tls_client *client, const struct addr 
 	return attach(st, tls_client_connection(client, addr, session), NULL, w);
 }
 
+/* NULL: it has none, no memory, or one that is longer than what is passed on of it. */
+static char *make_subject(const SSL *ssl)
+{
+	X509 *x = SSL_get0_peer_certificate(ssl);
+	BIO *text = x ? BIO_new(BIO_s_mem()) : NULL;
+	char *bytes, *subject = NULL;
+	long len;
+
+	if (text && X509_NAME_print_ex(text, X509_get_subject_name(x), 0, XN_FLAG_RFC2253) >= 0) {
+		len = BIO_get_mem_data(text, &bytes);
+		if (len > 0 && len <= SUBJECT_MAX)
+			subject = strndup(bytes, (size_t)len);
+	}
+	BIO_free(text);
+	return subject;
+}
+
 int tls_handshake(struct stream *st)
 {
 	struct tls *t = st->tls;
@@ -236,8 +256,10 @@ int tls_handshake(struct stream *st)
 		err = flush(t);
 		if (err < 0 && err != -EAGAIN)
 			return err;
-		if (done == 1)
+		if (done == 1) {
+			t->subject = t->server ? make_subject(t->ssl) : NULL;
 			return 0;
+		}
 		if (fills == FILLS_PER_TURN)
 			return -EAGAIN;
 		n = fill(t);
@@ -252,6 +274,13 @@ int tls_handshake(struct stream *st)
 const char *tls_failure(const struct stream *st)
 {
 	return st->tls->failure ? st->tls->failure : "connection lost";
+}
+
+struct slice tls_peer_subject(const struct stream *st)
+{
+	const char *subject = st->tls->subject;
+
+	return (struct slice){subject, subject ? strlen(subject) : 0};
 }
 
 bool tls_was_resumed(const struct stream *st)
@@ -408,6 +437,7 @@ void tls_free(struct tls *t)
 		SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(t->ssl);
 	tls_server_unref(t->server);
+	free(t->subject);
 	buf_release(t->st->pool, &t->raw_in);
 	buf_release(t->st->pool, &t->raw_out);
 	free(t);

@@ -12,6 +12,7 @@
 #include <uv.h>
 
 #include "core/list.h"
+#include "core/slice.h"
 
 struct stream;
 struct tls;
@@ -42,6 +43,10 @@ int tls_connect(struct stream *st, struct tls_client *client, const struct addr 
  * failed (tls_failure() says why), and the peer was told. */
 int tls_handshake(struct stream *st);
 const char *tls_failure(const struct stream *st);
+/* Of the certificate that the peer was verified by, in the form of RFC 2253 and in visible ASCII alone;
+ * empty: it has none. Lives as long as the TLS. */
+struct slice tls_peer_subject(const struct stream *st);
+
 bool tls_was_resumed(const struct stream *st); /* an earlier session, that is */
 
 /* As stream_read() and stream_write() want them of a socket; count may be 0: what was left of an

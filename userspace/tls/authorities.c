@@ -11,39 +11,46 @@
 
 #include "tls/file.h"
 
-unsigned tls_authorities_add(const struct tls_authorities *a, X509_STORE *store)
+/* What the file is for; the other kind in it counts, too, but is not enough. */
+static bool add_info(X509_STORE *store, const X509_INFO *info, unsigned *ret_certs,
+		     unsigned *ret_crls)
+{
+	*ret_certs += info->x509 != NULL;
+	*ret_crls += info->crl != NULL;
+	return (!info->x509 || X509_STORE_add_cert(store, info->x509)) &&
+	       (!info->crl || X509_STORE_add_crl(store, info->crl));
+}
+
+bool tls_authorities_add(const struct tls_authorities *a, X509_STORE *store)
 {
 	BIO *pem = BIO_new_mem_buf(a->file.len ? (void *)a->file.data : "", (int)a->file.len);
-	unsigned count = 0;
-	bool ok = pem != NULL;
-	X509 *x;
+	STACK_OF(X509_INFO) *list = pem ? PEM_X509_INFO_read_bio(pem, NULL, NULL, NULL) : NULL;
+	unsigned certs = 0, crls = 0;
+	bool ok = list != NULL;
 
-	ERR_clear_error();
-	while (ok && (x = PEM_read_bio_X509_AUX(pem, NULL, NULL, NULL))) {
-		ok = X509_STORE_add_cert(store, x) == 1;
-		X509_free(x);
-		count++;
-	}
-	ok = ok && ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
-	ERR_clear_error();
+	for (int i = 0; ok && i < sk_X509_INFO_num(list); i++)
+		ok = add_info(store, sk_X509_INFO_value(list, i), &certs, &crls);
+	sk_X509_INFO_pop_free(list, X509_INFO_free);
 	BIO_free(pem);
-	return ok ? count : 0;
+	ERR_clear_error();
+	return ok && (a->are_crls ? crls : certs) > 0;
 }
 
 static int examine(struct tls_authorities *a, const char *path, char *text)
 {
 	X509_STORE *store = X509_STORE_new();
-	bool ok = store && tls_authorities_add(a, store) > 0;
+	bool ok = store && tls_authorities_add(a, store);
 
 	X509_STORE_free(store);
 	if (ok && EVP_Digest(a->file.data, a->file.len, a->digest, NULL, EVP_sha256(), NULL) == 1)
 		return 0;
-	(void)snprintf(text, TLS_PROBLEM_MAX,
-		       "%s: expected certificates of authorities in PEM form", path);
+	(void)snprintf(text, TLS_PROBLEM_MAX, "%s: expected %s in PEM form", path,
+		       a->are_crls ? "revocation lists" : "certificates of authorities");
 	return -EINVAL;
 }
 
-int tls_authorities_load(const char *path, struct tls_authorities **ret_authorities, char *text)
+int tls_authorities_load(const char *path, bool are_crls, struct tls_authorities **ret_authorities,
+			 char *text)
 {
 	struct tls_authorities *a = calloc(1, sizeof(*a));
 	int err;
@@ -53,6 +60,7 @@ int tls_authorities_load(const char *path, struct tls_authorities **ret_authorit
 		return -ENOMEM;
 	}
 	atomic_init(&a->refs, 1);
+	a->are_crls = are_crls;
 	err = tls_file_read(path, &a->file, text);
 	if (err == 0)
 		err = examine(a, path, text);

@@ -48,7 +48,7 @@ static bool fill_context(struct tls_client *c)
 	if (!c->conf.authorities)
 		return true;
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
-	return tls_authorities_add(c->conf.authorities, SSL_CTX_get_cert_store(ctx)) > 0;
+	return tls_authorities_add(c->conf.authorities, SSL_CTX_get_cert_store(ctx));
 }
 
 int tls_client_new(const struct tls_client_conf *conf, struct tls_client **ret_client)

@@ -28,6 +28,8 @@ struct tls_server {
 	struct tls_cert **certs; /* references */
 	size_t cert_count;
 	enum tls_policy policy;
+	struct tls_authorities *authorities, *crls; /* references; NULL: none */
+	bool clients_may_have_none;
 	struct tls_resumption resumption;
 	struct set *sets; /* the first one serves who names nothing known */
 	size_t set_count;
@@ -115,6 +117,29 @@ static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
 
 /* ---- contexts ---- */
 
+/* Clients are told the names of the authorities, to choose their certificate by. */
+static bool ask_for_certificates(const struct tls_server *s, SSL_CTX *ctx)
+{
+	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
+	STACK_OF(X509_OBJECT) * objects;
+	bool ok = tls_authorities_add(s->authorities, store);
+
+	SSL_CTX_set_verify(ctx,
+			   SSL_VERIFY_PEER |
+				   (s->clients_may_have_none ? 0 : SSL_VERIFY_FAIL_IF_NO_PEER_CERT),
+			   NULL);
+	if (s->crls)
+		ok = ok && tls_authorities_add(s->crls, store) &&
+		     X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
+	objects = X509_STORE_get0_objects(store);
+	for (int i = 0; ok && i < sk_X509_OBJECT_num(objects); i++) {
+		X509 *x = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(objects, i));
+
+		ok = !x || SSL_CTX_add_client_CA(ctx, x);
+	}
+	return ok;
+}
+
 static int make_context(struct tls_server *s, struct set *set, const struct tls_cert **ret_bad)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
@@ -122,6 +147,8 @@ static int make_context(struct tls_server *s, struct set *set, const struct tls_
 	set->ctx = ctx;
 	if (!ctx || !tls_context_prepare(ctx, s->policy) ||
 	    !tls_resumption_enable(ctx, &s->resumption))
+		return -ENOMEM;
+	if (s->authorities && !ask_for_certificates(s, ctx))
 		return -ENOMEM;
 	SSL_CTX_set_max_early_data(ctx, 0);
 	SSL_CTX_set_tlsext_servername_callback(ctx, on_server_name);
@@ -211,9 +238,21 @@ static int make_sets(struct tls_server *s)
 
 /* ---- all of it ---- */
 
+/* A session is good where the same is asked of clients: else one could come in with what others asked. */
 static bool make_id(const struct tls_server_conf *conf, unsigned char ret_id[TLS_DIGEST_LEN])
 {
-	return EVP_Digest(conf->name, strlen(conf->name), ret_id, NULL, EVP_sha256(), NULL) == 1;
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	const unsigned char none[TLS_DIGEST_LEN] = {0};
+	const unsigned char may_have_none = conf->clients_may_have_none;
+	const struct tls_authorities *a = conf->authorities, *crls = conf->crls;
+	bool ok = ctx && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) &&
+		  EVP_DigestUpdate(ctx, conf->name, strlen(conf->name) + 1) &&
+		  EVP_DigestUpdate(ctx, a ? a->digest : none, TLS_DIGEST_LEN) &&
+		  EVP_DigestUpdate(ctx, crls ? crls->digest : none, TLS_DIGEST_LEN) &&
+		  EVP_DigestUpdate(ctx, &may_have_none, 1) && EVP_DigestFinal_ex(ctx, ret_id, NULL);
+
+	EVP_MD_CTX_free(ctx);
+	return ok;
 }
 
 static size_t index_of(const struct tls_server *s, const struct tls_cert *cert)
@@ -253,6 +292,9 @@ int tls_server_new(const struct tls_server_conf *conf, struct tls_resumer *r,
 		return -ENOMEM;
 	s->refs = 1;
 	s->policy = conf->policy;
+	s->authorities = conf->authorities ? tls_authorities_ref(conf->authorities) : NULL;
+	s->crls = conf->crls ? tls_authorities_ref(conf->crls) : NULL;
+	s->clients_may_have_none = conf->clients_may_have_none;
 	s->resumption.resumer = r;
 	ERR_clear_error();
 	err = fill(s, conf, &bad);
@@ -279,6 +321,8 @@ void tls_server_unref(struct tls_server *s)
 		SSL_CTX_free(s->sets[i].ctx);
 	for (size_t i = 0; i < s->cert_count; i++)
 		tls_cert_unref(s->certs[i]);
+	tls_authorities_unref(s->authorities);
+	tls_authorities_unref(s->crls);
 	free(s->sets);
 	free(s->names);
 	free(s->certs);

@@ -9,6 +9,7 @@
 
 #include <openssl/ssl.h>
 
+#include "tls/authorities.h"
 #include "tls/cert.h"
 #include "tls/policy.h"
 #include "tls/resume.h"
@@ -21,6 +22,9 @@ struct tls_server_conf {
 	struct tls_cert *const *certs;
 	size_t cert_count; /* at least 1; the first one serves names that none is for */
 	enum tls_policy policy;
+	/* Certificates of clients. authorities NULL: none are asked for. crls NULL: none are revoked. */
+	struct tls_authorities *authorities, *crls;
+	bool clients_may_have_none;
 };
 
 /* With one reference. r: of the worker, outlives it; NULL: it is only tried. 0, or -EINVAL or -ENOMEM; then *ret_bad: the certificate that OpenSSL did not
