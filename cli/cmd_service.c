@@ -323,12 +323,42 @@ static void print_limits(const json_t *l)
 		   format_limit(field_count(l, "connections_per_worker"), format_count, conns));
 }
 
+/* Policy, handshakes, and of each certificate the key, the names and when it expires. */
+static void print_tls(const json_t *http)
+{
+	const json_t *tls = json_object_get(http, "tls");
+	char done[PRINT_UNIT_MAX], resumed[PRINT_UNIT_MAX], failed[PRINT_UNIT_MAX];
+	size_t i;
+	json_t *c;
+
+	if (!json_is_object(tls))
+		return;
+	print_line("tls", "policy %s; handshakes: %s done, %s of them resumed, %s failed",
+		   field_text(tls, "policy"),
+		   format_count(field_count(http, "tls_handshakes"), done),
+		   format_count(field_count(http, "tls_resumed"), resumed),
+		   format_count(field_count(http, "tls_failures"), failed));
+	json_array_foreach (json_object_get(tls, "certificates"), i, c) {
+		const json_t *names = json_object_get(c, "names");
+		const char *name = json_string_value(json_array_get(names, 0));
+		json_int_t left = json_integer_value(json_object_get(c, "expires_in_seconds"));
+		uint64_t ms = (uint64_t)(left < 0 ? -left : left) * 1000;
+
+		print_line(i ? "" : "certificate", "%s %llu for %s%s, %s %s%s: %s",
+			   field_text(c, "key"), (unsigned long long)field_count(c, "bits"),
+			   name ? name : "no name", json_array_size(names) > 1 ? " and others" : "",
+			   left < 0 ? "expired" : "expires in", format_age(ms, done),
+			   left < 0 ? " ago" : "", field_text(c, "cert"));
+	}
+}
+
 static void print_proxied(const json_t *http)
 {
 	char a[PRINT_UNIT_MAX], b[PRINT_UNIT_MAX], c[PRINT_UNIT_MAX], d[PRINT_UNIT_MAX];
 
 	print_timeouts(json_object_get(http, "timeouts"));
 	print_limits(json_object_get(http, "limits"));
+	print_tls(http);
 	print_line("connections", "%s open, %s accepted, %s refused over the limit, %s failed",
 		   format_count(field_count(http, "open_connections"), a),
 		   format_count(field_count(http, "connections"), b),

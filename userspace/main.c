@@ -199,7 +199,8 @@ static int start_parts(struct daemon *dm, struct diag *d)
 	if (!err && dm->l4)
 		guard_watch_start(&dm->guard_watch, &dm->loop, dm->l4);
 	if (!err)
-		err = workers_start(&dm->loop, snap->node.workers, &dm->workers, d);
+		err = workers_start(&dm->loop, snap->node.workers, snap->node.ticket_rotation_ms,
+				    &dm->workers, d);
 	if (!err)
 		err = health_start(&dm->loop, on_health_change, dm, &dm->health);
 	parts.l4 = dm->l4;

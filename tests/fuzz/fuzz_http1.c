@@ -96,7 +96,11 @@ static size_t decode(const struct head *h, const char *raw, size_t len, size_t s
 /* What we write is strict, and means what we read. */
 static void check_written(const struct head *h, size_t block_len, bool request)
 {
-	static const struct hop hop = {{"192.0.2.1", 9}, {"http", 4}, {"192.0.2.2", 9}, true};
+	static const struct hop hop = {.client = {"192.0.2.1", 9},
+				       .proto = {"http", 4},
+				       .subject = {"CN=a", 4},
+				       .local = {"192.0.2.2", 9},
+				       .is_trusted = true};
 	size_t bound =
 		request ? http1_request_bound(block_len, h, &hop) : http1_response_bound(block_len);
 	const struct http1_limits wide = {4096, 65536, FIELD_MAX + 8};

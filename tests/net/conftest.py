@@ -9,6 +9,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 # pylint: disable=wrong-import-position
+import certs
 from daemon import Backend, Client, Daemon
 from l4 import L4
 from http1 import Proxy, Script, answer_ok
@@ -116,3 +117,21 @@ def http_proxy(shuntd, free_port):
     for script in made:
         script.close()
     assert not [error for script in made for error in script.errors]
+
+
+@pytest.fixture
+def ca(lab):
+    """Signs certificates: ca.issue("example.org") -> {cert: PATH, key: PATH}"""
+    return certs.Authority(lab.path("ca"))
+
+
+@pytest.fixture
+def tls_proxy(http_proxy, ca):
+    """As http_proxy(); clients speak TLS: proxy.open(context=None, name="example.org") -> Peer."""
+    def make(*serves, tls=None, **kw):
+        tls = {"certificates": [ca.issue("example.org")], **(tls or {})}
+        proxy = http_proxy(*serves, tls=tls, **kw)
+        proxy.open = lambda context=None, **more: certs.connect(
+            proxy.port, context or ca.context(), addr=proxy.addr, **more)
+        return proxy
+    return make

@@ -213,11 +213,11 @@ class Proxy:
     backend; they are called b1, b2, ... daemon: for Daemon()."""
 
     def __init__(self, shuntd, free_port, backends, pool=None, addr="127.0.0.1", workers=1,
-                 daemon=None, **service):
+                 daemon=None, node=None, **service):
         self.addr, self.port = addr, free_port(addr)
         listen = f"[{addr}]:{self.port}" if ":" in addr else f"{addr}:{self.port}"
         self.config = {
-            "node": {"workers": workers},
+            "node": {"workers": workers, **(node or {})},
             "services": {"web": {"listen": [listen + "/tcp"], "mode": "http", "pool": "web",
                                  **service}},
             "pools": {"web": {**CONTROLLED, **(pool or {}), "backends": [

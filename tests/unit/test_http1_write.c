@@ -35,7 +35,9 @@ static struct head parse(const char *text, bool request)
 /* In memory of exactly the size that was asked for. */
 static void check_request(const char *text, const char *want)
 {
-	struct hop hop = {SLICE("192.0.2.7"), SLICE("http"), SLICE("203.0.113.1:80"), false};
+	struct hop hop = {.client = SLICE("192.0.2.7"),
+			  .proto = SLICE("http"),
+			  .local = SLICE("203.0.113.1:80")};
 	struct head h = parse(text, true);
 	size_t bound = http1_request_bound(strlen(text), &h, &hop);
 	char *out = malloc(bound);
@@ -52,7 +54,10 @@ static void check_request(const char *text, const char *want)
 /* The same from a peer that is trusted. */
 static void check_trusted(const char *text, const char *client, const char *want)
 {
-	struct hop hop = {{client, strlen(client)}, SLICE("http"), SLICE("203.0.113.1:80"), true};
+	struct hop hop = {.client = {client, strlen(client)},
+			  .proto = SLICE("http"),
+			  .local = SLICE("203.0.113.1:80"),
+			  .is_trusted = true};
 	struct head h = parse(text, true);
 	char *out = malloc(http1_request_bound(strlen(text), &h, &hop));
 	size_t n;
@@ -159,6 +164,9 @@ static void test_what_a_trusted_proxy_says_is_added_to(void **state)
 		      "GET / HTTP/1.1\r\nHost: a\r\nForwarded: for=x\r\nX-Forwarded-For: "
 		      "192.0.2.7\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: a\r\n"
 		      "Forwarded: for=192.0.2.7;proto=http\r\nVia: 1.1 shunt\r\n\r\n");
+	/* What a client says of its certificate may have come through a proxy that does not know it. */
+	check_trusted("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Client-Subject: CN=x\r\n\r\n",
+		      "192.0.2.7", "GET / HTTP/1.1\r\nHost: a\r\n" ADDED);
 }
 
 static void test_options_of_the_connection(void **state)

@@ -530,6 +530,7 @@ void draft_check(struct draft *dr)
 	for (size_t i = 0; i < snap->pool_count; i++)
 		check_pool(dr, &dr->pools[i], &snap->pools[i], rows, count);
 	draft_check_guard(dr);
+	draft_check_tls(dr);
 	draft_check_nat(dr, within);
 	if (dr->root->kind == TREE_MAPPING && !tree_get(dr->root, "services"))
 		diag_warning(dr->reader.diag, NULL, "no services: nothing is balanced");

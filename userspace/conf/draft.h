@@ -76,6 +76,9 @@ void draft_check(struct draft *dr);
 /* Of it, what l4 services have alone: ranges, source routes, QUIC. within: the limits are kept. */
 void draft_check_l4(struct draft *dr, bool within);
 
+/* check_tls.c: certificates and keys are read from their files and held against each other. */
+void draft_check_tls(struct draft *dr);
+
 /* Rows in the tables of services that the source routes of a service take, beside its own; and how
  * many sources they name. */
 size_t draft_route_rows(const struct service *s, size_t *ret_sources);

@@ -30,6 +30,7 @@ FIELD_FUNCTIONS(status);	/* struct health_conf */
 FIELD_FUNCTIONS(address);	/* struct backend */
 FIELD_FUNCTIONS(listen);	/* struct service */
 FIELD_FUNCTIONS(source_routes); /* struct service */
+FIELD_FUNCTIONS(certificates);	/* struct service_tls */
 FIELD_FUNCTIONS(from);		/* struct source_route */
 FIELD_FUNCTIONS(mask);		/* struct quic_conf */
 FIELD_FUNCTIONS(server_id);	/* struct backend */
@@ -44,6 +45,8 @@ FIELD_FUNCTIONS(prefix);	/* struct guard_prefix */
 /* NULL where the text is good, else what is expected. */
 const char *field_refuse_name(const char *text);
 const char *field_refuse_path(const char *text);   /* absolute, of a file */
+const char *field_refuse_ca(const char *text);	   /* the same, or none */
+const char *field_refuse_sni(const char *text);	   /* DNS name of a server */
 const char *field_refuse_socket(const char *text); /* the same, short enough for a socket */
 const char *field_refuse_target(const char *text); /* of an HTTP request */
 const char *field_refuse_host(const char *text);   /* Host header */

@@ -48,7 +48,10 @@ enum health_state { HEALTH_UNKNOWN, HEALTH_UP, HEALTH_DOWN }; /* unknown is usab
 	X(retries, "retries")                                                                      \
 	X(tunnels, "tunnels")	/* opened: upgrades, and CONNECT */                                \
 	X(bytes_in, "bytes-in") /* from clients */                                                 \
-	X(bytes_out, "bytes-out")
+	X(bytes_out, "bytes-out")                                                                  \
+	X(tls_handshakes, "tls-handshakes") /* done */                                             \
+	X(tls_resumed, "tls-resumed")	    /* of them, by an earlier session */                   \
+	X(tls_failures, "tls-failures")	    /* not done */
 
 struct backend_counters {
 #define X(name, text) _Atomic uint64_t name;

@@ -72,7 +72,7 @@ struct section {
 
 extern const struct section schema_root, schema_node, schema_admin, schema_pool, schema_backend,
 	schema_service, schema_quic, schema_guard, schema_guard_entry, schema_service_guard,
-	schema_http_timeouts, schema_http_limits, schema_http_paths;
+	schema_http_timeouts, schema_http_limits, schema_http_paths, schema_tls, schema_pool_tls;
 
 /* Words of the keys of services that other files of the table know. */
 extern const char *const connect_rule_words[];

@@ -44,6 +44,10 @@ static const struct keyword timeouts_keys[] = {
 	 .text = "without client or backend taking a byte",
 	 WAIT(write),
 	 .fallback = "30s"},
+	{.name = "tls_handshake",
+	 .text = "from a client's connection to the end of its TLS handshake",
+	 WAIT(tls_handshake),
+	 .fallback = "10s"},
 };
 const struct section schema_http_timeouts = {
 	.name = "timeouts of a service", .text = "Waits of an http service", KEYS(timeouts_keys)};

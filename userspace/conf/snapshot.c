@@ -10,6 +10,7 @@
 #include "conf/runtime.h"
 #include "conf/tree.h"
 #include "core/arena.h"
+#include "tls/authorities.h"
 
 struct snapshot_memory {
 	struct snapshot snap;
@@ -57,8 +58,17 @@ void snapshot_unref(struct snapshot *s)
 	for (size_t i = 0; i < s->pool_count; i++)
 		for (size_t j = 0; j < s->pools[i].backend_count; j++)
 			backend_rt_unref(s->pools[i].backends[j].rt);
-	for (size_t i = 0; i < s->service_count; i++)
+	for (size_t i = 0; i < s->pool_count; i++) {
+		tls_authorities_unref(s->pools[i].tls.authorities);
+		tls_cert_unref(s->pools[i].tls.cert);
+	}
+	for (size_t i = 0; i < s->service_count; i++) {
 		service_rt_unref(s->services[i].rt);
+		tls_authorities_unref(s->services[i].tls.clients.authorities);
+		tls_authorities_unref(s->services[i].tls.clients.crls);
+		for (size_t j = 0; j < s->services[i].tls.certificate_count; j++)
+			tls_cert_unref(s->services[i].tls.loaded[j]);
+	}
 	tree_free(s->document);
 	arena_deinit(&m->arena);
 	free(m);
@@ -160,6 +170,7 @@ const char *const service_mode_words[] = {"l4", "http", NULL};
 const char *const tracking_words[] = {"auto", "on-change", "always", "never", NULL};
 const char *const affinity_words[] = {"flow", "source-destination", "source", NULL};
 const char *const quic_cid_words[] = {"none", "lb", "offset", NULL};
+const char *const client_verify_words[] = {"required", "optional", NULL};
 const char *const health_kind_words[] = {"none", "tcp", "http", NULL};
 
 const char *forward_name(enum forward v)

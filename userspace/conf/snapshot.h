@@ -14,10 +14,13 @@
 
 #include "core/addr.h"
 #include "core/diag.h"
+#include "tls/policy_words.h"
 
 struct arena;
 struct backend_rt; /* conf/runtime.h */
 struct service_rt;
+struct tls_authorities; /* tls/authorities.h */
+struct tls_cert;	/* tls/cert.h */
 struct tree;
 
 enum xdp_mode { XDP_MODE_NATIVE, XDP_MODE_GENERIC };
@@ -51,8 +54,9 @@ struct node {
 	enum echo echo;	    /* are echo requests to steered services answered, default on */
 	unsigned icmp_rate; /* answers and errors of ours, a second and processor, default 100 */
 	struct node_limits limits;
-	unsigned workers;  /* resolved: at least 1 */
-	unsigned drain_ms; /* how long SIGTERM waits for connections */
+	unsigned workers;	     /* resolved: at least 1 */
+	unsigned drain_ms;	     /* how long SIGTERM waits for connections */
+	unsigned ticket_rotation_ms; /* of the keys of TLS session tickets, default 8 h */
 };
 
 struct admin_conf {
@@ -83,6 +87,23 @@ enum source_nat { SOURCE_NAT_NONE, SOURCE_NAT_AUTO, SOURCE_NAT_GIVEN };
 /* What the configuration or a command says of a backend; health is in struct backend_rt. */
 enum admin_state { ADMIN_UP, ADMIN_DRAIN, ADMIN_DISABLED };
 
+struct tls_files {
+	const char *cert, *key; /* key NULL: in the file of cert */
+};
+
+#define TLS_CA_NONE "none"
+
+/* TLS towards the backends of a pool. */
+struct pool_tls {
+	const char *ca; /* file of the authorities that are trusted, or TLS_CA_NONE; NULL: no TLS */
+	const char *name; /* asked for and verified; NULL: each backend's address is verified */
+	struct tls_files client; /* what we are known by; cert NULL: nothing */
+	enum tls_policy policy;	 /* default intermediate */
+	/* What was in the files; the snapshot holds references. */
+	struct tls_authorities *authorities;
+	struct tls_cert *cert;
+};
+
 struct pool;
 
 struct backend {
@@ -110,6 +131,7 @@ struct pool {
 	uint16_t tunnel_mtu; /* largest outer packet; 0: the interface's MTU */
 	unsigned connect_ms; /* proxy: TCP connect, default 3 s */
 	unsigned idle_ms;    /* proxy: how long an idle connection is kept, default 60 s */
+	struct pool_tls tls; /* proxy */
 	unsigned idle_max;   /* proxy: idle connections to one backend in one worker, default 128 */
 	struct backend *backends; /* sorted by name */
 	size_t backend_count;
@@ -163,6 +185,7 @@ struct http_timeouts {
 	unsigned response_body;	  /* between two pieces from the backend: 30 s */
 	unsigned tunnel;	  /* after an upgrade, without a byte either way: 10 min */
 	unsigned write;		  /* without the peer taking a byte, either side: 30 s */
+	unsigned tls_handshake;	  /* from accept to its end: 10 s */
 };
 
 struct http_limits {
@@ -222,6 +245,26 @@ struct guard_conf {
 	size_t count;
 };
 
+enum client_verify { CLIENT_VERIFY_REQUIRED, CLIENT_VERIFY_OPTIONAL };
+
+/* Certificates of clients. */
+struct client_tls {
+	const char *ca;		   /* file of the authorities; NULL: they are asked for none */
+	const char *crl;	   /* file of revocation lists; NULL: none */
+	enum client_verify verify; /* default required */
+	/* What was in the files; the snapshot holds references. */
+	struct tls_authorities *authorities, *crls;
+};
+
+/* TLS towards clients. */
+struct service_tls {
+	struct tls_files *certificates; /* the first one serves names that none is for */
+	size_t certificate_count;	/* 0: no TLS */
+	struct tls_cert **loaded;	/* what was in the files; the snapshot holds references */
+	enum tls_policy policy;		/* default intermediate */
+	struct client_tls clients;
+};
+
 struct service {
 	const char *name;
 	enum service_mode mode;
@@ -246,6 +289,7 @@ struct service {
 	size_t upgrade_count;
 	bool upgrade_any;
 	enum connect_rule connect; /* http */
+	struct service_tls tls;	   /* http */
 	struct service_guard guard;
 	struct service_rt *rt; /* the snapshot holds a reference */
 };
@@ -297,6 +341,18 @@ bool backend_is_usable(const struct backend *b);
 /* Of its listen addresses of a protocol: never AUTO. */
 enum tracking service_tracking(const struct service *s, uint8_t proto);
 
+/* Do its backends speak TLS? */
+static inline bool pool_has_tls(const struct pool *p)
+{
+	return p->tls.ca != NULL;
+}
+
+/* Do its clients speak TLS? */
+static inline bool service_has_tls(const struct service *s)
+{
+	return s->tls.certificate_count > 0;
+}
+
 /* Does it say anything of limits and abuse? SYN cookies apart. */
 bool service_guard_limits(const struct service_guard *g);
 
@@ -320,6 +376,7 @@ extern const char *const tracking_words[];
 extern const char *const affinity_words[];
 extern const char *const quic_cid_words[];
 extern const char *const health_kind_words[];
+extern const char *const client_verify_words[];
 const char *forward_name(enum forward v);
 const char *next_hop_name(enum next_hop v);
 const char *admin_state_name(enum admin_state v);

@@ -332,7 +332,8 @@ static json_t *timeouts_json(const struct http_timeouts *t)
 			 (json_int_t)t->request_body, "idle_ms", (json_int_t)t->idle,
 			 "response_header_ms", (json_int_t)t->response_header, "response_body_ms",
 			 (json_int_t)t->response_body, "tunnel_ms", (json_int_t)t->tunnel,
-			 "write_ms", (json_int_t)t->write);
+			 "write_ms", (json_int_t)t->write, "tls_handshake_ms",
+			 (json_int_t)t->tls_handshake);
 }
 
 /* Zero stands for "no limit", as in the configuration. */
@@ -363,6 +364,7 @@ static json_t *service_http(const struct service *s)
 #undef X
 	json_put(o, "timeouts", timeouts_json(&s->timeouts), &failed);
 	json_put(o, "limits", limits_json(&s->limits), &failed);
+	json_put(o, "tls", object_tls(s), &failed);
 	return json_finish(o, failed);
 }
 

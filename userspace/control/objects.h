@@ -44,4 +44,8 @@ json_t *object_status(const struct commands_env *env, const struct snapshot *sna
 /* One word for a person: "up", "down", "draining", "disabled". */
 const char *backend_state_word(const struct backend *b);
 
+/* TLS towards the clients of a service, its certificates with the seconds until they expire
+ * (object_tls.c); null where it has none. */
+json_t *object_tls(const struct service *s);
+
 #endif

@@ -12,6 +12,7 @@
 #include "l7/http1_write.h"
 #include "l7/path.h"
 #include "l7/request.h"
+#include "l7/tls.h"
 #include "l7/tunnel.h"
 
 #define REQUESTS_PER_TURN 32 /* of one connection, from its buffer */
@@ -25,6 +26,7 @@
 static void set_state(struct conn *c, enum conn_state state)
 {
 	static const unsigned legal[CONN_STATE_COUNT] = {
+		[CONN_HANDSHAKE] = BIT(CONN_FRESH) | BIT(CONN_CLOSED),
 		[CONN_FRESH] = BIT(CONN_HEADER) | BIT(CONN_CLOSED),
 		[CONN_IDLE] = BIT(CONN_HEADER) | BIT(CONN_CLOSED),
 		[CONN_HEADER] = BIT(CONN_BUSY) | BIT(CONN_IDLE) | BIT(CONN_FLUSH) |
@@ -42,6 +44,11 @@ static void set_state(struct conn *c, enum conn_state state)
 static void wait_ms(struct conn *c, unsigned ms)
 {
 	deadline_set(&c->io.deadline, deadline_in(&c->io.deadline, ms));
+}
+
+static bool awaits_request(const struct conn *c)
+{
+	return c->state == CONN_FRESH || c->state == CONN_IDLE || c->state == CONN_HEADER;
 }
 
 /* Is c served by this service: does it listen where c was accepted? */
@@ -69,7 +76,10 @@ static const struct service *newest_service(const struct conn *c)
 	if (c->view == c->l7->view)
 		return c->service;
 	s = snapshot_service(c->l7->view->snap, c->service->name);
-	return s && s->mode == SERVICE_HTTP && listens_at(s, &c->local) ? s : NULL;
+	return s && s->mode == SERVICE_HTTP && service_has_tls(s) == (c->io.tls != NULL) &&
+			       listens_at(s, &c->local)
+		       ? s
+		       : NULL;
 }
 
 bool conn_is_ending(const struct conn *c)
@@ -120,6 +130,8 @@ void conn_close(struct conn *c)
 		return;
 	request_cancel(c->request);
 	c->request = NULL;
+	if (awaits_request(c)) /* else what the client has may be cut off */
+		stream_end(&c->io);
 	set_state(c, CONN_CLOSED);
 	counter_add(&conn_counters(c)->closed, 1);
 	list_unlink(&c->node);
@@ -141,6 +153,7 @@ void conn_expire(struct conn *c)
 static void linger(struct conn *c)
 {
 	set_state(c, CONN_LINGER);
+	stream_end(&c->io);
 	sock_shutdown(&c->io.sock);
 	c->forgotten = (uint32_t)buf_len(&c->io.in);
 	buf_release(c->io.pool, &c->io.in);
@@ -157,6 +170,7 @@ static void next(struct conn *c)
 		return;
 	}
 	if (c->after == CONN_THEN_CLOSE) {
+		stream_end(&c->io);
 		conn_close(c);
 		return;
 	}
@@ -304,11 +318,6 @@ static bool take_request(struct conn *c)
 	return true;
 }
 
-static bool awaits_request(const struct conn *c)
-{
-	return c->state == CONN_FRESH || c->state == CONN_IDLE || c->state == CONN_HEADER;
-}
-
 void conn_resume(struct conn *c)
 {
 	unsigned budget = REQUESTS_PER_TURN;
@@ -373,11 +382,38 @@ static void flush(struct conn *c)
 		next(c);
 }
 
+static void handshake_failed(struct conn *c, const char *why)
+{
+	counter_add(&conn_counters(c)->tls_failures, 1);
+	log_debug("l7: TLS handshake failed service=%s reason=\"%s\"", c->service->name, why);
+	conn_close(c);
+}
+
+static void handshake(struct conn *c)
+{
+	struct service_counters *n = conn_counters(c);
+	int err = tls_handshake(&c->io);
+
+	if (err == 0) {
+		counter_add(&n->tls_handshakes, 1);
+		if (tls_was_resumed(&c->io))
+			counter_add(&n->tls_resumed, 1);
+		set_state(c, CONN_FRESH);
+		wait_ms(c, c->service->timeouts.request_header);
+	} else if (err != -EAGAIN) {
+		handshake_failed(c, tls_failure(&c->io));
+		return;
+	}
+	if (stream_watch(&c->io) < 0)
+		conn_close(c);
+}
+
 static void on_event(struct sock *s, int events)
 {
 	struct conn *c = list_entry(stream_of_sock(s), struct conn, io);
 
 	switch ((enum conn_state)c->state) {
+	case CONN_HANDSHAKE: handshake(c); break;
 	case CONN_FRESH:
 	case CONN_IDLE:
 	case CONN_HEADER: read_request(c); break;
@@ -400,10 +436,27 @@ static void on_deadline(struct deadline *d)
 
 	if (c->state == CONN_BUSY)
 		request_on_deadline(c->request);
+	else if (c->state == CONN_HANDSHAKE)
+		handshake_failed(c, "it did not end in time");
 	else if (c->state == CONN_HEADER)
 		conn_answer(c, REASON_HEADER_TIMEOUT, false, CONN_THEN_LINGER);
 	else
 		conn_expire(c);
+}
+
+/* 0, or -ENOMEM. */
+static int begin_tls(struct conn *c)
+{
+	struct tls_server *server = view_tls(c->view, c->service);
+	int err;
+
+	if (!server)
+		return 0;
+	err = tls_accept(&c->io, server, &c->l7->waker);
+	if (err < 0)
+		return err;
+	c->state = CONN_HANDSHAKE;
+	return 0;
 }
 
 int conn_open(struct l7 *l7, int fd, const struct service *service, const struct endpoint *peer,
@@ -432,7 +485,13 @@ int conn_open(struct l7 *l7, int fd, const struct service *service, const struct
 	list_append(&l7->conns, &c->node);
 	list_init(&c->deferred);
 	l7->conn_count++;
-	wait_ms(c, service->timeouts.request_header);
+	err = begin_tls(c);
+	if (err < 0) {
+		conn_close(c);
+		return err;
+	}
+	wait_ms(c, c->state == CONN_HANDSHAKE ? service->timeouts.tls_handshake
+					      : service->timeouts.request_header);
 	if (stream_watch(&c->io) < 0)
 		conn_close(c);
 	return 0;

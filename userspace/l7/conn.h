@@ -17,12 +17,13 @@
 struct request;
 
 enum conn_state {
-	CONN_FRESH,  /* accepted, nothing received yet */
-	CONN_IDLE,   /* between two requests */
-	CONN_HEADER, /* a part of a request's header is here */
-	CONN_BUSY,   /* a request is under way: see request */
-	CONN_FLUSH,  /* the rest of an answer of our own is being written */
-	CONN_LINGER, /* all is said; reads on, so that the client gets to see it */
+	CONN_HANDSHAKE, /* of TLS */
+	CONN_FRESH,	/* accepted, nothing received yet */
+	CONN_IDLE,	/* between two requests */
+	CONN_HEADER,	/* a part of a request's header is here */
+	CONN_BUSY,	/* a request is under way: see request */
+	CONN_FLUSH,	/* the rest of an answer of our own is being written */
+	CONN_LINGER,	/* all is said; reads on, so that the client gets to see it */
 	CONN_CLOSED,
 	CONN_STATE_COUNT,
 };

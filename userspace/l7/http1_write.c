@@ -59,8 +59,10 @@ size_t http1_request_bound(size_t block_len, const struct head *h, const struct 
 	/* The field lines may have had no space behind the colon: one more byte each. The target may
 	 * have grown since it was parsed. */
 	return block_len + h->target.len + h->count + 2 * h->authority.len + 2 * hop->local.len +
-	       2 * hop->client.len + 2 * hop->proto.len + FIXED_BYTES;
+	       2 * hop->client.len + 2 * hop->proto.len + hop->subject.len + FIXED_BYTES;
 }
+
+#define SUBJECT SLICE("X-Forwarded-Client-Subject")
 
 /* Is it the field of this name, one of FIELD_FORWARDED? */
 static bool is_forwarded(const struct field *f, struct slice name)
@@ -88,7 +90,9 @@ static char *put_forwarded_on(char *out, const struct head *h, const struct hop 
 	for (unsigned i = 0; i < h->count; i++) {
 		const struct field *f = &h->fields[i];
 
-		if (f->id != FIELD_FORWARDED || is_forwarded(f, SLICE("x-forwarded-for")))
+		/* Of certificates this hop alone can tell: a proxy may not know this name. */
+		if (f->id != FIELD_FORWARDED || is_forwarded(f, SLICE("x-forwarded-for")) ||
+		    is_forwarded(f, SUBJECT))
 			continue;
 		has_proto |= is_forwarded(f, SLICE("x-forwarded-proto"));
 		has_host |= is_forwarded(f, SLICE("x-forwarded-host"));
@@ -151,6 +155,8 @@ size_t http1_write_request(char *out, const struct head *h, const struct hop *ho
 		out = put_length(out, h->length);
 	out = put_options(out, h);
 	out = hop->is_trusted ? put_forwarded_on(out, h, hop) : put_forwarded(out, h, hop);
+	if (hop->subject.len)
+		out = put_field(out, SUBJECT, hop->subject);
 	/* A list: one more line says the same as one more element. */
 	out = put(out,
 		  h->minor ? SLICE("Via: 1.1 shunt\r\n\r\n") : SLICE("Via: 1.0 shunt\r\n\r\n"));

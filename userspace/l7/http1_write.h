@@ -12,10 +12,11 @@
 
 /* What the proxy says of the hop that a request came by. */
 struct hop {
-	struct slice client; /* its address, as text */
-	struct slice proto;  /* "http" */
-	struct slice local;  /* Host for a request that has none (HTTP/1.0) */
-	bool is_trusted;     /* the client is a proxy: what it says of hops before it stays */
+	struct slice client;  /* its address, as text */
+	struct slice proto;   /* "http" */
+	struct slice subject; /* of its certificate, as text; empty: it has none */
+	struct slice local;   /* Host for a request that has none (HTTP/1.0) */
+	bool is_trusted;      /* the client is a proxy: what it says of hops before it stays */
 };
 
 enum persistence {

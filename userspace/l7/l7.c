@@ -43,18 +43,33 @@ void l7_defer(struct l7 *l7, struct conn *c)
 	(void)uv_idle_start(&l7->idle, on_idle); /* 0, unless the callback is NULL */
 }
 
+static void on_tickets(uv_timer_t *timer)
+{
+	struct l7 *l7 = timer->data;
+
+	(void)uv_timer_start(timer, on_tickets, tls_resumer_tick(&l7->resumer), 0); /* 0 */
+}
+
 int l7_new(const struct l7_env *env, struct l7 **ret_l7)
 {
 	struct l7 *l7 = calloc(1, sizeof(*l7));
 
 	if (!l7)
 		return -ENOMEM;
+	if (!tls_resumer_init(&l7->resumer, env->tls)) {
+		free(l7);
+		return -ENOMEM;
+	}
 	l7->env = *env;
 	buf_pool_init(&l7->pool, SMALL_KEPT, LARGE_KEPT);
 	list_init(&l7->conns);
 	list_init(&l7->deferred);
 	(void)uv_idle_init(env->loop, &l7->idle); /* always 0 */
 	l7->idle.data = l7;
+	tls_waker_init(&l7->waker, env->loop);
+	(void)uv_timer_init(env->loop, &l7->tickets); /* always 0 */
+	l7->tickets.data = l7;
+	on_tickets(&l7->tickets);
 	*ret_l7 = l7;
 	return 0;
 }
@@ -156,6 +171,8 @@ void l7_close_all(struct l7 *l7)
 		conn_close(list_entry(it, struct conn, node));
 	close_upstreams(l7);
 	uv_close((uv_handle_t *)&l7->idle, NULL);
+	tls_waker_close(&l7->waker);
+	uv_close((uv_handle_t *)&l7->tickets, NULL);
 }
 
 uint64_t l7_connections(const struct l7 *l7)
@@ -174,6 +191,7 @@ void l7_free(struct l7 *l7)
 		return;
 	assert(l7->is_closed && l7->conn_count == 0);
 	view_unref(l7->view);
+	tls_resumer_deinit(&l7->resumer);
 	buf_pool_deinit(&l7->pool);
 	free(l7->scratch);
 	free(l7->fields);

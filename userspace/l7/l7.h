@@ -13,10 +13,12 @@
 #include "conf/snapshot.h"
 
 struct l7;
+struct tls_shared;
 
 struct l7_env {
 	uv_loop_t *loop;
-	unsigned worker; /* row of the runtime counters */
+	unsigned worker;	/* row of the runtime counters */
+	struct tls_shared *tls; /* among the workers; outlives them */
 };
 
 int l7_new(const struct l7_env *env, struct l7 **ret_l7);

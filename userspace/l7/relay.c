@@ -164,7 +164,7 @@ static ssize_t write_some(struct flow *f, struct slice head)
 
 static bool has_work(const struct flow *f)
 {
-	return f->ready || buf_len(&f->to->out) ||
+	return f->ready || f->to->is_blocked ||
 	       (f->body.ended && f->framing == BODY_CHUNKED && !f->last_written);
 }
 

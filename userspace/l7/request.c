@@ -11,6 +11,7 @@
 #include "l7/balance.h"
 #include "l7/http1_write.h"
 #include "l7/request_int.h"
+#include "l7/tls.h"
 #include "l7/tunnel.h"
 #include "l7/upstream.h"
 
@@ -442,7 +443,7 @@ static struct upstream_conn *find_idle(struct request *r)
 
 	for (;;) {
 		uc = upstream_take_idle(upstream_of(r), backend_port(r));
-		if (!uc || repeatable || sock_is_quiet(&uc->io.sock))
+		if (!uc || repeatable || stream_is_quiet(&uc->io))
 			return uc;
 		upstream_conn_close(uc);
 	}
@@ -520,6 +521,10 @@ enum reason request_start(struct conn *c, const struct head *h, size_t block_len
 
 	if (body_max && h->length > body_max)
 		return REASON_BODY_LARGE;
+	if (c->io.tls) {
+		hop.proto = SLICE("https");
+		hop.subject = tls_peer_subject(&c->io);
+	}
 	hop.client.ptr = addr_format(&c->peer.addr, client, sizeof(client));
 	hop.client.len = strlen(client);
 	if (!h->authority.len)

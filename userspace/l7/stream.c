@@ -6,6 +6,7 @@
 
 #include "conf/runtime.h"
 #include "core/list.h"
+#include "l7/tls.h"
 
 /* So many smaller reads after one that filled a small chunk until small ones will do again. */
 #define BULK_READS 8
@@ -20,6 +21,7 @@ int stream_open(struct stream *st, uv_loop_t *loop, struct buf_pool *pool, int f
 	deadline_init(&st->deadline, loop, on_deadline);
 	st->in = st->out = (struct buf){0};
 	st->pool = pool;
+	st->tls = NULL;
 	st->open_handles = 2;
 	st->on_closed = NULL;
 	st->bulk = 0;
@@ -31,6 +33,17 @@ int stream_open(struct stream *st, uv_loop_t *loop, struct buf_pool *pool, int f
 static bool has_room(const struct buf *b)
 {
 	return buf_room(b) || buf_len(b) <= b->cap / 2;
+}
+
+static ssize_t receive(struct stream *st, void *data, size_t room, bool *ret_more)
+{
+	ssize_t n;
+
+	if (st->tls)
+		return tls_read(st->tls, data, room, ret_more);
+	n = sock_read(&st->sock, data, room);
+	*ret_more = n > 0 && (size_t)n == room;
+	return n;
 }
 
 ssize_t stream_read(struct stream *st, bool *ret_more)
@@ -50,11 +63,10 @@ ssize_t stream_read(struct stream *st, bool *ret_more)
 	if (!buf_room(&st->in)) /* moves within the buffer: cannot fail */
 		(void)buf_reserve(st->pool, &st->in, st->in.cap - buf_len(&st->in));
 	room = buf_room(&st->in);
-	n = sock_read(&st->sock, st->in.data + st->in.end, room);
+	n = receive(st, st->in.data + st->in.end, room, ret_more);
 	if (n > 0) {
 		st->in.end += (uint32_t)n;
 		counter_add(st->bytes_in, (uint64_t)n);
-		*ret_more = (size_t)n == room;
 		if ((size_t)n >= BUF_SMALL || *ret_more)
 			st->bulk = BULK_READS;
 		else if (st->bulk)
@@ -104,15 +116,16 @@ ssize_t stream_write(struct stream *st, const struct pieces *p)
 	count += put_iov(&iov[count], p->frame.ptr, p->frame.len);
 	count += put_iov(&iov[count], p->body.ptr, p->body.len);
 	count += put_iov(&iov[count], p->tail.ptr, p->tail.len);
-	if (count) {
-		ssize_t r = sock_write(&st->sock, iov, count);
+	if (count || st->tls) {
+		ssize_t r = st->tls ? tls_write(st->tls, iov, count)
+				    : sock_write(&st->sock, iov, count);
 
 		if (r < 0 && r != -EAGAIN)
 			return r;
 		n = r < 0 ? 0 : (size_t)r;
 		counter_add(st->bytes_out, n);
 	}
-	st->is_blocked = n < whole;
+	st->is_blocked = n < whole || (st->tls && tls_is_blocked(st->tls));
 	if (before)
 		buf_consume(st->pool, &st->out, share(&n, before));
 	err = keep(st, p->head, &n);
@@ -130,7 +143,28 @@ int stream_watch(struct stream *st)
 
 	if (!st->is_eof && has_room(&st->in))
 		events |= SOCK_READ;
+	if (st->tls) {
+		if (!st->is_blocked) /* no write of ours will be tried again */
+			tls_flush(st->tls);
+		if (tls_is_blocked(st->tls))
+			events |= SOCK_WRITE;
+		if (events & SOCK_READ && tls_has_pending(st->tls))
+			tls_wake(st->tls);
+	}
 	return sock_watch(&st->sock, events);
+}
+
+bool stream_is_quiet(struct stream *st)
+{
+	bool more;
+
+	return st->tls ? stream_read(st, &more) == -EAGAIN : sock_is_quiet(&st->sock);
+}
+
+void stream_end(struct stream *st)
+{
+	if (st->tls)
+		tls_end(st->tls);
 }
 
 static void handle_closed(struct stream *st)
@@ -156,6 +190,8 @@ void stream_close(struct stream *st, stream_closed_cb cb)
 	if (st->on_closed)
 		return;
 	st->on_closed = cb;
+	tls_free(st->tls);
+	st->tls = NULL;
 	buf_release(st->pool, &st->in);
 	buf_release(st->pool, &st->out);
 	sock_close(&st->sock, on_sock_closed);

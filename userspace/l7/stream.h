@@ -16,6 +16,7 @@
 #include "l7/sock.h"
 
 struct stream;
+struct tls;
 typedef void (*stream_closed_cb)(struct stream *st);
 
 struct stream {
@@ -24,6 +25,7 @@ struct stream {
 	struct buf in;	/* read, not yet used */
 	struct buf out; /* to be written before anything else */
 	struct buf_pool *pool;
+	struct tls *tls; /* between it and the socket (l7/tls.h); NULL: plain */
 	_Atomic uint64_t *bytes_in, *bytes_out; /* counters of the owner's row */
 	stream_closed_cb on_closed;
 	uint8_t open_handles;
@@ -56,6 +58,13 @@ ssize_t stream_write(struct stream *st, const struct pieces *p);
 /* Be told of what the peer sends while there is room for it, and of room to write where the last
  * write left something. Cheap where nothing changed. 0, or -errno. */
 int stream_watch(struct stream *st);
+
+/* Is there nothing to read, nor an end? Looks without reading; of TLS, reads what is no data. */
+bool stream_is_quiet(struct stream *st);
+
+/* Nothing follows what was written: tells the peer, where the protocol has words for it. Closing
+ * without it says that something was cut off. */
+void stream_end(struct stream *st);
 
 /* Frees the buffers; cb, once the memory of st is no longer in use. Again: nothing. */
 void stream_close(struct stream *st, stream_closed_cb cb);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "l7/upstream_conn.h"
+#include "tls/client.h"
 
 struct upstream *upstream_new(struct l7 *l7, struct backend_rt *rt)
 {
@@ -32,7 +33,20 @@ void upstream_unref(struct upstream *up)
 	if (!up || --up->refs)
 		return;
 	assert(list_empty(&up->idle));
+	tls_session_forget(&up->session);
+	tls_client_unref(up->tls);
 	free(up);
+}
+
+void upstream_set_tls(struct upstream *up, struct tls_client *tls)
+{
+	if (up->tls == tls)
+		return;
+	upstream_close_idle(up);
+	tls_session_forget(&up->session);
+	tls_client_unref(up->tls);
+	up->tls = tls_client_ref(tls);
+	up->session.of = tls;
 }
 
 struct upstream_conn *upstream_take_idle(struct upstream *up, uint16_t port)
@@ -51,7 +65,8 @@ struct upstream_conn *upstream_take_idle(struct upstream *up, uint16_t port)
 void upstream_put_idle(struct upstream *up, struct upstream_conn *uc, unsigned idle_max,
 		       unsigned idle_ms)
 {
-	if (!up->keep || up->l7->is_closed || up->idle_count >= idle_max)
+	if (!up->keep || up->l7->is_closed || up->idle_count >= idle_max ||
+	    !upstream_conn_is_clean(uc))
 		upstream_conn_close(uc);
 	else
 		upstream_conn_enter_idle(uc, idle_ms);

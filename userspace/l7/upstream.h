@@ -9,7 +9,9 @@
 #include "conf/runtime.h"
 #include "core/list.h"
 #include "l7/l7_int.h"
+#include "tls/session.h"
 
+struct tls_client;
 struct upstream_conn;
 
 struct upstream {
@@ -19,13 +21,18 @@ struct upstream {
 	struct list idle;
 	unsigned idle_count;
 	unsigned refs;
-	bool keep; /* the newest snapshot has it, and it may be given requests */
+	struct tls_client *tls;	    /* a reference; NULL: it is spoken plain HTTP to */
+	struct tls_session session; /* of tls */
+	bool keep;		    /* the newest snapshot has it, and it may be given requests */
 };
 
 /* With one reference. rt: held by the snapshots whose views hold this. NULL: out of memory. */
 struct upstream *upstream_new(struct l7 *l7, struct backend_rt *rt);
 struct upstream *upstream_ref(struct upstream *up);
 void upstream_unref(struct upstream *up); /* NULL is fine */
+
+/* How to speak to it from now on. Idle connections and sessions of another way are dropped. */
+void upstream_set_tls(struct upstream *up, struct tls_client *tls);
 
 /* The idle connection that was used last, now busy; NULL: none. port: of the backend. */
 struct upstream_conn *upstream_take_idle(struct upstream *up, uint16_t port);

@@ -6,7 +6,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "core/log.h"
+#include "l7/tls.h"
 #include "l7/upstream.h"
+#include "tls/client.h"
 
 static void set_state(struct upstream_conn *uc, enum upstream_state state)
 {
@@ -20,10 +23,9 @@ static void set_state(struct upstream_conn *uc, enum upstream_state state)
 	uc->state = state;
 }
 
-static void connected(struct upstream_conn *uc)
+/* The connection is ready to be used; err: or it is not. */
+static void connected(struct upstream_conn *uc, int err)
 {
-	int err = sock_error(&uc->io.sock);
-
 	if (err == 0)
 		err = stream_watch(&uc->io);
 	if (err < 0) {
@@ -36,15 +38,58 @@ static void connected(struct upstream_conn *uc)
 	uc->user->on_connect(uc->ctx, err);
 }
 
+static void handshake(struct upstream_conn *uc)
+{
+	int err = tls_handshake(&uc->io);
+
+	if (err == -EAGAIN) {
+		err = stream_watch(&uc->io);
+		if (err == 0)
+			return;
+	} else if (err < 0) {
+		log_debug("l7: TLS handshake failed backend=%s/%s reason=\"%s\"", uc->up->rt->pool,
+			  uc->up->rt->name, tls_failure(&uc->io));
+	}
+	connected(uc, err);
+}
+
+/* Something became of the connection that was begun. */
+static void go_on(struct upstream_conn *uc)
+{
+	int err;
+
+	if (uc->io.tls) {
+		handshake(uc);
+		return;
+	}
+	err = sock_error(&uc->io.sock);
+	if (err < 0 || !uc->tls) {
+		connected(uc, err);
+		return;
+	}
+	err = tls_connect(&uc->io, uc->tls, &uc->addr, &uc->up->session, &uc->up->l7->waker);
+	if (err < 0)
+		connected(uc, err);
+	else
+		handshake(uc);
+}
+
+static void idle_event(struct upstream_conn *uc)
+{
+	/* The backend closed it, or said something that nobody asked for; in TLS that may be a
+	 * session for later. */
+	if (!stream_is_quiet(&uc->io) || stream_watch(&uc->io) < 0)
+		upstream_conn_close(uc);
+}
+
 static void on_event(struct sock *s, int events)
 {
 	struct upstream_conn *uc = list_entry(stream_of_sock(s), struct upstream_conn, io);
 
 	switch (uc->state) {
-	case UPSTREAM_CONNECTING: connected(uc); break;
+	case UPSTREAM_CONNECTING: go_on(uc); break;
 	case UPSTREAM_BUSY: uc->user->on_event(uc->ctx, events); break;
-	/* The backend closed it, or said something that nobody asked for. */
-	case UPSTREAM_IDLE: upstream_conn_close(uc); break;
+	case UPSTREAM_IDLE: idle_event(uc); break;
 	case UPSTREAM_CLOSED: break;
 	}
 }
@@ -81,6 +126,8 @@ int upstream_conn_open(struct upstream *up, const struct endpoint *ep, unsigned 
 	uc->up = upstream_ref(up);
 	uc->user = user;
 	uc->ctx = ctx;
+	uc->tls = tls_client_ref(up->tls);
+	uc->addr = ep->addr;
 	uc->port = ep->port;
 	uc->state = UPSTREAM_CONNECTING;
 	err = sock_watch(&uc->io.sock, SOCK_WRITE);
@@ -98,15 +145,23 @@ static void on_closed(struct stream *st)
 	struct upstream_conn *uc = list_entry(st, struct upstream_conn, io);
 
 	upstream_unref(uc->up);
+	tls_client_unref(uc->tls);
 	free(uc);
+}
+
+bool upstream_conn_is_clean(const struct upstream_conn *uc)
+{
+	return uc->tls == uc->up->tls && (!uc->io.tls || !tls_has_pending(uc->io.tls));
 }
 
 void upstream_conn_close(struct upstream_conn *uc)
 {
 	if (!uc || uc->state == UPSTREAM_CLOSED)
 		return;
-	if (uc->state == UPSTREAM_IDLE)
+	if (uc->state == UPSTREAM_IDLE) {
+		stream_end(&uc->io);
 		upstream_conn_leave_idle(uc);
+	}
 	set_state(uc, UPSTREAM_CLOSED);
 	stream_close(&uc->io, on_closed);
 }

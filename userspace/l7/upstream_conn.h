@@ -28,7 +28,9 @@ struct upstream_conn {
 	struct upstream *up;
 	const struct upstream_user *user;
 	void *ctx;
+	struct tls_client *tls; /* a reference; NULL: plain */
 	enum upstream_state state;
+	struct addr addr;
 	uint16_t port;
 };
 
@@ -39,7 +41,9 @@ int upstream_conn_open(struct upstream *up, const struct endpoint *ep, unsigned 
 
 void upstream_conn_close(struct upstream_conn *uc); /* NULL is fine */
 
-/* For upstream.c. */
+/* For upstream.c. Clean: of the way that the backend is spoken to now, and without a byte that was not
+ * asked for. */
+bool upstream_conn_is_clean(const struct upstream_conn *uc);
 void upstream_conn_enter_idle(struct upstream_conn *uc, unsigned idle_ms);
 void upstream_conn_leave_idle(struct upstream_conn *uc);
 

@@ -11,17 +11,23 @@
 
 struct balancer;
 struct l7;
+struct tls_server;
 struct upstream;
+
+struct tls_client;
 
 struct pool_view {
 	struct balancer *balancer;   /* NULL: no http service uses the pool */
 	struct upstream **upstreams; /* parallel to the pool's backends */
+	struct tls_client *tls;	     /* NULL: they speak plain HTTP */
 };
 
 struct view {
 	struct l7 *l7;
 	struct snapshot *snap;
 	struct pool_view *pools; /* parallel to snap->pools */
+	struct tls_server *
+		*tls; /* parallel to snap->services; NULL: its clients speak plain HTTP */
 	unsigned refs;
 };
 
@@ -32,6 +38,7 @@ struct view *view_ref(struct view *v);
 void view_unref(struct view *v); /* NULL is fine */
 
 struct pool_view *view_pool(const struct view *v, const struct pool *pool);
+struct tls_server *view_tls(const struct view *v, const struct service *s); /* NULL: none */
 struct upstream *view_upstream(const struct view *v, const struct backend *be);
 
 /* v is the newest now: backends that before has alone, or that are not up by configuration, keep no

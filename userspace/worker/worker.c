@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tls/shared.h"
 #include "worker/worker_thread.h"
 
 /* A commit under way; freed when it is over. */
@@ -29,6 +30,7 @@ struct worker_sockets {
 struct workers {
 	unsigned count;
 	struct worker **workers;
+	struct tls_shared *tls; /* among them */
 	struct mailbox mailbox; /* what comes back from them */
 	uv_timer_t deadline;	/* of the drain */
 	unsigned open_handles;
@@ -90,13 +92,14 @@ static void on_handle_closed(uv_handle_t *handle)
 	if (--w->open_handles)
 		return;
 	mailbox_deinit(&w->mailbox);
+	tls_shared_free(w->tls);
 	free(w->workers);
 	free(w->served);
 	free(w);
 }
 
-int workers_start(uv_loop_t *main_loop, unsigned count, struct workers **ret_workers,
-		  struct diag *d)
+int workers_start(uv_loop_t *main_loop, unsigned count, unsigned ticket_rotation_ms,
+		  struct workers **ret_workers, struct diag *d)
 {
 	struct workers *w = calloc(1, sizeof(*w));
 	int err = -ENOMEM;
@@ -104,7 +107,8 @@ int workers_start(uv_loop_t *main_loop, unsigned count, struct workers **ret_wor
 	if (!w)
 		goto out;
 	w->workers = calloc(count, sizeof(struct worker *));
-	if (!w->workers)
+	w->tls = tls_shared_new(ticket_rotation_ms);
+	if (!w->workers || !w->tls)
 		goto out;
 	err = mailbox_init(&w->mailbox, main_loop, on_message, w);
 	if (err < 0)
@@ -113,19 +117,22 @@ int workers_start(uv_loop_t *main_loop, unsigned count, struct workers **ret_wor
 	w->deadline.data = &w->mailbox;
 	w->open_handles = 2;
 	for (; w->count < count; w->count++) {
-		err = worker_start(w->count, &w->mailbox, &w->workers[w->count]);
+		err = worker_start(w->count, w->tls, &w->mailbox, &w->workers[w->count]);
 		if (err < 0) {
 			diag_error(d, NULL, "cannot start worker %u: %s", w->count, strerror(-err));
 			workers_stop(w);
 			return err;
 		}
 	}
+	tls_shared_forget_secret(w->tls);
 	*ret_workers = w;
 	return 0;
 out:
 	diag_error(d, NULL, "cannot start workers: %s", strerror(-err));
-	if (w)
+	if (w) {
+		tls_shared_free(w->tls);
 		free(w->workers);
+	}
 	free(w);
 	return err;
 }

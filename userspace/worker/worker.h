@@ -19,8 +19,9 @@ struct worker_sockets; /* listening sockets made ready for a snapshot, not yet h
 
 typedef void (*workers_cb)(void *ctx, int status);
 
-int workers_start(uv_loop_t *main_loop, unsigned count, struct workers **ret_workers,
-		  struct diag *d);
+/* ticket_rotation_ms: how long a key is given to new TLS session tickets. */
+int workers_start(uv_loop_t *main_loop, unsigned count, unsigned ticket_rotation_ms,
+		  struct workers **ret_workers, struct diag *d);
 
 /*
  * Bind and listen, once a worker (SO_REUSEPORT, IP_FREEBIND), for each address of an http service

@@ -265,10 +265,11 @@ void worker_free(struct worker *w)
 	free(w);
 }
 
-int worker_start(unsigned index, struct mailbox *main_mailbox, struct worker **ret_worker)
+int worker_start(unsigned index, struct tls_shared *tls, struct mailbox *main_mailbox,
+		 struct worker **ret_worker)
 {
 	struct worker *w = calloc(1, sizeof(*w));
-	struct l7_env env = {.worker = index};
+	struct l7_env env = {.worker = index, .tls = tls};
 	int err;
 
 	if (!w)

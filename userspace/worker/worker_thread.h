@@ -36,7 +36,9 @@ struct worker_counts {
 };
 
 /* Start the thread, all signals blocked in it. 0, or -errno. */
-int worker_start(unsigned index, struct mailbox *main_mailbox, struct worker **ret_worker);
+struct tls_shared;
+int worker_start(unsigned index, struct tls_shared *tls, struct mailbox *main_mailbox,
+		 struct worker **ret_worker);
 
 /* Takes m; it comes back to the main mailbox. */
 void worker_post(struct worker *w, struct worker_message *m);

@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* TLS between a stream and its socket: see tls.h. */
+#include "l7/tls.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "l7/stream.h"
+#include "tls/client.h"
+#include "tls/server.h"
+
+#define RECORD_MAX	SSL3_RT_MAX_PLAIN_LENGTH
+#define RECORD_OVERHEAD 64U  /* header, nonce, tag, padding: more than any of our ciphers adds */
+#define SUBJECT_MAX	1024 /* bytes; a longer one is not passed on, rather than a part of it */
+#define FILLS_PER_TURN	4    /* of one handshake */
+
+struct tls {
+	struct stream *st;
+	struct tls_waker *waker;
+	struct tls_server *server; /* a reference: its contexts point to it; NULL: a client */
+	struct list node;	   /* of waker->waiting */
+	SSL *ssl;
+	struct buf raw_in, raw_out; /* encrypted */
+	const char *failure;
+	char *subject;	 /* of the peer's certificate; NULL: it has none */
+	bool is_failed;	 /* OpenSSL is not to be called again */
+	bool is_ended;	 /* we said that nothing follows */
+	bool peer_ended; /* the peer said so; read when all before it was */
+};
+
+/* ---- what OpenSSL takes for a network ------------------------------------------------------ */
+
+static int bio_read(BIO *bio, char *data, size_t len, size_t *ret_len)
+{
+	struct tls *t = BIO_get_data(bio);
+	size_t n = buf_len(&t->raw_in);
+
+	BIO_clear_retry_flags(bio);
+	if (!n) {
+		BIO_set_retry_read(bio);
+		return 0;
+	}
+	if (n > len)
+		n = len;
+	memcpy(data, buf_head(&t->raw_in), n);
+	buf_consume(t->st->pool, &t->raw_in, n);
+	*ret_len = n;
+	return 1;
+}
+
+static int bio_write(BIO *bio, const char *data, size_t len, size_t *ret_len)
+{
+	struct tls *t = BIO_get_data(bio);
+
+	BIO_clear_retry_flags(bio);
+	if (buf_append(t->st->pool, &t->raw_out, data, len) < 0)
+		return 0;
+	*ret_len = len;
+	return 1;
+}
+
+static long bio_ctrl(BIO *bio, int cmd, long number, void *ptr)
+{
+	(void)bio;
+	(void)number;
+	(void)ptr;
+	return cmd == BIO_CTRL_FLUSH; /* tls_write() and others send when OpenSSL is done */
+}
+
+static BIO_METHOD *method;
+
+static void make_method(void)
+{
+	BIO_METHOD *m = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "stream");
+
+	if (m && BIO_meth_set_read_ex(m, bio_read) && BIO_meth_set_write_ex(m, bio_write) &&
+	    BIO_meth_set_ctrl(m, bio_ctrl))
+		method = m;
+	else
+		BIO_meth_free(m);
+}
+
+static BIO *bio_new(struct tls *t)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	BIO *bio;
+
+	(void)pthread_once(&once, make_method);
+	bio = method ? BIO_new(method) : NULL;
+	if (bio) {
+		BIO_set_data(bio, t);
+		BIO_set_init(bio, 1);
+	}
+	return bio;
+}
+
+/* ---- waking -------------------------------------------------------------------------------- */
+
+static void on_idle(uv_idle_t *idle)
+{
+	struct tls_waker *w = idle->data;
+	struct list turn;
+
+	list_init(&turn);
+	list_for_each_safe (it, &w->waiting) {
+		list_unlink(it);
+		list_append(&turn, it);
+	}
+	while (!list_empty(&turn)) {
+		struct tls *t = list_entry(turn.next, struct tls, node);
+
+		list_unlink(&t->node);
+		t->st->sock.on_event(&t->st->sock, SOCK_READ);
+	}
+	if (list_empty(&w->waiting))
+		(void)uv_idle_stop(&w->idle); /* always 0 */
+}
+
+void tls_waker_init(struct tls_waker *w, uv_loop_t *loop)
+{
+	list_init(&w->waiting);
+	(void)uv_idle_init(loop, &w->idle); /* always 0 */
+	w->idle.data = w;
+}
+
+void tls_waker_close(struct tls_waker *w)
+{
+	uv_close((uv_handle_t *)&w->idle, NULL);
+}
+
+void tls_wake(struct tls *t)
+{
+	list_unlink(&t->node);
+	list_append(&t->waker->waiting, &t->node);
+	(void)uv_idle_start(&t->waker->idle, on_idle); /* 0, unless the callback is NULL */
+}
+
+/* ---- the socket ---------------------------------------------------------------------------- */
+
+/* One read of what is encrypted. Bytes; 0: the peer's socket is closed; or -errno. */
+static ssize_t fill(struct tls *t)
+{
+	struct stream *st = t->st;
+	ssize_t n = buf_reserve(st->pool, &t->raw_in, st->bulk ? BUF_LARGE : BUF_SMALL);
+
+	if (n < 0)
+		return n;
+	n = sock_read(&st->sock, t->raw_in.data + t->raw_in.end, buf_room(&t->raw_in));
+	if (n > 0)
+		t->raw_in.end += (uint32_t)n;
+	else
+		buf_release(st->pool, &t->raw_in);
+	return n;
+}
+
+/* 0: all is sent; -EAGAIN; or another -errno. */
+static int flush(struct tls *t)
+{
+	struct iovec iov = {buf_head(&t->raw_out), buf_len(&t->raw_out)};
+	ssize_t n;
+
+	if (!iov.iov_len)
+		return 0;
+	n = sock_write(&t->st->sock, &iov, 1);
+	if (n < 0)
+		return (int)n;
+	buf_consume(t->st->pool, &t->raw_out, (size_t)n);
+	return buf_len(&t->raw_out) ? -EAGAIN : 0;
+}
+
+/* What OpenSSL said; the peer may have been told in an alert. */
+static int fail(struct tls *t)
+{
+	unsigned long code = ERR_peek_error();
+	const char *text = ERR_reason_error_string(code);
+
+	t->is_failed = true;
+	t->failure = text ? text : "failed";
+	ERR_clear_error();
+	(void)flush(t); /* nobody waits for it */
+	return ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE ? -ENOMEM : -EPROTO;
+}
+
+/* ---- the stream's side --------------------------------------------------------------------- */
+
+/* Takes ssl; NULL: there was no memory for it. server: a reference is taken; NULL: none. */
+static int attach(struct stream *st, SSL *ssl, struct tls_server *server, struct tls_waker *w)
+{
+	struct tls *t = calloc(1, sizeof(*t));
+	BIO *bio;
+
+	if (!t) {
+		SSL_free(ssl);
+		return -ENOMEM;
+	}
+	t->st = st;
+	t->waker = w;
+	t->ssl = ssl;
+	t->server = server ? tls_server_ref(server) : NULL;
+	list_init(&t->node);
+	bio = ssl ? bio_new(t) : NULL;
+	if (!bio) {
+		tls_free(t);
+		return -ENOMEM;
+	}
+	SSL_set_bio(ssl, bio, bio);
+	st->tls = t;
+	return 0;
+}
+
+int tls_accept(struct stream *st, struct tls_server *server, struct tls_waker *w)
+{
+	return attach(st, tls_server_connection(server), server, w);
+}
+
+int tls_connect(struct stream *st, struct tls_client *client, const struct addr *addr,
+		struct tls_session *session, struct tls_waker *w)
+{
+	return attach(st, tls_client_connection(client, addr, session), NULL, w);
+}
+
+/* NULL: it has none, no memory, or one that is longer than what is passed on of it. */
+static char *make_subject(const SSL *ssl)
+{
+	X509 *x = SSL_get0_peer_certificate(ssl);
+	BIO *text = x ? BIO_new(BIO_s_mem()) : NULL;
+	char *bytes, *subject = NULL;
+	long len;
+
+	if (text && X509_NAME_print_ex(text, X509_get_subject_name(x), 0, XN_FLAG_RFC2253) >= 0) {
+		len = BIO_get_mem_data(text, &bytes);
+		if (len > 0 && len <= SUBJECT_MAX)
+			subject = strndup(bytes, (size_t)len);
+	}
+	BIO_free(text);
+	return subject;
+}
+
+int tls_handshake(struct stream *st)
+{
+	struct tls *t = st->tls;
+
+	for (int fills = 0; !t->is_failed; fills++) {
+		ssize_t n;
+		int done, err;
+
+		ERR_clear_error();
+		done = SSL_do_handshake(t->ssl);
+		if (done != 1 && SSL_get_error(t->ssl, done) != SSL_ERROR_WANT_READ)
+			return fail(t);
+		err = flush(t);
+		if (err < 0 && err != -EAGAIN)
+			return err;
+		if (done == 1) {
+			t->subject = t->server ? make_subject(t->ssl) : NULL;
+			return 0;
+		}
+		if (fills == FILLS_PER_TURN)
+			return -EAGAIN;
+		n = fill(t);
+		if (n == 0)
+			t->failure = "the peer closed the connection";
+		if (n <= 0)
+			return n ? (int)n : -ECONNRESET;
+	}
+	return -EPROTO;
+}
+
+const char *tls_failure(const struct stream *st)
+{
+	return st->tls->failure ? st->tls->failure : "connection lost";
+}
+
+struct slice tls_peer_subject(const struct stream *st)
+{
+	const char *subject = st->tls->subject;
+
+	return (struct slice){subject, subject ? strlen(subject) : 0};
+}
+
+bool tls_was_resumed(const struct stream *st)
+{
+	return SSL_session_reused(st->tls->ssl);
+}
+
+/* Bytes that OpenSSL has or could have at once. */
+static bool has_raw(const struct tls *t)
+{
+	return buf_len(&t->raw_in) || SSL_pending(t->ssl) > 0;
+}
+
+bool tls_has_pending(const struct tls *t)
+{
+	return has_raw(t) || t->is_failed || t->peer_ended;
+}
+
+/* Decrypt. Bytes; 0: what there is makes no whole record; -EPROTO: failed, or the peer's end. */
+static ssize_t decrypt(struct tls *t, void *data, size_t len)
+{
+	size_t n;
+
+	ERR_clear_error();
+	if (SSL_read_ex(t->ssl, data, len, &n) == 1)
+		return (ssize_t)n;
+	switch (SSL_get_error(t->ssl, 0)) {
+	case SSL_ERROR_WANT_READ: return 0;
+	case SSL_ERROR_ZERO_RETURN: t->peer_ended = true; return -EPROTO;
+	default: return fail(t);
+	}
+}
+
+ssize_t tls_read(struct tls *t, void *data, size_t len, bool *ret_more)
+{
+	bool filled = false, full = false;
+	size_t got = 0;
+
+	while (got < len && !t->peer_ended && !t->is_failed) {
+		ssize_t n;
+
+		if (!has_raw(t)) {
+			if (filled || got)
+				break;
+			n = fill(t);
+			if (n <= 0)
+				return n ? n : -ECONNRESET;
+			filled = true;
+			full = !buf_room(&t->raw_in);
+		}
+		n = decrypt(t, (char *)data + got, len - got);
+		if (n > 0)
+			got += (size_t)n;
+	}
+	/* Answers to what is no data: the socket is asked for room where it has none. */
+	(void)flush(t);
+	*ret_more = full || tls_has_pending(t);
+	if (got)
+		return (ssize_t)got;
+	if (t->peer_ended)
+		return 0;
+	return t->is_failed ? -EPROTO : -EAGAIN;
+}
+
+/* The plaintext of one record in one piece: in place, or put together in *joined. */
+static struct slice next_record(struct tls *t, const struct iovec *iov, size_t count, size_t skip,
+				struct buf *joined)
+{
+	struct slice first = {(const char *)iov->iov_base + skip, iov->iov_len - skip};
+
+	if (first.len >= RECORD_MAX || count == 1)
+		return (struct slice){first.ptr, first.len < RECORD_MAX ? first.len : RECORD_MAX};
+	joined->start = joined->end = 0; /* of the record before */
+	if (buf_reserve(t->st->pool, joined, RECORD_MAX) < 0)
+		return first;
+	for (size_t i = 0; i < count && joined->end < RECORD_MAX; i++) {
+		size_t from = i ? 0 : skip, n = iov[i].iov_len - from;
+
+		if (n > RECORD_MAX - joined->end)
+			n = RECORD_MAX - joined->end;
+		memcpy(joined->data + joined->end, (const char *)iov[i].iov_base + from, n);
+		joined->end += (uint32_t)n;
+	}
+	return (struct slice){joined->data, joined->end};
+}
+
+/* Where bytes n further on are. */
+static void advance(const struct iovec **iov, size_t *count, size_t *skip, size_t n)
+{
+	*skip += n;
+	while (*count && *skip >= (*iov)->iov_len) {
+		*skip -= (*iov)->iov_len;
+		(*iov)++;
+		(*count)--;
+	}
+}
+
+ssize_t tls_write(struct tls *t, const struct iovec *iov, size_t count)
+{
+	size_t skip = 0, written = 0;
+	struct buf joined = {0};
+	ssize_t err = t->is_failed ? -EPROTO : flush(t);
+
+	while (err == 0 && count) {
+		while (count && buf_len(&t->raw_out) + RECORD_MAX + RECORD_OVERHEAD <= BUF_LARGE) {
+			struct slice s = next_record(t, iov, count, skip, &joined);
+			size_t n;
+
+			if (s.len + RECORD_OVERHEAD > BUF_SMALL / 2 && !t->raw_out.data)
+				(void)buf_reserve(t->st->pool, &t->raw_out, BUF_LARGE);
+			ERR_clear_error();
+			if (SSL_write_ex(t->ssl, s.ptr, s.len, &n) != 1) {
+				err = fail(t);
+				break;
+			}
+			written += n;
+			advance(&iov, &count, &skip, n);
+		}
+		if (err == 0)
+			err = flush(t);
+	}
+	buf_release(t->st->pool, &joined);
+	return err < 0 && (err != -EAGAIN || !written) ? err : (ssize_t)written;
+}
+
+bool tls_is_blocked(const struct tls *t)
+{
+	return buf_len(&t->raw_out) > 0;
+}
+
+void tls_flush(struct tls *t)
+{
+	(void)flush(t); /* an error is what the next read or write finds, too */
+}
+
+void tls_end(struct tls *t)
+{
+	if (t->is_ended || t->is_failed || !SSL_is_init_finished(t->ssl))
+		return;
+	t->is_ended = true;
+	ERR_clear_error();
+	(void)SSL_shutdown(t->ssl);
+	ERR_clear_error();
+	(void)flush(t);
+}
+
+void tls_free(struct tls *t)
+{
+	if (!t)
+		return;
+	list_unlink(&t->node);
+	/* Else OpenSSL holds its session to be broken, and it could not be resumed. */
+	if (t->ssl && !t->is_failed)
+		SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+	SSL_free(t->ssl);
+	tls_server_unref(t->server);
+	free(t->subject);
+	buf_release(t->st->pool, &t->raw_in);
+	buf_release(t->st->pool, &t->raw_out);
+	free(t);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The server's side of TLS for one service in one thread: OpenSSL's contexts, one for each set of
+ * certificates that a name can ask for, and the choice among them by name. Counted by reference, by
+ * that thread.
+ */
+#ifndef TLS_SERVER_H
+#define TLS_SERVER_H
+
+#include <openssl/ssl.h>
+
+#include "tls/authorities.h"
+#include "tls/cert.h"
+#include "tls/policy.h"
+#include "tls/resume.h"
+
+struct tls_server;
+
+/* What it is made of; equal ones need not be made anew. certs: references of the caller's. */
+struct tls_server_conf {
+	const char *name; /* of the service: sessions are good there alone */
+	struct tls_cert *const *certs;
+	size_t cert_count; /* at least 1; the first one serves names that none is for */
+	enum tls_policy policy;
+	/* Certificates of clients. authorities NULL: none are asked for. crls NULL: none are revoked. */
+	struct tls_authorities *authorities, *crls;
+	bool clients_may_have_none;
+};
+
+/* With one reference. r: of the worker, outlives it; NULL: it is only tried. 0, or -EINVAL or -ENOMEM; then *ret_bad: the certificate that OpenSSL did not
+ * take; cert_count: none of them. */
+int tls_server_new(const struct tls_server_conf *conf, struct tls_resumer *r,
+		   struct tls_server **ret_server, size_t *ret_bad);
+struct tls_server *tls_server_ref(struct tls_server *s);
+void tls_server_unref(struct tls_server *s); /* NULL is fine */
+
+/* Was it made of an equal conf? */
+bool tls_server_is_of(const struct tls_server *s, const struct tls_server_conf *conf);
+
+/* For a new connection; it keeps a reference to its context, but s must outlive it. NULL: no
+ * memory. */
+SSL *tls_server_connection(struct tls_server *s);
+
+#endif
