@@ -35,6 +35,10 @@ FIELD_FUNCTIONS(mask);		/* struct quic_conf */
 FIELD_FUNCTIONS(server_id);	/* struct backend */
 FIELD_FUNCTIONS(mss);		/* struct service */
 FIELD_FUNCTIONS(pool);		/* struct service: only its form; conf/build.c finds the pool */
+FIELD_FUNCTIONS(sni_routes);	/* struct service */
+FIELD_FUNCTIONS(sni);		/* struct sni_route */
+FIELD_FUNCTIONS(alpn);		/* struct sni_route */
+FIELD_FUNCTIONS(trusted);	/* struct proxy_in */
 FIELD_FUNCTIONS(prefix);	/* struct guard_prefix */
 
 #undef FIELD_FUNCTIONS
