@@ -8,6 +8,7 @@
 
 #include "core/log.h"
 #include "l7/balance.h"
+#include "l7/proxy_out.h"
 #include "l7/http1_write.h"
 #include "l7/request_int.h"
 #include "l7/upstream.h"
@@ -57,7 +58,7 @@ static void detach(struct request *r, bool keep)
 	up = upstream_of(r);
 	if (r->state == REQUEST_AWAIT || r->state == REQUEST_RESPOND)
 		counter_add(&up->counters->active_down, 1);
-	if (keep)
+	if (keep && r->backend->pool->proxy_out == PROXY_OUT_OFF)
 		upstream_put_idle(up, r->up, r->backend->pool->idle_max, r->backend->pool->idle_ms);
 	else
 		upstream_conn_close(r->up);
@@ -327,6 +328,8 @@ static void attach(struct request *r, struct upstream_conn *up, bool reused)
 	counter_add(&n->active_up, 1);
 	if (reused)
 		counter_add(&n->reused, 1);
+	else if (r->backend->pool->proxy_out != PROXY_OUT_OFF)
+		proxy_out_send(&up->io, r->conn, r->backend->pool->proxy_out);
 	flow_send_to(&r->body, &up->io, r->body.body.kind);
 	request_set_state(r, REQUEST_AWAIT);
 	(void)advance(r, (struct slice){r->head, r->head_len});
@@ -397,6 +400,8 @@ static struct upstream_conn *find_idle(struct request *r)
 	bool repeatable = r->is_idempotent && r->body.body.kind == BODY_NONE;
 	struct upstream_conn *uc;
 
+	if (r->backend->pool->proxy_out != PROXY_OUT_OFF)
+		return NULL; /* of another client, or from before the pool asked for headers */
 	for (;;) {
 		uc = upstream_take_idle(upstream_of(r), backend_port(r));
 		if (!uc || repeatable || sock_is_quiet(&uc->io.sock))
@@ -464,10 +469,10 @@ enum reason request_start(struct conn *c, const struct head *h, size_t block_len
 
 	if (body_max && h->length > body_max)
 		return REASON_BODY_LARGE;
-	hop.client.ptr = addr_format(&c->peer.addr, client, sizeof(client));
+	hop.client.ptr = addr_format(&conn_peer(c)->addr, client, sizeof(client));
 	hop.client.len = strlen(client);
 	if (!h->authority.len)
-		endpoint_format(&c->local, local, sizeof(local));
+		endpoint_format(conn_local(c), local, sizeof(local));
 	hop.local = (struct slice){local, strlen(local)};
 	r = malloc(sizeof(*r) + http1_request_bound(block_len, h, &hop));
 	if (!r)

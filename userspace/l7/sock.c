@@ -112,6 +112,14 @@ void sock_shutdown(struct sock *s)
 	(void)shutdown(s->fd, SHUT_WR); /* fails where the peer is gone: nothing to tell it */
 }
 
+void sock_reset(struct sock *s)
+{
+	const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+
+	/* Fails for no open socket; then the peer sees an ordinary end. */
+	(void)setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+}
+
 static void on_handle_closed(uv_handle_t *handle)
 {
 	struct sock *s = handle->data;

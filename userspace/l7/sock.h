@@ -49,6 +49,7 @@ ssize_t sock_write(struct sock *s, const struct iovec *iov, size_t count);
 bool sock_is_quiet(struct sock *s);
 
 void sock_shutdown(struct sock *s); /* no more writes */
+void sock_reset(struct sock *s);    /* sock_close() will break the connection off */
 
 /* cb, once the memory of s is no longer in use. */
 void sock_close(struct sock *s, sock_closed_cb cb);

@@ -14,7 +14,7 @@ struct l7;
 struct upstream;
 
 struct pool_view {
-	struct balancer *balancer;   /* NULL: no http service uses the pool */
+	struct balancer *balancer;   /* NULL: no proxied service uses the pool */
 	struct upstream **upstreams; /* parallel to the pool's backends */
 };
 
