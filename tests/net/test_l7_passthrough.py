@@ -233,3 +233,30 @@ def test_routes_change_with_a_reload(passthrough):
 
 def test_tls_1_2(passthrough):
     assert ask(passthrough(ROUTES), "a.example.com", newest=ssl.TLSVersion.TLSv1_2) == "exact"
+
+
+def test_the_page_of_a_service_says_what_it_does(passthrough):
+    proxy = passthrough({"fallback": None, "exact": {"sni": ["a.test", "*.b.test"], "alpn": "h2"}},
+                        proxy_protocol={"from": "10.0.0.0/8", "header": "optional"})
+    with proxy.connect() as client:
+        client.send("GET")
+        assert tls.alert(client) == "unexpected_message"
+    page = proxy.daemon.ctl("service", "show", "web").stdout
+    lines = [" ".join(line.split()) for line in page.splitlines()]
+    for line in ("mode tls", "pool fallback", "routes a.test, *.b.test with h2 to pool exact",
+                 "timeouts idle 60m, half_closed 5m, client_hello 10s",
+                 "1 without a ClientHello by the rules (hello_invalid)",
+                 "proxy header optional, from 10.0.0.0/8, within 5s", "pool exact"):
+        assert line in lines, page
+    listed = proxy.daemon.ctl("service", "list").stdout.split("\n")[1].split()
+    assert listed[:2] == ["web", "tls"] and listed[3] == "fallback"
+    assert proxy.daemon.ctl_json("pool", "show", "exact")["services"] == ["web"]
+
+
+def test_a_service_without_a_pool_has_a_page_too(passthrough):
+    proxy = passthrough({"exact": {"sni": "a.test"}})
+    page = proxy.daemon.ctl("service", "show", "web")
+    assert page.rc == 0 and "pool exact" in page.stdout, page
+    assert proxy.daemon.ctl("service", "list").rc == 0
+    proxy.daemon.signal(10)  # SIGUSR1: the summary in the log
+    wait_until(lambda: "name=web mode=tls" in proxy.daemon.log)
