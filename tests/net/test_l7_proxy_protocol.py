@@ -155,7 +155,8 @@ def test_kept_connections_are_not_used_once_headers_are_asked_for(http_proxy):
 
 
 @pytest.mark.parametrize("version, expected", [
-    ("off", b"GET "), ("v1", b"PROXY UNKNOWN\r\nGET "), ("v2", v2(command=0x20, family=0) + b"GET ")])
+    ("off", b"GET "), ("v1", b"PROXY UNKNOWN\r\nGET "),
+    ("v2", v2(command=0x20, family=0) + b"GET ")])
 def test_health_checks_speak_for_nobody(http_proxy, version, expected):
     heard = []
 
