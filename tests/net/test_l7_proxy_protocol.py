@@ -134,7 +134,9 @@ def test_http_backends_are_told_and_serve_one_client_each(http_proxy):
                 assert client.ask(GET).status == 200
                 ends.append(client.sock.getsockname())
     assert [h.source for h in headers] == ends
-    assert proxy.daemon.ctl_json("status") and proxy.counter("retries") == 0
+    assert proxy.counter("retries") == 0
+    shown = proxy.daemon.ctl_json("status")["proxy"]
+    assert shown["idle_backend_connections"] == 0
 
 
 def test_kept_connections_are_not_used_once_headers_are_asked_for(http_proxy):
@@ -187,6 +189,17 @@ def test_a_trusted_client_speaks_for_another(http_proxy, mode, header, source, d
     data = tls.hello("a.test")
     assert through(proxy, header + data) == data
     assert (headers[0].source, headers[0].destination) == (source, destination)
+
+
+def test_a_long_header_and_a_long_hello(http_proxy):
+    """Together more than a buffer holds, each within its bound."""
+    headers = []
+    proxy = http_proxy(recorder(headers), mode="tls", proxy_protocol=TRUSTED,
+                       pool={"proxy_protocol": "v1"})
+    hello = tls.hello("a.test", [f"{i:0250}" for i in range(40)])
+    assert 10000 < len(hello) < 12000
+    assert through(proxy, v2(ENDS + tlv(0x20, b"x" * 8000)) + hello) == hello
+    assert proxy.counter("hello_invalid") == 0
 
 
 def test_a_header_in_pieces(http_proxy):

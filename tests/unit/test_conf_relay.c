@@ -77,6 +77,7 @@ static void who_is_trusted(void **state)
 		{"10.0.0.0", true},	    {"10.127.255.255", true}, {"10.128.0.0", false},
 		{"11.0.0.0", false},	    {"2001:db8::1", true},    {"2001:db8::2", false},
 		{"::ffff:10.0.0.1", false}, {"192.0.2.7", true},      {"192.0.2.6", false},
+		{"a00::1", false},
 	};
 	struct runtime *rt = runtime_new();
 	struct snapshot *snap = build_good(

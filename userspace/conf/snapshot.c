@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/listen.h"
 #include "conf/runtime.h"
 #include "conf/tree.h"
 #include "core/arena.h"
@@ -127,19 +128,11 @@ bool service_is_proxied(const struct service *s)
 	return s->mode != SERVICE_L4;
 }
 
-static bool has_prefix(const struct addr *a, const struct source_prefix *p)
-{
-	unsigned whole = p->len / 8, rest = p->len % 8;
-
-	if (a->family != p->addr.family || memcmp(a->bytes, p->addr.bytes, whole) != 0)
-		return false;
-	return !rest || !((a->bytes[whole] ^ p->addr.bytes[whole]) >> (8 - rest));
-}
-
 bool proxy_in_trusts(const struct proxy_in *p, const struct addr *addr)
 {
 	for (size_t i = 0; i < p->from_count; i++)
-		if (has_prefix(addr, &p->from[i]))
+		if (addr->family == p->from[i].addr.family &&
+		    addr_in_prefix(addr, &p->from[i].addr, p->from[i].len))
 			return true;
 	return false;
 }

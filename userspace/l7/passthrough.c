@@ -56,7 +56,8 @@ static void look(struct conn *c)
 		choose_pool(c);
 	else if (whole < 0)
 		refuse(c, alert, &conn_counters(c)->hello_invalid);
-	else if (!buf_room(in) && buf_reserve(c->io.pool, in, in->cap) < 0)
+	else if ((!buf_room(in) && buf_reserve(c->io.pool, in, in->cap) < 0) ||
+		 stream_watch(&c->io) < 0)
 		conn_abort(c);
 }
 
