@@ -3,6 +3,7 @@
 import collections
 import hashlib
 import os
+import random
 import socket
 import threading
 
@@ -249,3 +250,50 @@ def test_a_drain_waits_for_connections(http_proxy):
         client.shutdown()
         assert client.to_end() == b""
     assert proxy.daemon.wait_exit() == 0
+
+
+def test_many_connections_leave_nothing_behind(http_proxy):
+    """Ends of every kind, at any moment, on two workers, with reloads meanwhile."""
+    rng = random.Random(7)
+
+    def serve(peer):
+        try:
+            while peer.fill():
+                data = peer.take(len(peer.buffer))
+                if data.endswith(b"r"):
+                    peer.reset()
+                    return
+                peer.send(data)
+        except OSError:
+            pass
+    proxy = http_proxy(serve, serve, mode="tcp", workers=2)
+
+    def run(seed):
+        mine = random.Random(seed)
+        for _ in range(15):
+            client = proxy.connect()
+            try:
+                for _ in range(mine.randrange(4)):
+                    client.send(b"x" * mine.choice([1, 1000, 200000]))
+                    if mine.random() < 0.5:
+                        client.fill()
+                client.send(mine.choice([b"r", b".", b""]))
+                if mine.random() < 0.5:
+                    client.shutdown()
+                    client.to_end()
+            except OSError:
+                pass
+            mine.choice([client.close, client.reset])()
+    threads = [threading.Thread(target=run, args=(rng.random(),)) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for weight in (2, 3, 1):
+        proxy.config["pools"]["web"]["backends"][0]["weight"] = weight
+        proxy.daemon.reload(proxy.config)
+    for thread in threads:
+        thread.join()
+    proxy.wait_counter("open_connections", 0)
+    assert proxy.counter("connections") == 16 * 15
+    for name in ("b1", "b2"):
+        assert backend_row(proxy, name)["active_requests"] == 0
+    assert proxy.counter("connect_failures") == 0
