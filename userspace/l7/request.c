@@ -8,8 +8,8 @@
 
 #include "core/log.h"
 #include "l7/balance.h"
-#include "l7/proxy_out.h"
 #include "l7/http1_write.h"
+#include "l7/proxy_out.h"
 #include "l7/request_int.h"
 #include "l7/upstream.h"
 
