@@ -38,7 +38,7 @@ FIELD_FUNCTIONS(pool);		/* struct service: only its form; conf/build.c finds the
 FIELD_FUNCTIONS(sni_routes);	/* struct service */
 FIELD_FUNCTIONS(sni);		/* struct sni_route */
 FIELD_FUNCTIONS(alpn);		/* struct sni_route */
-FIELD_FUNCTIONS(trusted);	/* struct proxy_in */
+FIELD_FUNCTIONS(proxy_from);	/* struct proxy_in */
 FIELD_FUNCTIONS(prefix);	/* struct guard_prefix */
 
 #undef FIELD_FUNCTIONS

@@ -151,8 +151,8 @@ void field_format_alpn(struct strbuf *b, const void *object)
 	format_list(b, "alpn", route->protocols, route->protocol_count);
 }
 
-void field_read_trusted(struct reader *r, const struct keyword *k, const struct tree *value,
-			void *object)
+void field_read_proxy_from(struct reader *r, const struct keyword *k, const struct tree *value,
+			   void *object)
 {
 	struct proxy_in *in = object;
 	const struct tree *item;
@@ -173,7 +173,7 @@ void field_read_trusted(struct reader *r, const struct keyword *k, const struct 
 		read_expected(r, k, value, k->form);
 }
 
-void field_format_trusted(struct strbuf *b, const void *object)
+void field_format_proxy_from(struct strbuf *b, const void *object)
 {
 	const struct proxy_in *in = object;
 	char text[PREFIX_STRLEN];

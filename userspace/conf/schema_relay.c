@@ -65,7 +65,7 @@ const struct section schema_sni_route = {.name = "SNI route of a service",
 static const struct keyword proxy_in_keys[] = {
 	{.name = "from",
 	 .text = "who may speak for others, one or a list. Nobody else's header is ever believed",
-	 SPECIAL(trusted),
+	 SPECIAL(proxy_from),
 	 .form = "an address or prefix without host bits, such as 10.0.0.0/8",
 	 .required = true},
 	{.name = "header",

@@ -10,9 +10,9 @@
 
 #include "core/log.h"
 #include "l7/http1_write.h"
+#include "l7/passage.h"
 #include "l7/passthrough.h"
 #include "l7/request.h"
-#include "l7/tunnel.h"
 
 #define REQUESTS_PER_TURN 32 /* of one connection, from its buffer */
 #define READS_PER_TURN	  4  /* of a connection that lingers */
@@ -26,7 +26,7 @@ static void set_state(struct conn *c, enum conn_state state)
 {
 	static const unsigned legal[CONN_STATE_COUNT] = {
 		[CONN_FRESH] = BIT(CONN_HEADER) | BIT(CONN_PREFACE) | BIT(CONN_HELLO) |
-			       BIT(CONN_TUNNEL) | BIT(CONN_CLOSED),
+			       BIT(CONN_PASSAGE) | BIT(CONN_CLOSED),
 		[CONN_IDLE] = BIT(CONN_HEADER) | BIT(CONN_CLOSED),
 		[CONN_HEADER] = BIT(CONN_BUSY) | BIT(CONN_IDLE) | BIT(CONN_FLUSH) |
 				BIT(CONN_LINGER) | BIT(CONN_CLOSED),
@@ -36,8 +36,8 @@ static void set_state(struct conn *c, enum conn_state state)
 		[CONN_LINGER] = BIT(CONN_CLOSED),
 		[CONN_PREFACE] = BIT(CONN_FRESH) | BIT(CONN_CLOSED),
 		[CONN_HELLO] =
-			BIT(CONN_TUNNEL) | BIT(CONN_FLUSH) | BIT(CONN_LINGER) | BIT(CONN_CLOSED),
-		[CONN_TUNNEL] = BIT(CONN_FLUSH) | BIT(CONN_LINGER) | BIT(CONN_CLOSED),
+			BIT(CONN_PASSAGE) | BIT(CONN_FLUSH) | BIT(CONN_LINGER) | BIT(CONN_CLOSED),
+		[CONN_PASSAGE] = BIT(CONN_FLUSH) | BIT(CONN_LINGER) | BIT(CONN_CLOSED),
 	};
 
 	assert(legal[c->state] & BIT(state));
@@ -119,8 +119,8 @@ void conn_close(struct conn *c)
 		return;
 	request_cancel(c->request);
 	c->request = NULL;
-	tunnel_cancel(c->tunnel);
-	c->tunnel = NULL;
+	passage_cancel(c->passage);
+	c->passage = NULL;
 	set_state(c, CONN_CLOSED);
 	counter_add(&conn_counters(c)->closed, 1);
 	list_unlink(&c->node);
@@ -386,7 +386,7 @@ static void on_event(struct sock *s, int events)
 	case CONN_LINGER: read_and_forget(c); break;
 	case CONN_PREFACE: preface_on_event(c); break;
 	case CONN_HELLO: passthrough_on_event(c); break;
-	case CONN_TUNNEL: tunnel_on_client_event(c->tunnel, events); break;
+	case CONN_PASSAGE: passage_on_client_event(c->passage, events); break;
 	case CONN_CLOSED:
 	case CONN_STATE_COUNT: break;
 	}
@@ -402,8 +402,8 @@ static void on_deadline(struct deadline *d)
 		preface_on_deadline(c);
 	else if (c->state == CONN_HELLO)
 		passthrough_on_deadline(c);
-	else if (c->state == CONN_TUNNEL)
-		tunnel_on_deadline(c->tunnel);
+	else if (c->state == CONN_PASSAGE)
+		passage_on_deadline(c->passage);
 	else if (c->state == CONN_HEADER)
 		conn_answer(c, REASON_HEADER_TIMEOUT, false, CONN_THEN_LINGER);
 	else
@@ -423,7 +423,7 @@ void conn_serve(struct conn *c)
 	if (c->state != CONN_FRESH)
 		set_state(c, CONN_FRESH);
 	if (c->service->mode == SERVICE_TCP) {
-		conn_tunnel(c, c->service->pool, NULL);
+		conn_pass(c, c->service->pool, NULL);
 	} else if (c->service->mode == SERVICE_TLS) {
 		passthrough_begin(c);
 	} else {
@@ -432,11 +432,11 @@ void conn_serve(struct conn *c)
 	}
 }
 
-void conn_tunnel(struct conn *c, const struct pool *pool, const struct client_hello *hello)
+void conn_pass(struct conn *c, const struct pool *pool, const struct client_hello *hello)
 {
-	set_state(c, CONN_TUNNEL);
+	set_state(c, CONN_PASSAGE);
 	deadline_set(&c->io.deadline, DEADLINE_NONE);
-	if (tunnel_start(c, pool, hello) < 0)
+	if (passage_start(c, pool, hello) < 0)
 		conn_abort(c);
 }
 

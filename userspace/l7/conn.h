@@ -17,7 +17,7 @@
 #include "l7/view.h"
 
 struct request;
-struct tunnel;
+struct passage;
 
 enum conn_state {
 	CONN_FRESH,   /* accepted, nothing received yet */
@@ -28,7 +28,7 @@ enum conn_state {
 	CONN_LINGER,  /* all is said; reads on, so that the client gets to see it */
 	CONN_PREFACE, /* a PROXY header is due: see preface.h */
 	CONN_HELLO,   /* a ClientHello is due: see passthrough.h */
-	CONN_TUNNEL,  /* bytes are passed on: see tunnel */
+	CONN_PASSAGE, /* bytes are passed on: see passage */
 	CONN_CLOSED,
 	CONN_STATE_COUNT,
 };
@@ -41,7 +41,7 @@ struct conn {
 	struct view *view;	       /* the one it works with now; a reference */
 	const struct service *service; /* of view */
 	struct request *request;       /* CONN_BUSY */
-	struct tunnel *tunnel;	       /* CONN_TUNNEL */
+	struct passage *passage;       /* CONN_PASSAGE */
 	struct proxied *proxied;       /* what a PROXY header said; NULL: nothing */
 	union {
 		struct http1_scan scan;
@@ -92,7 +92,7 @@ void conn_await(struct conn *c, enum conn_state state, unsigned ms);
 void conn_serve(struct conn *c);
 
 /* Pass bytes on to and from a backend of the pool. hello: what the client said so far, or NULL. */
-void conn_tunnel(struct conn *c, const struct pool *pool, const struct client_hello *hello);
+void conn_pass(struct conn *c, const struct pool *pool, const struct client_hello *hello);
 
 /* Say this, then close. */
 void conn_refuse(struct conn *c, struct slice last_words);

@@ -37,7 +37,7 @@ static void choose_pool(struct conn *c)
 	}
 	pool = sni_route_pool(c->service, &hello);
 	if (pool)
-		conn_tunnel(c, pool, &hello);
+		conn_pass(c, pool, &hello);
 	else
 		refuse(c, TLS_ALERT_UNRECOGNIZED_NAME, &conn_counters(c)->unrecognized_names);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Bytes both ways: see tunnel.h. */
-#include "l7/tunnel.h"
+/* Bytes both ways: see passage.h. */
+#include "l7/passage.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -17,13 +17,13 @@
 #define BACKENDS_MAX   3 /* tried for one connection */
 #define READS_PER_TURN 4 /* of one side */
 
-enum tunnel_state {
-	TUNNEL_CONNECT, /* no connection to a backend yet */
-	TUNNEL_RELAY,
-	TUNNEL_OVER,
+enum passage_state {
+	PASSAGE_CONNECT, /* no connection to a backend yet */
+	PASSAGE_RELAY,
+	PASSAGE_OVER,
 };
 
-struct tunnel {
+struct passage {
 	struct conn *conn;
 	struct upstream_conn *up; /* being connected, or ours */
 	const struct pool *pool;
@@ -34,25 +34,25 @@ struct tunnel {
 	const struct backend *tried[BACKENDS_MAX];
 	char *head; /* what the backend is told first; malloc'ed, until it is */
 	size_t head_len;
-	enum tunnel_state state;
+	enum passage_state state;
 	uint8_t tried_count;
 	bool out_done, back_done; /* all was passed on, and the end too */
 	bool is_broken;		  /* one side did not end, it broke off */
 };
 
-static void dispatch(struct tunnel *t);
+static void dispatch(struct passage *t);
 
-static struct upstream *upstream_of(const struct tunnel *t)
+static struct upstream *upstream_of(const struct passage *t)
 {
 	return view_upstream(t->conn->view, t->backend);
 }
 
-static void set_state(struct tunnel *t, enum tunnel_state state)
+static void set_state(struct passage *t, enum passage_state state)
 {
 	static const unsigned legal[] = {
-		[TUNNEL_CONNECT] = 1U << TUNNEL_RELAY | 1U << TUNNEL_OVER,
-		[TUNNEL_RELAY] = 1U << TUNNEL_OVER,
-		[TUNNEL_OVER] = 0,
+		[PASSAGE_CONNECT] = 1U << PASSAGE_RELAY | 1U << PASSAGE_OVER,
+		[PASSAGE_RELAY] = 1U << PASSAGE_OVER,
+		[PASSAGE_OVER] = 0,
 	};
 
 	assert(legal[t->state] & 1U << state);
@@ -61,20 +61,20 @@ static void set_state(struct tunnel *t, enum tunnel_state state)
 
 /* ---- how it ends ----------------------------------------------------------------------------- */
 
-void tunnel_cancel(struct tunnel *t)
+void passage_cancel(struct passage *t)
 {
 	if (!t)
 		return;
-	if (t->state == TUNNEL_RELAY)
+	if (t->state == PASSAGE_RELAY)
 		counter_add(&upstream_of(t)->counters->active_down, 1);
 	upstream_conn_close(t->up);
-	set_state(t, TUNNEL_OVER);
+	set_state(t, PASSAGE_OVER);
 	free(t->head);
 	free(t);
 }
 
 /* Whoever is still there is to see that the other did not come to its end. */
-static void break_off(struct tunnel *t)
+static void break_off(struct passage *t)
 {
 	struct conn *c = t->conn;
 
@@ -85,14 +85,14 @@ static void break_off(struct tunnel *t)
 }
 
 /* No backend took it. */
-static void give_up(struct tunnel *t)
+static void give_up(struct passage *t)
 {
 	struct conn *c = t->conn;
 	char record[TLS_ALERT_RECORD];
 
 	counter_add(&conn_counters(c)->connect_failures, 1);
-	c->tunnel = NULL;
-	tunnel_cancel(t);
+	c->passage = NULL;
+	passage_cancel(t);
 	if (c->service->mode == SERVICE_TLS) {
 		tls_alert_write(record, TLS_ALERT_INTERNAL_ERROR);
 		conn_refuse(c, (struct slice){record, sizeof(record)});
@@ -101,7 +101,7 @@ static void give_up(struct tunnel *t)
 	}
 }
 
-void tunnel_on_deadline(struct tunnel *t)
+void passage_on_deadline(struct passage *t)
 {
 	counter_add(&conn_counters(t->conn)->idle_timeouts, 1);
 	conn_close(t->conn);
@@ -110,7 +110,7 @@ void tunnel_on_deadline(struct tunnel *t)
 /* ---- both ways ------------------------------------------------------------------------------- */
 
 /* Move what can be moved one way. False: it cannot be written to any more. */
-static bool push(const struct tunnel *t, struct flow *f, struct slice head, bool *done)
+static bool push(const struct passage *t, struct flow *f, struct slice head, bool *done)
 {
 	enum flow_status status;
 
@@ -126,7 +126,7 @@ static bool push(const struct tunnel *t, struct flow *f, struct slice head, bool
 }
 
 /* The backend takes no more, but what it has said before is still to be heard. */
-static void stop_sending(struct tunnel *t)
+static void stop_sending(struct passage *t)
 {
 	struct stream *to = &t->up->io;
 
@@ -135,7 +135,7 @@ static void stop_sending(struct tunnel *t)
 	buf_release(to->pool, &to->out);
 }
 
-static void set_deadline(struct tunnel *t)
+static void set_deadline(struct passage *t)
 {
 	const struct relay_conf *conf = &t->conn->service->relay;
 	struct deadline *d = &t->conn->io.deadline;
@@ -150,9 +150,9 @@ static void set_deadline(struct tunnel *t)
 }
 
 /* After anything happened. head: for the backend, not sent yet. False: it is over. */
-static bool advance(struct tunnel *t, struct slice head)
+static bool advance(struct passage *t, struct slice head)
 {
-	if (t->state == TUNNEL_RELAY) {
+	if (t->state == PASSAGE_RELAY) {
 		if (!push(t, &t->out, head, &t->out_done))
 			stop_sending(t);
 		if (!push(t, &t->back, (struct slice){0}, &t->back_done)) {
@@ -170,7 +170,7 @@ static bool advance(struct tunnel *t, struct slice head)
 		set_deadline(t);
 	}
 	if (stream_watch(&t->conn->io) < 0 ||
-	    (t->state == TUNNEL_RELAY && stream_watch(&t->up->io) < 0)) {
+	    (t->state == PASSAGE_RELAY && stream_watch(&t->up->io) < 0)) {
 		break_off(t);
 		return false;
 	}
@@ -182,7 +182,7 @@ static bool is_error(ssize_t n)
 	return n < 0 && n != -EAGAIN && n != -ENOBUFS;
 }
 
-void tunnel_on_client_event(struct tunnel *t, int events)
+void passage_on_client_event(struct passage *t, int events)
 {
 	bool more = (events & SOCK_READ) != 0;
 
@@ -200,7 +200,7 @@ void tunnel_on_client_event(struct tunnel *t, int events)
 
 static void on_backend_event(void *ctx, int events)
 {
-	struct tunnel *t = ctx;
+	struct passage *t = ctx;
 	bool more = (events & SOCK_READ) != 0;
 
 	if (events & SOCK_WRITE && !advance(t, (struct slice){0}))
@@ -216,7 +216,7 @@ static void on_backend_event(void *ctx, int events)
 
 /* ---- the backend ----------------------------------------------------------------------------- */
 
-static void attach(struct tunnel *t)
+static void attach(struct passage *t)
 {
 	struct backend_counters *n = upstream_of(t)->counters;
 	struct slice head = {t->head, t->head_len};
@@ -227,13 +227,13 @@ static void attach(struct tunnel *t)
 	flow_send_to(&t->out, &t->up->io, BODY_EOF);
 	flow_init(&t->back, &t->up->io, BODY_EOF, 0);
 	flow_send_to(&t->back, &t->conn->io, BODY_EOF);
-	set_state(t, TUNNEL_RELAY);
+	set_state(t, PASSAGE_RELAY);
 	t->head = NULL;
 	(void)advance(t, head);
 	free(memory);
 }
 
-static void note_failure(struct tunnel *t, int err)
+static void note_failure(struct passage *t, int err)
 {
 	bool is_ours = err == -EMFILE || err == -ENFILE || err == -ENOMEM || err == -ENOBUFS;
 
@@ -245,7 +245,7 @@ static void note_failure(struct tunnel *t, int err)
 
 static void on_connect(void *ctx, int status)
 {
-	struct tunnel *t = ctx;
+	struct passage *t = ctx;
 
 	if (status < 0) {
 		t->up = NULL; /* closed already */
@@ -259,7 +259,7 @@ static void on_connect(void *ctx, int status)
 static const struct upstream_user user = {.on_connect = on_connect, .on_event = on_backend_event};
 
 /* To the next backend that will have it; nothing was sent to any yet. */
-static void dispatch(struct tunnel *t)
+static void dispatch(struct passage *t)
 {
 	struct balancer *balancer = view_pool(t->conn->view, t->pool)->balancer;
 
@@ -283,11 +283,11 @@ static void dispatch(struct tunnel *t)
 	give_up(t);
 }
 
-int tunnel_start(struct conn *c, const struct pool *pool, const struct client_hello *hello)
+int passage_start(struct conn *c, const struct pool *pool, const struct client_hello *hello)
 {
 	char head[PROXY_WRITE_MAX];
 	size_t head_len = proxy_out_write(head, c, pool->proxy_out, hello);
-	struct tunnel *t = calloc(1, sizeof(*t));
+	struct passage *t = calloc(1, sizeof(*t));
 
 	if (!t)
 		return -ENOMEM;
@@ -303,7 +303,7 @@ int tunnel_start(struct conn *c, const struct pool *pool, const struct client_he
 		t->head_len = head_len;
 	}
 	flow_init(&t->out, &c->io, BODY_EOF, 0);
-	c->tunnel = t;
+	c->passage = t;
 	dispatch(t);
 	return 0;
 }
