@@ -126,6 +126,7 @@ static void print_forward(const json_t *p)
 		   format_age(field_count(p, "idle_timeout_ms"), idle));
 	print_line("limits", "idle_connections %llu to each backend from each worker",
 		   (unsigned long long)field_count(p, "idle_connections_max"));
+	print_line("proxy header", "%s", field_text(p, "proxy_protocol"));
 }
 
 int cmd_pool_show(const struct cli *cli)

@@ -6,6 +6,7 @@
 #include "cli/cmd.h"
 #include "cli/fields.h"
 #include "cli/print.h"
+#include "cli/service_relay.h"
 
 static uint64_t sum_of(const json_t *counters)
 {
@@ -24,6 +25,14 @@ static uint64_t bytes_of(const json_t *http)
 	return field_count(http, "bytes_in") + field_count(http, "bytes_out");
 }
 
+/* What a proxied service, of whatever mode, has counted; NULL: it is not proxied. */
+static const json_t *proxied_part(const json_t *s)
+{
+	const json_t *http = json_object_get(s, "http"), *relay = json_object_get(s, "relay");
+
+	return json_is_object(http) ? http : json_is_object(relay) ? relay : NULL;
+}
+
 /* ---- list ---- */
 
 /* The first address, and how many there are besides. */
@@ -40,7 +49,7 @@ static void add_listen(struct table *t, const json_t *listen)
 
 static void add_service(struct table *t, const json_t *s)
 {
-	const json_t *http = json_object_get(s, "http");
+	const json_t *proxied = proxied_part(s);
 	char usable[96];
 
 	table_add(t, "%s", field_text(s, "name"));
@@ -49,8 +58,8 @@ static void add_service(struct table *t, const json_t *s)
 	table_add(t, "%s", field_text(s, "pool"));
 	table_add(t, "%s",
 		  cmd_usable(json_object_get(s, "backend_states"), usable, sizeof(usable)));
-	if (json_is_object(http))
-		table_add(t, "%llu", (unsigned long long)field_count(http, "open_connections"));
+	if (proxied)
+		table_add(t, "%llu", (unsigned long long)field_count(proxied, "open_connections"));
 }
 
 static void add_steered(struct table *t, const json_t *s)
@@ -68,12 +77,14 @@ static void add_steered(struct table *t, const json_t *s)
 static void add_proxied(struct table *t, const json_t *s)
 {
 	const json_t *http = json_object_get(s, "http");
+	bool has_requests = json_is_object(http);
 	char buf[PRINT_UNIT_MAX];
 
 	add_service(t, s);
-	table_add(t, "%s", format_count(field_count(http, "requests"), buf));
-	table_add(t, "%s", format_bytes(bytes_of(http), buf));
-	table_add(t, "%s", format_count(field_count(http, "responses_5xx"), buf));
+	table_add(t, "%s", has_requests ? format_count(field_count(http, "requests"), buf) : "-");
+	table_add(t, "%s", format_bytes(bytes_of(proxied_part(s)), buf));
+	table_add(t, "%s",
+		  has_requests ? format_count(field_count(http, "responses_5xx"), buf) : "-");
 }
 
 static int print_services(const json_t *services)
@@ -93,7 +104,7 @@ static int print_services(const json_t *services)
 	table_init(&proxied, proxied_headings,
 		   sizeof(proxied_headings) / sizeof(proxied_headings[0]));
 	json_array_foreach (services, i, s) {
-		if (json_is_object(json_object_get(s, "http")))
+		if (proxied_part(s))
 			add_proxied(&proxied, s);
 		else
 			add_steered(&steered, s);
@@ -387,7 +398,7 @@ static void print_guard(const json_t *s)
 	if (field_count(guard, "syn_cookies_sent"))
 		print_line("", "%s SYNs answered by cookies",
 			   format_count(field_count(guard, "syn_cookies_sent"), buf));
-	if (json_is_object(guard) && json_is_object(json_object_get(s, "http")))
+	if (json_is_object(guard) && proxied_part(s))
 		print_drops(json_object_get(guard, "drops"));
 }
 
@@ -402,11 +413,14 @@ static bool pool_is_shown(const json_t *s, const json_t *routes, size_t i)
 	return !strcmp(field_text(s, "pool"), pool);
 }
 
-/* The backends of the pools that only source routes lead to. */
+/* The backends of the pools that only routes lead to. */
 static int print_route_pools(const struct cli *cli, const json_t *s)
 {
 	const json_t *routes = json_object_get(json_object_get(s, "l4"), "source_routes");
 	int code = 0;
+
+	if (!routes)
+		routes = json_object_get(json_object_get(s, "relay"), "sni_routes");
 
 	for (size_t i = 0; i < json_array_size(routes) && !code; i++) {
 		const char *name = field_text(json_array_get(routes, i), "pool");
@@ -431,18 +445,25 @@ int cmd_service_show(const struct cli *cli)
 	bool shown, pool_shown = true;
 	int code = cmd_get_named(cli, "/v1/services", cli->argv[0], &r, &shown);
 
-	if (!shown)
+	if (!shown && json_is_null(json_object_get(r.json, "pool")))
+		pool_shown = false;
+	else if (!shown)
 		code = cmd_get_named(cli, "/v1/pools", field_text(r.json, "pool"), &pool,
 				     &pool_shown);
 	if (!pool_shown) {
 		print_head(r.json);
 		if (json_is_object(json_object_get(r.json, "http")))
 			print_proxied(json_object_get(r.json, "http"));
+		else if (json_is_object(json_object_get(r.json, "relay")))
+			service_print_relay(json_object_get(r.json, "relay"));
 		else
 			print_steered(json_object_get(r.json, "l4"));
+		service_print_proxy_in(json_object_get(r.json, "proxy_protocol"));
 		print_guard(r.json);
-		putchar('\n');
-		code = cmd_print_backends(json_object_get(pool.json, "backends"));
+		if (pool.json)
+			putchar('\n');
+		if (pool.json)
+			code = cmd_print_backends(json_object_get(pool.json, "backends"));
 		if (!code)
 			code = print_route_pools(cli, r.json);
 	}

@@ -209,11 +209,12 @@ class Script:
 
 
 class Proxy:
-    """A shuntd with one http service on loopback. backends: scripts, addresses, or the keys of a
-    backend; they are called b1, b2, ... daemon: for Daemon()."""
+    """A shuntd with one proxied service on loopback, http unless mode= says another. backends:
+    scripts, addresses, or the keys of a backend; they are called b1, b2, ... daemon: for
+    Daemon()."""
 
     def __init__(self, shuntd, free_port, backends, pool=None, addr="127.0.0.1", workers=1,
-                 daemon=None, node=None, **service):
+                 daemon=None, node=None, start=True, **service):
         self.addr, self.port = addr, free_port(addr)
         listen = f"[{addr}]:{self.port}" if ":" in addr else f"{addr}:{self.port}"
         self.config = {
@@ -225,7 +226,7 @@ class Proxy:
                                          {"address": getattr(b, "target", b)})}
                 for i, b in enumerate(backends)]}},
         }
-        self.daemon = shuntd(self.config, **(daemon or {}))
+        self.daemon = shuntd(self.config, start=start, **(daemon or {}))
 
     def connect(self, **kw):
         return connect(self.port, self.addr, **kw)
@@ -236,7 +237,8 @@ class Proxy:
 
     def counter(self, name):
         """Of the service."""
-        return self.daemon.ctl_json("service", "show", "web")["http"][name]
+        shown = self.daemon.ctl_json("service", "show", "web")
+        return (shown["relay"] or shown["http"])[name]
 
     def cpu_seconds(self):
         """What the daemon has used so far."""

@@ -100,7 +100,7 @@ static void keys_are_checked(void **state)
 		 "with a letter or digit, found \"a b\"\n"
 		 "t:1:12: %s: service a b: listen is missing, expected "
 		 "ADDRESS:PORT/tcp or /udp, such as \"203.0.113.10:80/tcp\"\n"
-		 "t:1:12: %s: service a b: mode is missing, expected l4 or http\n"
+		 "t:1:12: %s: service a b: mode is missing, expected l4, http, tcp or tls\n"
 		 "t:1:12: %s: service a b: pool is missing, expected the name "
 		 "of a pool\n"},
 		{L4_BACKENDS("{name: a, adress: 10.0.0.1}"),

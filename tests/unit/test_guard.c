@@ -87,8 +87,8 @@ static void what_is_wrong_is_said(void **state)
 		{L4("bad_flags: reject"), "error: service web: guard.bad_flags: expected pass "
 					  "or drop, found \"reject\"\n"},
 		{L4("syn_cookies: auto"),
-		 "error: service web: guard.syn_cookies: only http services can have them, "
-		 "the backends of others answer by themselves\n"},
+		 "error: service web: guard.syn_cookies: only proxied services can have them, the "
+		 "backends of l4 services answer by themselves\n"},
 	};
 
 	(void)state;

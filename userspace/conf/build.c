@@ -171,6 +171,22 @@ static void find_route_pools(struct draft *dr, const struct tree *node, struct s
 	}
 }
 
+/* The same of its SNI routes. */
+static void find_sni_pools(struct draft *dr, const struct tree *node, struct service *s)
+{
+	const struct tree *list = tree_get(node, "sni_routes");
+
+	for (size_t i = 0; i < s->sni_route_count; i++) {
+		struct sni_route *route = &s->sni_routes[i];
+
+		if (!route->pool_name)
+			continue;
+		route->pool = snapshot_pool(dr->snap, route->pool_name);
+		if (!route->pool)
+			unknown_pool(dr, tree_get(list->children[i], "pool"));
+	}
+}
+
 static void read_services(struct draft *dr)
 {
 	struct snapshot *snap = dr->snap;
@@ -193,6 +209,11 @@ static void read_services(struct draft *dr)
 		reader_set_object(&dr->reader, "service %s", s->name);
 		read_section(&dr->reader, &schema_service, sorted[i], s);
 		find_route_pools(dr, sorted[i], s);
+		find_sni_pools(dr, sorted[i], s);
+		if (!pool && s->mode != SERVICE_TLS)
+			diag_error(dr->reader.diag, &sorted[i]->key_pos,
+				   "%spool is missing, expected the name of a pool",
+				   dr->reader.object);
 		if (!pool || pool->kind != TREE_SCALAR || tree_is_null(pool))
 			continue;
 		s->pool = snapshot_pool(snap, pool->text);

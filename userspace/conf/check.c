@@ -114,15 +114,18 @@ static void check_listens(struct draft *dr, const struct service_draft *sd, cons
 
 	for (size_t i = 0; i < s->listen_count; i++) {
 		const struct listen *l = &s->listens[i];
-		const char *expected = NULL;
+		const char *expected = NULL, *mode = service_mode_name(s->mode);
+		char proxied[96] = "";
 
 		if (!l->ep.addr.family)
 			continue;
-		if (s->mode == SERVICE_HTTP && l->proto != IPPROTO_TCP)
-			expected = "tcp in mode http";
-		else if (s->mode == SERVICE_HTTP && !listen_is_exact(l))
-			expected = "one port of one address in mode http (ranges and prefixes are "
-				   "for mode l4)";
+		if (service_is_proxied(s) && l->proto != IPPROTO_TCP)
+			(void)snprintf(proxied, sizeof(proxied), "tcp in mode %s", mode);
+		else if (service_is_proxied(s) && !listen_is_exact(l))
+			(void)snprintf(proxied, sizeof(proxied),
+				       "one port of one address in mode %s (ranges and prefixes "
+				       "are for mode l4)",
+				       mode);
 		else if (l->prefix_len &&
 			 l->prefix_len < (l->ep.addr.family == AF_INET ? PREFIX4_MIN : PREFIX6_MIN))
 			expected = "a prefix of at least 8 bits, of IPv6 16";
@@ -130,6 +133,8 @@ static void check_listens(struct draft *dr, const struct service_draft *sd, cons
 			expected = "one address in mode l4";
 		else if (s->mode == SERVICE_L4 && addr_is_loopback(&l->ep.addr))
 			expected = "an address that packets arrive for in mode l4";
+		if (*proxied)
+			expected = proxied;
 		if (expected)
 			diag_error(dr->reader.diag, draft_listen_pos(sd, i),
 				   "service %s: listen: expected %s, found %s", s->name, expected,
@@ -173,23 +178,24 @@ static void check_service(struct draft *dr, const struct service_draft *sd, cons
 
 static void check_users(struct draft *dr, const struct pool_draft *pd, const struct pool *p)
 {
-	const struct service *l4 = NULL, *http = NULL;
+	const struct service *l4 = NULL, *proxied = NULL;
 	struct diag *d = dr->reader.diag;
 
 	if (pd->l4_user)
 		l4 = &dr->snap->services[pd->l4_user - 1];
-	if (pd->http_user)
-		http = &dr->snap->services[pd->http_user - 1];
-	if (!l4 && !http) {
+	if (pd->proxy_user)
+		proxied = &dr->snap->services[pd->proxy_user - 1];
+	if (!l4 && !proxied) {
 		diag_warning(d, &pd->node->key_pos, "pool %s is not used by any service", p->name);
-	} else if (l4 && http) {
+	} else if (l4 && proxied) {
 		const struct pos *l4_pos =
 			draft_key_pos(dr->services[pd->l4_user - 1].node, "pool");
 
-		diag_error(d, draft_key_pos(dr->services[pd->http_user - 1].node, "pool"),
-			   "pool %s is used by http service %s and by l4 service %s%s; make two "
+		diag_error(d, draft_key_pos(dr->services[pd->proxy_user - 1].node, "pool"),
+			   "pool %s is used by %s service %s and by l4 service %s%s; make two "
 			   "pools of it",
-			   p->name, http->name, l4->name, draft_place(l4_pos).s);
+			   p->name, service_mode_name(proxied->mode), proxied->name, l4->name,
+			   draft_place(l4_pos).s);
 	} else if (l4 && !forward_is_kernel(p->forward)) {
 		diag_error(
 			d, draft_key_pos(pd->node, "forward"),
@@ -197,12 +203,12 @@ static void check_users(struct draft *dr, const struct pool_draft *pd, const str
 			"uses it%s",
 			p->name, l4->name,
 			draft_place(draft_key_pos(dr->services[pd->l4_user - 1].node, "pool")).s);
-	} else if (http && p->forward != FORWARD_PROXY) {
-		diag_error(
-			d, draft_key_pos(pd->node, "forward"),
-			"pool %s: expected forward: proxy, as http service %s uses it%s", p->name,
-			http->name,
-			draft_place(draft_key_pos(dr->services[pd->http_user - 1].node, "pool")).s);
+	} else if (proxied && p->forward != FORWARD_PROXY) {
+		diag_error(d, draft_key_pos(pd->node, "forward"),
+			   "pool %s: expected forward: proxy, as %s service %s uses it%s", p->name,
+			   service_mode_name(proxied->mode), proxied->name,
+			   draft_place(draft_key_pos(dr->services[pd->proxy_user - 1].node, "pool"))
+				   .s);
 	}
 }
 
@@ -430,7 +436,7 @@ static void check_pool(struct draft *dr, const struct pool_draft *pd, const stru
 		takes_flows |= b->admin == ADMIN_UP && b->weight > 0;
 		check_backend(dr, b, draft_key_pos(pd->backend_nodes[i], "address"), rows, count);
 	}
-	if (p->backend_count && !takes_flows && (pd->l4_user || pd->http_user))
+	if (p->backend_count && !takes_flows && (pd->l4_user || pd->proxy_user))
 		diag_warning(dr->reader.diag, &pd->node->key_pos,
 			     "pool %s: no backend is up with a weight over 0", p->name);
 }
@@ -531,6 +537,7 @@ void draft_check(struct draft *dr)
 		check_pool(dr, &dr->pools[i], &snap->pools[i], rows, count);
 	draft_check_guard(dr);
 	draft_check_tls(dr);
+	draft_check_relay(dr);
 	draft_check_nat(dr, within);
 	if (dr->root->kind == TREE_MAPPING && !tree_get(dr->root, "services"))
 		diag_warning(dr->reader.diag, NULL, "no services: nothing is balanced");

@@ -12,11 +12,11 @@ static void check_service(struct draft *dr, size_t i)
 	const struct service *s = &dr->snap->services[i];
 
 	if (s->guard.syn_cookies == SYN_COOKIES_OFF || !draft_knows_mode(dr, s) ||
-	    s->mode == SERVICE_HTTP)
+	    service_is_proxied(s))
 		return;
 	diag_error(dr->reader.diag, draft_key_pos(guard_node(dr, i), "syn_cookies"),
-		   "service %s: guard.syn_cookies: only http services can have them, the backends "
-		   "of others answer by themselves",
+		   "service %s: guard.syn_cookies: only proxied services can have them, the "
+		   "backends of l4 services answer by themselves",
 		   s->name);
 }
 

@@ -15,8 +15,8 @@
 struct pool_draft {
 	const struct tree *node;
 	const struct tree **backend_nodes;
-	size_t l4_user, http_user; /* index + 1 of the first service of that mode; 0: none */
-	int tcp_port;		   /* of all its services; 0: they have none; -1: several */
+	size_t l4_user, proxy_user; /* index + 1 of the first service of that sort; 0: none */
+	int tcp_port;		    /* of all its services; 0: they have none; -1: several */
 };
 
 struct service_draft {
@@ -33,6 +33,9 @@ struct draft {
 
 /* build_guard.c: the block and allow lists; what is wrong with them goes to the reader's diag. */
 void draft_read_guard(struct draft *dr);
+
+/* check_relay.c: what tcp and tls services have alone. */
+void draft_check_relay(struct draft *dr);
 
 /* check_guard.c: what a service's guard says, beside the rest. */
 void draft_check_guard(struct draft *dr);

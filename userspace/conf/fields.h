@@ -38,6 +38,10 @@ FIELD_FUNCTIONS(mss);		/* struct service */
 FIELD_FUNCTIONS(pool);		/* struct service: only its form; conf/build.c finds the pool */
 FIELD_FUNCTIONS(trusted);	/* struct service */
 FIELD_FUNCTIONS(upgrades);	/* struct service */
+FIELD_FUNCTIONS(sni_routes);	/* struct service */
+FIELD_FUNCTIONS(sni);		/* struct sni_route */
+FIELD_FUNCTIONS(alpn);		/* struct sni_route */
+FIELD_FUNCTIONS(proxy_from);	/* struct proxy_in */
 FIELD_FUNCTIONS(prefix);	/* struct guard_prefix */
 
 #undef FIELD_FUNCTIONS

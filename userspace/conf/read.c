@@ -347,6 +347,8 @@ static void check_variant_given(struct reader *r, const struct section *s, const
 
 static bool has_effect(const struct keyword *k, const char *word)
 {
+	if (k->also_word && !strcmp(k->also_word, word))
+		return true;
 	return k->only_word ? !strcmp(k->only_word, word) : strcmp(k->except_word, word) != 0;
 }
 

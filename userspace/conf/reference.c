@@ -71,8 +71,10 @@ static void write_key(struct strbuf *b, const struct keyword *k)
 	else if (k->fallback_text)
 		strbuf_printf(b, " Default: %s.", k->fallback_text);
 	if (k->only_key)
-		strbuf_printf(b, " %s with \\fB%s: %s\\fR.", k->only_word ? "Only" : "Not",
-			      k->only_key, k->only_word ? k->only_word : k->except_word);
+		strbuf_printf(b, " %s with \\fB%s: %s\\fR%s%s%s.", k->only_word ? "Only" : "Not",
+			      k->only_key, k->only_word ? k->only_word : k->except_word,
+			      k->also_word ? " or \\fB" : "", k->also_word ? k->also_word : "",
+			      k->also_word ? "\\fR" : "");
 	if (k->restart)
 		strbuf_add(b, " Takes effect when \\fBshuntd\\fR starts again.");
 	strbuf_add(b, "\n");

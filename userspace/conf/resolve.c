@@ -25,7 +25,7 @@ static void note_user(struct draft *dr, const struct pool *pool, size_t service)
 	const struct snapshot *snap = dr->snap;
 	const struct service *s = &snap->services[service];
 	struct pool_draft *pd = &dr->pools[pool - snap->pools];
-	size_t *user = s->mode == SERVICE_L4 ? &pd->l4_user : &pd->http_user;
+	size_t *user = s->mode == SERVICE_L4 ? &pd->l4_user : &pd->proxy_user;
 
 	if (!*user)
 		*user = service + 1;
@@ -46,6 +46,9 @@ static void find_users(struct draft *dr)
 		for (size_t k = 0; s->mode == SERVICE_L4 && k < s->source_route_count; k++)
 			if (s->source_routes[k].pool)
 				note_user(dr, s->source_routes[k].pool, i);
+		for (size_t k = 0; s->mode == SERVICE_TLS && k < s->sni_route_count; k++)
+			if (s->sni_routes[k].pool)
+				note_user(dr, s->sni_routes[k].pool, i);
 	}
 }
 
@@ -61,7 +64,7 @@ static void resolve_forward(const struct pool_draft *pd, struct pool *p)
 		return;
 	if (pd->l4_user)
 		p->forward = FORWARD_IPIP;
-	else if (pd->http_user)
+	else if (pd->proxy_user)
 		p->forward = FORWARD_PROXY;
 	else
 		p->forward = guess_forward(p);
@@ -92,7 +95,7 @@ static void resolve_health_port(struct draft *dr, const struct pool_draft *pd, s
 		return;
 	if (pd->tcp_port > 0)
 		p->health.port = (uint16_t)pd->tcp_port;
-	else if (!pd->l4_user && !pd->http_user)
+	else if (!pd->l4_user && !pd->proxy_user)
 		p->health.kind = HEALTH_NONE; /* nothing to check it for */
 	else
 		diag_error(dr->reader.diag, &health->pos, "pool %s: health.%s.port is needed: %s",

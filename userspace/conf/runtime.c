@@ -289,6 +289,7 @@ void service_rt_sum(const struct service_rt *s, struct service_counters *ret_sum
 	for (size_t i = 0; i < RUNTIME_MAX_WORKERS; i++) {
 #define X(name, text) add(&ret_sum->name, &s->counters[i].name);
 		SERVICE_COUNTERS(X)
+		RELAY_COUNTERS(X)
 #undef X
 	}
 }

@@ -31,7 +31,7 @@ enum health_state { HEALTH_UNKNOWN, HEALTH_UP, HEALTH_DOWN }; /* unknown is usab
 	X(active_up, "active-up")     /* active requests = up - down */                            \
 	X(active_down, "active-down")
 
-/* What a worker counts for an http service. */
+/* What a worker counts for a proxied service. */
 #define SERVICE_COUNTERS(X)                                                                        \
 	X(connections, "connections")	      /* accepted */                                       \
 	X(closed, "closed")		      /* open = connections - closed */                    \
@@ -53,6 +53,18 @@ enum health_state { HEALTH_UNKNOWN, HEALTH_UP, HEALTH_DOWN }; /* unknown is usab
 	X(tls_resumed, "tls-resumed")	    /* of them, by an earlier session */                   \
 	X(tls_failures, "tls-failures")	    /* not done */
 
+/* And for a tcp or tls service beside those; the first three for http services too. */
+#define RELAY_COUNTERS(X)                                                                          \
+	X(proxy_untrusted, "proxy-untrusted") /* refused: only others may connect */               \
+	X(proxy_invalid, "proxy-invalid")     /* PROXY header missing or against the rules */      \
+	X(proxy_timeouts, "proxy-timeouts")   /* PROXY header not whole in time */                 \
+	X(hello_invalid, "hello-invalid")     /* no ClientHello, or one against the rules */       \
+	X(hello_timeouts, "hello-timeouts")   /* ClientHello not whole in time */                  \
+	X(unrecognized_names, "unrecognized-names") /* no route and no pool for it */              \
+	X(connect_failures, "connect-failures")	    /* no backend, or none that took it */         \
+	X(idle_timeouts, "idle-timeouts")                                                          \
+	X(resets, "resets") /* connections that one side broke off */
+
 struct backend_counters {
 #define X(name, text) _Atomic uint64_t name;
 	BACKEND_COUNTERS(X)
@@ -62,6 +74,7 @@ struct backend_counters {
 struct service_counters {
 #define X(name, text) _Atomic uint64_t name;
 	SERVICE_COUNTERS(X)
+	RELAY_COUNTERS(X)
 #undef X
 } __attribute__((aligned(64)));
 

@@ -397,6 +397,18 @@ static const struct keyword pool_keys[] = {
 	 FIELD(struct pool, tls),
 	 .section = &schema_pool_tls,
 	 PROXY_ONLY},
+	{.name = "proxy_protocol",
+	 .text = "the PROXY header, of this version, in front of each connection to a backend, "
+		 "which "
+		 "then serves one client alone; v2 with the server name, the protocol (ALPN) and "
+		 "the "
+		 "unique id of the connection, where they are known. HTTP health checks send one "
+		 "too",
+	 .type = KEY_CHOICE,
+	 FIELD(struct pool, proxy_out),
+	 .words = proxy_out_words,
+	 .fallback = "off",
+	 PROXY_ONLY},
 	{.name = "backends", .text = "its servers", .type = KEY_ITEMS, .section = &schema_backend},
 };
 const struct section schema_pool = {
@@ -408,102 +420,7 @@ const struct section schema_pool = {
 
 #define L4_ONLY	  .only_key = "mode", .only_word = "l4"
 #define HTTP_ONLY .only_key = "mode", .only_word = "http"
-
-#define IDLE(state)                                                                                \
-	.type = KEY_DURATION, .offset = sizeof(uint32_t) * (state), .width = sizeof(uint32_t),     \
-	.scale = SECOND, .min = SECOND, .max = 7 * DAY
-
-static const struct keyword idle_keys[] = {
-	{.name = "syn",
-	 .text = "of which only the first packet was seen",
-	 IDLE(SHUNT_FLOW_SYN),
-	 .fallback = "60s"},
-	{.name = "established",
-	 .text = "TCP connections",
-	 IDLE(SHUNT_FLOW_ESTABLISHED),
-	 .fallback = "124m"},
-	{.name = "fin",
-	 .text = "TCP connections that the client has closed",
-	 IDLE(SHUNT_FLOW_FIN),
-	 .fallback = "2m"},
-	{.name = "udp", .text = "UDP", IDLE(SHUNT_FLOW_UDP), .fallback = "2m"},
-};
-static const struct section idle = {
-	.name = "idle of a service",
-	.text = "How long a tracked flow is remembered without a packet",
-	KEYS(idle_keys)};
-
-static const struct keyword quic_keys[] = {
-	{.name = "cid",
-	 .text = "where the server id is in a connection id: behind its first octet, in the form "
-		 "of "
-		 "QUIC-LB without encryption; at an offset; or nowhere",
-	 .type = KEY_CHOICE,
-	 FIELD(struct quic_conf, cid),
-	 .words = quic_cid_words,
-	 .fallback = "none"},
-	{.name = "server_id_length",
-	 .text = "octets of a server id",
-	 .type = KEY_NUMBER,
-	 FIELD(struct quic_conf, server_id_length),
-	 .min = 1,
-	 .max = SHUNT_SERVER_ID_MAX,
-	 .fallback = "2"},
-	{.name = "cid_length",
-	 .text = "octets of a connection id",
-	 .type = KEY_NUMBER,
-	 FIELD(struct quic_conf, cid_length),
-	 .min = 1,
-	 .max = SHUNT_CID_MAX,
-	 .fallback_text = "with lb what the lower five bits of its first octet say, plus one; else "
-			  "any that hold the server id"},
-	{.name = "config_id",
-	 .text = "the configuration in the upper three bits of the first octet",
-	 .type = KEY_NUMBER,
-	 FIELD(struct quic_conf, config_id),
-	 .max = 6,
-	 .fallback = "0",
-	 .only_key = "cid",
-	 .only_word = "lb"},
-	{.name = "offset",
-	 .text = "octets of a connection id in front of the server id",
-	 .type = KEY_NUMBER,
-	 FIELD(struct quic_conf, offset),
-	 .max = SHUNT_CID_MAX - 1,
-	 .fallback = "0",
-	 .only_key = "cid",
-	 .only_word = "offset"},
-	{.name = "mask",
-	 .text = "bits of the octets there that are the server id",
-	 SPECIAL(mask),
-	 .form = "a number over 0, in decimal or with 0x in hexadecimal digits",
-	 .fallback_text = "all",
-	 .only_key = "cid",
-	 .only_word = "offset"},
-};
-const struct section schema_quic = {
-	.name = "quic of a service",
-	.text = "QUIC packets go to the backend that their connection id names, all others, and "
-		"those that it names none for, by their flow",
-	KEYS(quic_keys)};
-
-static const struct keyword source_route_keys[] = {
-	{.name = "from",
-	 .text = "source addresses, one or a list; the longest prefix of all decides",
-	 SPECIAL(from),
-	 .form = "an address or prefix without host bits, such as 10.0.0.0/8",
-	 .required = true},
-	{.name = "pool",
-	 .text = "pool that serves them",
-	 .type = KEY_NAME,
-	 FIELD(struct source_route, pool_name),
-	 .form = "the name of a pool",
-	 .refuse_text = field_refuse_name,
-	 .required = true},
-};
-static const struct section source_route = {.name = "source route of a service",
-					    .text = "Clients that another pool serves",
-					    KEYS(source_route_keys)};
+#define TLS_ONLY  .only_key = "mode", .only_word = "tls"
 
 static const struct keyword service_keys[] = {
 	{.name = "listen",
@@ -515,16 +432,19 @@ static const struct keyword service_keys[] = {
 	 .form = "ADDRESS:PORT/tcp or /udp, such as \"203.0.113.10:80/tcp\"",
 	 .required = true},
 	{.name = "mode",
-	 .text = "l4: packets are steered in the kernel; http: requests are proxied",
+	 .text = "l4: packets are steered in the kernel; http: requests are proxied; tcp: bytes "
+		 "are passed "
+		 "on both ways; tls: the same, by what the client asks for in the clear",
 	 .type = KEY_CHOICE,
 	 FIELD(struct service, mode),
 	 .words = service_mode_words,
 	 .required = true},
 	{.name = "pool",
-	 .text = "pool that serves it",
+	 .text = "pool that serves it; only mode tls can do without, which then refuses what no "
+		 "route "
+		 "is for, with the alert unrecognized_name",
 	 SPECIAL(pool),
-	 .form = "the name of a pool",
-	 .required = true},
+	 .form = "the name of a pool"},
 	{.name = "tracking",
 	 .text = "which flows have entries, so that they stay with their backend when the pool "
 		 "changes. on-change: those that begin while their part of the ring is moving to "
@@ -553,7 +473,7 @@ static const struct keyword service_keys[] = {
 	 .text = "clients that another pool serves, by their address",
 	 SPECIAL(source_routes),
 	 .form = "a list of mappings {from: PREFIX, pool: NAME}",
-	 .section = &source_route,
+	 .section = &schema_source_route,
 	 L4_ONLY},
 	{.name = "ring_size",
 	 .text = "slots of the hash ring, a prime, a hundred times the backends or more",
@@ -577,7 +497,7 @@ static const struct keyword service_keys[] = {
 		 "kept so",
 	 .type = KEY_SECTION,
 	 FIELD(struct service, idle_s),
-	 .section = &idle,
+	 .section = &schema_idle,
 	 L4_ONLY},
 	{.name = "insert_rate",
 	 .text = "most entries a second for new flows, all processors together; flows over it stay "
@@ -632,6 +552,29 @@ static const struct keyword service_keys[] = {
 	 FIELD(struct service, tls),
 	 .section = &schema_tls,
 	 HTTP_ONLY},
+	{.name = "sni_routes",
+	 .text = "pools by the server name and the protocols that a client asks for. A whole name "
+		 "comes before a longer before a shorter suffix before none, of each a route with "
+		 "alpn before one without, then the order here",
+	 SPECIAL(sni_routes),
+	 .form = "a list of mappings {sni: NAME, alpn: PROTOCOL, pool: NAME}",
+	 .section = &schema_sni_route,
+	 TLS_ONLY},
+	{.name = "relay",
+	 .text = "waits and bounds",
+	 .type = KEY_SECTION,
+	 FIELD(struct service, relay),
+	 .section = &schema_relay,
+	 .only_key = "mode",
+	 .only_word = "tcp",
+	 .also_word = "tls"},
+	{.name = "proxy_protocol",
+	 .text = "clients that say by a PROXY header, version 1 or 2, whom they speak for",
+	 .type = KEY_SECTION,
+	 FIELD(struct service, proxy_in),
+	 .section = &schema_proxy_in,
+	 .only_key = "mode",
+	 .except_word = "l4"},
 	{.name = "guard",
 	 .text = "limits of what comes from the network, before it costs a backend anything",
 	 .type = KEY_SECTION,

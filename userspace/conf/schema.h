@@ -46,6 +46,7 @@ struct keyword {
 	unsigned variant;	 /* sections of a one_of: the value of the tag that this one sets */
 	const char *only_key;	 /* has effect only where this key of the section ... */
 	const char *only_word;	 /* ... says this word, or NULL: */
+	const char *also_word;	 /* (or this one, or NULL) */
 	const char *except_word; /* ... does not say that one */
 	bool required;
 	bool restart; /* takes effect when the daemon starts again */
@@ -72,7 +73,8 @@ struct section {
 
 extern const struct section schema_root, schema_node, schema_admin, schema_pool, schema_backend,
 	schema_service, schema_quic, schema_guard, schema_guard_entry, schema_service_guard,
-	schema_http_timeouts, schema_http_limits, schema_http_paths, schema_tls, schema_pool_tls;
+	schema_http_timeouts, schema_http_limits, schema_http_paths, schema_tls, schema_pool_tls,
+	schema_idle, schema_source_route, schema_relay, schema_sni_route, schema_proxy_in;
 
 /* Words of the keys of services that other files of the table know. */
 extern const char *const connect_rule_words[];

@@ -123,7 +123,7 @@ static const struct keyword service_guard_keys[] = {
 	 .fallback = "drop"},
 	{.name = "syn_cookies",
 	 .text = "answer SYNs by cookies before the stack sees them, always or while there are too "
-		 "many; http services only, and it takes sysctl net.ipv4.tcp_syncookies=2",
+		 "many; not in mode l4, and it takes sysctl net.ipv4.tcp_syncookies=2",
 	 .type = KEY_CHOICE,
 	 FIELD(struct service_guard, syn_cookies),
 	 .words = syn_cookies_words,

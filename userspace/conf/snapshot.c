@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/listen.h"
 #include "conf/runtime.h"
 #include "conf/tree.h"
 #include "core/arena.h"
@@ -124,6 +125,28 @@ bool service_uses_pool(const struct service *s, const struct pool *p)
 	return s->mode == SERVICE_L4 && (s->pool == p || service_routes_to(s, p));
 }
 
+bool service_has_pool(const struct service *s, const struct pool *p)
+{
+	for (size_t i = 0; i < s->sni_route_count; i++)
+		if (s->sni_routes[i].pool == p)
+			return true;
+	return s->pool == p || service_uses_pool(s, p);
+}
+
+bool service_is_proxied(const struct service *s)
+{
+	return s->mode != SERVICE_L4;
+}
+
+bool proxy_in_trusts(const struct proxy_in *p, const struct addr *addr)
+{
+	for (size_t i = 0; i < p->from_count; i++)
+		if (addr->family == p->from[i].addr.family &&
+		    addr_in_prefix(addr, &p->from[i].addr, p->from[i].len))
+			return true;
+	return false;
+}
+
 bool forward_is_kernel(enum forward v)
 {
 	return v != FORWARD_PROXY;
@@ -166,7 +189,9 @@ const char *const echo_words[] = {"on", "off", NULL};
 const char *const forward_words[] = {"ipip", "gue", "l2", "local", "nat", "proxy", NULL};
 const char *const next_hop_words[] = {"reflect", "fib", NULL};
 const char *const admin_state_words[] = {"up", "drain", "disabled", NULL};
-const char *const service_mode_words[] = {"l4", "http", NULL};
+const char *const service_mode_words[] = {"l4", "http", "tcp", "tls", NULL};
+const char *const proxy_out_words[] = {"off", "v1", "v2", NULL};
+const char *const proxy_header_rule_words[] = {"required", "optional", NULL};
 const char *const tracking_words[] = {"auto", "on-change", "always", "never", NULL};
 const char *const affinity_words[] = {"flow", "source-destination", "source", NULL};
 const char *const quic_cid_words[] = {"none", "lb", "offset", NULL};

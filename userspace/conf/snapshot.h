@@ -118,6 +118,9 @@ struct backend {
 	struct backend_rt *rt; /* the snapshot holds a reference */
 };
 
+/* The PROXY header in front of each connection to a backend. */
+enum proxy_out { PROXY_OUT_OFF, PROXY_OUT_V1, PROXY_OUT_V2 };
+
 struct pool {
 	const char *name;
 	enum forward forward;	/* ipip for l4 services; proxy for http ones, also where not said */
@@ -133,11 +136,12 @@ struct pool {
 	unsigned idle_ms;    /* proxy: how long an idle connection is kept, default 60 s */
 	struct pool_tls tls; /* proxy */
 	unsigned idle_max;   /* proxy: idle connections to one backend in one worker, default 128 */
+	enum proxy_out proxy_out; /* proxy: what its backends are told of the client */
 	struct backend *backends; /* sorted by name */
 	size_t backend_count;
 };
 
-enum service_mode { SERVICE_L4, SERVICE_HTTP };
+enum service_mode { SERVICE_L4, SERVICE_HTTP, SERVICE_TCP, SERVICE_TLS };
 /* AUTO: on change for TCP, always for UDP. */
 enum tracking { TRACKING_AUTO, TRACKING_ON_CHANGE, TRACKING_ALWAYS, TRACKING_NEVER };
 
@@ -212,6 +216,33 @@ struct http_paths {
 };
 
 enum connect_rule { CONNECT_REFUSE, CONNECT_TUNNEL };
+/* Waits and bounds of a tcp or tls service. */
+struct relay_conf {
+	unsigned idle_ms;	  /* without a byte either way, default 1 h */
+	unsigned half_closed_ms;  /* the same once one side has ended, default 5 min */
+	unsigned client_hello_ms; /* tls: from accept to the whole ClientHello, default 10 s */
+	unsigned connections;	  /* of the service in one worker, 0: no limit (default) */
+};
+
+/* tls: what a ClientHello must ask for, and where it goes then. */
+struct sni_route {
+	const char *const *names; /* lower case, "*.SUFFIX" or whole; none: any, or no name */
+	size_t name_count;
+	const char *const *protocols; /* ALPN, one of them offered; none: whatever is */
+	size_t protocol_count;
+	const char *pool_name;
+	const struct pool *pool;
+};
+
+enum proxy_header_rule { PROXY_IN_REQUIRED, PROXY_IN_OPTIONAL };
+
+/* PROXY headers from clients: off where nobody is trusted. */
+struct proxy_in {
+	struct source_prefix *from; /* who may speak for others */
+	size_t from_count;
+	enum proxy_header_rule header;
+	unsigned timeout_ms; /* from accept to the whole header, default 5 s */
+};
 
 enum flags_rule { FLAGS_PASS, FLAGS_DROP };
 enum abuse_rule { ABUSE_DROP, ABUSE_BLOCK };
@@ -270,7 +301,7 @@ struct service {
 	enum service_mode mode;
 	struct listen *listens;
 	size_t listen_count;
-	const struct pool *pool;
+	const struct pool *pool;	    /* NULL only in mode tls, with sni_routes */
 	enum tracking tracking;		    /* l4 */
 	uint32_t ring_size;		    /* l4: a prime, default 65537 */
 	enum affinity affinity;		    /* l4 */
@@ -288,8 +319,12 @@ struct service {
 	const char *const *upgrades; /* http: protocols that may be switched to */
 	size_t upgrade_count;
 	bool upgrade_any;
-	enum connect_rule connect; /* http */
-	struct service_tls tls;	   /* http */
+	enum connect_rule connect;    /* http */
+	struct service_tls tls;	      /* http */
+	struct relay_conf relay;      /* tcp, tls */
+	struct sni_route *sni_routes; /* tls */
+	size_t sni_route_count;
+	struct proxy_in proxy_in; /* http, tcp, tls */
 	struct service_guard guard;
 	struct service_rt *rt; /* the snapshot holds a reference */
 };
@@ -327,6 +362,16 @@ bool service_routes_to(const struct service *s, const struct pool *p);
 
 /* Does an l4 service steer to the pool, as its own or by a source route? */
 bool service_uses_pool(const struct service *s, const struct pool *p);
+
+/* The same of a service of any mode, and of the pools that its SNI routes lead to. */
+bool service_has_pool(const struct service *s, const struct pool *p);
+
+/* Does the daemon itself serve it, and not the kernel? */
+bool service_is_proxied(const struct service *s);
+
+/* Is addr one of those that may send PROXY headers? */
+bool proxy_in_trusts(const struct proxy_in *p, const struct addr *addr);
+
 /* By the kernel, packet by packet; in an outer header; with the port that the client asked for. */
 bool forward_is_kernel(enum forward v);
 bool forward_is_tunnel(enum forward v);
@@ -372,6 +417,8 @@ extern const char *const forward_words[];
 extern const char *const next_hop_words[];
 extern const char *const admin_state_words[];
 extern const char *const service_mode_words[];
+extern const char *const proxy_out_words[];
+extern const char *const proxy_header_rule_words[];
 extern const char *const tracking_words[];
 extern const char *const affinity_words[];
 extern const char *const quic_cid_words[];

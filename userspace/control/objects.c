@@ -152,7 +152,7 @@ static json_t *pool_services(const struct snapshot *snap, const struct pool *poo
 	bool failed = !list;
 
 	for (size_t i = 0; i < snap->service_count; i++)
-		if (snap->services[i].pool == pool || service_uses_pool(&snap->services[i], pool))
+		if (service_has_pool(&snap->services[i], pool))
 			json_push(list, json_string(snap->services[i].name), &failed);
 	return json_finish(list, failed);
 }
@@ -181,6 +181,7 @@ json_t *object_pool(const struct commands_env *env, const struct snapshot *snap,
 		json_put(o, "connect_timeout_ms", json_integer(p->connect_ms), &failed);
 		json_put(o, "idle_timeout_ms", json_integer(p->idle_ms), &failed);
 		json_put(o, "idle_connections_max", json_integer(p->idle_max), &failed);
+		json_put(o, "proxy_protocol", json_string(proxy_out_words[p->proxy_out]), &failed);
 	}
 	json_put(o, "services", pool_services(snap, p), &failed);
 	json_put(o, "backend_states", object_backend_states(snap, p), &failed);
@@ -377,10 +378,13 @@ json_t *object_service(const struct commands_env *env, const struct snapshot *sn
 	json_put(o, "name", json_string(s->name), &failed);
 	json_put(o, "mode", json_string(service_mode_name(s->mode)), &failed);
 	json_put(o, "listen", listens_json(s), &failed);
-	json_put(o, "pool", json_string(s->pool->name), &failed);
-	json_put(o, "backend_states", object_backend_states(snap, s->pool), &failed);
+	json_put(o, "pool", s->pool ? json_string(s->pool->name) : json_null(), &failed);
+	json_put(o, "backend_states", s->pool ? object_backend_states(snap, s->pool) : json_null(),
+		 &failed);
 	json_put(o, "l4", service_l4(env, snap, s), &failed);
 	json_put(o, "http", service_http(s), &failed);
+	json_put(o, "relay", object_relay(snap, s), &failed);
+	json_put(o, "proxy_protocol", object_proxy_in(s), &failed);
 	json_put(o, "guard", object_service_guard(env, s), &failed);
 	return json_finish(o, failed);
 }

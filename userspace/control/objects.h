@@ -34,6 +34,10 @@ json_t *object_backend_states(const struct snapshot *snap, const struct pool *po
 json_t *object_service_guard(const struct commands_env *env, const struct service *service);
 json_t *object_guard(const struct commands_env *env);
 
+/* object_relay.c: of a tcp or tls service, else null; PROXY headers from clients, null: off. */
+json_t *object_relay(const struct snapshot *snap, const struct service *service);
+json_t *object_proxy_in(const struct service *service);
+
 json_t *object_version(void);
 
 /* The whole daemon. unsaved: the document in force differs from the file. flows: count the flow

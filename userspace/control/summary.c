@@ -33,6 +33,19 @@ static void log_http(const struct service *s)
 		 (unsigned long long)c.responses_5xx);
 }
 
+static void log_relay(const struct service *s)
+{
+	struct service_counters c;
+
+	service_rt_sum(s->rt, &c);
+	log_info("status: service name=%s mode=%s backends=%zu usable=%u open_connections=%llu "
+		 "connections=%llu connect_failures=%llu",
+		 s->name, service_mode_name(s->mode), s->pool ? s->pool->backend_count : 0,
+		 s->pool ? count_usable(s->pool) : 0,
+		 (unsigned long long)(c.connections - c.closed), (unsigned long long)c.connections,
+		 (unsigned long long)c.connect_failures);
+}
+
 static void log_l4(const struct commands_env *env, const struct service *s)
 {
 	struct shunt_svc_stats stats = {0};
@@ -85,6 +98,8 @@ void summary_log(const struct commands_env *env)
 	for (size_t i = 0; i < snap->service_count; i++) {
 		if (snap->services[i].mode == SERVICE_HTTP)
 			log_http(&snap->services[i]);
+		else if (service_is_proxied(&snap->services[i]))
+			log_relay(&snap->services[i]);
 		else
 			log_l4(env, &snap->services[i]);
 	}

@@ -178,12 +178,16 @@ static void start_check(uv_timer_t *timer)
 {
 	struct prober *p = timer->data;
 	struct probe_events events = {.on_result = on_result, .on_freed = on_probe_freed, .ctx = p};
+	enum proxy_out proxy = p->be->pool->proxy_out;
 	struct endpoint target = p->be->ep;
 
 	if (p->be->pool->health.port)
 		target.port = p->be->pool->health.port;
+	if (target.port != p->be->ep.port) /* another server than that for clients */
+		proxy = PROXY_OUT_OFF;
 	p->started_ms = clock_now_ms();
-	if (probe_start(p->health->loop, &p->be->pool->health, &target, &events, &p->probe)) {
+	if (probe_start(p->health->loop, &p->be->pool->health, &target, proxy, &events,
+			&p->probe)) {
 		warn_local(p, "out of memory");
 		schedule_next(p);
 		return;

@@ -116,12 +116,13 @@ static void on_connect(uv_connect_t *req, int status)
 		p->kind->on_connected(p);
 }
 
-static int prepare(struct probe *p, const struct health_conf *conf, const struct endpoint *target)
+static int prepare(struct probe *p, const struct health_conf *conf, const struct endpoint *target,
+		   enum proxy_out proxy)
 {
 	p->kind = &probe_kind_tcp;
 	if (conf->kind == HEALTH_HTTP) {
 		p->kind = &probe_kind_http;
-		p->request = probe_http_request(conf, target);
+		p->request = probe_http_request(conf, target, proxy, &p->request_len);
 		if (!p->request)
 			return -ENOMEM;
 	}
@@ -133,13 +134,13 @@ static int prepare(struct probe *p, const struct health_conf *conf, const struct
 }
 
 int probe_start(uv_loop_t *loop, const struct health_conf *conf, const struct endpoint *target,
-		const struct probe_events *events, struct probe **ret_probe)
+		enum proxy_out proxy, const struct probe_events *events, struct probe **ret_probe)
 {
 	struct sockaddr_storage ss;
 	socklen_t ss_len;
 	struct probe *p = calloc(1, sizeof(*p));
 
-	if (!p || prepare(p, conf, target)) {
+	if (!p || prepare(p, conf, target, proxy)) {
 		free(p);
 		return -ENOMEM;
 	}

@@ -51,13 +51,15 @@ struct probe {
 	unsigned timeout_ms;
 	unsigned status_min, status_max;
 	char *request; /* HTTP: malloc'ed */
+	size_t request_len;
 	struct status_line answer;
 	char inbuf[512];
 };
 
-/* conf and target are copied as far as needed. conf->kind is not HEALTH_NONE. 0, or -ENOMEM. */
+/* conf and target are copied as far as needed. conf->kind is not HEALTH_NONE. proxy: the header that
+ * stands before an HTTP request, which says that nobody is spoken for. 0, or -ENOMEM. */
 int probe_start(uv_loop_t *loop, const struct health_conf *conf, const struct endpoint *target,
-		const struct probe_events *events, struct probe **ret_probe);
+		enum proxy_out proxy, const struct probe_events *events, struct probe **ret_probe);
 
 /* Give up; only on_freed follows. NULL is fine. */
 void probe_cancel(struct probe *p);
@@ -70,7 +72,8 @@ double probe_elapsed_ms(const struct probe *p);
 extern const struct probe_kind probe_kind_tcp;
 extern const struct probe_kind probe_kind_http;
 
-/* The request of an HTTP check, malloc'ed; NULL: out of memory. */
-char *probe_http_request(const struct health_conf *conf, const struct endpoint *target);
+/* What an HTTP check sends, malloc'ed; NULL: out of memory. */
+char *probe_http_request(const struct health_conf *conf, const struct endpoint *target,
+			 enum proxy_out proxy, size_t *ret_len);
 
 #endif

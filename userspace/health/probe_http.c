@@ -3,21 +3,47 @@
 #include "health/probe.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-char *probe_http_request(const struct health_conf *conf, const struct endpoint *target)
+#include "l7/proxy_header.h"
+
+static size_t write_header(char out[PROXY_WRITE_MAX], enum proxy_out proxy)
 {
-	char address[ENDPOINT_STRLEN];
+	static const struct proxy_header nobody;
+
+	switch (proxy) {
+	case PROXY_OUT_OFF: return 0;
+	case PROXY_OUT_V1: return proxy_header_write_v1(out, &nobody);
+	case PROXY_OUT_V2: return proxy_header_write_v2(out, &nobody);
+	}
+	return 0;
+}
+
+char *probe_http_request(const struct health_conf *conf, const struct endpoint *target,
+			 enum proxy_out proxy, size_t *ret_len)
+{
+	char address[ENDPOINT_STRLEN], header[PROXY_WRITE_MAX], *whole;
+	size_t header_len = write_header(header, proxy);
 	const char *host =
 		conf->host ? conf->host : endpoint_format(target, address, sizeof(address));
 	char *request;
+	int len;
 
-	if (asprintf(&request,
-		     "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: shuntd/" SHUNT_VERSION "\r\n"
-		     "Accept: */*\r\nConnection: close\r\n\r\n",
-		     conf->path, host) < 0)
+	len = asprintf(&request,
+		       "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: shuntd/" SHUNT_VERSION "\r\n"
+		       "Accept: */*\r\nConnection: close\r\n\r\n",
+		       conf->path, host);
+	if (len < 0)
 		return NULL;
-	return request;
+	whole = malloc(header_len + (size_t)len);
+	if (whole) {
+		memcpy(whole, header, header_len);
+		memcpy(whole + header_len, request, (size_t)len);
+		*ret_len = header_len + (size_t)len;
+	}
+	free(request);
+	return whole;
 }
 
 static void judge(struct probe *p)
@@ -73,7 +99,7 @@ static void on_written(uv_write_t *req, int status)
 
 static void on_connected(struct probe *p)
 {
-	uv_buf_t buf = uv_buf_init(p->request, (unsigned)strlen(p->request));
+	uv_buf_t buf = uv_buf_init(p->request, (unsigned)p->request_len);
 	int status = uv_read_start((uv_stream_t *)&p->tcp, on_alloc, on_read);
 
 	if (!status)

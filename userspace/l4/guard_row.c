@@ -33,7 +33,7 @@ uint8_t guard_flags(const struct service *s)
 
 	if (service_guard_limits(&s->guard))
 		flags |= SHUNT_GUARDS_LIMITS;
-	if (s->mode == SERVICE_HTTP && s->guard.syn_cookies != SYN_COOKIES_OFF)
+	if (service_is_proxied(s) && s->guard.syn_cookies != SYN_COOKIES_OFF)
 		flags |= SHUNT_GUARDS_COOKIES;
 	return (uint8_t)flags;
 }

@@ -10,6 +10,8 @@
 
 #include "core/log.h"
 #include "l7/http1_write.h"
+#include "l7/passage.h"
+#include "l7/passthrough.h"
 #include "l7/path.h"
 #include "l7/request.h"
 #include "l7/tls.h"
@@ -27,7 +29,8 @@ static void set_state(struct conn *c, enum conn_state state)
 {
 	static const unsigned legal[CONN_STATE_COUNT] = {
 		[CONN_HANDSHAKE] = BIT(CONN_FRESH) | BIT(CONN_CLOSED),
-		[CONN_FRESH] = BIT(CONN_HEADER) | BIT(CONN_CLOSED),
+		[CONN_FRESH] = BIT(CONN_HEADER) | BIT(CONN_HANDSHAKE) | BIT(CONN_PREFACE) |
+			       BIT(CONN_HELLO) | BIT(CONN_PASSAGE) | BIT(CONN_CLOSED),
 		[CONN_IDLE] = BIT(CONN_HEADER) | BIT(CONN_CLOSED),
 		[CONN_HEADER] = BIT(CONN_BUSY) | BIT(CONN_IDLE) | BIT(CONN_FLUSH) |
 				BIT(CONN_LINGER) | BIT(CONN_CLOSED),
@@ -35,6 +38,10 @@ static void set_state(struct conn *c, enum conn_state state)
 			BIT(CONN_IDLE) | BIT(CONN_FLUSH) | BIT(CONN_LINGER) | BIT(CONN_CLOSED),
 		[CONN_FLUSH] = BIT(CONN_IDLE) | BIT(CONN_LINGER) | BIT(CONN_CLOSED),
 		[CONN_LINGER] = BIT(CONN_CLOSED),
+		[CONN_PREFACE] = BIT(CONN_FRESH) | BIT(CONN_CLOSED),
+		[CONN_HELLO] =
+			BIT(CONN_PASSAGE) | BIT(CONN_FLUSH) | BIT(CONN_LINGER) | BIT(CONN_CLOSED),
+		[CONN_PASSAGE] = BIT(CONN_FLUSH) | BIT(CONN_LINGER) | BIT(CONN_CLOSED),
 	};
 
 	assert(legal[c->state] & BIT(state));
@@ -76,7 +83,7 @@ static const struct service *newest_service(const struct conn *c)
 	if (c->view == c->l7->view)
 		return c->service;
 	s = snapshot_service(c->l7->view->snap, c->service->name);
-	return s && s->mode == SERVICE_HTTP && service_has_tls(s) == (c->io.tls != NULL) &&
+	return s && s->mode == c->service->mode && service_has_tls(s) == (c->io.tls != NULL) &&
 			       listens_at(s, &c->local)
 		       ? s
 		       : NULL;
@@ -121,6 +128,7 @@ static void on_closed(struct stream *st)
 	struct conn *c = list_entry(st, struct conn, io);
 
 	c->l7->conn_count--;
+	free(c->proxied);
 	free(c);
 }
 
@@ -132,6 +140,8 @@ void conn_close(struct conn *c)
 	c->request = NULL;
 	if (awaits_request(c)) /* else what the client has may be cut off */
 		stream_end(&c->io);
+	passage_cancel(c->passage);
+	c->passage = NULL;
 	set_state(c, CONN_CLOSED);
 	counter_add(&conn_counters(c)->closed, 1);
 	list_unlink(&c->node);
@@ -144,7 +154,14 @@ void conn_close(struct conn *c)
 void conn_expire(struct conn *c)
 {
 	if (c->io.is_blocked)
-		sock_abandon(&c->io.sock);
+		sock_reset(&c->io.sock);
+	conn_close(c);
+}
+
+void conn_abort(struct conn *c)
+{
+	if (c->state != CONN_CLOSED)
+		sock_reset(&c->io.sock);
 	conn_close(c);
 }
 
@@ -198,6 +215,27 @@ static void count_answer(struct conn *c, enum reason reason)
 		  reason_status(reason), reason_text(reason));
 }
 
+/* The last of what c has to say for now; c->after follows. */
+static void say(struct conn *c, const struct pieces *p)
+{
+	if (stream_write(&c->io, p) < 0) {
+		conn_close(c);
+	} else if (c->io.is_blocked) {
+		set_state(c, CONN_FLUSH);
+		wait_ms(c, c->service->timeouts.write);
+		if (stream_watch(&c->io) < 0)
+			conn_close(c);
+	} else {
+		next(c);
+	}
+}
+
+void conn_refuse(struct conn *c, struct slice last_words)
+{
+	c->after = CONN_THEN_LINGER;
+	say(c, &(struct pieces){.head = last_words});
+}
+
 void conn_answer(struct conn *c, enum reason reason, bool is_head, enum conn_after after)
 {
 	char text[HTTP1_ANSWER_MAX];
@@ -211,16 +249,7 @@ void conn_answer(struct conn *c, enum reason reason, bool is_head, enum conn_aft
 	p.head.len = http1_write_answer(text, reason, is_head,
 					after == CONN_GO_ON ? PERSIST_KEEP_ALIVE : PERSIST_CLOSE,
 					time(NULL));
-	if (stream_write(&c->io, &p) < 0) {
-		conn_close(c);
-	} else if (c->io.is_blocked) {
-		set_state(c, CONN_FLUSH);
-		wait_ms(c, c->service->timeouts.write);
-		if (stream_watch(&c->io) < 0)
-			conn_close(c);
-	} else {
-		next(c);
-	}
+	say(c, &p);
 }
 
 static void skip_blank_lines(struct conn *c)
@@ -425,6 +454,9 @@ static void on_event(struct sock *s, int events)
 			(void)sock_watch(s, SOCK_WRITE); /* on failure the deadline ends it */
 		break;
 	case CONN_LINGER: read_and_forget(c); break;
+	case CONN_PREFACE: preface_on_event(c); break;
+	case CONN_HELLO: passthrough_on_event(c); break;
+	case CONN_PASSAGE: passage_on_client_event(c->passage, events); break;
 	case CONN_CLOSED:
 	case CONN_STATE_COUNT: break;
 	}
@@ -438,6 +470,12 @@ static void on_deadline(struct deadline *d)
 		request_on_deadline(c->request);
 	else if (c->state == CONN_HANDSHAKE)
 		handshake_failed(c, "it did not end in time");
+	else if (c->state == CONN_PREFACE)
+		preface_on_deadline(c);
+	else if (c->state == CONN_HELLO)
+		passthrough_on_deadline(c);
+	else if (c->state == CONN_PASSAGE)
+		passage_on_deadline(c->passage);
 	else if (c->state == CONN_HEADER)
 		conn_answer(c, REASON_HEADER_TIMEOUT, false, CONN_THEN_LINGER);
 	else
@@ -455,8 +493,51 @@ static int begin_tls(struct conn *c)
 	err = tls_accept(&c->io, server, &c->l7->waker);
 	if (err < 0)
 		return err;
-	c->state = CONN_HANDSHAKE;
+	set_state(c, CONN_HANDSHAKE);
 	return 0;
+}
+
+void conn_await(struct conn *c, enum conn_state state, unsigned ms)
+{
+	set_state(c, state);
+	wait_ms(c, ms);
+	if (stream_watch(&c->io) < 0)
+		conn_close(c);
+}
+
+static void serve_http(struct conn *c)
+{
+	if (begin_tls(c) < 0) {
+		conn_close(c);
+	} else if (c->state == CONN_HANDSHAKE) {
+		wait_ms(c, c->service->timeouts.tls_handshake);
+		if (stream_watch(&c->io) < 0)
+			conn_close(c);
+	} else {
+		wait_ms(c, c->service->timeouts.request_header);
+		conn_resume(c);
+	}
+}
+
+void conn_serve(struct conn *c)
+{
+	if (c->state != CONN_FRESH)
+		set_state(c, CONN_FRESH);
+	if (c->service->mode == SERVICE_TCP) {
+		conn_pass(c, c->service->pool, NULL);
+	} else if (c->service->mode == SERVICE_TLS) {
+		passthrough_begin(c);
+	} else {
+		serve_http(c);
+	}
+}
+
+void conn_pass(struct conn *c, const struct pool *pool, const struct client_hello *hello)
+{
+	set_state(c, CONN_PASSAGE);
+	deadline_set(&c->io.deadline, DEADLINE_NONE);
+	if (passage_start(c, pool, hello) < 0)
+		conn_abort(c);
 }
 
 int conn_open(struct l7 *l7, int fd, const struct service *service, const struct endpoint *peer,
@@ -485,15 +566,10 @@ int conn_open(struct l7 *l7, int fd, const struct service *service, const struct
 	list_append(&l7->conns, &c->node);
 	list_init(&c->deferred);
 	l7->conn_count++;
-	err = begin_tls(c);
-	if (err < 0) {
-		conn_close(c);
-		return err;
-	}
-	wait_ms(c, c->state == CONN_HANDSHAKE ? service->timeouts.tls_handshake
-					      : service->timeouts.request_header);
-	if (stream_watch(&c->io) < 0)
-		conn_close(c);
+	if (service->proxy_in.from_count)
+		preface_begin(c);
+	else
+		conn_serve(c);
 	return 0;
 }
 

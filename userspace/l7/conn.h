@@ -9,12 +9,15 @@
 
 #include "conf/runtime.h"
 #include "core/list.h"
+#include "l7/client_hello.h"
 #include "l7/http1_scan.h"
 #include "l7/l7_int.h"
+#include "l7/preface.h"
 #include "l7/stream.h"
 #include "l7/view.h"
 
 struct request;
+struct passage;
 
 enum conn_state {
 	CONN_HANDSHAKE, /* of TLS */
@@ -24,6 +27,9 @@ enum conn_state {
 	CONN_BUSY,	/* a request is under way: see request */
 	CONN_FLUSH,	/* the rest of an answer of our own is being written */
 	CONN_LINGER,	/* all is said; reads on, so that the client gets to see it */
+	CONN_PREFACE,	/* a PROXY header is due: see preface.h */
+	CONN_HELLO,	/* a ClientHello is due: see passthrough.h */
+	CONN_PASSAGE,	/* bytes are passed on: see passage */
 	CONN_CLOSED,
 	CONN_STATE_COUNT,
 };
@@ -36,14 +42,19 @@ struct conn {
 	struct view *view;	       /* the one it works with now; a reference */
 	const struct service *service; /* of view */
 	struct request *request;       /* CONN_BUSY */
-	struct http1_scan scan;
-	struct endpoint peer, local;
-	uint32_t forgotten;  /* CONN_LINGER: bytes read and dropped */
-	uint32_t requests;   /* begun so far */
-	uint8_t state;	     /* enum conn_state */
-	uint8_t after;	     /* enum conn_after: the response under way */
-	bool is_running;     /* conn_resume() is at work further up the stack */
-	uint8_t blank_lines; /* skipped before a request line */
+	struct passage *passage;       /* CONN_PASSAGE */
+	struct proxied *proxied;       /* what a PROXY header said; NULL: nothing */
+	union {
+		struct http1_scan scan;
+		struct client_hello_scan hello; /* CONN_HELLO */
+	};
+	struct endpoint peer, local; /* of its socket: see conn_peer(), conn_local() */
+	uint32_t forgotten;	     /* CONN_LINGER: bytes read and dropped */
+	uint32_t requests;	     /* begun so far */
+	uint8_t state;		     /* enum conn_state */
+	uint8_t after;		     /* enum conn_after: the response under way */
+	bool is_running;	     /* conn_resume() is at work further up the stack */
+	uint8_t blank_lines;	     /* skipped before a request line */
 };
 
 /* Takes fd, also on error. 0, or -errno. */
@@ -76,6 +87,31 @@ bool conn_is_last_request(const struct conn *c);
 void conn_review(struct conn *c);
 
 void conn_close(struct conn *c);
+void conn_abort(struct conn *c); /* the same, and the client sees that it was broken off */
+
+/* For the stages before and beside requests: another state, in which at most ms may pass; with
+ * events from the client. */
+void conn_await(struct conn *c, enum conn_state state, unsigned ms);
+
+/* What stands before the service's own protocol has been read: begin with that. */
+void conn_serve(struct conn *c);
+
+/* Pass bytes on to and from a backend of the pool. hello: what the client said so far, or NULL. */
+void conn_pass(struct conn *c, const struct pool *pool, const struct client_hello *hello);
+
+/* Say this, then close. */
+void conn_refuse(struct conn *c, struct slice last_words);
+
+/* The two ends of the connection that the client has, through whatever proxies stand before us. */
+static inline const struct endpoint *conn_peer(const struct conn *c)
+{
+	return c->proxied && c->proxied->has_endpoints ? &c->proxied->peer : &c->peer;
+}
+
+static inline const struct endpoint *conn_local(const struct conn *c)
+{
+	return c->proxied && c->proxied->has_endpoints ? &c->proxied->local : &c->local;
+}
 
 /* Its time is over: the same, but a client that does not take what was written shall not hold it in
  * the kernel's memory either. */

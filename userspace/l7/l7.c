@@ -98,7 +98,7 @@ static const struct service *find_service(const struct l7 *l7, const char *name)
 {
 	const struct service *s = l7->view ? snapshot_service(l7->view->snap, name) : NULL;
 
-	return s && s->mode == SERVICE_HTTP ? s : NULL;
+	return s && service_is_proxied(s) ? s : NULL;
 }
 
 static struct service_counters *row(const struct l7 *l7, const struct service *s)
@@ -117,11 +117,11 @@ void l7_accept_failed(struct l7 *l7, const char *service)
 static bool is_full(const struct l7 *l7, const struct service *s)
 {
 	const struct service_counters *n = row(l7, s);
+	unsigned max = s->mode == SERVICE_HTTP ? s->limits.connections : s->relay.connections;
 
-	return s->limits.connections &&
-	       atomic_load_explicit(&n->connections, memory_order_relaxed) -
-			       atomic_load_explicit(&n->closed, memory_order_relaxed) >=
-		       s->limits.connections;
+	return max && atomic_load_explicit(&n->connections, memory_order_relaxed) -
+				      atomic_load_explicit(&n->closed, memory_order_relaxed) >=
+			      max;
 }
 
 int l7_accept(struct l7 *l7, int fd, const char *service, const struct endpoint *peer,

@@ -10,6 +10,7 @@
 #include "core/log.h"
 #include "l7/balance.h"
 #include "l7/http1_write.h"
+#include "l7/proxy_out.h"
 #include "l7/request_int.h"
 #include "l7/tls.h"
 #include "l7/tunnel.h"
@@ -61,7 +62,7 @@ static void detach(struct request *r, bool keep)
 	up = upstream_of(r);
 	if (r->state != REQUEST_CONNECT)
 		counter_add(&up->counters->active_down, 1);
-	if (keep)
+	if (keep && r->backend->pool->proxy_out == PROXY_OUT_OFF)
 		upstream_put_idle(up, r->up, r->backend->pool->idle_max, r->backend->pool->idle_ms);
 	else
 		upstream_conn_close(r->up);
@@ -371,6 +372,8 @@ static void attach(struct request *r, struct upstream_conn *up, bool reused)
 	counter_add(&n->active_up, 1);
 	if (reused)
 		counter_add(&n->reused, 1);
+	else if (r->backend->pool->proxy_out != PROXY_OUT_OFF)
+		proxy_out_send(&up->io, r->conn, r->backend->pool->proxy_out);
 	flow_send_to(&r->body, &up->io, r->body.body.kind);
 	request_set_state(r, REQUEST_AWAIT);
 	(void)advance(r, (struct slice){r->head, r->head_len});
@@ -441,6 +444,8 @@ static struct upstream_conn *find_idle(struct request *r)
 	bool repeatable = r->is_idempotent && r->body.body.kind == BODY_NONE;
 	struct upstream_conn *uc;
 
+	if (r->backend->pool->proxy_out != PROXY_OUT_OFF)
+		return NULL; /* of another client, or from before the pool asked for headers */
 	for (;;) {
 		uc = upstream_take_idle(upstream_of(r), backend_port(r));
 		if (!uc || repeatable || stream_is_quiet(&uc->io))
@@ -501,11 +506,12 @@ static void dispatch(struct request *r)
 
 static bool is_trusted(const struct conn *c)
 {
+	const struct addr *peer = &conn_peer(c)->addr;
+
 	for (size_t i = 0; i < c->service->trusted_proxy_count; i++) {
 		const struct source_prefix *p = &c->service->trusted_proxies[i];
 
-		if (p->addr.family == c->peer.addr.family &&
-		    addr_in_prefix(&c->peer.addr, &p->addr, p->len))
+		if (p->addr.family == peer->family && addr_in_prefix(peer, &p->addr, p->len))
 			return true;
 	}
 	return false;
@@ -525,10 +531,10 @@ enum reason request_start(struct conn *c, const struct head *h, size_t block_len
 		hop.proto = SLICE("https");
 		hop.subject = tls_peer_subject(&c->io);
 	}
-	hop.client.ptr = addr_format(&c->peer.addr, client, sizeof(client));
+	hop.client.ptr = addr_format(&conn_peer(c)->addr, client, sizeof(client));
 	hop.client.len = strlen(client);
 	if (!h->authority.len)
-		endpoint_format(&c->local, local, sizeof(local));
+		endpoint_format(conn_local(c), local, sizeof(local));
 	hop.local = (struct slice){local, strlen(local)};
 	bound = http1_request_bound(block_len, h, &hop);
 	r = malloc(sizeof(*r) + bound + h->upgrade.len);

@@ -112,11 +112,11 @@ void sock_shutdown(struct sock *s)
 	(void)shutdown(s->fd, SHUT_WR); /* fails where the peer is gone: nothing to tell it */
 }
 
-void sock_abandon(struct sock *s)
+void sock_reset(struct sock *s)
 {
-	const struct linger at_once = {.l_onoff = 1};
+	const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
 
-	/* Fails where it is closed already. */
+	/* Fails for no open socket; then the peer sees an ordinary end. */
 	(void)setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
 }
 

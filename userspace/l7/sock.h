@@ -51,7 +51,7 @@ bool sock_is_quiet(struct sock *s);
 void sock_shutdown(struct sock *s); /* no more writes */
 
 /* Closing it will reset the connection: the kernel forgets what the peer did not take. */
-void sock_abandon(struct sock *s);
+void sock_reset(struct sock *s);
 
 /* cb, once the memory of s is no longer in use. */
 void sock_close(struct sock *s, sock_closed_cb cb);

@@ -210,6 +210,11 @@ static int attach(struct stream *st, SSL *ssl, struct tls_server *server, struct
 	}
 	SSL_set_bio(ssl, bio, bio);
 	st->tls = t;
+	if (buf_len(&st->in)) { /* read before, behind a PROXY header */
+		t->raw_in = st->in;
+		st->in = (struct buf){0};
+		tls_wake(t);
+	}
 	return 0;
 }
 

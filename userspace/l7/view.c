@@ -108,9 +108,13 @@ struct view *view_new(struct l7 *l7, struct snapshot *snap, const struct view *b
 	for (size_t i = 0; i < snap->service_count; i++) {
 		const struct service *s = &snap->services[i];
 
-		if (s->mode == SERVICE_HTTP &&
-		    (fill_pool(v, s->pool, before) < 0 || fill_tls(v, s, before) < 0))
+		if (!service_is_proxied(s))
+			continue;
+		if ((s->pool && fill_pool(v, s->pool, before) < 0) || fill_tls(v, s, before) < 0)
 			goto fail;
+		for (size_t k = 0; k < s->sni_route_count; k++)
+			if (fill_pool(v, s->sni_routes[k].pool, before) < 0)
+				goto fail;
 	}
 	return v;
 fail:

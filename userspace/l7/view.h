@@ -17,7 +17,7 @@ struct upstream;
 struct tls_client;
 
 struct pool_view {
-	struct balancer *balancer;   /* NULL: no http service uses the pool */
+	struct balancer *balancer;   /* NULL: no proxied service uses the pool */
 	struct upstream **upstreams; /* parallel to the pool's backends */
 	struct tls_client *tls;	     /* NULL: they speak plain HTTP */
 };

@@ -175,7 +175,7 @@ static size_t count_listens(const struct snapshot *snap)
 	size_t n = 0;
 
 	for (size_t s = 0; s < snap->service_count; s++)
-		if (snap->services[s].mode == SERVICE_HTTP)
+		if (service_is_proxied(&snap->services[s]))
 			n += snap->services[s].listen_count;
 	return n;
 }
@@ -302,7 +302,7 @@ int workers_prepare(struct workers *w, const struct snapshot *snap,
 	for (size_t i = 0; i < snap->service_count; i++) {
 		int err = 0;
 
-		if (snap->services[i].mode == SERVICE_HTTP)
+		if (service_is_proxied(&snap->services[i]))
 			err = probe_all(w, &snap->services[i], d);
 		if (!first)
 			first = err;
@@ -317,7 +317,7 @@ int workers_prepare(struct workers *w, const struct snapshot *snap,
 	for (size_t i = 0; i < snap->service_count; i++) {
 		int err = 0;
 
-		if (snap->services[i].mode == SERVICE_HTTP)
+		if (service_is_proxied(&snap->services[i]))
 			err = listen_all(w, &snap->services[i], s, d);
 		if (!first)
 			first = err;

@@ -24,7 +24,7 @@ int workers_start(uv_loop_t *main_loop, unsigned count, unsigned ticket_rotation
 		  struct workers **ret_workers, struct diag *d);
 
 /*
- * Bind and listen, once a worker (SO_REUSEPORT, IP_FREEBIND), for each address of an http service
+ * Bind and listen, once a worker (SO_REUSEPORT, IP_FREEBIND), for each address of a proxied service
  * that is not served yet. Nothing is accepted before the commit. 0, or -errno with a line in d for
  * each address that failed; then nothing is kept.
  */

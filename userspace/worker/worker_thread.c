@@ -92,13 +92,13 @@ static void on_accept_failed(struct listener *l)
 	l7_accept_failed(w->l7, l->service);
 }
 
-/* The http service of a snapshot that listens at ep; NULL: none. */
+/* The proxied service of a snapshot that listens at ep; NULL: none. */
 static const char *service_at(const struct snapshot *snap, const struct endpoint *ep)
 {
 	for (size_t s = 0; s < snap->service_count; s++) {
 		const struct service *service = &snap->services[s];
 
-		if (service->mode != SERVICE_HTTP)
+		if (!service_is_proxied(service))
 			continue;
 		for (size_t i = 0; i < service->listen_count; i++)
 			if (!endpoint_cmp(&service->listens[i].ep, ep))

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Bytes both ways: see passage.h. */
+#include "l7/passage.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "core/log.h"
+#include "l7/balance.h"
+#include "l7/conn.h"
+#include "l7/proxy_out.h"
+#include "l7/relay.h"
+#include "l7/upstream.h"
+#include "l7/upstream_conn.h"
+
+#define BACKENDS_MAX   3 /* tried for one connection */
+#define READS_PER_TURN 4 /* of one side */
+
+enum passage_state {
+	PASSAGE_CONNECT, /* no connection to a backend yet */
+	PASSAGE_RELAY,
+	PASSAGE_OVER,
+};
+
+struct passage {
+	struct conn *conn;
+	struct upstream_conn *up; /* being connected, or ours */
+	const struct pool *pool;
+	const struct backend *backend;
+	struct flow out;  /* client to backend */
+	struct flow back; /* backend to client */
+	uint64_t mark;	  /* progress of both when the deadline was set */
+	const struct backend *tried[BACKENDS_MAX];
+	char *head; /* what the backend is told first; malloc'ed, until it is */
+	size_t head_len;
+	enum passage_state state;
+	uint8_t tried_count;
+	bool out_done, back_done; /* all was passed on, and the end too */
+	bool is_broken;		  /* one side did not end, it broke off */
+};
+
+static void dispatch(struct passage *t);
+
+static struct upstream *upstream_of(const struct passage *t)
+{
+	return view_upstream(t->conn->view, t->backend);
+}
+
+static void set_state(struct passage *t, enum passage_state state)
+{
+	static const unsigned legal[] = {
+		[PASSAGE_CONNECT] = 1U << PASSAGE_RELAY | 1U << PASSAGE_OVER,
+		[PASSAGE_RELAY] = 1U << PASSAGE_OVER,
+		[PASSAGE_OVER] = 0,
+	};
+
+	assert(legal[t->state] & 1U << state);
+	t->state = state;
+}
+
+/* ---- how it ends ----------------------------------------------------------------------------- */
+
+void passage_cancel(struct passage *t)
+{
+	if (!t)
+		return;
+	if (t->state == PASSAGE_RELAY)
+		counter_add(&upstream_of(t)->counters->active_down, 1);
+	upstream_conn_close(t->up);
+	set_state(t, PASSAGE_OVER);
+	free(t->head);
+	free(t);
+}
+
+/* Whoever is still there is to see that the other did not come to its end. */
+static void break_off(struct passage *t)
+{
+	struct conn *c = t->conn;
+
+	counter_add(&conn_counters(c)->resets, 1);
+	if (t->up)
+		sock_reset(&t->up->io.sock);
+	conn_abort(c);
+}
+
+/* No backend took it. */
+static void give_up(struct passage *t)
+{
+	struct conn *c = t->conn;
+	char record[TLS_ALERT_RECORD];
+
+	counter_add(&conn_counters(c)->connect_failures, 1);
+	c->passage = NULL;
+	passage_cancel(t);
+	if (c->service->mode == SERVICE_TLS) {
+		tls_alert_write(record, TLS_ALERT_INTERNAL_ERROR);
+		conn_refuse(c, (struct slice){record, sizeof(record)});
+	} else {
+		conn_abort(c);
+	}
+}
+
+void passage_on_deadline(struct passage *t)
+{
+	counter_add(&conn_counters(t->conn)->idle_timeouts, 1);
+	conn_close(t->conn);
+}
+
+/* ---- both ways ------------------------------------------------------------------------------- */
+
+/* Move what can be moved one way. False: it cannot be written to any more. */
+static bool push(const struct passage *t, struct flow *f, struct slice head, bool *done)
+{
+	enum flow_status status;
+
+	if (*done)
+		return true;
+	status = flow_pump(f, head);
+	if (status == FLOW_DONE) {
+		*done = true;
+		if (!t->is_broken) /* what broke off did not end */
+			sock_shutdown(&f->to->sock);
+	}
+	return status != FLOW_BROKEN;
+}
+
+/* The backend takes no more, but what it has said before is still to be heard. */
+static void stop_sending(struct passage *t)
+{
+	struct stream *to = &t->up->io;
+
+	t->out_done = t->is_broken = true;
+	to->is_blocked = false;
+	buf_release(to->pool, &to->out);
+}
+
+static void set_deadline(struct passage *t)
+{
+	const struct relay_conf *conf = &t->conn->service->relay;
+	struct deadline *d = &t->conn->io.deadline;
+	uint64_t mark = flow_progress(&t->out) + flow_progress(&t->back) + t->out_done +
+			t->back_done + 1; /* of 0: it was not set */
+
+	if (mark == t->mark)
+		return;
+	t->mark = mark;
+	deadline_set(d, deadline_in(d, t->out_done || t->back_done ? conf->half_closed_ms
+								   : conf->idle_ms));
+}
+
+/* After anything happened. head: for the backend, not sent yet. False: it is over. */
+static bool advance(struct passage *t, struct slice head)
+{
+	if (t->state == PASSAGE_RELAY) {
+		if (!push(t, &t->out, head, &t->out_done))
+			stop_sending(t);
+		if (!push(t, &t->back, (struct slice){0}, &t->back_done)) {
+			break_off(t);
+			return false;
+		}
+		if (t->back_done && t->is_broken) {
+			break_off(t);
+			return false;
+		}
+		if (t->out_done && t->back_done) {
+			conn_close(t->conn);
+			return false;
+		}
+		set_deadline(t);
+	}
+	if (stream_watch(&t->conn->io) < 0 ||
+	    (t->state == PASSAGE_RELAY && stream_watch(&t->up->io) < 0)) {
+		break_off(t);
+		return false;
+	}
+	return true;
+}
+
+static bool is_error(ssize_t n)
+{
+	return n < 0 && n != -EAGAIN && n != -ENOBUFS;
+}
+
+void passage_on_client_event(struct passage *t, int events)
+{
+	bool more = (events & SOCK_READ) != 0;
+
+	if (events & SOCK_WRITE && !advance(t, (struct slice){0}))
+		return;
+	for (int i = 0; i < READS_PER_TURN && more; i++) {
+		if (is_error(stream_read(&t->conn->io, &more))) {
+			break_off(t);
+			return;
+		}
+		if (!advance(t, (struct slice){0}))
+			return;
+	}
+}
+
+static void on_backend_event(void *ctx, int events)
+{
+	struct passage *t = ctx;
+	bool more = (events & SOCK_READ) != 0;
+
+	if (events & SOCK_WRITE && !advance(t, (struct slice){0}))
+		return;
+	for (int i = 0; i < READS_PER_TURN && more; i++) {
+		/* What came before it broke off is passed on first. */
+		if (is_error(stream_read(&t->up->io, &more)))
+			t->up->io.is_eof = t->is_broken = true;
+		if (!advance(t, (struct slice){0}))
+			return;
+	}
+}
+
+/* ---- the backend ----------------------------------------------------------------------------- */
+
+static void attach(struct passage *t)
+{
+	struct backend_counters *n = upstream_of(t)->counters;
+	struct slice head = {t->head, t->head_len};
+	char *memory = t->head;
+
+	counter_add(&n->requests, 1);
+	counter_add(&n->active_up, 1);
+	flow_send_to(&t->out, &t->up->io, BODY_EOF);
+	flow_init(&t->back, &t->up->io, BODY_EOF, 0);
+	flow_send_to(&t->back, &t->conn->io, BODY_EOF);
+	set_state(t, PASSAGE_RELAY);
+	t->head = NULL;
+	(void)advance(t, head);
+	free(memory);
+}
+
+static void note_failure(struct passage *t, int err)
+{
+	bool is_ours = err == -EMFILE || err == -ENFILE || err == -ENOMEM || err == -ENOBUFS;
+
+	if (!is_ours)
+		counter_add(&upstream_of(t)->counters->failures, 1);
+	log_debug("l7: connect failed backend=%s/%s error=%d", t->pool->name, t->backend->name,
+		  -err);
+}
+
+static void on_connect(void *ctx, int status)
+{
+	struct passage *t = ctx;
+
+	if (status < 0) {
+		t->up = NULL; /* closed already */
+		note_failure(t, status);
+		dispatch(t);
+	} else {
+		attach(t);
+	}
+}
+
+static const struct upstream_user user = {.on_connect = on_connect, .on_event = on_backend_event};
+
+/* To the next backend that will have it; nothing was sent to any yet. */
+static void dispatch(struct passage *t)
+{
+	struct balancer *balancer = view_pool(t->conn->view, t->pool)->balancer;
+
+	while (t->tried_count < BACKENDS_MAX) {
+		int err;
+
+		t->backend = balancer_pick(balancer, t->tried, t->tried_count);
+		if (!t->backend)
+			break;
+		if (t->tried_count)
+			counter_add(&conn_counters(t->conn)->retries, 1);
+		t->tried[t->tried_count++] = t->backend;
+		err = upstream_conn_open(upstream_of(t), &t->backend->ep, t->pool->connect_ms,
+					 &user, t, &t->up);
+		if (err == 0) {
+			(void)advance(t, (struct slice){0});
+			return;
+		}
+		note_failure(t, err);
+	}
+	give_up(t);
+}
+
+int passage_start(struct conn *c, const struct pool *pool, const struct client_hello *hello)
+{
+	char head[PROXY_WRITE_MAX];
+	size_t head_len = proxy_out_write(head, c, pool->proxy_out, hello);
+	struct passage *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return -ENOMEM;
+	t->conn = c;
+	t->pool = pool;
+	if (head_len) {
+		t->head = malloc(head_len);
+		if (!t->head) {
+			free(t);
+			return -ENOMEM;
+		}
+		memcpy(t->head, head, head_len);
+		t->head_len = head_len;
+	}
+	flow_init(&t->out, &c->io, BODY_EOF, 0);
+	c->passage = t;
+	dispatch(t);
+	return 0;
+}
