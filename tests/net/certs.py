@@ -84,6 +84,8 @@ class Authority:
 def connect(port, context, name="example.org", addr="127.0.0.1", session=None):
     """A connection whose handshake is done. Its end without a word of TLS is an error."""
     sock = socket.create_connection((addr, port), timeout=TIMEOUT_S)
+    # Else a resumed session's first request waits for the delayed acknowledgement of the handshake.
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         tls = context.wrap_socket(sock, server_hostname=name, suppress_ragged_eofs=False,
                                   session=session)

@@ -237,7 +237,7 @@ def test_a_client_that_leaves_amid_its_body(tls_proxy, how):
     wait_until(lambda: proxy.scripts[0].peers)
     if how == "said":
         client.sock.setblocking(False)
-        with pytest.raises(ssl.SSLWantReadError):
+        with pytest.raises(OSError):  # nobody answers: the proxy closes, or has not yet
             client.sock.unwrap()
     elif how == "reset":
         client.reset()
