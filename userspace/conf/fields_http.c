@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "conf/fields.h"
+#include "conf/prefix_list.h"
 #include "conf/read.h"
 #include "conf/schema.h"
 #include "conf/snapshot.h"
@@ -15,33 +16,15 @@ void field_read_trusted(struct reader *r, const struct keyword *k, const struct 
 			void *object)
 {
 	struct service *s = object;
-	const struct tree *item;
-	size_t at = 0;
 
-	s->trusted_proxies = read_alloc(r, read_count(value), sizeof(*s->trusted_proxies));
-	if (!s->trusted_proxies)
-		return;
-	while ((item = read_next_scalar(r, k, value, &at))) {
-		struct source_prefix *p = &s->trusted_proxies[s->trusted_proxy_count];
-
-		if (addr_parse_prefix(item->text, true, &p->addr, &p->len) < 0)
-			read_expected(r, k, item, k->form);
-		else
-			s->trusted_proxy_count++;
-	}
+	(void)prefix_list_read(r, k, value, &s->trusted_proxies, &s->trusted_proxy_count);
 }
 
 void field_format_trusted(struct strbuf *b, const void *object)
 {
 	const struct service *s = object;
-	char text[PREFIX_STRLEN];
 
-	strbuf_add(b, "[");
-	for (size_t i = 0; i < s->trusted_proxy_count; i++)
-		strbuf_printf(b, "%s\"%s\"", i ? ", " : "",
-			      prefix_format(&s->trusted_proxies[i].addr, s->trusted_proxies[i].len,
-					    text, sizeof(text)));
-	strbuf_add(b, "]");
+	prefix_list_format(b, s->trusted_proxies, s->trusted_proxy_count);
 }
 
 /* ---- upgrades ---- */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "conf/fields.h"
+#include "conf/prefix_list.h"
 #include "conf/read.h"
 #include "conf/schema.h"
 #include "conf/snapshot.h"
@@ -35,25 +36,13 @@ void field_read_source_routes(struct reader *r, const struct keyword *k, const s
 	s->source_route_count = value->count;
 }
 
-static void format_prefixes(struct strbuf *b, const struct source_route *route)
-{
-	char text[ADDR_STRLEN];
-
-	strbuf_add(b, "[");
-	for (size_t i = 0; i < route->from_count; i++)
-		strbuf_printf(b, "%s\"%s/%u\"", i ? ", " : "",
-			      addr_format(&route->from[i].addr, text, sizeof(text)),
-			      route->from[i].len);
-	strbuf_add(b, "]");
-}
-
 void field_format_source_routes(struct strbuf *b, const void *object)
 {
 	const struct service *s = object;
 
 	for (size_t i = 0; i < s->source_route_count; i++) {
 		strbuf_add(b, i ? ", {from: " : "[{from: ");
-		format_prefixes(b, &s->source_routes[i]);
+		prefix_list_format(b, s->source_routes[i].from, s->source_routes[i].from_count);
 		strbuf_printf(b, ", pool: %s}", s->source_routes[i].pool_name);
 	}
 	if (s->source_route_count)
@@ -64,27 +53,16 @@ void field_read_from(struct reader *r, const struct keyword *k, const struct tre
 		     void *object)
 {
 	struct source_route *route = object;
-	const struct tree *item;
-	size_t at = 0;
 
-	route->from = read_alloc(r, read_count(value), sizeof(*route->from));
-	if (!route->from)
-		return;
-	while ((item = read_next_scalar(r, k, value, &at))) {
-		struct source_prefix *p = &route->from[route->from_count];
-
-		if (addr_parse_prefix(item->text, true, &p->addr, &p->len) < 0)
-			read_expected(r, k, item, k->form);
-		else
-			route->from_count++;
-	}
-	if (!at && value->kind != TREE_MAPPING)
+	if (!prefix_list_read(r, k, value, &route->from, &route->from_count))
 		read_expected(r, k, value, k->form);
 }
 
 void field_format_from(struct strbuf *b, const void *object)
 {
-	format_prefixes(b, object);
+	const struct source_route *route = object;
+
+	prefix_list_format(b, route->from, route->from_count);
 }
 
 /* ---- QUIC ---- */

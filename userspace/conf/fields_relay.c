@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "conf/fields.h"
+#include "conf/prefix_list.h"
 #include "conf/read.h"
 #include "conf/schema.h"
 #include "conf/snapshot.h"
@@ -155,33 +156,15 @@ void field_read_proxy_from(struct reader *r, const struct keyword *k, const stru
 			   void *object)
 {
 	struct proxy_in *in = object;
-	const struct tree *item;
-	size_t at = 0;
 
-	in->from = read_alloc(r, read_count(value), sizeof(*in->from));
-	if (!in->from)
-		return;
-	while ((item = read_next_scalar(r, k, value, &at))) {
-		struct source_prefix *p = &in->from[in->from_count];
-
-		if (addr_parse_prefix(item->text, true, &p->addr, &p->len) < 0)
-			read_expected(r, k, item, k->form);
-		else
-			in->from_count++;
-	}
-	if (!at && value->kind != TREE_MAPPING)
+	if (!prefix_list_read(r, k, value, &in->from, &in->from_count))
 		read_expected(r, k, value, k->form);
 }
 
 void field_format_proxy_from(struct strbuf *b, const void *object)
 {
 	const struct proxy_in *in = object;
-	char text[PREFIX_STRLEN];
 
-	for (size_t i = 0; i < in->from_count; i++)
-		strbuf_printf(
-			b, "%s\"%s\"", i ? ", " : "[",
-			prefix_format(&in->from[i].addr, in->from[i].len, text, sizeof(text)));
 	if (in->from_count)
-		strbuf_add(b, "]");
+		prefix_list_format(b, in->from, in->from_count);
 }
