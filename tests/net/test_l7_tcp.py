@@ -297,3 +297,12 @@ def test_many_connections_leave_nothing_behind(http_proxy):
     for name in ("b1", "b2"):
         assert backend_row(proxy, name)["active_requests"] == 0
     assert proxy.counter("connect_failures") == 0
+
+
+@pytest.mark.parametrize("mode", ["tcp", "tls"])
+def test_tls_keys_of_another_mode_have_no_effect(http_proxy, mode):
+    """They are for http services; here there is a warning, and not even a file."""
+    proxy = http_proxy(mode=mode, tls={"certificates": [{"cert": "/nowhere.pem"}]})
+    assert "tls has no effect with mode" in proxy.daemon.log
+    proxy.daemon.reload(proxy.config)
+    assert proxy.daemon.ctl("status").rc == 0

@@ -155,6 +155,25 @@ def test_a_session_does_not_carry_over_to_a_stricter_service(tls_proxy, ca, clie
     assert not is_let_in(proxy, context, session)
 
 
+@pytest.mark.parametrize("stricter", [True, False], ids=["stricter", "the same"])
+def test_an_open_connection_does_not_stay_where_more_is_asked(tls_proxy, ca, clients, stricter):
+    proxy = tls_proxy(see([]), tls={"clients": {"ca": clients.pem, "verify": "optional"}})
+    tls = proxy.config["services"]["web"]["tls"]
+    with proxy.open(ca.context()) as client:
+        assert client.ask(GET).status == 200
+        if not stricter:
+            tls["certificates"] = [ca.issue("example.org")]
+            proxy.daemon.reload(proxy.config)
+            assert client.ask(GET).status == 200
+            return
+        tls["clients"]["verify"] = "required"
+        proxy.daemon.reload(proxy.config)
+        with pytest.raises((EOFError, OSError)):
+            client.ask(GET)
+    assert not is_let_in(proxy, ca.context())
+    assert is_let_in(proxy, known_as(ca, clients.issue("alice")))
+
+
 @pytest.mark.parametrize("key, expected", [
     ("ca", "expected certificates of authorities in PEM form"),
     ("crl", "expected revocation lists in PEM form")])

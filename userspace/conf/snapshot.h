@@ -392,10 +392,10 @@ static inline bool pool_has_tls(const struct pool *p)
 	return p->tls.ca != NULL;
 }
 
-/* Do its clients speak TLS? */
+/* Do its clients speak TLS to us? In other modes the key has no effect. */
 static inline bool service_has_tls(const struct service *s)
 {
-	return s->tls.certificate_count > 0;
+	return s->mode == SERVICE_HTTP && s->tls.certificate_count > 0;
 }
 
 /* Does it say anything of limits and abuse? SYN cookies apart. */

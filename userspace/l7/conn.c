@@ -16,6 +16,7 @@
 #include "l7/request.h"
 #include "l7/tls.h"
 #include "l7/tunnel.h"
+#include "tls/server.h"
 
 #define REQUESTS_PER_TURN 32 /* of one connection, from its buffer */
 #define READS_PER_TURN	  4  /* of a connection that lingers */
@@ -75,6 +76,16 @@ static bool listens_at(const struct service *s, const struct endpoint *local)
 	return false;
 }
 
+/* Does the service ask of clients what it did when this one came in? */
+static bool is_as_asked(const struct conn *c, const struct service *s)
+{
+	const struct tls_server *now = view_tls(c->l7->view, s);
+
+	if (!c->io.tls || !now)
+		return !c->io.tls && !now;
+	return tls_server_asks_the_same(view_tls(c->view, c->service), now);
+}
+
 /* Its service in the newest snapshot; NULL: gone. */
 static const struct service *newest_service(const struct conn *c)
 {
@@ -83,8 +94,7 @@ static const struct service *newest_service(const struct conn *c)
 	if (c->view == c->l7->view)
 		return c->service;
 	s = snapshot_service(c->l7->view->snap, c->service->name);
-	return s && s->mode == c->service->mode && service_has_tls(s) == (c->io.tls != NULL) &&
-			       listens_at(s, &c->local)
+	return s && s->mode == c->service->mode && is_as_asked(c, s) && listens_at(s, &c->local)
 		       ? s
 		       : NULL;
 }
@@ -376,7 +386,8 @@ static void read_request(struct conn *c)
 
 	if (n > 0)
 		conn_resume(c);
-	else if (n != -EAGAIN)
+	/* A socket that is writable for what TLS has to say is to be heard of once. */
+	else if ((n != -EAGAIN && n != -ENOBUFS) || stream_watch(&c->io) < 0)
 		conn_close(c);
 }
 

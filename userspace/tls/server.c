@@ -350,3 +350,8 @@ SSL *tls_server_connection(struct tls_server *s)
 		SSL_set_accept_state(ssl);
 	return ssl;
 }
+
+bool tls_server_asks_the_same(const struct tls_server *a, const struct tls_server *b)
+{
+	return !memcmp(a->resumption.id, b->resumption.id, sizeof(a->resumption.id));
+}

@@ -37,6 +37,9 @@ void tls_server_unref(struct tls_server *s); /* NULL is fine */
 /* Was it made of an equal conf? */
 bool tls_server_is_of(const struct tls_server *s, const struct tls_server_conf *conf);
 
+/* Is the same asked of clients by both? */
+bool tls_server_asks_the_same(const struct tls_server *a, const struct tls_server *b);
+
 /* For a new connection; it keeps a reference to its context, but s must outlive it. NULL: no
  * memory. */
 SSL *tls_server_connection(struct tls_server *s);
