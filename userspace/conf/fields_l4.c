@@ -20,20 +20,9 @@ void field_read_source_routes(struct reader *r, const struct keyword *k, const s
 			      void *object)
 {
 	struct service *s = object;
-	size_t len = strlen(r->path);
 
-	if (tree_is_null(value) || value->kind != TREE_SEQUENCE) {
-		read_expected(r, k, value, k->form);
-		return;
-	}
-	s->source_routes = read_alloc(r, value->count, sizeof(*s->source_routes));
-	if (!s->source_routes)
-		return;
-	(void)snprintf(r->path + len, sizeof(r->path) - len, "%s.", k->name);
-	for (size_t i = 0; i < value->count; i++)
-		read_section(r, k->section, value->children[i], &s->source_routes[i]);
-	r->path[len] = 0;
-	s->source_route_count = value->count;
+	s->source_routes =
+		read_sections(r, k, value, sizeof(*s->source_routes), &s->source_route_count);
 }
 
 void field_format_source_routes(struct strbuf *b, const void *object)

@@ -17,20 +17,8 @@ void field_read_sni_routes(struct reader *r, const struct keyword *k, const stru
 			   void *object)
 {
 	struct service *s = object;
-	size_t len = strlen(r->path);
 
-	if (tree_is_null(value) || value->kind != TREE_SEQUENCE) {
-		read_expected(r, k, value, k->form);
-		return;
-	}
-	s->sni_routes = read_alloc(r, value->count, sizeof(*s->sni_routes));
-	if (!s->sni_routes)
-		return;
-	(void)snprintf(r->path + len, sizeof(r->path) - len, "%s.", k->name);
-	for (size_t i = 0; i < value->count; i++)
-		read_section(r, k->section, value->children[i], &s->sni_routes[i]);
-	r->path[len] = 0;
-	s->sni_route_count = value->count;
+	s->sni_routes = read_sections(r, k, value, sizeof(*s->sni_routes), &s->sni_route_count);
 }
 
 static void format_list(struct strbuf *b, const char *key, const char *const *list, size_t count)

@@ -15,21 +15,15 @@ void field_read_certificates(struct reader *r, const struct keyword *k, const st
 			     void *object)
 {
 	struct service_tls *tls = object;
-	size_t len = strlen(r->path);
+	size_t count;
 
-	if (tree_is_null(value) || value->kind != TREE_SEQUENCE || !value->count) {
+	tls->certificates = read_sections(r, k, value, sizeof(*tls->certificates), &count);
+	if (!tls->certificates)
+		return;
+	if (!count)
 		read_expected(r, k, value, k->form);
-		return;
-	}
-	tls->certificates = read_alloc(r, value->count, sizeof(*tls->certificates));
-	tls->loaded = read_alloc(r, value->count, sizeof(struct tls_cert *));
-	if (!tls->certificates || !tls->loaded)
-		return;
-	tls->certificate_count = value->count;
-	(void)snprintf(r->path + len, sizeof(r->path) - len, "%s.", k->name);
-	for (size_t i = 0; i < value->count; i++)
-		read_section(r, k->section, value->children[i], &tls->certificates[i]);
-	r->path[len] = 0;
+	tls->loaded = read_alloc(r, count, sizeof(struct tls_cert *));
+	tls->certificate_count = tls->loaded ? count : 0;
 }
 
 void field_format_certificates(struct strbuf *b, const void *object)

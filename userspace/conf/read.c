@@ -260,6 +260,28 @@ static void read_subsection(struct reader *r, const struct keyword *k, const str
 	r->path[len] = 0;
 }
 
+void *read_sections(struct reader *r, const struct keyword *k, const struct tree *value,
+		    size_t item_size, size_t *ret_count)
+{
+	size_t len = strlen(r->path);
+	char *items;
+
+	*ret_count = 0;
+	if (tree_is_null(value) || value->kind != TREE_SEQUENCE) {
+		read_expected(r, k, value, k->form);
+		return NULL;
+	}
+	items = read_alloc(r, value->count, item_size);
+	if (!items)
+		return NULL;
+	(void)snprintf(r->path + len, sizeof(r->path) - len, "%s.", k->name);
+	for (size_t i = 0; i < value->count; i++)
+		read_section(r, k->section, value->children[i], items + i * item_size);
+	r->path[len] = 0;
+	*ret_count = value->count;
+	return items;
+}
+
 static void read_value(struct reader *r, const struct keyword *k, const struct tree *value,
 		       void *object)
 {

@@ -40,6 +40,11 @@ void read_section(struct reader *r, const struct section *s, const struct tree *
 void read_warn_without_effect(struct reader *r, const struct section *s, const struct tree *node,
 			      const char *key, const char *word);
 
+/* A list of mappings into an array of the reader's memory, each by k's section. NULL: it was no list, or
+ * there is no memory, which was reported; *ret_count is 0 then. */
+void *read_sections(struct reader *r, const struct keyword *k, const struct tree *value,
+		    size_t item_size, size_t *ret_count);
+
 /* Is node a mapping (or nothing at all, which is an empty one)? If not, an error. */
 bool read_expect_mapping(struct reader *r, const struct tree *node);
 
