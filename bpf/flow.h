@@ -23,8 +23,9 @@
 
 #define NS_PER_S 1000000000LL
 
-/* How old what is noted of a flow or a slot may get before it is brought up to date: a cache line that
- * all processors share. With the ticks of flow_cache.h less than the shortest idle time, a second. */
+/* How old an entry's stamp may get before it is brought up to date: its cache line is shared by all
+ * processors. With the ticks of flow_cache.h less than the second that is added to all idle times for
+ * this (STAMP_LATE_S in l4/desired.c). */
 #define FLOW_STAMP_NS (NS_PER_S / 4)
 
 /* What is known of a flow besides the packet. */

@@ -15,8 +15,6 @@
 #ifndef SHUNT_BPF_FLOW_CACHE_H
 #define SHUNT_BPF_FLOW_CACHE_H
 
-#include <linux/in.h>
-
 #include "bpf/maps.h"
 #include "bpf/pkt.h"
 #include "bpf/select.h"

@@ -318,31 +318,32 @@ static void test_stamp(void **state)
 	env_close(&env);
 }
 
+/* The packet's flow has just been looked up and goes to backend 1; then its entry goes, and backend 2 is
+ * for new ones. Does it still go to 1? */
+static bool is_cached(struct env *env, const struct frame *f)
+{
+	open_env(env, NULL);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(env_backend_of(env, f), 1);
+	env_flow_delete(env, TABLE_FLOWS, f);
+	env_ring(env, ID_2);
+	return env_backend_of(env, f) == 1;
+}
+
 /* A flow whose entry was just looked up goes on without a look at it, for a moment. */
 static void check_cached(uint8_t proto, bool v6)
 {
-	struct frame *again = packet(proto, proto == IPPROTO_TCP ? F_ACK : 0, 40000, v6);
+	struct frame *f = packet(proto, proto == IPPROTO_TCP ? F_ACK : 0, 40000, v6);
 	uint64_t until = clock_coarse_ns() + 30ULL * 1000 * 1000 * 1000;
 	struct env env;
 
-	open_env(&env, NULL);
-	assert_int_equal(env_backend_of(&env, again), 1);
-	assert_int_equal(env_backend_of(&env, again), 1);
-	do {
-		env_backend_in(&env, ID_1, SHUNT_BACKEND_UP);
-		env_ring(&env, ID_1);
-		if (env_flow_count(&env, TABLE_FLOWS) == 0) {
-			env_run(&env, again, NULL);
-			env_run(&env, again, NULL);
-		}
-		env_run(&env, again, NULL);
-		env_flow_delete(&env, TABLE_FLOWS, again);
-		env_ring(&env, ID_2);
+	/* Rarely the moment ends before it is looked at. */
+	while (!is_cached(&env, f)) {
 		assert_true(clock_coarse_ns() < until);
-		/* Rarely the moment ends just here: again then. */
-	} while (env_backend_of(&env, again) != 1);
+		env_close(&env);
+	}
 	assert_int_equal(env_flow_count(&env, TABLE_FLOWS), 0);
-	while (env_backend_of(&env, again) == 1)
+	while (env_backend_of(&env, f) == 1)
 		assert_true(clock_coarse_ns() < until);
 	env_close(&env);
 }

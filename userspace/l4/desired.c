@@ -12,8 +12,9 @@
 
 #define NS_PER_S 1000000000ULL
 
-/* The last packet that an entry knows of may have had followers for so long: void any sooner, a flow
- * could end though it never rested, all the more the shorter its idle time. */
+/* The last packet that an entry knows of may have had followers for so long (FLOW_STAMP_NS and
+ * FLOW_CACHE_TICK_SHIFT in bpf/, and NAT's stamps): void any sooner, a flow could end though it never
+ * rested, all the more the shorter its idle time. */
 #define STAMP_LATE_S 1
 
 int vip_key_cmp(const struct shunt_vip_key *a, const struct shunt_vip_key *b)
