@@ -61,6 +61,7 @@ void stage_open(struct stage *s)
 	diag_init(&d);
 	if (l4_open(s->snap, &s->l4, &d) < 0) {
 		diag_print(&d, stderr);
+		(void)loader_purge(s->pins, &d); /* no teardown follows */
 		fail();
 	}
 	diag_deinit(&d);

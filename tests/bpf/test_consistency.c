@@ -162,6 +162,7 @@ static void start(struct trace *t)
 	diag_init(&d);
 	if (l4_open(t->snap, &t->l4, &d) < 0) {
 		diag_print(&d, stderr);
+		(void)loader_purge(t->pins, &d); /* close_trace() does not follow */
 		fail();
 	}
 	diag_deinit(&d);
