@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """For tests that hold what the steering program sends against what scapy builds for the same
 intent: addresses, packets (by hand and at random), ways to a backend, and what comes out."""
+import contextlib
 import os
 import random
 
 import scapy.all as s
 
+from lab import Lab
 from steering import GUE_PORT, Steering
 
 VIP = {4: "203.0.113.10", 6: "2001:db8:113::10"}
@@ -291,6 +293,16 @@ def make_steering(lab, ns):
     made.device(made.eth0)
     made.device(made.eth1)
     return made
+
+
+@contextlib.contextmanager
+def one_machine():
+    """Steering for all tests of a file, each of which sets its own way; box: where it runs."""
+    with Lab() as lab:
+        box = make_box(lab)
+        it = make_steering(lab, box)
+        it.box = box
+        yield it
 
 
 def set_way(it, forward, hop, family, dst=None, **kw):

@@ -6,10 +6,9 @@ import scapy.all as s
 
 from differential import (BACKEND, BACKEND_MAC, EGRESS_MAC, FAR, INGRESS_MAC, MIDDLE, MTU, OWN,
                           ROUTER, SENDER_MAC, THOROUGH, VIP, add_services, expected_frame, frame,
-                          link, make_box, make_steering, random_client, random_data,
+                          link, one_machine, random_client, random_data,
                           random_generator, random_ip, random_l4, random_tags, random_trailer,
                           same, too_big, with_mss)
-from lab import Lab
 
 # (does the backend see an address of ours?, next hop, family)
 WAYS = [(ours, hop, family) for ours in (False, True) for hop in ("reflect", "fib")
@@ -21,10 +20,7 @@ FLOWS = 12 * THOROUGH
 
 @pytest.fixture(scope="module")
 def machine_of_all():
-    with Lab() as lab:
-        box = make_box(lab)
-        it = make_steering(lab, box)
-        it.box = box
+    with one_machine() as it:
         yield it
 
 

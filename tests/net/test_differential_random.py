@@ -5,11 +5,10 @@ import pytest
 import scapy.all as s
 
 from differential import (BACKEND, FAR, INGRESS_MAC, MIDDLE, MTU, OVERHEAD, OWN, ROUTER, SENDER_MAC,
-                          THOROUGH, VIP, WAYS, add_services, check, frame, link, make_box,
-                          make_steering, random_client, random_data, random_generator, random_ip,
+                          THOROUGH, VIP, WAYS, add_services, check, frame, link, one_machine,
+                          random_client, random_data, random_generator, random_ip,
                           random_l4, random_packet, random_tags, random_trailer, same, set_way,
                           too_big, with_mss)
-from lab import Lab
 
 TUNNELS = [way for way in WAYS if way[0] in OVERHEAD]
 ICMP_RATE = 60000  # no limit to what is done here
@@ -19,11 +18,7 @@ ROUNDS = 16 * THOROUGH
 
 @pytest.fixture(scope="module")
 def machine_of_all():
-    """One program for all tests here, each of which sets its own way."""
-    with Lab() as lab:
-        box = make_box(lab)
-        it = make_steering(lab, box)
-        it.box = box
+    with one_machine() as it:
         yield it
 
 
