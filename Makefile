@@ -23,7 +23,7 @@ DEPS_BUILD := gcc make clang llvm pkg-config bpftool libc6-dev libbpf-dev libxdp
 DEPS_NET := iproute2 ethtool curl openssl procps util-linux python3 python3-yaml
 DEPS_TEST := $(DEPS_NET) libcmocka-dev python3-pytest python3-pytest-xdist python3-pytest-timeout \
 	python3-scapy python3-websockets pyflakes3 iputils-ping nftables tcpdump clang-format shellcheck cppcheck valgrind \
-	bear xdp-tools libclang-rt-14-dev haproxy nginx-light openssl
+	bear xdp-tools libclang-rt-14-dev haproxy nginx-light
 DEPS_BENCH := python3-matplotlib
 DEPS_IPVS := ipvsadm
 DEPS_VM := qemu-system-x86 'virtiofsd|qemu-system-common' busybox-static kmod xz-utils

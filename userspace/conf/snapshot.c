@@ -56,10 +56,9 @@ void snapshot_unref(struct snapshot *s)
 	m = s->priv;
 	if (atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) != 1)
 		return;
-	for (size_t i = 0; i < s->pool_count; i++)
+	for (size_t i = 0; i < s->pool_count; i++) {
 		for (size_t j = 0; j < s->pools[i].backend_count; j++)
 			backend_rt_unref(s->pools[i].backends[j].rt);
-	for (size_t i = 0; i < s->pool_count; i++) {
 		tls_authorities_unref(s->pools[i].tls.authorities);
 		tls_cert_unref(s->pools[i].tls.cert);
 	}
@@ -138,11 +137,11 @@ bool service_is_proxied(const struct service *s)
 	return s->mode != SERVICE_L4;
 }
 
-bool proxy_in_trusts(const struct proxy_in *p, const struct addr *addr)
+bool source_is_among(const struct addr *a, const struct source_prefix *list, size_t count)
 {
-	for (size_t i = 0; i < p->from_count; i++)
-		if (addr->family == p->from[i].addr.family &&
-		    addr_in_prefix(addr, &p->from[i].addr, p->from[i].len))
+	for (size_t i = 0; i < count; i++)
+		if (a->family == list[i].addr.family &&
+		    addr_in_prefix(a, &list[i].addr, list[i].len))
 			return true;
 	return false;
 }

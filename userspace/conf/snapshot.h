@@ -369,8 +369,8 @@ bool service_has_pool(const struct service *s, const struct pool *p);
 /* Does the daemon itself serve it, and not the kernel? */
 bool service_is_proxied(const struct service *s);
 
-/* Is addr one of those that may send PROXY headers? */
-bool proxy_in_trusts(const struct proxy_in *p, const struct addr *addr);
+/* Is the source's address in one of the prefixes? Of those of its family, that is: a mapped one is IPv6. */
+bool source_is_among(const struct addr *a, const struct source_prefix *list, size_t count);
 
 /* By the kernel, packet by packet; in an outer header; with the port that the client asked for. */
 bool forward_is_kernel(enum forward v);

@@ -58,7 +58,7 @@ void preface_begin(struct conn *c)
 {
 	const struct proxy_in *in = &c->service->proxy_in;
 
-	if (proxy_in_trusts(in, &c->peer.addr)) {
+	if (source_is_among(&c->peer.addr, in->from, in->from_count)) {
 		conn_await(c, CONN_PREFACE, in->timeout_ms);
 	} else if (in->header == PROXY_IN_OPTIONAL) {
 		conn_serve(c);

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "conf/listen.h"
 #include "core/log.h"
 #include "l7/balance.h"
 #include "l7/http1_write.h"
@@ -504,24 +503,14 @@ static void dispatch(struct request *r)
 	request_fail(r, r->tried_count ? r->connect_failure : REASON_NO_BACKEND);
 }
 
-static bool is_trusted(const struct conn *c)
-{
-	const struct addr *peer = &conn_peer(c)->addr;
-
-	for (size_t i = 0; i < c->service->trusted_proxy_count; i++) {
-		const struct source_prefix *p = &c->service->trusted_proxies[i];
-
-		if (p->addr.family == peer->family && addr_in_prefix(peer, &p->addr, p->len))
-			return true;
-	}
-	return false;
-}
-
 enum reason request_start(struct conn *c, const struct head *h, size_t block_len)
 {
 	char client[ADDR_STRLEN], local[ENDPOINT_STRLEN] = "";
 	uint64_t body_max = c->service->limits.body;
-	struct hop hop = {.proto = SLICE("http"), .is_trusted = is_trusted(c)};
+	struct hop hop = {.proto = SLICE("http"),
+			  .is_trusted =
+				  source_is_among(&conn_peer(c)->addr, c->service->trusted_proxies,
+						  c->service->trusted_proxy_count)};
 	struct request *r;
 	size_t bound;
 
