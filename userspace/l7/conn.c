@@ -12,10 +12,8 @@
 #include "l7/http1_write.h"
 #include "l7/passage.h"
 #include "l7/passthrough.h"
-#include "l7/path.h"
 #include "l7/request.h"
 #include "l7/tls.h"
-#include "l7/tunnel.h"
 #include "tls/server.h"
 
 #define REQUESTS_PER_TURN 32 /* of one connection, from its buffer */
@@ -208,13 +206,6 @@ static void next(struct conn *c)
 	conn_resume(c);
 }
 
-void conn_response_done(struct conn *c, enum conn_after after)
-{
-	c->request = NULL;
-	c->after = (uint8_t)after;
-	next(c);
-}
-
 static void count_answer(struct conn *c, enum reason reason)
 {
 	struct service_counters *n = conn_counters(c);
@@ -246,12 +237,10 @@ void conn_refuse(struct conn *c, struct slice last_words)
 	say(c, &(struct pieces){.head = last_words});
 }
 
-void conn_answer(struct conn *c, enum reason reason, bool is_head, enum conn_after after)
+static void answer(struct conn *c, enum reason reason, bool is_head, enum conn_after after)
 {
 	char text[HTTP1_ANSWER_MAX];
 	struct pieces p = {.head = {text, 0}};
-
-	c->request = NULL;
 	if (after == CONN_GO_ON && conn_is_last_request(c))
 		after = CONN_THEN_CLOSE;
 	c->after = (uint8_t)after;
@@ -288,21 +277,50 @@ static void wait_for_header(struct conn *c)
 		conn_close(c);
 }
 
-/* The path in its one form. */
-static enum reason normalise(struct conn *c, struct head *h)
+static void end_answered(void *owner, enum reason reason, bool is_head, enum conn_after after)
 {
-	char *out;
+	struct conn *c = owner;
 
-	if (h->target.ptr[0] != '/' || path_is_plain(h->target))
-		return REASON_NONE;
-	out = l7_scratch(c->l7, path_bound(h->target));
-	return out ? path_normalise(h->target, &c->service->paths, out, &h->target)
-		   : REASON_NO_RESOURCES;
+	c->request = NULL;
+	answer(c, reason, is_head, after);
 }
+
+static void end_done(void *owner, enum conn_after after)
+{
+	struct conn *c = owner;
+
+	c->request = NULL;
+	c->after = (uint8_t)after;
+	next(c);
+}
+
+static void end_closed(void *owner)
+{
+	conn_close(owner);
+}
+
+static void end_expired(void *owner)
+{
+	conn_expire(owner);
+}
+
+static const struct client_ops client_ops = {
+	.answer = end_answered,
+	.done = end_done,
+	.close = end_closed,
+	.expire = end_expired,
+};
 
 /* A whole header block of len bytes is here. */
 static void begin(struct conn *c, size_t len)
 {
+	const struct client who = {.ops = &client_ops,
+				   .owner = c,
+				   .conn = c,
+				   .io = &c->io,
+				   .view = c->view,
+				   .service = c->service,
+				   .request = &c->request};
 	struct head h = {.cap = c->scan.count,
 			 .fields = l7_fields(c->l7, c->scan.count),
 			 .allow_connect = c->service->connect == CONNECT_TUNNEL};
@@ -312,17 +330,14 @@ static void begin(struct conn *c, size_t len)
 		set_state(c, CONN_HEADER);
 	if (h.fields)
 		r = http1_parse_request(buf_head(&c->io.in), len, c->scan.count, &h);
-	if (r == REASON_NONE)
-		r = normalise(c, &h);
 	counter_add(&conn_counters(c)->requests, 1);
 	c->requests++;
 	if (r == REASON_NONE) {
-		h.upgrade = tunnel_protocol(c->service, &h);
 		set_state(c, CONN_BUSY);
-		r = request_start(c, &h, len);
+		r = request_start(&who, &h, len);
 	}
 	if (r != REASON_NONE)
-		conn_answer(c, r, h.is_head, CONN_THEN_LINGER);
+		answer(c, r, h.is_head, CONN_THEN_LINGER);
 }
 
 /* Begin with the next request in the buffer. False: there is no whole one. */
@@ -353,7 +368,7 @@ static bool take_request(struct conn *c)
 	if (c->state != CONN_HEADER)
 		set_state(c, CONN_HEADER);
 	counter_add(&conn_counters(c)->requests, 1);
-	conn_answer(c, (enum reason) - n, false, CONN_THEN_LINGER);
+	answer(c, (enum reason) - n, false, CONN_THEN_LINGER);
 	return true;
 }
 
@@ -488,7 +503,7 @@ static void on_deadline(struct deadline *d)
 	else if (c->state == CONN_PASSAGE)
 		passage_on_deadline(c->passage);
 	else if (c->state == CONN_HEADER)
-		conn_answer(c, REASON_HEADER_TIMEOUT, false, CONN_THEN_LINGER);
+		answer(c, REASON_HEADER_TIMEOUT, false, CONN_THEN_LINGER);
 	else
 		conn_expire(c);
 }

@@ -64,18 +64,6 @@ int conn_open(struct l7 *l7, int fd, const struct service *service, const struct
 /* Begin with the requests that are in the buffer. */
 void conn_resume(struct conn *c);
 
-/* What follows a response. */
-enum conn_after {
-	CONN_GO_ON,
-	CONN_THEN_CLOSE,
-	CONN_THEN_LINGER, /* close, but the client may still be sending */
-};
-
-/* For struct request, which is gone already; both end CONN_BUSY. An answer of our own instead of a
- * response; or: the response is written. */
-void conn_answer(struct conn *c, enum reason reason, bool is_head, enum conn_after after);
-void conn_response_done(struct conn *c, enum conn_after after);
-
 /* Will the connection be closed after the response under way, because of a drain or because the
  * newest snapshot has no such service at this address? */
 bool conn_is_ending(const struct conn *c);

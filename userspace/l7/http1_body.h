@@ -17,7 +17,8 @@
 #define HTTP1_TRAILER_MAX   8192U /* bytes of the trailer section, */
 #define HTTP1_TRAILER_LINES 100U  /* and fields */
 
-enum body_kind { BODY_NONE, BODY_LENGTH, BODY_CHUNKED, BODY_EOF };
+/* FRAMES: how it goes to a carrier, which says the end by itself (l7/stream.h). */
+enum body_kind { BODY_NONE, BODY_LENGTH, BODY_CHUNKED, BODY_EOF, BODY_FRAMES };
 
 struct body {
 	uint8_t kind; /* enum body_kind */

@@ -44,7 +44,7 @@ size_t http1_write_trailers(char *out, struct slice section)
 {
 	const char *start = out, *end = section.ptr + section.len;
 
-	out = put(out, SLICE("\r\n0\r\n"));
+	out = put(out, SLICE(HTTP1_TRAILERS_START));
 	for (const char *p = section.ptr; end - p > 2;) {
 		const char *colon = memchr(p, ':', (size_t)(end - p));
 		const char *cr = memchr(colon, '\r', (size_t)(end - colon));

@@ -21,6 +21,8 @@ static inline size_t http1_trailers_bound(size_t section_len)
 	return section_len + section_len / 4 + 8;
 }
 
+#define HTTP1_TRAILERS_START "\r\n0\r\n"
+
 /* section: as body_decode() accepted it, its empty line included. Writes what ends the message: the
  * end of a chunk ("\r\n"), the last chunk, the fields, an empty line. */
 size_t http1_write_trailers(char *out, struct slice section);

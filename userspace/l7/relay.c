@@ -22,7 +22,7 @@ void flow_deinit(struct flow *f)
 void flow_send_to(struct flow *f, struct stream *to, enum body_kind framing)
 {
 	f->to = to;
-	f->framing = (uint8_t)framing;
+	f->framing = (uint8_t)(to->carrier ? BODY_FRAMES : framing);
 }
 
 bool flow_has_begun(const struct flow *f)
@@ -67,6 +67,12 @@ static void accept_span(struct flow *f, size_t taken, struct slice span)
 	f->ready += (uint32_t)span.len;
 }
 
+/* Is there something to be said behind the last byte of body? */
+static bool marks_end(const struct flow *f)
+{
+	return f->framing == BODY_CHUNKED || f->framing == BODY_FRAMES;
+}
+
 /* All of the trailer section is in f->trailers: make of it what will be sent. */
 static int finish_trailers(struct flow *f)
 {
@@ -89,11 +95,17 @@ static int take_trailers(struct flow *f, const char *bytes, size_t len)
 {
 	int err;
 
-	if (f->framing != BODY_CHUNKED ||
-	    (!buf_len(&f->trailers) && (*bytes == '\r' || *bytes == '\n')))
+	if (!marks_end(f) || (!buf_len(&f->trailers) && (*bytes == '\r' || *bytes == '\n')))
 		return 0;
 	err = buf_append(f->from->pool, &f->trailers, bytes, len);
 	return err == 0 && f->body.ended ? finish_trailers(f) : err;
+}
+
+static int take_carried_trailers(struct flow *f)
+{
+	struct slice section = f->from->carrier->trailers(f->from);
+
+	return section.len ? take_trailers(f, section.ptr, section.len) : 0;
 }
 
 /* All that was received and belongs to the message. */
@@ -118,8 +130,14 @@ static enum flow_status decode(struct flow *f)
 			return FLOW_BAD;
 		accept_span(f, taken, span);
 	}
-	if (!f->body.ended && f->from->is_eof && !body_eof(&f->body))
-		return FLOW_CUT;
+	if (!f->body.ended && f->from->is_eof) {
+		if (!body_eof(&f->body))
+			return FLOW_CUT;
+		if (f->from->carrier && take_carried_trailers(f) < 0) {
+			f->reason = REASON_NO_RESOURCES;
+			return FLOW_BAD;
+		}
+	}
 	return f->body.ended ? FLOW_DONE : FLOW_MORE;
 }
 
@@ -132,6 +150,15 @@ static struct slice tail_of(const struct flow *f, bool data, bool last)
 	if (!last || !tail.len)
 		return http1_chunk_end(data, last);
 	return (struct slice){tail.ptr + skipped, tail.len - skipped};
+}
+
+/* Without what announces them in HTTP/1; empty: none. */
+static struct slice trailers_of(const struct flow *f)
+{
+	size_t skipped = sizeof(HTTP1_TRAILERS_START) - 1, len = buf_len(&f->trailers);
+
+	return len ? (struct slice){buf_head(&f->trailers) + skipped, len - skipped}
+		   : (struct slice){0};
 }
 
 static ssize_t write_some(struct flow *f, struct slice head)
@@ -150,6 +177,10 @@ static ssize_t write_some(struct flow *f, struct slice head)
 		p.body.len = f->chunk_left;
 		last = f->body.ended && f->chunk_left == f->ready && !f->last_written;
 		p.tail = tail_of(f, p.body.len > 0, last);
+	} else if (f->framing == BODY_FRAMES) {
+		last = p.is_last = f->body.ended && !f->last_written;
+		if (last)
+			p.trailers = trailers_of(f);
 	}
 	n = stream_write(f->to, &p);
 	if (n < 0)
@@ -164,8 +195,7 @@ static ssize_t write_some(struct flow *f, struct slice head)
 
 static bool has_work(const struct flow *f)
 {
-	return f->ready || f->to->is_blocked ||
-	       (f->body.ended && f->framing == BODY_CHUNKED && !f->last_written);
+	return f->ready || f->to->is_blocked || (f->body.ended && marks_end(f) && !f->last_written);
 }
 
 enum flow_status flow_pump(struct flow *f, struct slice head)

@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "l7/balance.h"
 #include "l7/http1_write.h"
+#include "l7/path.h"
 #include "l7/proxy_out.h"
 #include "l7/request_int.h"
 #include "l7/tls.h"
@@ -21,17 +22,17 @@ static void dispatch(struct request *r);
 
 static const struct http_timeouts *timeouts(const struct request *r)
 {
-	return &r->conn->service->timeouts;
+	return &r->client.service->timeouts;
 }
 
 static uint64_t in_ms(const struct request *r, unsigned ms)
 {
-	return deadline_in(&r->conn->io.deadline, ms);
+	return deadline_in(&r->client.io->deadline, ms);
 }
 
 static struct upstream *upstream_of(const struct request *r)
 {
-	return view_upstream(r->conn->view, r->backend);
+	return view_upstream(r->client.view, r->backend);
 }
 
 void request_set_state(struct request *r, enum request_state state)
@@ -85,17 +86,15 @@ void request_fail_backend(struct request *r)
 
 void request_give_up(struct request *r)
 {
-	struct conn *c = r->conn;
-
-	counter_add(&conn_counters(c)->aborted, 1);
-	conn_close(c);
+	counter_add(&request_counters(r)->aborted, 1);
+	r->client.ops->close(r->client.owner);
 }
 
 /* The client did not do its part in time. */
 static void expire(struct request *r)
 {
-	counter_add(&conn_counters(r->conn)->aborted, 1);
-	conn_expire(r->conn);
+	counter_add(&request_counters(r)->aborted, 1);
+	r->client.ops->expire(r->client.owner);
 }
 
 void request_drain(struct request *r)
@@ -113,29 +112,29 @@ void request_cancel(struct request *r)
 void request_truncate(struct request *r)
 {
 	request_fail_backend(r);
-	conn_close(r->conn);
+	r->client.ops->close(r->client.owner);
 }
 
 void request_fail(struct request *r, enum reason reason)
 {
-	struct conn *c = r->conn;
+	const struct client client = r->client;
 	bool is_head = r->is_head;
 	enum conn_after after = r->is_persistent ? CONN_GO_ON : CONN_THEN_CLOSE;
 
 	if (r->state == REQUEST_RESPOND) {
-		conn_close(c);
+		client.ops->close(client.owner);
 		return;
 	}
 	/* Only a request that was read to its end, and understood, leaves the client in step. */
 	if (reason_status(reason) < 500 || flow_discard(&r->body) != FLOW_DONE)
 		after = CONN_THEN_LINGER;
 	end(r, false);
-	conn_answer(c, reason, is_head, after);
+	client.ops->answer(client.owner, reason, is_head, after);
 }
 
 void request_complete(struct request *r)
 {
-	struct conn *c = r->conn;
+	const struct client client = r->client;
 	struct stream *up = &r->up->io;
 	enum conn_after after = !r->close_client ? CONN_GO_ON
 				: r->body_done	 ? CONN_THEN_CLOSE
@@ -143,14 +142,14 @@ void request_complete(struct request *r)
 	bool keep = r->body_done && !r->close_backend && !up->is_eof && !buf_len(&up->in);
 
 	end(r, keep);
-	conn_response_done(c, after);
+	client.ops->done(client.owner, after);
 }
 
 /* ---- deadlines and readiness --------------------------------------------------------------- */
 
 static void set_deadline(struct request *r)
 {
-	deadline_set(&r->conn->io.deadline, r->body_at < r->reply_at ? r->body_at : r->reply_at);
+	deadline_set(&r->client.io->deadline, r->body_at < r->reply_at ? r->body_at : r->reply_at);
 }
 
 /* The request: who keeps it waiting, and how long may that take? */
@@ -173,7 +172,7 @@ static void time_body(struct request *r, enum flow_status status)
 	} else if (moved) {
 		r->body_at =
 			pace_wait(&r->sends, now, r->body.body.total, timeouts(r)->request_body,
-				  r->conn->service->limits.client_rate);
+				  r->client.service->limits.client_rate);
 	}
 }
 
@@ -197,7 +196,7 @@ void request_time_reply(struct request *r, enum flow_status status)
 	if (status == FLOW_BLOCKED) {
 		r->reply_at =
 			pace_wait(&r->takes, in_ms(r, 0), r->reply.body.total - r->reply.ready,
-				  timeouts(r)->write, r->conn->service->limits.client_rate);
+				  timeouts(r)->write, r->client.service->limits.client_rate);
 	} else {
 		pace_pause(&r->takes, in_ms(r, 0));
 		r->reply_at = in_ms(r, timeouts(r)->response_body);
@@ -206,7 +205,7 @@ void request_time_reply(struct request *r, enum flow_status status)
 
 void request_on_deadline(struct request *r)
 {
-	uint64_t now = deadline_in(&r->conn->io.deadline, 0);
+	uint64_t now = deadline_in(&r->client.io->deadline, 0);
 
 	if (r->state == REQUEST_TUNNEL) {
 		tunnel_on_deadline(r);
@@ -265,8 +264,8 @@ static bool flush_client(struct request *r)
 {
 	struct pieces none = {0};
 
-	if (r->state == REQUEST_RESPOND || !r->conn->io.is_blocked ||
-	    stream_write(&r->conn->io, &none) >= 0)
+	if (r->state == REQUEST_RESPOND || !r->client.io->is_blocked ||
+	    stream_write(r->client.io, &none) >= 0)
 		return true;
 	request_give_up(r);
 	return false;
@@ -286,7 +285,7 @@ static bool advance(struct request *r, struct slice head)
 		}
 		set_deadline(r);
 	}
-	if (stream_watch(&r->conn->io) < 0 ||
+	if (stream_watch(r->client.io) < 0 ||
 	    (r->state != REQUEST_CONNECT && stream_watch(&r->up->io) < 0)) {
 		request_give_up(r);
 		return false;
@@ -338,13 +337,13 @@ void request_on_client_event(struct request *r, int events)
 	bool more = (events & SOCK_READ) != 0;
 
 	if (r->state == REQUEST_TUNNEL) {
-		tunnel_on_event(r, &r->conn->io, events);
+		tunnel_on_event(r, r->client.io, events);
 		return;
 	}
 	if (events & SOCK_WRITE && !advance(r, (struct slice){0}))
 		return;
 	for (int i = 0; i < READS_PER_TURN && more; i++) {
-		ssize_t n = stream_read(&r->conn->io, &more);
+		ssize_t n = stream_read(r->client.io, &more);
 
 		/* A client that closes its side while it waits is taken to be gone. */
 		if (n == 0 || (n < 0 && n != -EAGAIN && n != -ENOBUFS)) {
@@ -372,7 +371,7 @@ static void attach(struct request *r, struct upstream_conn *up, bool reused)
 	if (reused)
 		counter_add(&n->reused, 1);
 	else if (r->backend->pool->proxy_out != PROXY_OUT_OFF)
-		proxy_out_send(&up->io, r->conn, r->backend->pool->proxy_out);
+		proxy_out_send(&up->io, r->client.conn, r->backend->pool->proxy_out);
 	flow_send_to(&r->body, &up->io, r->body.body.kind);
 	request_set_state(r, REQUEST_AWAIT);
 	(void)advance(r, (struct slice){r->head, r->head_len});
@@ -418,7 +417,7 @@ static const struct upstream_user user = {.on_connect = on_connect, .on_event = 
 
 static uint16_t backend_port(const struct request *r)
 {
-	return r->backend->ep.port ? r->backend->ep.port : r->conn->local.port;
+	return r->backend->ep.port ? r->backend->ep.port : r->client.conn->local.port;
 }
 
 /* Begin to connect. False: it failed at once. */
@@ -471,7 +470,7 @@ void request_lose_backend(struct request *r)
 		return;
 	}
 	detach(r, false);
-	counter_add(&conn_counters(r->conn)->retries, 1);
+	counter_add(&request_counters(r)->retries, 1);
 	r->was_repeated = true;
 	r->body_done = r->body_refused = false;
 	flow_restart(&r->body);
@@ -483,7 +482,7 @@ void request_lose_backend(struct request *r)
 /* To the next backend that will have it. */
 static void dispatch(struct request *r)
 {
-	struct balancer *balancer = view_pool(r->conn->view, r->conn->service->pool)->balancer;
+	struct balancer *balancer = view_pool(r->client.view, r->client.service->pool)->balancer;
 
 	while (r->tried_count < REQUEST_BACKENDS_MAX) {
 		struct upstream_conn *idle;
@@ -503,17 +502,34 @@ static void dispatch(struct request *r)
 	request_fail(r, r->tried_count ? r->connect_failure : REASON_NO_BACKEND);
 }
 
-enum reason request_start(struct conn *c, const struct head *h, size_t block_len)
+/* The path in its one form. */
+static enum reason normalise(const struct client *who, struct head *h)
 {
+	char *out;
+
+	if (h->target.ptr[0] != '/' || path_is_plain(h->target))
+		return REASON_NONE;
+	out = l7_scratch(who->conn->l7, path_bound(h->target));
+	return out ? path_normalise(h->target, &who->service->paths, out, &h->target)
+		   : REASON_NO_RESOURCES;
+}
+
+enum reason request_start(const struct client *who, struct head *h, size_t block_len)
+{
+	const struct conn *c = who->conn;
+	const struct service *s = who->service;
+	enum reason reason = normalise(who, h);
 	char client[ADDR_STRLEN], local[ENDPOINT_STRLEN] = "";
-	uint64_t body_max = c->service->limits.body;
+	uint64_t body_max = s->limits.body;
 	struct hop hop = {.proto = SLICE("http"),
-			  .is_trusted =
-				  source_is_among(&conn_peer(c)->addr, c->service->trusted_proxies,
-						  c->service->trusted_proxy_count)};
+			  .is_trusted = source_is_among(&conn_peer(c)->addr, s->trusted_proxies,
+							s->trusted_proxy_count)};
 	struct request *r;
 	size_t bound;
 
+	if (reason != REASON_NONE)
+		return reason;
+	h->upgrade = tunnel_protocol(s, h);
 	if (body_max && h->length > body_max)
 		return REASON_BODY_LARGE;
 	if (c->io.tls) {
@@ -530,7 +546,7 @@ enum reason request_start(struct conn *c, const struct head *h, size_t block_len
 	if (!r)
 		return REASON_NO_RESOURCES;
 	*r = (struct request){
-		.conn = c,
+		.client = *who,
 		.minor = h->minor,
 		.is_head = h->is_head,
 		.is_idempotent = h->is_idempotent,
@@ -546,13 +562,14 @@ enum reason request_start(struct conn *c, const struct head *h, size_t block_len
 		r->upgrade = (struct slice){r->head + bound, h->upgrade.len};
 		memcpy(r->head + bound, h->upgrade.ptr, h->upgrade.len);
 	}
-	flow_init(&r->body, &c->io, h->body, h->length);
+	flow_init(&r->body, who->io, h->body, h->length);
 	r->body.limit = body_max;
-	pace_init(&r->sends, c->service->timeouts.request_body);
-	pace_init(&r->takes, c->service->timeouts.write);
-	buf_consume(c->io.pool, &c->io.in, block_len);
-	c->request = r;
-	deadline_set(&c->io.deadline, DEADLINE_NONE);
+	pace_init(&r->sends, s->timeouts.request_body);
+	pace_init(&r->takes, s->timeouts.write);
+	if (block_len)
+		buf_consume(who->io->pool, &who->io->in, block_len);
+	*who->request = r;
+	deadline_set(&who->io->deadline, DEADLINE_NONE);
 	dispatch(r);
 	return REASON_NONE;
 }

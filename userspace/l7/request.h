@@ -8,14 +8,47 @@
 
 #include "l7/http1_parse.h"
 
+struct client_ops;
 struct conn;
 struct request;
+struct service;
+struct stream;
+struct view;
+
+/* What follows a response. */
+enum conn_after {
+	CONN_GO_ON,
+	CONN_THEN_CLOSE,
+	CONN_THEN_LINGER, /* close, but the client may still be sending */
+};
+
+/* Whom a request came from: an HTTP/1 connection, or a stream of an HTTP/2 one. All that it points
+ * to is the owner's, and outlives the request. */
+struct client {
+	const struct client_ops *ops;
+	void *owner;
+	struct conn *conn; /* that it came on */
+	struct stream *io; /* its alone while the request is under way */
+	struct view *view;
+	const struct service *service; /* of view */
+	struct request **request;      /* where the owner keeps it; who ends it sets it to NULL */
+};
+
+/* How a request ends. It is gone already: answer with words of our own; the response is written. It
+ * is to be cancelled: the client is cut off; the same, as it does not take what was written. */
+struct client_ops {
+	void (*answer)(void *owner, enum reason reason, bool is_head, enum conn_after after);
+	void (*done)(void *owner, enum conn_after after);
+	void (*close)(void *owner);
+	void (*expire)(void *owner);
+};
 
 /*
- * h: parsed from the first block_len bytes of c->io.in, which are taken. REASON_NONE: under way, or
- * over already; c->state tells. Another reason: nothing was done, the caller answers.
+ * h: its path is brought into the one form; block_len: bytes of who->io->in that it was parsed from,
+ * which are taken. REASON_NONE: under way, or over already: *who->request tells. Another reason:
+ * nothing was done, the caller answers.
  */
-enum reason request_start(struct conn *c, const struct head *h, size_t block_len);
+enum reason request_start(const struct client *who, struct head *h, size_t block_len);
 
 /* What happens on the client's side. Each may end the request. */
 void request_on_client_event(struct request *r, int events);

@@ -20,9 +20,9 @@ enum request_state {
 	REQUEST_OVER,
 };
 
-/* Owner: its conn, while that is CONN_BUSY. */
+/* Owner: client.owner. */
 struct request {
-	struct conn *conn;
+	struct client client;
 	struct upstream_conn *up; /* being connected, or ours */
 	const struct backend *backend;
 	enum request_state state;
@@ -49,6 +49,11 @@ struct request {
 	size_t head_len;
 	char head[]; /* as sent to the backend, then upgrade */
 };
+
+static inline struct service_counters *request_counters(const struct request *r)
+{
+	return &r->client.service->rt->counters[r->client.conn->l7->env.worker];
+}
 
 void request_set_state(struct request *r, enum request_state state);
 

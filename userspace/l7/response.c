@@ -16,7 +16,7 @@ static enum body_kind reply_framing(const struct request *r, const struct head *
 
 static void count_status(struct request *r, unsigned status)
 {
-	struct service_counters *n = conn_counters(r->conn);
+	struct service_counters *n = request_counters(r);
 
 	if (status < 200)
 		counter_add(&n->responses_1xx, 1);
@@ -35,7 +35,7 @@ static struct slice write_head(struct request *r, const struct head *h, size_t b
 			       enum body_kind framing)
 {
 	enum persistence persistence = PERSIST_DEFAULT;
-	char *text = l7_scratch(r->conn->l7, http1_response_bound(block_len));
+	char *text = l7_scratch(r->client.conn->l7, http1_response_bound(block_len));
 
 	if (!text)
 		return (struct slice){0};
@@ -83,7 +83,7 @@ static bool pass_interim(struct request *r, const struct head *h, size_t block_l
 	if (h->status == 100)
 		r->awaits_continue = false;
 	count_status(r, h->status);
-	if (p.head.len && stream_write(&r->conn->io, &p) < 0) {
+	if (p.head.len && stream_write(r->client.io, &p) < 0) {
 		request_give_up(r);
 		return false;
 	}
@@ -115,7 +115,7 @@ static bool begin_reply(struct request *r, const struct head *h, size_t block_le
 
 	r->close_backend = !h->persistent;
 	r->close_client = !r->is_persistent || !r->body_done || framing == BODY_EOF ||
-			  conn_is_last_request(r->conn);
+			  conn_is_last_request(r->client.conn);
 	r->awaits_continue = false;
 	r->reply_mark = UINT64_MAX;
 	head = write_head(r, h, block_len, framing);
@@ -125,7 +125,7 @@ static bool begin_reply(struct request *r, const struct head *h, size_t block_le
 	}
 	buf_consume(up->pool, &up->in, block_len);
 	flow_init(&r->reply, up, h->body, h->length);
-	flow_send_to(&r->reply, &r->conn->io, framing);
+	flow_send_to(&r->reply, r->client.io, framing);
 	status = flow_pump(&r->reply, head);
 	if (status == FLOW_BAD) { /* decoding comes first: nothing was written yet */
 		request_fail_backend(r);
@@ -143,7 +143,7 @@ static bool take_header(struct request *r, size_t block_len)
 	struct head h = {.cap = r->scan.count};
 	enum reason reason = REASON_NO_RESOURCES;
 
-	h.fields = l7_fields(r->conn->l7, r->scan.count);
+	h.fields = l7_fields(r->client.conn->l7, r->scan.count);
 	if (h.fields) {
 		reason = http1_parse_response(buf_head(&r->up->io.in), block_len, r->scan.count,
 					      r->is_head, &h);
@@ -169,7 +169,7 @@ static bool take_header(struct request *r, size_t block_len)
 bool request_take_response(struct request *r)
 {
 	struct stream *up = &r->up->io;
-	const struct http_limits *limits = &r->conn->service->limits;
+	const struct http_limits *limits = &r->client.service->limits;
 	struct http1_limits l = {limits->request_line, limits->header_bytes, limits->header_count};
 
 	while (r->state == REQUEST_AWAIT) {

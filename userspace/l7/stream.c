@@ -19,6 +19,7 @@ int stream_open(struct stream *st, uv_loop_t *loop, struct buf_pool *pool, int f
 	if (err < 0)
 		return err;
 	deadline_init(&st->deadline, loop, on_deadline);
+	st->carrier = NULL;
 	st->in = st->out = (struct buf){0};
 	st->pool = pool;
 	st->tls = NULL;
@@ -29,10 +30,17 @@ int stream_open(struct stream *st, uv_loop_t *loop, struct buf_pool *pool, int f
 	return 0;
 }
 
-/* Half a buffer must be free before bytes are moved to its front to make room. */
-static bool has_room(const struct buf *b)
+void stream_open_carried(struct stream *st, uv_loop_t *loop, struct buf_pool *pool,
+			 const struct carrier *by, deadline_cb on_deadline)
 {
-	return buf_room(b) || buf_len(b) <= b->cap / 2;
+	*st = (struct stream){.carrier = by, .pool = pool};
+	deadline_init(&st->deadline, loop, on_deadline);
+}
+
+/* Half a buffer must be free before bytes are moved to its front to make room. */
+bool stream_has_room(const struct stream *st)
+{
+	return buf_room(&st->in) || buf_len(&st->in) <= st->in.cap / 2;
 }
 
 static ssize_t receive(struct stream *st, void *data, size_t room, bool *ret_more)
@@ -52,13 +60,15 @@ ssize_t stream_read(struct stream *st, bool *ret_more)
 	ssize_t n;
 
 	*ret_more = false;
+	if (st->carrier)
+		return st->carrier->read(st);
 	if (!st->in.data) {
 		int err = buf_reserve(st->pool, &st->in, st->bulk ? BUF_LARGE : BUF_SMALL);
 
 		if (err < 0)
 			return err;
 	}
-	if (!has_room(&st->in))
+	if (!stream_has_room(st))
 		return -ENOBUFS;
 	if (!buf_room(&st->in)) /* moves within the buffer: cannot fail */
 		(void)buf_reserve(st->pool, &st->in, st->in.cap - buf_len(&st->in));
@@ -111,6 +121,8 @@ ssize_t stream_write(struct stream *st, const struct pieces *p)
 	size_t whole = before + p->head.len + p->frame.len + p->body.len + p->tail.len;
 	int err;
 
+	if (st->carrier)
+		return st->carrier->write(st, p);
 	count += put_iov(&iov[count], buf_head(&st->out), before);
 	count += put_iov(&iov[count], p->head.ptr, p->head.len);
 	count += put_iov(&iov[count], p->frame.ptr, p->frame.len);
@@ -141,7 +153,9 @@ int stream_watch(struct stream *st)
 {
 	int events = st->is_blocked ? SOCK_WRITE : 0;
 
-	if (!st->is_eof && has_room(&st->in))
+	if (st->carrier)
+		return st->carrier->watch(st);
+	if (!st->is_eof && stream_has_room(st))
 		events |= SOCK_READ;
 	if (st->tls) {
 		if (!st->is_blocked) /* no write of ours will be tried again */
@@ -163,7 +177,9 @@ bool stream_is_quiet(struct stream *st)
 
 void stream_end(struct stream *st)
 {
-	if (st->tls)
+	if (st->carrier)
+		st->carrier->end(st);
+	else if (st->tls)
 		tls_end(st->tls);
 }
 

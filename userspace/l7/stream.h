@@ -2,7 +2,8 @@
 /*
  * A connection as both sides of the proxy see it: socket, deadline, the bytes that were read and
  * not yet used, and the few that could not be written yet. Holds buffer memory only while there are
- * bytes in it. Embedded in struct conn and struct upstream_conn. One thread.
+ * bytes in it. Embedded in struct conn and struct upstream_conn. Or one stream of an HTTP/2
+ * connection, which has no socket: a carrier moves its bytes. One thread.
  */
 #ifndef L7_STREAM_H
 #define L7_STREAM_H
@@ -15,11 +16,22 @@
 #include "l7/deadline.h"
 #include "l7/sock.h"
 
+/* Pieces of one write, in this order; any may be empty. frame: what stands before the body. */
+struct pieces {
+	struct slice head, frame, body, tail;
+	/* For a carrier, which frames by itself, head too: */
+	struct slice trailers; /* as an HTTP/1 trailer section; empty: none */
+	bool is_last;	       /* the message ends here */
+};
+
 struct stream;
 struct tls;
 typedef void (*stream_closed_cb)(struct stream *st);
 
+struct carrier;
+
 struct stream {
+	const struct carrier *carrier; /* NULL: sock */
 	struct sock sock;
 	struct deadline deadline;
 	struct buf in;	/* read, not yet used */
@@ -38,14 +50,24 @@ struct stream {
 int stream_open(struct stream *st, uv_loop_t *loop, struct buf_pool *pool, int fd,
 		sock_event_cb on_event, deadline_cb on_deadline);
 
+/* Who moves the bytes of a stream without a socket; each does what the function below of its name
+ * does. read: counts what the carrier has put into st->in since the last call; an end shows in is_eof
+ * alone, it never returns 0. */
+struct carrier {
+	ssize_t (*read)(struct stream *st);
+	ssize_t (*write)(struct stream *st, const struct pieces *p);
+	int (*watch)(struct stream *st);
+	void (*end)(struct stream *st);
+	struct slice (*trailers)(struct stream *st); /* once is_eof: an HTTP/1 section, or empty */
+};
+
+/* A stream that by moves the bytes of. Its deadline is the owner's to close. */
+void stream_open_carried(struct stream *st, uv_loop_t *loop, struct buf_pool *pool,
+			 const struct carrier *by, deadline_cb on_deadline);
+
 /* One read into st->in. Bytes read; 0: the peer closed its side (is_eof); -EAGAIN; -ENOBUFS: no
  * room until more are used; -ENOMEM; another -errno. *ret_more: there is probably more to read. */
 ssize_t stream_read(struct stream *st, bool *ret_more);
-
-/* Pieces of one write, in this order; any may be empty. frame: what stands before the body. */
-struct pieces {
-	struct slice head, frame, body, tail;
-};
 
 /*
  * Write what is left in st->out, then the pieces, as far as the kernel takes them. What is not
@@ -68,6 +90,9 @@ void stream_end(struct stream *st);
 
 /* Frees the buffers; cb, once the memory of st is no longer in use. Again: nothing. */
 void stream_close(struct stream *st, stream_closed_cb cb);
+
+/* Can more be put into st->in without growing it? */
+bool stream_has_room(const struct stream *st);
 
 /* Containers of a stream's parts. */
 #define stream_of_sock(s)     list_entry(s, struct stream, sock)

@@ -56,7 +56,7 @@ bool tunnel_is_connected(const struct request *r, const struct head *h)
 
 static uint64_t in_ms(const struct request *r, unsigned ms)
 {
-	return deadline_in(&r->conn->io.deadline, ms);
+	return deadline_in(&r->client.io->deadline, ms);
 }
 
 /* False: one of the two cannot be read or written any more. */
@@ -75,9 +75,9 @@ static void set_deadline(struct request *r)
 	uint64_t mark = flow_progress(&r->body) + flow_progress(&r->reply);
 
 	if (mark != r->reply_mark)
-		r->reply_at = in_ms(r, r->conn->service->timeouts.tunnel);
+		r->reply_at = in_ms(r, r->client.service->timeouts.tunnel);
 	r->reply_mark = mark;
-	deadline_set(&r->conn->io.deadline, r->body_at < r->reply_at ? r->body_at : r->reply_at);
+	deadline_set(&r->client.io->deadline, r->body_at < r->reply_at ? r->body_at : r->reply_at);
 }
 
 /* Move what can be moved, wait for what cannot. False: it is over. */
@@ -86,8 +86,8 @@ static bool advance(struct request *r, struct slice head)
 	if (!pump(&r->reply, head, &r->reply_status) ||
 	    !pump(&r->body, (struct slice){0}, &r->body_status) ||
 	    (r->reply_status == FLOW_DONE && r->body_status == FLOW_DONE) ||
-	    stream_watch(&r->conn->io) < 0 || stream_watch(&r->up->io) < 0) {
-		conn_close(r->conn);
+	    stream_watch(r->client.io) < 0 || stream_watch(&r->up->io) < 0) {
+		r->client.ops->close(r->client.owner);
 		return false;
 	}
 	set_deadline(r);
@@ -96,10 +96,10 @@ static bool advance(struct request *r, struct slice head)
 
 void tunnel_start(struct request *r, struct slice head)
 {
-	struct stream *client = &r->conn->io, *backend = &r->up->io;
+	struct stream *client = r->client.io, *backend = &r->up->io;
 
 	request_set_state(r, REQUEST_TUNNEL);
-	counter_add(&conn_counters(r->conn)->tunnels, 1);
+	counter_add(&request_counters(r)->tunnels, 1);
 	flow_init(&r->body, client, BODY_EOF, 0);
 	flow_send_to(&r->body, backend, BODY_EOF);
 	flow_init(&r->reply, backend, BODY_EOF, 0);
@@ -107,7 +107,7 @@ void tunnel_start(struct request *r, struct slice head)
 	r->body_status = r->reply_status = FLOW_MORE;
 	r->reply_mark = UINT64_MAX;
 	r->body_at = DEADLINE_NONE;
-	if (conn_is_ending(r->conn))
+	if (conn_is_ending(r->client.conn))
 		tunnel_drain(r);
 	(void)advance(r, head);
 }
@@ -122,7 +122,7 @@ void tunnel_on_event(struct request *r, struct stream *from, int events)
 		ssize_t n = stream_read(from, &more);
 
 		if (n < 0 && n != -EAGAIN && n != -ENOBUFS) {
-			conn_close(r->conn);
+			r->client.ops->close(r->client.owner);
 			return;
 		}
 		if (!advance(r, (struct slice){0}))
@@ -137,14 +137,14 @@ void tunnel_on_deadline(struct request *r)
 	if (r->body_at > now && r->reply_at > now)
 		set_deadline(r);
 	else
-		conn_expire(r->conn);
+		r->client.ops->expire(r->client.owner);
 }
 
 void tunnel_drain(struct request *r)
 {
 	if (r->body_at != DEADLINE_NONE)
 		return;
-	r->body_at = in_ms(r, r->conn->l7->view->snap->node.drain_ms);
-	if (r->body_at < r->conn->io.deadline.at)
-		deadline_set(&r->conn->io.deadline, r->body_at);
+	r->body_at = in_ms(r, r->client.conn->l7->view->snap->node.drain_ms);
+	if (r->body_at < r->client.io->deadline.at)
+		deadline_set(&r->client.io->deadline, r->body_at);
 }
