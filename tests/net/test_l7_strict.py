@@ -58,7 +58,7 @@ REFUSED = {
     "asterisk for GET": ("GET * HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     "CONNECT": ("CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", 405),
     "unknown method": ("BREW / HTTP/1.1\r\nHost: a\r\n\r\n", 501),
-    "HTTP/2 preface": ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
+    "not the HTTP/2 preface": ("PRI * HTTP/2.0\r\n\r\nSN\r\n\r\n", 505),
     "HTTP/0.9": ("GET /\r\n\r\n", 400),
     "TLS": ("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
     "long request line": ("GET /" + "x" * 9000 + " HTTP/1.1\r\nHost: a\r\n\r\n", 414),

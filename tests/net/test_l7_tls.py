@@ -43,7 +43,7 @@ def test_curl(tls_proxy, ca, addr, version):
     host = f"[{addr}]" if ":" in addr else addr
     url = f"https://example.org:{proxy.port}/"
     done = subprocess.run(
-        ["curl", "-sS", "--cacert", ca.pem, f"--tlsv{version}", "--tls-max", version,
+        ["curl", "-sS", "--http1.1", "--cacert", ca.pem, f"--tlsv{version}", "--tls-max", version,
          "--connect-to", f"::{host}:{proxy.port}", "-w", "%{num_connects} %{http_version}\n",
          url, url], capture_output=True, check=False, timeout=30)
     assert done.stdout == b"hi1 1.1\nhi0 1.1\n", done

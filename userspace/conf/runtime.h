@@ -49,6 +49,8 @@ enum health_state { HEALTH_UNKNOWN, HEALTH_UP, HEALTH_DOWN }; /* unknown is usab
 	X(tunnels, "tunnels")	/* opened: upgrades, and CONNECT */                                \
 	X(bytes_in, "bytes-in") /* from clients */                                                 \
 	X(bytes_out, "bytes-out")                                                                  \
+	X(http2_connections, "http2-connections") /* of the connections */                         \
+	X(http2_floods, "http2-floods")	    /* ended for sending too many frames that only cost */ \
 	X(tls_handshakes, "tls-handshakes") /* done */                                             \
 	X(tls_resumed, "tls-resumed")	    /* of them, by an earlier session */                   \
 	X(tls_failures, "tls-failures")	    /* not done */

@@ -93,6 +93,28 @@ static const struct keyword limits_keys[] = {
 	 FIELD(struct http_limits, requests),
 	 .max = 1000000000,
 	 .fallback = "0"},
+	{.name = "streams",
+	 .text = "most requests of one HTTP/2 connection at a time; more are refused, to be sent "
+		 "again",
+	 .type = KEY_NUMBER,
+	 FIELD(struct http_limits, streams),
+	 .min = 1,
+	 .max = 10000,
+	 .fallback = "100"},
+	{.name = "resets",
+	 .text = "streams that a client may reset a second in the long run, and ten seconds' worth "
+		 "at "
+		 "once, 0: any; a connection with more is ended with ENHANCE_YOUR_CALM",
+	 .type = KEY_NUMBER,
+	 FIELD(struct http_limits, resets),
+	 .max = 1000000,
+	 .fallback = "100"},
+	{.name = "control_frames",
+	 .text = "the same of PING, SETTINGS, PRIORITY, empty and malformed frames",
+	 .type = KEY_NUMBER,
+	 FIELD(struct http_limits, control_frames),
+	 .max = 1000000,
+	 .fallback = "100"},
 	{.name = "connections",
 	 .text = "most client connections of one worker, 0: any",
 	 .type = KEY_NUMBER,
@@ -104,6 +126,7 @@ const struct section schema_http_limits = {.name = "limits of a service",
 					   .text = "What an http service accepts from a client",
 					   KEYS(limits_keys)};
 
+const char *const http2_words[] = {"on", "off", NULL};
 const char *const connect_rule_words[] = {"refuse", "tunnel", NULL};
 static const char *const dot_segments_words[] = {"resolve", "refuse", "keep", NULL};
 static const char *const double_slashes_words[] = {"merge", "refuse", "keep", NULL};

@@ -15,6 +15,7 @@ static inline struct tls_server_conf service_tls_conf(const struct service *s)
 		.certs = s->tls.loaded,
 		.cert_count = s->tls.certificate_count,
 		.policy = s->tls.policy,
+		.http2 = s->http2 == HTTP2_ON,
 		.authorities = s->tls.clients.authorities,
 		.crls = s->tls.clients.crls,
 		.clients_may_have_none = s->tls.clients.verify == CLIENT_VERIFY_OPTIONAL,

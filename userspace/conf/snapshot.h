@@ -198,8 +198,10 @@ struct http_limits {
 	unsigned header_count; /* 100; more is 431 */
 	uint64_t body;	       /* bytes; more is 413; 0: no limit (default) */
 	uint64_t client_rate;  /* bytes of body a second that a client must send or take, 200 */
-	unsigned requests;     /* of one client connection, 0: no limit (default) */
-	unsigned connections;  /* of the service in one worker, 0: no limit (default) */
+	unsigned streams;      /* at a time of one HTTP/2 connection, 100 */
+	unsigned resets, control_frames; /* a second of one HTTP/2 connection, 100; 0: any */
+	unsigned requests;		 /* of one client connection, 0: no limit (default) */
+	unsigned connections;		 /* of the service in one worker, 0: no limit (default) */
 };
 
 enum dot_segments { DOT_SEGMENTS_RESOLVE, DOT_SEGMENTS_REFUSE, DOT_SEGMENTS_KEEP };
@@ -215,6 +217,7 @@ struct http_paths {
 	enum bad_escapes bad_escapes;
 };
 
+enum http2_rule { HTTP2_ON, HTTP2_OFF };
 enum connect_rule { CONNECT_REFUSE, CONNECT_TUNNEL };
 /* Waits and bounds of a tcp or tls service. */
 struct relay_conf {
@@ -319,6 +322,7 @@ struct service {
 	const char *const *upgrades; /* http: protocols that may be switched to */
 	size_t upgrade_count;
 	bool upgrade_any;
+	enum http2_rule http2;	      /* http */
 	enum connect_rule connect;    /* http */
 	struct service_tls tls;	      /* http */
 	struct relay_conf relay;      /* tcp, tls */

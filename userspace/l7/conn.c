@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/log.h"
+#include "l7/h2_server.h"
 #include "l7/http1_write.h"
 #include "l7/passage.h"
 #include "l7/passthrough.h"
@@ -28,14 +29,16 @@ static void set_state(struct conn *c, enum conn_state state)
 {
 	static const unsigned legal[CONN_STATE_COUNT] = {
 		[CONN_HANDSHAKE] = BIT(CONN_FRESH) | BIT(CONN_CLOSED),
-		[CONN_FRESH] = BIT(CONN_HEADER) | BIT(CONN_HANDSHAKE) | BIT(CONN_PREFACE) |
-			       BIT(CONN_HELLO) | BIT(CONN_PASSAGE) | BIT(CONN_CLOSED),
+		[CONN_FRESH] = BIT(CONN_HEADER) | BIT(CONN_HTTP2) | BIT(CONN_HANDSHAKE) |
+			       BIT(CONN_PREFACE) | BIT(CONN_HELLO) | BIT(CONN_PASSAGE) |
+			       BIT(CONN_CLOSED),
 		[CONN_IDLE] = BIT(CONN_HEADER) | BIT(CONN_CLOSED),
-		[CONN_HEADER] = BIT(CONN_BUSY) | BIT(CONN_IDLE) | BIT(CONN_FLUSH) |
-				BIT(CONN_LINGER) | BIT(CONN_CLOSED),
+		[CONN_HEADER] = BIT(CONN_BUSY) | BIT(CONN_HTTP2) | BIT(CONN_IDLE) |
+				BIT(CONN_FLUSH) | BIT(CONN_LINGER) | BIT(CONN_CLOSED),
 		[CONN_BUSY] =
 			BIT(CONN_IDLE) | BIT(CONN_FLUSH) | BIT(CONN_LINGER) | BIT(CONN_CLOSED),
 		[CONN_FLUSH] = BIT(CONN_IDLE) | BIT(CONN_LINGER) | BIT(CONN_CLOSED),
+		[CONN_HTTP2] = BIT(CONN_LINGER) | BIT(CONN_CLOSED),
 		[CONN_LINGER] = BIT(CONN_CLOSED),
 		[CONN_PREFACE] = BIT(CONN_FRESH) | BIT(CONN_CLOSED),
 		[CONN_HELLO] =
@@ -115,8 +118,7 @@ static void bind_counters(struct conn *c)
 	c->io.bytes_out = &conn_counters(c)->bytes_out;
 }
 
-/* Work with the newest snapshot from now on. False: it has no such service. */
-static bool rebind(struct conn *c)
+bool conn_rebind(struct conn *c)
 {
 	const struct service *s = newest_service(c);
 
@@ -136,6 +138,7 @@ static void on_closed(struct stream *st)
 	struct conn *c = list_entry(st, struct conn, io);
 
 	c->l7->conn_count--;
+	h2_server_free(c->http2);
 	free(c->proxied);
 	free(c);
 }
@@ -150,6 +153,7 @@ void conn_close(struct conn *c)
 		stream_end(&c->io);
 	passage_cancel(c->passage);
 	c->passage = NULL;
+	h2_server_stop(c->http2);
 	set_state(c, CONN_CLOSED);
 	counter_add(&conn_counters(c)->closed, 1);
 	list_unlink(&c->node);
@@ -187,6 +191,23 @@ static void linger(struct conn *c)
 		conn_close(c);
 }
 
+void conn_end_http2(struct conn *c)
+{
+	h2_server_stop(c->http2);
+	linger(c);
+}
+
+static void begin_http2(struct conn *c)
+{
+	c->http2 = h2_server_new(c);
+	if (!c->http2) {
+		conn_close(c);
+		return;
+	}
+	set_state(c, CONN_HTTP2);
+	h2_server_begin(c->http2);
+}
+
 /* The response is written: what now? */
 static void next(struct conn *c)
 {
@@ -206,7 +227,7 @@ static void next(struct conn *c)
 	conn_resume(c);
 }
 
-static void count_answer(struct conn *c, enum reason reason)
+void conn_count_answer(struct conn *c, enum reason reason)
 {
 	struct service_counters *n = conn_counters(c);
 
@@ -244,7 +265,7 @@ static void answer(struct conn *c, enum reason reason, bool is_head, enum conn_a
 	if (after == CONN_GO_ON && conn_is_last_request(c))
 		after = CONN_THEN_CLOSE;
 	c->after = (uint8_t)after;
-	count_answer(c, reason);
+	conn_count_answer(c, reason);
 	p.head.len = http1_write_answer(text, reason, is_head,
 					after == CONN_GO_ON ? PERSIST_KEEP_ALIVE : PERSIST_CLOSE,
 					time(NULL));
@@ -340,6 +361,17 @@ static void begin(struct conn *c, size_t len)
 		answer(c, r, h.is_head, CONN_THEN_LINGER);
 }
 
+/* Is what has come of the connection its preface, or the beginning of that? Over TLS it was agreed on
+ * before. */
+static bool may_be_http2(const struct conn *c)
+{
+	size_t len = buf_len(&c->io.in);
+
+	return c->service->http2 == HTTP2_ON && !c->io.tls &&
+	       !memcmp(buf_head(&c->io.in), H2_PREFACE.ptr,
+		       len < H2_PREFACE.len ? len : H2_PREFACE.len);
+}
+
 /* Begin with the next request in the buffer. False: there is no whole one. */
 static bool take_request(struct conn *c)
 {
@@ -347,13 +379,20 @@ static bool take_request(struct conn *c)
 	struct http1_limits l;
 	int n;
 
-	if (!rebind(c)) {
+	if (!conn_rebind(c)) {
 		conn_close(c);
 		return false;
 	}
 	skip_blank_lines(c);
 	if (!buf_len(&c->io.in))
 		return false;
+	if (!c->requests && may_be_http2(c)) {
+		if (buf_len(&c->io.in) >= H2_PREFACE.len)
+			begin_http2(c);
+		else
+			wait_for_header(c);
+		return false;
+	}
 	limits = &c->service->limits;
 	l = (struct http1_limits){limits->request_line, limits->header_bytes, limits->header_count};
 	n = http1_scan(&c->scan, buf_head(&c->io.in), buf_len(&c->io.in), &l);
@@ -454,6 +493,10 @@ static void handshake(struct conn *c)
 		if (tls_was_resumed(&c->io))
 			counter_add(&n->tls_resumed, 1);
 		set_state(c, CONN_FRESH);
+		if (tls_is_http2(&c->io)) {
+			begin_http2(c);
+			return;
+		}
 		wait_ms(c, c->service->timeouts.request_header);
 	} else if (err != -EAGAIN) {
 		handshake_failed(c, tls_failure(&c->io));
@@ -483,6 +526,7 @@ static void on_event(struct sock *s, int events)
 	case CONN_PREFACE: preface_on_event(c); break;
 	case CONN_HELLO: passthrough_on_event(c); break;
 	case CONN_PASSAGE: passage_on_client_event(c->passage, events); break;
+	case CONN_HTTP2: h2_server_on_event(c->http2, events); break;
 	case CONN_CLOSED:
 	case CONN_STATE_COUNT: break;
 	}
@@ -502,6 +546,8 @@ static void on_deadline(struct deadline *d)
 		passthrough_on_deadline(c);
 	else if (c->state == CONN_PASSAGE)
 		passage_on_deadline(c->passage);
+	else if (c->state == CONN_HTTP2)
+		h2_server_on_deadline(c->http2);
 	else if (c->state == CONN_HEADER)
 		answer(c, REASON_HEADER_TIMEOUT, false, CONN_THEN_LINGER);
 	else
@@ -601,10 +647,12 @@ int conn_open(struct l7 *l7, int fd, const struct service *service, const struct
 
 void conn_review(struct conn *c)
 {
-	if (awaits_request(c) && !rebind(c))
+	if (awaits_request(c) && !conn_rebind(c))
 		conn_close(c);
 	else if (c->state == CONN_IDLE && conn_is_ending(c) && !buf_len(&c->io.in))
 		conn_close(c);
 	else if (c->state == CONN_BUSY && conn_is_ending(c))
 		request_drain(c->request);
+	else if (c->state == CONN_HTTP2 && conn_is_ending(c))
+		h2_server_drain(c->http2);
 }

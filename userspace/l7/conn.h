@@ -16,6 +16,7 @@
 #include "l7/stream.h"
 #include "l7/view.h"
 
+struct h2_server;
 struct request;
 struct passage;
 
@@ -30,6 +31,7 @@ enum conn_state {
 	CONN_PREFACE,	/* a PROXY header is due: see preface.h */
 	CONN_HELLO,	/* a ClientHello is due: see passthrough.h */
 	CONN_PASSAGE,	/* bytes are passed on: see passage */
+	CONN_HTTP2,	/* requests come as streams: see http2 */
 	CONN_CLOSED,
 	CONN_STATE_COUNT,
 };
@@ -43,6 +45,7 @@ struct conn {
 	const struct service *service; /* of view */
 	struct request *request;       /* CONN_BUSY */
 	struct passage *passage;       /* CONN_PASSAGE */
+	struct h2_server *http2;       /* CONN_HTTP2 */
 	struct proxied *proxied;       /* what a PROXY header said; NULL: nothing */
 	union {
 		struct http1_scan scan;
@@ -100,6 +103,12 @@ static inline const struct endpoint *conn_local(const struct conn *c)
 {
 	return c->proxied && c->proxied->has_endpoints ? &c->proxied->local : &c->local;
 }
+
+/* For h2_server.c. Work with the newest snapshot from now on: false if it has no such service. The
+ * last word is said, or about to be written. An answer of our own. */
+bool conn_rebind(struct conn *c);
+void conn_end_http2(struct conn *c);
+void conn_count_answer(struct conn *c, enum reason reason);
 
 /* Its time is over: the same, but a client that does not take what was written shall not hold it in
  * the kernel's memory either. */

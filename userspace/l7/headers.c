@@ -100,7 +100,8 @@ bool field_is_dropped(const struct head *h, const struct field *f)
 	case FIELD_OTHER: return h->has_options && is_named(h, f->name);
 	case FIELD_END_TO_END: return false;
 	case FIELD_EXPECT: return h->minor == 0;
-	case FIELD_TRAILER: return h->body != BODY_CHUNKED; /* others have no trailers */
+	case FIELD_TRAILER:
+		return h->body != BODY_CHUNKED && h->body != BODY_EOF; /* others have no trailers */
 	default: return true;
 	}
 }

@@ -42,6 +42,7 @@ struct head {
 	bool has_options;    /* Connection names more than close and keep-alive */
 	bool takes_trailers; /* request: TE names trailers */
 	bool has_upgrade;    /* Connection and Upgrade name a protocol, other than h2c */
+	bool is_h2;	     /* it came by HTTP/2; minor is 1 */
 };
 
 /* h: cap and fields set; count lines are in the block (http1_scan.count), no more than cap. */

@@ -139,6 +139,13 @@ static char *put_options(char *out, const struct head *h)
 	return out;
 }
 
+enum body_kind http1_request_framing(const struct head *h)
+{
+	if (h->body == BODY_EOF) /* of a request by HTTP/2 */
+		return h->has_length ? BODY_LENGTH : BODY_CHUNKED;
+	return h->body;
+}
+
 size_t http1_write_request(char *out, const struct head *h, const struct hop *hop)
 {
 	char *start = out;
@@ -149,17 +156,19 @@ size_t http1_write_request(char *out, const struct head *h, const struct hop *ho
 	out = put(out, SLICE(" HTTP/1.1\r\n"));
 	out = put_field(out, SLICE("Host"), h->authority.len ? h->authority : hop->local);
 	out = put_fields(out, h);
-	if (h->body == BODY_CHUNKED)
+	if (http1_request_framing(h) == BODY_CHUNKED)
 		out = put(out, SLICE("Transfer-Encoding: chunked\r\n"));
 	else if (h->has_length)
 		out = put_length(out, h->length);
 	out = put_options(out, h);
 	out = hop->is_trusted ? put_forwarded_on(out, h, hop) : put_forwarded(out, h, hop);
 	if (hop->subject.len)
-		out = put_field(out, SUBJECT, hop->subject);
-	/* A list: one more line says the same as one more element. */
-	out = put(out,
-		  h->minor ? SLICE("Via: 1.1 shunt\r\n\r\n") : SLICE("Via: 1.0 shunt\r\n\r\n"));
+		out = put_field(
+			out, SUBJECT,
+			hop->subject); /* A list: one more line says the same as one more element. */
+	out = put(out, h->is_h2	  ? SLICE("Via: 2.0 shunt\r\n\r\n")
+		       : h->minor ? SLICE("Via: 1.1 shunt\r\n\r\n")
+				  : SLICE("Via: 1.0 shunt\r\n\r\n"));
 	return (size_t)(out - start);
 }
 

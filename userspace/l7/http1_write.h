@@ -29,6 +29,9 @@ enum persistence {
 size_t http1_request_bound(size_t block_len, const struct head *h, const struct hop *hop);
 size_t http1_response_bound(size_t block_len);
 
+/* How its body goes to an HTTP/1 backend. */
+enum body_kind http1_request_framing(const struct head *h);
+
 /* Return the bytes written. */
 size_t http1_write_request(char *out, const struct head *h, const struct hop *hop);
 

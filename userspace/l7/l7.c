@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "l7/conn.h"
+#include "l7/h2_server.h"
 #include "l7/http1_parse.h"
 #include "l7/upstream.h"
 
@@ -66,6 +67,10 @@ int l7_new(const struct l7_env *env, struct l7 **ret_l7)
 	list_init(&l7->deferred);
 	(void)uv_idle_init(env->loop, &l7->idle); /* always 0 */
 	l7->idle.data = l7;
+	list_init(&l7->h2_flush);
+	list_init(&l7->exchanges);
+	(void)uv_prepare_init(env->loop, &l7->h2_prepare); /* always 0 */
+	l7->h2_prepare.data = l7;
 	tls_waker_init(&l7->waker, env->loop);
 	(void)uv_timer_init(env->loop, &l7->tickets); /* always 0 */
 	l7->tickets.data = l7;
@@ -170,7 +175,9 @@ void l7_close_all(struct l7 *l7)
 	list_for_each_safe (it, &l7->conns)
 		conn_close(list_entry(it, struct conn, node));
 	close_upstreams(l7);
+	h2_server_forget(l7);
 	uv_close((uv_handle_t *)&l7->idle, NULL);
+	uv_close((uv_handle_t *)&l7->h2_prepare, NULL);
 	tls_waker_close(&l7->waker);
 	uv_close((uv_handle_t *)&l7->tickets, NULL);
 }

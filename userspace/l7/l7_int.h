@@ -20,8 +20,12 @@ struct l7 {
 	struct list conns; /* all client connections */
 	uint64_t conn_count;
 	uint64_t upstream_idle;
-	struct list deferred; /* client connections with requests left in their buffers */
-	uv_idle_t idle;	      /* runs while there are any */
+	struct list deferred;	 /* client connections with requests left in their buffers */
+	uv_idle_t idle;		 /* runs while there are any */
+	struct list h2_flush;	 /* HTTP/2 sessions with something to be written this turn */
+	uv_prepare_t h2_prepare; /* runs while there are any */
+	struct list exchanges;	 /* kept for later: h2_server.c */
+	unsigned exchange_count;
 	struct tls_waker waker;
 	struct tls_resumer resumer;
 	uv_timer_t tickets; /* forgets their old keys */

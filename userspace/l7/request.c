@@ -372,7 +372,7 @@ static void attach(struct request *r, struct upstream_conn *up, bool reused)
 		counter_add(&n->reused, 1);
 	else if (r->backend->pool->proxy_out != PROXY_OUT_OFF)
 		proxy_out_send(&up->io, r->client.conn, r->backend->pool->proxy_out);
-	flow_send_to(&r->body, &up->io, r->body.body.kind);
+	flow_send_to(&r->body, &up->io, r->framing);
 	request_set_state(r, REQUEST_AWAIT);
 	(void)advance(r, (struct slice){r->head, r->head_len});
 }
@@ -548,6 +548,7 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 	*r = (struct request){
 		.client = *who,
 		.minor = h->minor,
+		.framing = (uint8_t)http1_request_framing(h),
 		.is_head = h->is_head,
 		.is_idempotent = h->is_idempotent,
 		.is_persistent = h->persistent,

@@ -26,7 +26,8 @@ struct request {
 	struct upstream_conn *up; /* being connected, or ours */
 	const struct backend *backend;
 	enum request_state state;
-	uint8_t minor; /* of the client's HTTP/1.x */
+	uint8_t minor;	 /* of the client's HTTP/1.x */
+	uint8_t framing; /* enum body_kind: of the request, to an HTTP/1 backend */
 	uint8_t tried_count, interim_count;
 	bool is_head, is_idempotent, is_persistent, is_connect;
 	bool awaits_continue; /* the client sends no body before a 100 (Continue) */

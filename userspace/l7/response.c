@@ -11,6 +11,8 @@ static enum body_kind reply_framing(const struct request *r, const struct head *
 {
 	if (h->body == BODY_NONE || h->body == BODY_LENGTH)
 		return h->body;
+	if (h->has_length) /* by HTTP/2 */
+		return BODY_LENGTH;
 	return r->minor ? BODY_CHUNKED : BODY_EOF;
 }
 

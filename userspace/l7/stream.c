@@ -31,9 +31,9 @@ int stream_open(struct stream *st, uv_loop_t *loop, struct buf_pool *pool, int f
 }
 
 void stream_open_carried(struct stream *st, uv_loop_t *loop, struct buf_pool *pool,
-			 const struct carrier *by, deadline_cb on_deadline)
+			 const struct carrier *by, void *carried, deadline_cb on_deadline)
 {
-	*st = (struct stream){.carrier = by, .pool = pool};
+	*st = (struct stream){.carrier = by, .carried = carried, .pool = pool};
 	deadline_init(&st->deadline, loop, on_deadline);
 }
 

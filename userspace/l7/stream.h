@@ -32,6 +32,7 @@ struct carrier;
 
 struct stream {
 	const struct carrier *carrier; /* NULL: sock */
+	void *carried;		       /* the carrier's */
 	struct sock sock;
 	struct deadline deadline;
 	struct buf in;	/* read, not yet used */
@@ -63,7 +64,7 @@ struct carrier {
 
 /* A stream that by moves the bytes of. Its deadline is the owner's to close. */
 void stream_open_carried(struct stream *st, uv_loop_t *loop, struct buf_pool *pool,
-			 const struct carrier *by, deadline_cb on_deadline);
+			 const struct carrier *by, void *carried, deadline_cb on_deadline);
 
 /* One read into st->in. Bytes read; 0: the peer closed its side (is_eof); -EAGAIN; -ENOBUFS: no
  * room until more are used; -ENOMEM; another -errno. *ret_more: there is probably more to read. */

@@ -288,6 +288,15 @@ struct slice tls_peer_subject(const struct stream *st)
 	return (struct slice){subject, subject ? strlen(subject) : 0};
 }
 
+bool tls_is_http2(const struct stream *st)
+{
+	const unsigned char *name;
+	unsigned len;
+
+	SSL_get0_alpn_selected(st->tls->ssl, &name, &len);
+	return len == 2 && !memcmp(name, "h2", 2);
+}
+
 bool tls_was_resumed(const struct stream *st)
 {
 	return SSL_session_reused(st->tls->ssl);

@@ -47,6 +47,7 @@ const char *tls_failure(const struct stream *st);
  * empty: it has none. Lives as long as the TLS. */
 struct slice tls_peer_subject(const struct stream *st);
 
+bool tls_is_http2(const struct stream *st);    /* agreed on by ALPN */
 bool tls_was_resumed(const struct stream *st); /* an earlier session, that is */
 
 /* As stream_read() and stream_write() want them of a socket; count may be 0: what was left of an

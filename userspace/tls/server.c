@@ -10,6 +10,7 @@
 
 #include "tls/context.h"
 
+#define ALPN_HTTP2  "\x02h2"
 #define ALPN_HTTP11 "\x08http/1.1"
 #define HOST_MAX    253
 
@@ -28,6 +29,7 @@ struct tls_server {
 	struct tls_cert **certs; /* references */
 	size_t cert_count;
 	enum tls_policy policy;
+	bool http2;
 	struct tls_authorities *authorities, *crls; /* references; NULL: none */
 	bool clients_may_have_none;
 	struct tls_resumption resumption;
@@ -103,13 +105,14 @@ static int on_server_name(SSL *ssl, int *alert, void *arg)
 static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
 		   const unsigned char *in, unsigned in_len, void *arg)
 {
-	static const unsigned char ours[] = ALPN_HTTP11;
+	static const unsigned char both[] = ALPN_HTTP2 ALPN_HTTP11;
+	const struct tls_server *s = arg;
+	unsigned skipped = s->http2 ? 0 : sizeof(ALPN_HTTP2) - 1;
 	unsigned char *chosen;
 
 	(void)ssl;
-	(void)arg;
-	if (SSL_select_next_proto(&chosen, out_len, ours, sizeof(ours) - 1, in, in_len) !=
-	    OPENSSL_NPN_NEGOTIATED)
+	if (SSL_select_next_proto(&chosen, out_len, both + skipped, sizeof(both) - 1 - skipped, in,
+				  in_len) != OPENSSL_NPN_NEGOTIATED)
 		return SSL_TLSEXT_ERR_ALERT_FATAL;
 	*out = chosen;
 	return SSL_TLSEXT_ERR_OK;
@@ -153,7 +156,7 @@ static int make_context(struct tls_server *s, struct set *set, const struct tls_
 	SSL_CTX_set_max_early_data(ctx, 0);
 	SSL_CTX_set_tlsext_servername_callback(ctx, on_server_name);
 	SSL_CTX_set_tlsext_servername_arg(ctx, s);
-	SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
+	SSL_CTX_set_alpn_select_cb(ctx, on_alpn, s);
 	for (int kind = 0; kind < TLS_KEY_KIND_COUNT; kind++) {
 		if (!set->certs[kind] || tls_context_use(ctx, set->certs[kind]))
 			continue;
@@ -292,6 +295,7 @@ int tls_server_new(const struct tls_server_conf *conf, struct tls_resumer *r,
 		return -ENOMEM;
 	s->refs = 1;
 	s->policy = conf->policy;
+	s->http2 = conf->http2;
 	s->authorities = conf->authorities ? tls_authorities_ref(conf->authorities) : NULL;
 	s->crls = conf->crls ? tls_authorities_ref(conf->crls) : NULL;
 	s->clients_may_have_none = conf->clients_may_have_none;
@@ -333,7 +337,8 @@ bool tls_server_is_of(const struct tls_server *s, const struct tls_server_conf *
 {
 	unsigned char id[TLS_DIGEST_LEN];
 
-	if (s->policy != conf->policy || s->cert_count != conf->cert_count || !make_id(conf, id) ||
+	if (s->policy != conf->policy || s->http2 != conf->http2 ||
+	    s->cert_count != conf->cert_count || !make_id(conf, id) ||
 	    memcmp(s->resumption.id, id, sizeof(id)) != 0)
 		return false;
 	for (size_t i = 0; i < s->cert_count; i++)

@@ -22,6 +22,7 @@ struct tls_server_conf {
 	struct tls_cert *const *certs;
 	size_t cert_count; /* at least 1; the first one serves names that none is for */
 	enum tls_policy policy;
+	bool http2; /* offered by ALPN, before HTTP/1.1 */
 	/* Certificates of clients. authorities NULL: none are asked for. crls NULL: none are revoked. */
 	struct tls_authorities *authorities, *crls;
 	bool clients_may_have_none;
