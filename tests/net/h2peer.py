@@ -210,3 +210,88 @@ def open_h2(proxy, **kw):
 
 def open_raw(proxy, **kw):
     return RawH2(connect(proxy.port, proxy.addr), **kw)
+
+
+class Request:
+    """What came on one stream of a backend."""
+
+    def __init__(self, stream, fields):
+        self.stream, self.fields, self.body, self.trailers = stream, fields, bytearray(), None
+        self.ended = False
+
+    def get(self, name, default=None):
+        values = [value for key, value in self.fields if key == name.lower()]
+        assert len(values) <= 1, (name, values)
+        return values[0] if values else default
+
+
+class H2Server:
+    """A backend's side of one connection. respond(server, request) is called when a request is whole;
+    begin(server, request), if given, with its header."""
+
+    def __init__(self, peer, respond, begin=None, **settings):
+        self.peer, self.respond, self.begin = peer, respond, begin
+        self.requests, self.resets = {}, []
+        self.conn = h2.connection.H2Connection(h2.config.H2Configuration(
+            client_side=False, header_encoding="utf-8", validate_outbound_headers=False))
+        self.conn.local_settings = h2.settings.Settings(
+            client=False, initial_values={h2.settings.SettingCodes[k]: v
+                                          for k, v in settings.items()} or None)
+        self.conn.initiate_connection()
+        self.flush()
+
+    def flush(self):
+        data = self.conn.data_to_send()
+        if data:
+            self.peer.send(data)
+
+    def run(self):
+        while data := self.peer.sock.recv(65536):
+            for event in self.conn.receive_data(data):
+                self._take(event)
+            self.flush()
+
+    def _take(self, event):
+        request = self.requests.get(getattr(event, "stream_id", None))
+        if isinstance(event, h2.events.RequestReceived):
+            request = self.requests[event.stream_id] = Request(event.stream_id, event.headers)
+            if self.begin:
+                self.begin(self, request)
+        elif isinstance(event, h2.events.DataReceived):
+            request.body += event.data
+            if event.flow_controlled_length:
+                self.conn.acknowledge_received_data(event.flow_controlled_length,
+                                                    event.stream_id)
+        elif isinstance(event, h2.events.TrailersReceived):
+            request.trailers = event.headers
+        elif isinstance(event, h2.events.StreamEnded):
+            request.ended = True
+            self.respond(self, request)
+        elif isinstance(event, h2.events.StreamReset):
+            self.resets.append((event.stream_id, ERRORS[event.error_code]))
+
+    def reply(self, request, status=200, body=b"", trailers=None, flush=True, **fields):
+        """Whole, as far as it fits the windows at once."""
+        self.conn.send_headers(request.stream, [
+            (":status", str(status)), *((k.replace("_", "-"), v) for k, v in fields.items())],
+            end_stream=not body and not trailers)
+        while body:
+            part, body = body[:16384], body[16384:]
+            self.conn.send_data(request.stream, part, end_stream=not body and not trailers)
+        if trailers:
+            self.conn.send_headers(request.stream, trailers, end_stream=True)
+        if flush:
+            self.flush()
+
+
+def h2_serve(respond=None, made=None, **kw):
+    """For http1.Script: a backend that speaks HTTP/2. made: a list for the H2Servers."""
+    def say_hi(server, request):
+        server.reply(request, body=b"hi", content_length="2")
+
+    def serve(peer):
+        server = H2Server(peer, respond or say_hi, **kw)
+        if made is not None:
+            made.append(server)
+        server.run()
+    return serve

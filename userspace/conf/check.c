@@ -392,6 +392,22 @@ static void check_health(struct draft *dr, const struct pool_draft *pd, const st
 			   "pool %s: health.timeout is longer than health.every", p->name);
 }
 
+static void check_protocol(struct draft *dr, const struct pool_draft *pd, const struct pool *p)
+{
+	if (p->protocol != POOL_HTTP2)
+		return;
+	if (p->proxy_out != PROXY_OUT_OFF)
+		diag_error(dr->reader.diag, draft_key_pos(pd->node, "proxy_protocol"),
+			   "pool %s: no PROXY header is sent where clients share connections, "
+			   "with protocol: http2",
+			   p->name);
+	if (p->health.kind == HEALTH_HTTP)
+		diag_warning(dr->reader.diag, draft_key_pos(pd->node, "health"),
+			     "pool %s: health.http speaks HTTP/1; take health.tcp for backends "
+			     "that speak HTTP/2 alone",
+			     p->name);
+}
+
 /* The pool says who forwards, the kernel or the proxy; each backend may say how. */
 static void check_forward(struct draft *dr, const struct pool_draft *pd, const struct pool *p)
 {
@@ -429,6 +445,7 @@ static void check_pool(struct draft *dr, const struct pool_draft *pd, const stru
 	check_forward(dr, pd, p);
 	check_backend_names(dr, pd, p);
 	check_backend_addresses(dr, pd, p);
+	check_protocol(dr, pd, p);
 	check_health(dr, pd, p);
 	for (size_t i = 0; i < p->backend_count; i++) {
 		const struct backend *b = &p->backends[i];

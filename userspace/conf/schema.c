@@ -397,6 +397,26 @@ static const struct keyword pool_keys[] = {
 	 FIELD(struct pool, tls),
 	 .section = &schema_pool_tls,
 	 PROXY_ONLY},
+	{.name = "protocol",
+	 .text = "what backends of http services are spoken to: http1, or http2, over TLS (agreed "
+		 "on by "
+		 "ALPN) where the pool has tls, else by prior knowledge; gRPC needs http2. One "
+		 "connection then serves many requests at a time",
+	 .type = KEY_CHOICE,
+	 FIELD(struct pool, protocol),
+	 .words = pool_protocol_words,
+	 .fallback = "http1",
+	 PROXY_ONLY},
+	{.name = "streams",
+	 .text = "http2: most requests of one connection at a time, where the backend allows as "
+		 "many; "
+		 "for more another connection is opened",
+	 .type = KEY_NUMBER,
+	 FIELD(struct pool, streams),
+	 .min = 1,
+	 .max = 10000,
+	 .fallback = "100",
+	 PROXY_ONLY},
 	{.name = "proxy_protocol",
 	 .text = "the PROXY header, of this version, in front of each connection to a backend, "
 		 "which "

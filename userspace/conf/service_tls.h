@@ -30,6 +30,7 @@ static inline struct tls_client_conf pool_tls_conf(const struct pool *p)
 		.cert = p->tls.cert,
 		.name = p->tls.name,
 		.policy = p->tls.policy,
+		.http2 = p->protocol == POOL_HTTP2,
 	};
 }
 

@@ -189,6 +189,7 @@ const char *const forward_words[] = {"ipip", "gue", "l2", "local", "nat", "proxy
 const char *const next_hop_words[] = {"reflect", "fib", NULL};
 const char *const admin_state_words[] = {"up", "drain", "disabled", NULL};
 const char *const service_mode_words[] = {"l4", "http", "tcp", "tls", NULL};
+const char *const pool_protocol_words[] = {"http1", "http2", NULL};
 const char *const proxy_out_words[] = {"off", "v1", "v2", NULL};
 const char *const proxy_header_rule_words[] = {"required", "optional", NULL};
 const char *const tracking_words[] = {"auto", "on-change", "always", "never", NULL};

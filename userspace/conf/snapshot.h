@@ -121,6 +121,8 @@ struct backend {
 /* The PROXY header in front of each connection to a backend. */
 enum proxy_out { PROXY_OUT_OFF, PROXY_OUT_V1, PROXY_OUT_V2 };
 
+enum pool_protocol { POOL_HTTP1, POOL_HTTP2 };
+
 struct pool {
 	const char *name;
 	enum forward forward;	/* ipip for l4 services; proxy for http ones, also where not said */
@@ -131,11 +133,14 @@ struct pool {
 	struct addr source_addr[2]; /* where it is given: [0] IPv4 [1] IPv6; family 0: none */
 	unsigned source_len[2];	    /* prefix length: each address of it is used */
 	uint16_t source_port_low, source_port_high; /* of each, default 1024..32767 */
-	uint16_t tunnel_mtu; /* largest outer packet; 0: the interface's MTU */
-	unsigned connect_ms; /* proxy: TCP connect, default 3 s */
-	unsigned idle_ms;    /* proxy: how long an idle connection is kept, default 60 s */
-	struct pool_tls tls; /* proxy */
-	unsigned idle_max;   /* proxy: idle connections to one backend in one worker, default 128 */
+	uint16_t tunnel_mtu;	     /* largest outer packet; 0: the interface's MTU */
+	unsigned connect_ms;	     /* proxy: TCP connect, default 3 s */
+	unsigned idle_ms;	     /* proxy: how long an idle connection is kept, default 60 s */
+	struct pool_tls tls;	     /* proxy */
+	enum pool_protocol protocol; /* proxy: of http services */
+	unsigned
+		streams; /* proxy, HTTP/2: most requests at a time of one connection, default 100 */
+	unsigned idle_max; /* proxy: idle connections to one backend in one worker, default 128 */
 	enum proxy_out proxy_out; /* proxy: what its backends are told of the client */
 	struct backend *backends; /* sorted by name */
 	size_t backend_count;
@@ -421,6 +426,7 @@ extern const char *const forward_words[];
 extern const char *const next_hop_words[];
 extern const char *const admin_state_words[];
 extern const char *const service_mode_words[];
+extern const char *const pool_protocol_words[];
 extern const char *const proxy_out_words[];
 extern const char *const proxy_header_rule_words[];
 extern const char *const tracking_words[];

@@ -131,6 +131,7 @@ static int end_header(struct h2_session *h, struct h2_stream *s)
 		return 0;
 	if (!s->has_headers) {
 		s->has_headers = h->is_server || s->is_final;
+		s->heads++;
 		note(s, H2_HEAD);
 		return h2_head_end(&s->head, h->io->pool) < 0 ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 	}
@@ -196,7 +197,11 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *ctx)
 	switch (frame->hd.type) {
 	case NGHTTP2_HEADERS: err = end_header(h, s); break;
 	case NGHTTP2_WINDOW_UPDATE: take_window(h, frame->hd.stream_id); break;
-	case NGHTTP2_SETTINGS: wake_blocked(h); break; /* the window may have grown */
+	case NGHTTP2_SETTINGS:
+		wake_blocked(h); /* the window may have grown */
+		if (h->ops->settings && !(frame->hd.flags & NGHTTP2_FLAG_ACK))
+			h->ops->settings(h);
+		break;
 	case NGHTTP2_PING:
 		/* By now the client has seen our notice: what it sent before that is here. */
 		if (h->is_draining && frame->hd.flags & NGHTTP2_FLAG_ACK)
@@ -490,6 +495,5 @@ void h2_stream_detach(struct h2_stream *s, uint32_t code)
 void h2_stream_take_head(struct h2_stream *s)
 {
 	h2_head_next(&s->head, s->io->pool);
-	if (buf_len(&s->head.records))
-		note(s, H2_HEAD);
+	s->heads--;
 }

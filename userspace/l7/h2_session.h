@@ -45,7 +45,9 @@ struct h2_stream {
 	bool is_closed;	     /* nothing goes either way any more */
 	bool has_headers;    /* the final one came: what follows are trailers */
 	bool is_final;	     /* the one that comes is not interim */
+	unsigned heads;	     /* whole ones in head */
 	bool is_ended;	     /* we said that nothing follows */
+	bool is_extended;    /* a client's: it asks for another protocol, by extended CONNECT */
 	struct h2_head head; /* that came, and were not taken yet */
 	struct h2_head tail; /* trailers, as far as they came */
 	struct buf section;  /* all of them, as HTTP/1 has them */
@@ -59,7 +61,9 @@ struct h2_session_ops {
 	/* Server: a request begins. NULL: it is refused, to be tried elsewhere. */
 	struct h2_stream *(*open)(
 		struct h2_session *h,
-		int32_t id); /* It was flushed, once a turn; err: or that failed. */
+		int32_t id); /* The peer's settings came, or others; NULL is fine. */
+	void (*settings)(struct h2_session *h);
+	/* It was flushed, once a turn; err: or that failed. */
 	void (*flushed)(struct h2_session *h, int err);
 };
 
@@ -88,6 +92,7 @@ struct h2_session {
 	uint8_t flood; /* which bucket ran over; 0: none */
 	bool is_server;
 	bool is_busy;	    /* nghttp2 is at work further up the stack */
+	bool is_broken;	    /* nghttp2 must not be called again, but to end it */
 	bool is_draining;   /* we said that no new streams will be taken soon */
 	bool awaits_header; /* one has begun, and is not whole */
 };

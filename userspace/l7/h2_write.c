@@ -21,6 +21,8 @@ static int gather(struct h2_session *h)
 		const uint8_t *data;
 		ssize_t n;
 
+		if (h->is_broken)
+			return -EPIPE;
 		h->is_busy = true;
 		n = nghttp2_session_mem_send(h->ng, &data);
 		h->is_busy = false;
@@ -202,6 +204,48 @@ static int submit_response(struct h2_stream *s, struct fields *f, struct slice s
 	return err == 0 ? 0 : -ENOMEM;
 }
 
+/* "GET / HTTP/1.1" and so on. */
+static int submit_request(struct h2_stream *s, struct fields *f, struct slice start, bool is_last)
+{
+	struct h2_session *h = s->session;
+	const char *path = memchr(start.ptr, ' ', start.len);
+	struct slice method = {start.ptr, (size_t)(path - start.ptr)};
+	struct slice target = {path + 1, start.len - method.len - sizeof("  HTTP/1.1") + 1};
+	bool is_connect = slice_eq(method, SLICE("CONNECT"));
+	struct slice name, value;
+
+	/* Pseudo fields come first; the one that Host and Upgrade turn into is filled in later. */
+	add(f, SLICE(":authority"), target);
+	add(f, SLICE(":method"), method);
+	if (!is_connect) {
+		add(f, SLICE(":scheme"), h->io->tls ? SLICE("https") : SLICE("http"));
+		add(f, SLICE(":path"), target);
+	}
+	f->lines.is_upgrade = s->is_extended;
+	if (s->is_extended) { /* RFC 8441, 5 */
+		f->nv[1] = NV(SLICE(":method"), SLICE("CONNECT"));
+		add(f, SLICE(":protocol"), SLICE(""));
+	}
+	while (h2_lines_next(&f->lines, &name, &value)) {
+		if (slice_eq(name, SLICE("host")))
+			f->nv[0] = NV(SLICE(":authority"), value);
+		else if (s->is_extended && slice_eq(name, SLICE("upgrade")))
+			f->nv[4] = NV(SLICE(":protocol"), value);
+		else if (!s->is_extended || !slice_eq(name, SLICE("sec-websocket-key")))
+			add(f, name, value);
+	}
+	s->id = nghttp2_submit_request(h->ng, NULL, f->nv, f->count, is_last ? NULL : &provider, s);
+	if (s->id < 0) {
+		s->id = 0;
+		return -ENOMEM;
+	}
+	/* From here on nghttp2 refers to s, and can be told to forget it only once this is a frame. */
+	if (h2_gather(h) && nghttp2_session_find_stream(h->ng, s->id))
+		return 0;
+	h->is_broken = true;
+	return -EPIPE;
+}
+
 /* A block for the stream. is_last: nothing follows it. */
 static int submit_head(struct h2_stream *s, struct slice block, bool is_last)
 {
@@ -213,7 +257,8 @@ static int submit_head(struct h2_stream *s, struct slice block, bool is_last)
 	if (err < 0)
 		return err;
 	start = h2_lines_start(&f.lines);
-	err = submit_response(s, &f, start, is_last);
+	err = s->session->is_server ? submit_response(s, &f, start, is_last)
+				    : submit_request(s, &f, start, is_last);
 	fields_deinit(&f, pool);
 	if (err == 0 && is_last)
 		s->is_ended = true;
@@ -222,14 +267,16 @@ static int submit_head(struct h2_stream *s, struct slice block, bool is_last)
 
 /* ---- what a stream's carrier does ---------------------------------------------------------- */
 
-static ssize_t carried_read(struct stream *io)
+static ssize_t carried_read(struct stream *io, bool *ret_more)
 {
 	struct h2_stream *s = stream_of(io);
 	ssize_t n = s->arrived;
 
 	s->arrived = 0;
-	if (n)
+	if (n) {
+		*ret_more = s->is_closed; /* what the end was like */
 		return n;
+	}
 	if (!s->session ||
 	    (s->is_closed && (!io->is_eof || (s->session->is_server && !s->is_ended))))
 		return -ECONNRESET;
@@ -260,7 +307,7 @@ static ssize_t carried_write(struct stream *io, const struct pieces *p)
 	size_t taken = 0;
 	int err = 0;
 
-	if (!h || s->is_closed)
+	if (!h || s->is_closed || h->is_broken)
 		return -EPIPE;
 	if (p->head.len)
 		err = submit_head(s, p->head, p->is_last && !p->body.len && !p->trailers.len);

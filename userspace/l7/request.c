@@ -8,6 +8,7 @@
 
 #include "core/log.h"
 #include "l7/balance.h"
+#include "l7/h2_client.h"
 #include "l7/http1_write.h"
 #include "l7/path.h"
 #include "l7/proxy_out.h"
@@ -420,12 +421,29 @@ static uint16_t backend_port(const struct request *r)
 	return r->backend->ep.port ? r->backend->ep.port : r->client.conn->local.port;
 }
 
+static bool is_http2(const struct request *r)
+{
+	return r->backend->pool->protocol == POOL_HTTP2;
+}
+
+static struct h2_wish wish(const struct request *r)
+{
+	const struct pool *p = r->backend->pool;
+
+	return (struct h2_wish){.streams_max = p->streams,
+				.connect_ms = p->connect_ms,
+				.idle_ms = p->idle_ms,
+				.extended = r->upgrade.len > 0};
+}
+
 /* Begin to connect. False: it failed at once. */
 static bool connect_backend(struct request *r)
 {
 	struct endpoint ep = {r->backend->ep.addr, backend_port(r)};
-	int err = upstream_conn_open(upstream_of(r), &ep, r->backend->pool->connect_ms, &user, r,
-				     &r->up);
+	struct upstream *up = upstream_of(r);
+	struct h2_wish w = wish(r);
+	int err = is_http2(r) ? h2_client_open(up, &ep, &w, &user, r, &r->up)
+			      : upstream_conn_open(up, &ep, w.connect_ms, &user, r, &r->up);
 
 	if (err < 0) {
 		note_connect(r, err);
@@ -442,6 +460,11 @@ static struct upstream_conn *find_idle(struct request *r)
 	bool repeatable = r->is_idempotent && r->body.body.kind == BODY_NONE;
 	struct upstream_conn *uc;
 
+	if (is_http2(r)) {
+		struct h2_wish w = wish(r);
+
+		return h2_client_take(upstream_of(r), backend_port(r), &w, &user, r);
+	}
 	if (r->backend->pool->proxy_out != PROXY_OUT_OFF)
 		return NULL; /* of another client, or from before the pool asked for headers */
 	for (;;) {
@@ -457,8 +480,11 @@ static struct upstream_conn *find_idle(struct request *r)
  * if all of it is still here. */
 static bool may_repeat(const struct request *r)
 {
-	return r->was_reused && !r->was_repeated && r->is_idempotent && !r->interim_count &&
-	       !buf_len(&r->up->io.in) && !flow_has_begun(&r->body);
+	if (r->was_repeated || r->interim_count || buf_len(&r->up->io.in) ||
+	    flow_has_begun(&r->body))
+		return false;
+	return (r->was_reused && r->is_idempotent) ||
+	       (r->up->io.carrier && h2_client_is_refused(r->up));
 }
 
 void request_lose_backend(struct request *r)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The way back of a request: the backend's header and body to the client. See request_int.h. */
 #include "core/log.h"
+#include "l7/h2_client.h"
 #include "l7/http1_write.h"
 #include "l7/request_int.h"
 #include "l7/tunnel.h"
@@ -32,6 +33,17 @@ static void count_status(struct request *r, unsigned status)
 		counter_add(&n->responses_5xx, 1);
 }
 
+/* What h was read from is done with. */
+static void consume_head(struct request *r, size_t block_len)
+{
+	struct stream *up = &r->up->io;
+
+	if (up->carrier)
+		h2_client_head_done(r->up);
+	else
+		buf_consume(up->pool, &up->in, block_len);
+}
+
 /* Written anew into the scratch memory; empty: out of memory. */
 static struct slice write_head(struct request *r, const struct head *h, size_t block_len,
 			       enum body_kind framing)
@@ -61,7 +73,7 @@ static void begin_tunnel(struct request *r, struct head *h, size_t block_len)
 		request_fail(r, REASON_NO_RESOURCES);
 		return;
 	}
-	buf_consume(r->up->io.pool, &r->up->io.in, block_len);
+	consume_head(r, block_len);
 	count_status(r, h->status);
 	tunnel_start(r, head);
 }
@@ -69,7 +81,6 @@ static void begin_tunnel(struct request *r, struct head *h, size_t block_len)
 /* A 1xx response. False: the request is over. */
 static bool pass_interim(struct request *r, const struct head *h, size_t block_len)
 {
-	struct stream *up = &r->up->io;
 	struct pieces p = {0};
 
 	/* A 101 that nobody asked for cannot be meant for anyone. */
@@ -80,7 +91,7 @@ static bool pass_interim(struct request *r, const struct head *h, size_t block_l
 	}
 	if (r->minor)
 		p.head = write_head(r, h, block_len, BODY_NONE);
-	buf_consume(up->pool, &up->in, block_len);
+	consume_head(r, block_len);
 	r->scan = (struct http1_scan){0};
 	if (h->status == 100)
 		r->awaits_continue = false;
@@ -125,7 +136,7 @@ static bool begin_reply(struct request *r, const struct head *h, size_t block_le
 		request_fail(r, REASON_NO_RESOURCES);
 		return false;
 	}
-	buf_consume(up->pool, &up->in, block_len);
+	consume_head(r, block_len);
 	flow_init(&r->reply, up, h->body, h->length);
 	flow_send_to(&r->reply, r->client.io, framing);
 	status = flow_pump(&r->reply, head);
@@ -142,13 +153,15 @@ static bool begin_reply(struct request *r, const struct head *h, size_t block_le
 /* A whole header block of the response is here. False: the request is over, or a tunnel. */
 static bool take_header(struct request *r, size_t block_len)
 {
-	struct head h = {.cap = r->scan.count};
+	bool is_h2 = r->up->io.carrier != NULL;
+	struct head h = {.cap = is_h2 ? h2_client_head_cap(r->up) : r->scan.count};
 	enum reason reason = REASON_NO_RESOURCES;
 
-	h.fields = l7_fields(r->client.conn->l7, r->scan.count);
+	h.fields = l7_fields(r->client.conn->l7, h.cap);
 	if (h.fields) {
-		reason = http1_parse_response(buf_head(&r->up->io.in), block_len, r->scan.count,
-					      r->is_head, &h);
+		reason = is_h2 ? h2_client_head(r->up, r->is_head, &h)
+			       : http1_parse_response(buf_head(&r->up->io.in), block_len,
+						      r->scan.count, r->is_head, &h);
 		if (reason != REASON_NONE) {
 			log_debug("l7: malformed response backend=%s/%s reason=\"%s\"",
 				  r->backend->pool->name, r->backend->name, reason_text(reason));
@@ -167,6 +180,18 @@ static bool take_header(struct request *r, size_t block_len)
 	return h.status < 200 ? pass_interim(r, &h, block_len) : begin_reply(r, &h, block_len);
 }
 
+/* By HTTP/2: those that have come. False: the request is over, or a tunnel. */
+static bool take_carried_headers(struct request *r)
+{
+	while (r->state == REQUEST_AWAIT && h2_client_has_head(r->up))
+		if (!take_header(r, 0))
+			return false;
+	if (r->state != REQUEST_AWAIT || !r->up->io.is_eof)
+		return true;
+	request_lose_backend(r);
+	return false;
+}
+
 /* What came from the backend. False: the request is over, or a tunnel. */
 bool request_take_response(struct request *r)
 {
@@ -174,7 +199,9 @@ bool request_take_response(struct request *r)
 	const struct http_limits *limits = &r->client.service->limits;
 	struct http1_limits l = {limits->request_line, limits->header_bytes, limits->header_count};
 
-	while (r->state == REQUEST_AWAIT) {
+	if (up->carrier && r->state == REQUEST_AWAIT && !take_carried_headers(r))
+		return false;
+	while (r->state == REQUEST_AWAIT && !up->carrier) {
 		int n = buf_len(&up->in)
 				? http1_scan(&r->scan, buf_head(&up->in), buf_len(&up->in), &l)
 				: 0;
@@ -202,5 +229,7 @@ bool request_take_response(struct request *r)
 		}
 		return true;
 	}
+	if (r->state == REQUEST_AWAIT)
+		return true;
 	return after_reply(r, flow_pump(&r->reply, (struct slice){0}));
 }

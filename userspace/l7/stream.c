@@ -34,7 +34,8 @@ void stream_open_carried(struct stream *st, uv_loop_t *loop, struct buf_pool *po
 			 const struct carrier *by, void *carried, deadline_cb on_deadline)
 {
 	*st = (struct stream){.carrier = by, .carried = carried, .pool = pool};
-	deadline_init(&st->deadline, loop, on_deadline);
+	if (loop)
+		deadline_init(&st->deadline, loop, on_deadline);
 }
 
 /* Half a buffer must be free before bytes are moved to its front to make room. */
@@ -61,7 +62,7 @@ ssize_t stream_read(struct stream *st, bool *ret_more)
 
 	*ret_more = false;
 	if (st->carrier)
-		return st->carrier->read(st);
+		return st->carrier->read(st, ret_more);
 	if (!st->in.data) {
 		int err = buf_reserve(st->pool, &st->in, st->bulk ? BUF_LARGE : BUF_SMALL);
 

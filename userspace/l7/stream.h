@@ -55,14 +55,14 @@ int stream_open(struct stream *st, uv_loop_t *loop, struct buf_pool *pool, int f
  * does. read: counts what the carrier has put into st->in since the last call; an end shows in is_eof
  * alone, it never returns 0. */
 struct carrier {
-	ssize_t (*read)(struct stream *st);
+	ssize_t (*read)(struct stream *st, bool *ret_more);
 	ssize_t (*write)(struct stream *st, const struct pieces *p);
 	int (*watch)(struct stream *st);
 	void (*end)(struct stream *st);
 	struct slice (*trailers)(struct stream *st); /* once is_eof: an HTTP/1 section, or empty */
 };
 
-/* A stream that by moves the bytes of. Its deadline is the owner's to close. */
+/* A stream that by moves the bytes of. Its deadline is the owner's to close; loop NULL: it has none. */
 void stream_open_carried(struct stream *st, uv_loop_t *loop, struct buf_pool *pool,
 			 const struct carrier *by, void *carried, deadline_cb on_deadline);
 

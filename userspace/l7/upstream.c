@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "l7/h2_client.h"
 #include "l7/upstream_conn.h"
 #include "tls/client.h"
 
@@ -18,6 +19,7 @@ struct upstream *upstream_new(struct l7 *l7, struct backend_rt *rt)
 	up->rt = rt;
 	up->counters = &rt->counters[l7->env.worker];
 	list_init(&up->idle);
+	list_init(&up->shared);
 	up->refs = 1;
 	return up;
 }
@@ -65,7 +67,7 @@ struct upstream_conn *upstream_take_idle(struct upstream *up, uint16_t port)
 void upstream_put_idle(struct upstream *up, struct upstream_conn *uc, unsigned idle_max,
 		       unsigned idle_ms)
 {
-	if (!up->keep || up->l7->is_closed || up->idle_count >= idle_max ||
+	if (uc->io.carrier || !up->keep || up->l7->is_closed || up->idle_count >= idle_max ||
 	    !upstream_conn_is_clean(uc))
 		upstream_conn_close(uc);
 	else
@@ -76,4 +78,5 @@ void upstream_close_idle(struct upstream *up)
 {
 	list_for_each_safe (it, &up->idle)
 		upstream_conn_close(list_entry(it, struct upstream_conn, node));
+	h2_client_retire(up);
 }

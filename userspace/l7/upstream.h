@@ -20,6 +20,7 @@ struct upstream {
 	struct backend_counters *counters; /* this worker's row */
 	struct list idle;
 	unsigned idle_count;
+	struct list shared; /* connections of HTTP/2: h2_client.c */
 	unsigned refs;
 	struct tls_client *tls;	    /* a reference; NULL: it is spoken plain HTTP to */
 	struct tls_session session; /* of tls */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "core/log.h"
+#include "l7/h2_client.h"
 #include "l7/tls.h"
 #include "l7/upstream.h"
 #include "tls/client.h"
@@ -99,6 +100,11 @@ static void on_deadline(struct deadline *d)
 	struct upstream_conn *uc = list_entry(stream_of_deadline(d), struct upstream_conn, io);
 	bool connecting = uc->state == UPSTREAM_CONNECTING;
 
+	if (uc->state == UPSTREAM_BUSY && uc->user->on_deadline) {
+		uc->user->on_deadline(uc->ctx);
+		return;
+	}
+
 	upstream_conn_close(uc);
 	if (connecting)
 		uc->user->on_connect(uc->ctx, -ETIMEDOUT);
@@ -132,6 +138,7 @@ int upstream_conn_open(struct upstream *up, const struct endpoint *ep, unsigned 
 	uc->state = UPSTREAM_CONNECTING;
 	err = sock_watch(&uc->io.sock, SOCK_WRITE);
 	if (err < 0) {
+		uc->user = NULL; /* never heard of it */
 		upstream_conn_close(uc);
 		return err;
 	}
@@ -144,6 +151,8 @@ static void on_closed(struct stream *st)
 {
 	struct upstream_conn *uc = list_entry(st, struct upstream_conn, io);
 
+	if (uc->user && uc->user->on_closed)
+		uc->user->on_closed(uc->ctx);
 	upstream_unref(uc->up);
 	tls_client_unref(uc->tls);
 	free(uc);
@@ -158,6 +167,10 @@ void upstream_conn_close(struct upstream_conn *uc)
 {
 	if (!uc || uc->state == UPSTREAM_CLOSED)
 		return;
+	if (uc->io.carrier) {
+		h2_client_close(uc);
+		return;
+	}
 	if (uc->state == UPSTREAM_IDLE) {
 		stream_end(&uc->io);
 		upstream_conn_leave_idle(uc);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * One connection to a backend: connecting, busy with one request, or idle. Freed once, when the
- * loop has let go of it. One thread.
+ * loop has let go of it. Or one stream of a connection that many requests share: h2_client.h. One
+ * thread.
  */
 #ifndef L7_UPSTREAM_CONN_H
 #define L7_UPSTREAM_CONN_H
@@ -20,6 +21,9 @@ struct upstream_user {
 	/* 0: connected. -errno (-ETIMEDOUT, -ECONNREFUSED, ...): not, and it is closed already. */
 	void (*on_connect)(void *ctx, int status);
 	void (*on_event)(void *ctx, int events); /* SOCK_READ, SOCK_WRITE */
+	/* May be NULL: io.deadline has passed, else the connection ends; its memory is gone, the last call of all. */
+	void (*on_deadline)(void *ctx);
+	void (*on_closed)(void *ctx);
 };
 
 struct upstream_conn {

@@ -36,14 +36,16 @@ static int on_session(SSL *ssl, SSL_SESSION *session)
 
 static bool fill_context(struct tls_client *c)
 {
-	static const unsigned char alpn[] = "\x08http/1.1";
+	static const unsigned char http1[] = "\x08http/1.1", http2[] = "\x02h2";
+	const unsigned char *alpn = c->conf.http2 ? http2 : http1;
+	unsigned alpn_len = (c->conf.http2 ? sizeof(http2) : sizeof(http1)) - 1;
 	SSL_CTX *ctx = c->ctx;
 
 	SSL_CTX_set_app_data(ctx, c);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
 	SSL_CTX_sess_set_new_cb(ctx, on_session);
 	if (!tls_context_prepare(ctx, c->conf.policy) ||
-	    SSL_CTX_set_alpn_protos(ctx, alpn, sizeof(alpn) - 1) != 0) /* 0 is good */
+	    SSL_CTX_set_alpn_protos(ctx, alpn, alpn_len) != 0) /* 0 is good */
 		return false;
 	if (!c->conf.authorities)
 		return true;
@@ -60,6 +62,7 @@ int tls_client_new(const struct tls_client_conf *conf, struct tls_client **ret_c
 		return -ENOMEM;
 	c->refs = 1;
 	c->conf.policy = conf->policy;
+	c->conf.http2 = conf->http2;
 	if (conf->authorities)
 		c->conf.authorities = tls_authorities_ref(conf->authorities);
 	if (conf->cert)
@@ -105,8 +108,8 @@ bool tls_client_is_of(const struct tls_client *c, const struct tls_client_conf *
 {
 	const struct tls_client_conf *own = &c->conf;
 
-	return own->policy == conf->policy && !own->name == !conf->name &&
-	       (!own->name || !strcmp(own->name, conf->name)) &&
+	return own->policy == conf->policy && own->http2 == conf->http2 &&
+	       !own->name == !conf->name && (!own->name || !strcmp(own->name, conf->name)) &&
 	       equal(own->authorities, conf->authorities,
 		     own->authorities ? own->authorities->digest : NULL,
 		     conf->authorities ? conf->authorities->digest : NULL) &&

@@ -21,6 +21,7 @@ struct tls_client_conf {
 	struct tls_cert *cert;		     /* ours, where they ask for one; NULL: none */
 	const char *name; /* to ask for, and to verify; NULL: their address is verified */
 	enum tls_policy policy;
+	bool http2; /* what is spoken inside: HTTP/2, else HTTP/1.1 */
 };
 
 /* With one reference; takes some of its own. 0, or -EINVAL (OpenSSL does not take the certificate), or
