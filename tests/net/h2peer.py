@@ -226,8 +226,8 @@ class Request:
 
 
 class H2Server:
-    """A backend's side of one connection. respond(server, request) is called when a request is whole;
-    begin(server, request), if given, with its header."""
+    """A backend's side of one connection. respond(server, request) is called when a request is
+    whole; begin(server, request), if given, with its header."""
 
     def __init__(self, peer, respond, begin=None, **settings):
         self.peer, self.respond, self.begin = peer, respond, begin

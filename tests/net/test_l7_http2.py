@@ -74,7 +74,9 @@ def test_bodies_both_ways(http_proxy, size):
             reply = client.ask(fields, body)
             assert reply.status == 200
             assert hashlib.sha256(reply.body).digest() == hashlib.sha256(body).digest()
-    assert (seen[0].get("Transfer-Encoding"), seen[0].get("Content-Length")) == ("chunked", None)
+    framing = (seen[0].get("Transfer-Encoding"), seen[0].get("Content-Length"))
+    # Where the end came together with the header there is no body.
+    assert framing == ("chunked", None) or (size == 0 and framing == (None, "0"))
     assert (seen[1].get("Transfer-Encoding"), seen[1].get("Content-Length")) == (None, str(size))
 
 

@@ -209,6 +209,12 @@ static enum reason take_target(struct head *h, const struct pseudo *p,
 	return REASON_NONE;
 }
 
+static bool expects_body(struct slice method)
+{
+	return slice_eq(method, SLICE("POST")) || slice_eq(method, SLICE("PUT")) ||
+	       slice_eq(method, SLICE("PATCH"));
+}
+
 enum reason h2_head_request(struct h2_head *hh, struct buf_pool *pool,
 			    const struct http1_limits *limits, bool has_body, struct head *h)
 {
@@ -241,6 +247,8 @@ enum reason h2_head_request(struct h2_head *hh, struct buf_pool *pool,
 	}
 	/* Frames say where the body ends. What is to become a tunnel has none before it is one. */
 	h->body = has_body && !h->has_upgrade && !h->is_connect ? BODY_EOF : BODY_NONE;
+	if (!has_body && expects_body(h->method))
+		h->has_length = true; /* of 0: HTTP/1 must say so (RFC 9110, 8.6) */
 	return REASON_NONE;
 }
 
