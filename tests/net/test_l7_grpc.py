@@ -142,7 +142,8 @@ def test_no_backend(http_proxy, free_port):
                                options=[("grpc.enable_http_proxy", 0)]) as channel:
         with pytest.raises(grpc.RpcError) as caught:
             channel.unary_unary("/test/Echo")(b"", timeout=20)
-    assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+    assert (caught.value.code(), caught.value.details()) == \
+        (grpc.StatusCode.UNAVAILABLE, "no backend could be connected to")
 
 
 def test_a_backend_that_speaks_http1(http_proxy):

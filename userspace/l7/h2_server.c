@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "l7/conn.h"
+#include "l7/grpc.h"
 #include "l7/h2_session.h"
 #include "l7/http1_write.h"
 #include "l7/request.h"
@@ -23,6 +24,7 @@ struct exchange {
 	const struct service *service;
 	struct request *request;
 	struct list kept; /* l7.exchanges */
+	bool is_grpc;
 };
 
 enum wait { WAIT_NONE, WAIT_HEADER, WAIT_IDLE, WAIT_WRITE };
@@ -121,7 +123,9 @@ static void flush_answer(struct exchange *e)
 static void answer(struct exchange *e, enum reason reason, bool is_head)
 {
 	char text[HTTP1_ANSWER_MAX];
-	size_t len = http1_write_answer(text, reason, is_head, PERSIST_DEFAULT, time(NULL));
+	size_t len =
+		e->is_grpc ? grpc_write_answer(text, reason)
+			   : http1_write_answer(text, reason, is_head, PERSIST_DEFAULT, time(NULL));
 	size_t head = (size_t)((char *)memmem(text, len, "\r\n\r\n", 4) - text) + 4;
 	struct pieces p = {
 		.head = {text, head}, .body = {text + head, len - head}, .is_last = true};
@@ -197,6 +201,7 @@ static void begin(struct exchange *e)
 	counter_add(&conn_counters(c)->requests, 1);
 	if (h.fields)
 		r = h2_head_request(&e->h2.head, e->io.pool, &l, has_body, &h);
+	e->is_grpc = r == REASON_NONE && grpc_is_call(&h);
 	if (r == REASON_NONE)
 		r = request_start(&who, &h, 0);
 	if (r != REASON_NONE)
