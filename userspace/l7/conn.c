@@ -133,12 +133,13 @@ bool conn_rebind(struct conn *c)
 	return true;
 }
 
-static void on_closed(struct stream *st)
+static void on_closed(struct sock *s)
 {
-	struct conn *c = list_entry(st, struct conn, io);
+	struct conn *c = list_entry(stream_of_sock(s), struct conn, io);
 
 	c->l7->conn_count--;
-	h2_server_free(c->http2);
+	if (c->is_http2)
+		h2_server_free(c->http2);
 	free(c->proxied);
 	free(c);
 }
@@ -147,17 +148,20 @@ void conn_close(struct conn *c)
 {
 	if (c->state == CONN_CLOSED)
 		return;
-	request_cancel(c->request);
-	c->request = NULL;
 	if (awaits_request(c)) /* else what the client has may be cut off */
 		stream_end(&c->io);
-	passage_cancel(c->passage);
-	c->passage = NULL;
-	h2_server_stop(c->http2);
+	if (c->state == CONN_BUSY)
+		request_cancel(c->request);
+	else if (c->state == CONN_PASSAGE)
+		passage_cancel(c->passage);
+	else if (c->state == CONN_HTTP2)
+		h2_server_stop(c->http2);
+	else if (c->is_deferred)
+		l7_undefer(c->l7, c);
 	set_state(c, CONN_CLOSED);
 	counter_add(&conn_counters(c)->closed, 1);
 	list_unlink(&c->node);
-	list_unlink(&c->deferred);
+
 	stream_close(&c->io, on_closed);
 	view_unref(c->view);
 	c->view = NULL;
@@ -199,13 +203,16 @@ void conn_end_http2(struct conn *c)
 
 static void begin_http2(struct conn *c)
 {
-	c->http2 = h2_server_new(c);
-	if (!c->http2) {
+	struct h2_server *sv = h2_server_new(c);
+
+	if (!sv) {
 		conn_close(c);
 		return;
 	}
 	set_state(c, CONN_HTTP2);
-	h2_server_begin(c->http2);
+	c->http2 = sv;
+	c->is_http2 = true;
+	h2_server_begin(sv);
 }
 
 /* The response is written: what now? */
@@ -355,6 +362,7 @@ static void begin(struct conn *c, size_t len)
 	c->requests++;
 	if (r == REASON_NONE) {
 		set_state(c, CONN_BUSY);
+		c->request = NULL;
 		r = request_start(&who, &h, len);
 	}
 	if (r != REASON_NONE)
@@ -417,6 +425,8 @@ void conn_resume(struct conn *c)
 
 	if (c->is_running)
 		return;
+	if (c->is_deferred)
+		l7_undefer(c->l7, c);
 	c->is_running = true;
 	while (awaits_request(c) && buf_len(&c->io.in)) {
 		if (!budget--) {
@@ -607,6 +617,7 @@ void conn_serve(struct conn *c)
 void conn_pass(struct conn *c, const struct pool *pool, const struct client_hello *hello)
 {
 	set_state(c, CONN_PASSAGE);
+	c->passage = NULL;
 	deadline_set(&c->io.deadline, DEADLINE_NONE);
 	if (passage_start(c, pool, hello) < 0)
 		conn_abort(c);
@@ -622,7 +633,7 @@ int conn_open(struct l7 *l7, int fd, const struct service *service, const struct
 		close(fd);
 		return -ENOMEM;
 	}
-	err = stream_open(&c->io, l7->env.loop, &l7->pool, fd, on_event, on_deadline);
+	err = stream_open(&c->io, &l7->deadlines, &l7->pool, fd, on_event, on_deadline);
 	if (err < 0) {
 		free(c);
 		return err;
@@ -636,7 +647,7 @@ int conn_open(struct l7 *l7, int fd, const struct service *service, const struct
 	bind_counters(c);
 	counter_add(&conn_counters(c)->connections, 1);
 	list_append(&l7->conns, &c->node);
-	list_init(&c->deferred);
+
 	l7->conn_count++;
 	if (service->proxy_in.from_count)
 		preface_begin(c);

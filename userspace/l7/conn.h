@@ -38,15 +38,17 @@ enum conn_state {
 
 struct conn {
 	struct stream io;
-	struct list node;     /* l7.conns */
-	struct list deferred; /* l7.deferred */
+	struct list node; /* l7.conns */
 	struct l7 *l7;
 	struct view *view;	       /* the one it works with now; a reference */
 	const struct service *service; /* of view */
-	struct request *request;       /* CONN_BUSY */
-	struct passage *passage;       /* CONN_PASSAGE */
-	struct h2_server *http2;       /* CONN_HTTP2 */
-	struct proxied *proxied;       /* what a PROXY header said; NULL: nothing */
+	union {
+		struct request *request;    /* CONN_BUSY */
+		struct passage *passage;    /* CONN_PASSAGE */
+		struct h2_server *http2;    /* is_http2, from CONN_HTTP2 to the end */
+		struct conn *next_deferred; /* is_deferred: l7.deferred */
+	};
+	struct proxied *proxied; /* what a PROXY header said; NULL: nothing */
 	union {
 		struct http1_scan scan;
 		struct client_hello_scan hello; /* CONN_HELLO */
@@ -57,7 +59,8 @@ struct conn {
 	uint8_t state;		     /* enum conn_state */
 	uint8_t after;		     /* enum conn_after: the response under way */
 	bool is_running;	     /* conn_resume() is at work further up the stack */
-	uint8_t blank_lines;	     /* skipped before a request line */
+	bool is_http2, is_deferred;
+	uint8_t blank_lines; /* skipped before a request line */
 };
 
 /* Takes fd, also on error. 0, or -errno. */

@@ -87,7 +87,8 @@ static struct call *call_new(struct shared *s, const struct h2_wish *wish,
 
 	if (!call)
 		return NULL;
-	stream_open_carried(&call->uc.io, NULL, &s->up->l7->pool, &h2_carrier, &call->h2, NULL);
+	(void)stream_open_carried(&call->uc.io, NULL, &s->up->l7->pool, &h2_carrier, &call->h2,
+				  NULL); /* 0: it has no deadline */
 	call->uc.up = s->up;
 	call->uc.user = user;
 	call->uc.ctx = ctx;

@@ -39,11 +39,10 @@ struct h2_server {
 
 /* ---- an exchange --------------------------------------------------------------------------- */
 
-static void on_freed(uv_handle_t *handle)
+static void exchange_free(struct exchange *e)
 {
-	struct deadline *d = handle->data;
-
-	free(list_entry(stream_of_deadline(d), struct exchange, io));
+	deadline_close(&e->io.deadline);
+	free(e);
 }
 
 static void on_deadline(struct deadline *d);
@@ -61,7 +60,11 @@ static struct exchange *exchange_new(struct l7 *l7)
 	e = calloc(1, sizeof(*e));
 	if (!e)
 		return NULL;
-	stream_open_carried(&e->io, l7->env.loop, &l7->pool, &h2_carrier, &e->h2, on_deadline);
+	if (stream_open_carried(&e->io, &l7->deadlines, &l7->pool, &h2_carrier, &e->h2,
+				on_deadline) < 0) {
+		free(e);
+		return NULL;
+	}
 	list_init(&e->kept);
 	return e;
 }
@@ -79,7 +82,7 @@ static void recycle(struct exchange *e, uint32_t code)
 	view_unref(e->view);
 	e->view = NULL;
 	if (l7->is_closed || l7->exchange_count >= KEPT_MAX) {
-		deadline_close(&e->io.deadline, on_freed);
+		exchange_free(e);
 		return;
 	}
 	list_push(&l7->exchanges, &e->kept);
@@ -92,7 +95,7 @@ void h2_server_forget(struct l7 *l7)
 		struct exchange *e = list_entry(it, struct exchange, kept);
 
 		list_unlink(&e->kept);
-		deadline_close(&e->io.deadline, on_freed);
+		exchange_free(e);
 	}
 	l7->exchange_count = 0;
 }
@@ -191,23 +194,26 @@ static void begin(struct exchange *e)
 				   .view = e->view,
 				   .service = e->service,
 				   .request = &e->request};
-	unsigned cap = h2_head_cap(&e->h2.head);
+	struct buf_pool *pool = e->io.pool;
+	struct h2_head head = e->h2.head; /* e may be gone before it is done with */
+	unsigned cap = h2_head_cap(&head);
 	struct head h = {.cap = cap,
 			 .fields = l7_fields(c->l7, cap),
 			 .allow_connect = e->service->connect == CONNECT_TUNNEL};
 	bool has_body = !e->io.is_eof || buf_len(&e->io.in) || buf_len(&e->h2.section);
 	enum reason r = REASON_NO_RESOURCES;
 
+	e->h2.head = (struct h2_head){0};
+	e->h2.heads = 0;
 	counter_add(&conn_counters(c)->requests, 1);
 	if (h.fields)
-		r = h2_head_request(&e->h2.head, e->io.pool, &l, has_body, &h);
+		r = h2_head_request(&head, pool, &l, has_body, &h);
 	e->is_grpc = r == REASON_NONE && grpc_is_call(&h);
 	if (r == REASON_NONE)
 		r = request_start(&who, &h, 0);
 	if (r != REASON_NONE)
 		answer(e, r, h.is_head);
-	else if (e->h2.session) /* else it is over already */
-		h2_stream_take_head(&e->h2);
+	h2_head_release(&head, pool);
 }
 
 static void on_events(struct h2_stream *s, unsigned events)

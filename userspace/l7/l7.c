@@ -16,31 +16,38 @@
 #define SMALL_KEPT 256U
 #define LARGE_KEPT 64U
 
+void l7_undefer(struct l7 *l7, struct conn *c)
+{
+	struct conn **link = &l7->deferred;
+
+	while (*link != c)
+		link = &(*link)->next_deferred;
+	*link = c->next_deferred;
+	if (!c->next_deferred)
+		l7->deferred_end = link;
+	c->next_deferred = NULL;
+	c->is_deferred = false;
+	l7->deferred_count--;
+}
+
 static void on_idle(uv_idle_t *idle)
 {
 	struct l7 *l7 = idle->data;
-	struct list turn;
 
 	/* What is deferred again meanwhile waits for the next turn. */
-	list_init(&turn);
-	list_for_each_safe (it, &l7->deferred) {
-		list_unlink(it);
-		list_append(&turn, it);
-	}
-	while (!list_empty(&turn)) {
-		struct conn *c = list_entry(turn.next, struct conn, deferred);
-
-		list_unlink(&c->deferred);
-		conn_resume(c);
-	}
-	if (list_empty(&l7->deferred))
+	for (unsigned i = l7->deferred_count; i && l7->deferred; i--)
+		conn_resume(l7->deferred);
+	if (!l7->deferred)
 		(void)uv_idle_stop(&l7->idle); /* always 0 */
 }
 
 void l7_defer(struct l7 *l7, struct conn *c)
 {
-	list_unlink(&c->deferred);
-	list_append(&l7->deferred, &c->deferred);
+	c->next_deferred = NULL;
+	c->is_deferred = true;
+	*l7->deferred_end = c;
+	l7->deferred_end = &c->next_deferred;
+	l7->deferred_count++;
 	(void)uv_idle_start(&l7->idle, on_idle); /* 0, unless the callback is NULL */
 }
 
@@ -64,9 +71,10 @@ int l7_new(const struct l7_env *env, struct l7 **ret_l7)
 	l7->env = *env;
 	buf_pool_init(&l7->pool, SMALL_KEPT, LARGE_KEPT);
 	list_init(&l7->conns);
-	list_init(&l7->deferred);
+	l7->deferred_end = &l7->deferred;
 	(void)uv_idle_init(env->loop, &l7->idle); /* always 0 */
 	l7->idle.data = l7;
+	deadlines_init(&l7->deadlines, env->loop);
 	list_init(&l7->h2_flush);
 	list_init(&l7->exchanges);
 	(void)uv_prepare_init(env->loop, &l7->h2_prepare); /* always 0 */
@@ -178,6 +186,7 @@ void l7_close_all(struct l7 *l7)
 	h2_server_forget(l7);
 	uv_close((uv_handle_t *)&l7->idle, NULL);
 	uv_close((uv_handle_t *)&l7->h2_prepare, NULL);
+	deadlines_close(&l7->deadlines);
 	tls_waker_close(&l7->waker);
 	uv_close((uv_handle_t *)&l7->tickets, NULL);
 }
@@ -199,6 +208,7 @@ void l7_free(struct l7 *l7)
 	assert(l7->is_closed && l7->conn_count == 0);
 	view_unref(l7->view);
 	tls_resumer_deinit(&l7->resumer);
+	deadlines_deinit(&l7->deadlines);
 	buf_pool_deinit(&l7->pool);
 	free(l7->scratch);
 	free(l7->fields);

@@ -5,6 +5,7 @@
 
 #include "core/buf.h"
 #include "core/list.h"
+#include "l7/deadline.h"
 #include "l7/l7.h"
 #include "l7/tls.h"
 #include "tls/resume.h"
@@ -16,11 +17,14 @@ struct view;
 struct l7 {
 	struct l7_env env;
 	struct buf_pool pool;
+	struct deadlines deadlines;
 	struct view *view; /* the newest; NULL before the first snapshot */
 	struct list conns; /* all client connections */
 	uint64_t conn_count;
 	uint64_t upstream_idle;
-	struct list deferred;	 /* client connections with requests left in their buffers */
+	struct conn *deferred,
+		**deferred_end; /* client connections with requests left in their buffers */
+	unsigned deferred_count;
 	uv_idle_t idle;		 /* runs while there are any */
 	struct list h2_flush;	 /* HTTP/2 sessions with something to be written this turn */
 	uv_prepare_t h2_prepare; /* runs while there are any */
@@ -44,5 +48,6 @@ struct field *l7_fields(struct l7 *l7, unsigned count);
 
 /* Call conn_resume(c) in the loop's next turn, once; c may be closed until then. */
 void l7_defer(struct l7 *l7, struct conn *c);
+void l7_undefer(struct l7 *l7, struct conn *c); /* no longer */
 
 #endif

@@ -3,6 +3,7 @@
 #include "l7/stream.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 #include "conf/runtime.h"
 #include "core/list.h"
@@ -11,31 +12,35 @@
 /* So many smaller reads after one that filled a small chunk until small ones will do again. */
 #define BULK_READS 8
 
-int stream_open(struct stream *st, uv_loop_t *loop, struct buf_pool *pool, int fd,
+int stream_open(struct stream *st, struct deadlines *deadlines, struct buf_pool *pool, int fd,
 		sock_event_cb on_event, deadline_cb on_deadline)
 {
-	int err = sock_open(&st->sock, loop, fd, on_event);
+	int err = deadline_init(&st->deadline, deadlines, on_deadline);
 
-	if (err < 0)
+	if (err < 0) {
+		close(fd);
 		return err;
-	deadline_init(&st->deadline, loop, on_deadline);
+	}
+	err = sock_open(&st->sock, deadlines->timer.loop, fd, on_event);
+	if (err < 0) {
+		deadline_close(&st->deadline);
+		return err;
+	}
 	st->carrier = NULL;
 	st->in = st->out = (struct buf){0};
 	st->pool = pool;
 	st->tls = NULL;
-	st->open_handles = 2;
-	st->on_closed = NULL;
+	st->is_closing = false;
 	st->bulk = 0;
 	st->is_eof = st->is_blocked = false;
 	return 0;
 }
 
-void stream_open_carried(struct stream *st, uv_loop_t *loop, struct buf_pool *pool,
-			 const struct carrier *by, void *carried, deadline_cb on_deadline)
+int stream_open_carried(struct stream *st, struct deadlines *deadlines, struct buf_pool *pool,
+			const struct carrier *by, void *carried, deadline_cb on_deadline)
 {
 	*st = (struct stream){.carrier = by, .carried = carried, .pool = pool};
-	if (loop)
-		deadline_init(&st->deadline, loop, on_deadline);
+	return deadlines ? deadline_init(&st->deadline, deadlines, on_deadline) : 0;
 }
 
 /* Half a buffer must be free before bytes are moved to its front to make room. */
@@ -184,33 +189,15 @@ void stream_end(struct stream *st)
 		tls_end(st->tls);
 }
 
-static void handle_closed(struct stream *st)
+void stream_close(struct stream *st, sock_closed_cb cb)
 {
-	if (--st->open_handles == 0)
-		st->on_closed(st);
-}
-
-static void on_sock_closed(struct sock *s)
-{
-	handle_closed(stream_of_sock(s));
-}
-
-static void on_deadline_closed(uv_handle_t *handle)
-{
-	struct deadline *d = handle->data;
-
-	handle_closed(stream_of_deadline(d));
-}
-
-void stream_close(struct stream *st, stream_closed_cb cb)
-{
-	if (st->on_closed)
+	if (st->is_closing)
 		return;
-	st->on_closed = cb;
+	st->is_closing = true;
 	tls_free(st->tls);
 	st->tls = NULL;
 	buf_release(st->pool, &st->in);
 	buf_release(st->pool, &st->out);
-	sock_close(&st->sock, on_sock_closed);
-	deadline_close(&st->deadline, on_deadline_closed);
+	deadline_close(&st->deadline);
+	sock_close(&st->sock, cb);
 }

@@ -26,29 +26,30 @@ struct pieces {
 
 struct stream;
 struct tls;
-typedef void (*stream_closed_cb)(struct stream *st);
 
 struct carrier;
 
 struct stream {
 	const struct carrier *carrier; /* NULL: sock */
-	void *carried;		       /* the carrier's */
-	struct sock sock;
+	union {
+		struct sock sock;
+		void *carried; /* the carrier's */
+	};
 	struct deadline deadline;
 	struct buf in;	/* read, not yet used */
 	struct buf out; /* to be written before anything else */
 	struct buf_pool *pool;
 	struct tls *tls; /* between it and the socket (l7/tls.h); NULL: plain */
 	_Atomic uint64_t *bytes_in, *bytes_out; /* counters of the owner's row */
-	stream_closed_cb on_closed;
-	uint8_t open_handles;
+	bool is_closing;
+
 	uint8_t bulk;	 /* more than 0: reads have been filling buffers, use large ones */
 	bool is_eof;	 /* the peer sends no more */
 	bool is_blocked; /* the last write was not taken whole */
 };
 
 /* Takes fd, also on error. 0, or -errno; then st must not be closed. */
-int stream_open(struct stream *st, uv_loop_t *loop, struct buf_pool *pool, int fd,
+int stream_open(struct stream *st, struct deadlines *deadlines, struct buf_pool *pool, int fd,
 		sock_event_cb on_event, deadline_cb on_deadline);
 
 /* Who moves the bytes of a stream without a socket; each does what the function below of its name
@@ -62,9 +63,10 @@ struct carrier {
 	struct slice (*trailers)(struct stream *st); /* once is_eof: an HTTP/1 section, or empty */
 };
 
-/* A stream that by moves the bytes of. Its deadline is the owner's to close; loop NULL: it has none. */
-void stream_open_carried(struct stream *st, uv_loop_t *loop, struct buf_pool *pool,
-			 const struct carrier *by, void *carried, deadline_cb on_deadline);
+/* A stream that by moves the bytes of. Not to be closed: its buffers and
+ * its deadline, which it has only with deadlines, are the owner's. 0, or -ENOMEM. */
+int stream_open_carried(struct stream *st, struct deadlines *deadlines, struct buf_pool *pool,
+			const struct carrier *by, void *carried, deadline_cb on_deadline);
 
 /* One read into st->in. Bytes read; 0: the peer closed its side (is_eof); -EAGAIN; -ENOBUFS: no
  * room until more are used; -ENOMEM; another -errno. *ret_more: there is probably more to read. */
@@ -90,7 +92,7 @@ bool stream_is_quiet(struct stream *st);
 void stream_end(struct stream *st);
 
 /* Frees the buffers; cb, once the memory of st is no longer in use. Again: nothing. */
-void stream_close(struct stream *st, stream_closed_cb cb);
+void stream_close(struct stream *st, sock_closed_cb cb);
 
 /* Can more be put into st->in without growing it? */
 bool stream_has_room(const struct stream *st);

@@ -120,7 +120,7 @@ int upstream_conn_open(struct upstream *up, const struct endpoint *ep, unsigned 
 		return -ENOMEM;
 	err = sock_connect(ep, &fd);
 	if (err == 0)
-		err = stream_open(&uc->io, up->l7->env.loop, &up->l7->pool, fd, on_event,
+		err = stream_open(&uc->io, &up->l7->deadlines, &up->l7->pool, fd, on_event,
 				  on_deadline);
 	if (err < 0) {
 		free(uc);
@@ -147,9 +147,9 @@ int upstream_conn_open(struct upstream *up, const struct endpoint *ep, unsigned 
 	return 0;
 }
 
-static void on_closed(struct stream *st)
+static void on_closed(struct sock *s)
 {
-	struct upstream_conn *uc = list_entry(st, struct upstream_conn, io);
+	struct upstream_conn *uc = list_entry(stream_of_sock(s), struct upstream_conn, io);
 
 	if (uc->user && uc->user->on_closed)
 		uc->user->on_closed(uc->ctx);
