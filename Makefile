@@ -160,6 +160,7 @@ $(BUILD)/tests/unit/test_conf_alloc: LDFLAGS += $(foreach f,malloc calloc reallo
 
 # Their quick forms are tests too.
 BENCH_BIN := $(BUILD)/bench/packet
+ROUTE_BIN := $(BUILD)/bench/route/lookup
 FLOOD_BIN  := $(BUILD)/bench/veth/flood
 BENCH_VETH := $(BINS) $(FLOOD_BIN) \
 	$(patsubst %,$(BUILD)/%.bpf.o,bench/floor bench/veth/segment tests/net/xdp_pass)
@@ -168,8 +169,8 @@ BENCH_VETH := $(BINS) $(FLOOD_BIN) \
 test: deps ## install what is needed, build, run every test (as root)
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) check-build
 	$(Q)$(RUN) unit bpf lint net
-check-build: all $(UNIT_BIN) $(FUZZ_BIN) $(BPF_BIN) $(BPF_RUNNER) $(TEST_BPF) $(BENCH_BIN) $(BENCH_VETH) ## build all that the tests need
-check-unit: $(UNIT_BIN) $(FUZZ_BIN) ## unit tests and fuzz corpora, without root
+check-build: all $(UNIT_BIN) $(FUZZ_BIN) $(BPF_BIN) $(BPF_RUNNER) $(TEST_BPF) $(BENCH_BIN) $(ROUTE_BIN) $(BENCH_VETH) ## build all that the tests need
+check-unit: $(UNIT_BIN) $(FUZZ_BIN) $(ROUTE_BIN) ## unit tests and fuzz corpora, without root
 	$(Q)$(RUN) unit
 check-bpf: $(BPF_BIN) $(BENCH_BIN) ## the kernel programs, packet by packet, as root
 	$(Q)$(RUN) bpf
@@ -178,7 +179,7 @@ check-net: all $(TEST_BPF) $(BPF_RUNNER) $(BENCH_VETH) ## tests over network nam
 check-san: ## unit and net tests under sanitizers: SAN=address,undefined or SAN=thread
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) BUILD=$(BUILD)-san SAN=$(or $(SAN),address$(comma)undefined) check-build
 	$(Q)SHUNT_TEST_PATIENCE=3 $(RUN) --build $(BUILD)-san unit net
-check-valgrind: $(UNIT_BIN) $(FUZZ_BIN) ## unit tests under valgrind
+check-valgrind: $(UNIT_BIN) $(FUZZ_BIN) $(ROUTE_BIN) ## unit tests under valgrind
 	$(Q)SHUNT_TEST_PATIENCE=10 SHUNT_WRAP='valgrind -q --error-exitcode=99 --leak-check=full' $(RUN) unit
 check-clang: ## the kernel programs as another clang builds them, as root: CLANG_ALT=clang-19
 	$(Q).ci/deps $(CLANG_ALT)
@@ -218,7 +219,10 @@ $(call obj,bench/veth/flood.c): | $(BUILD)/bench/veth/flood.skel.h
 $(FLOOD_BIN): %: %.o
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,libbpf) -o $@
 
-.PHONY: bench-packet bench-veth bench-vm bench-docs
+$(ROUTE_BIN): %: %.o $(LIB_A)
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,libpcre2-8) -o $@
+
+.PHONY: bench-packet bench-veth bench-vm bench-route bench-docs
 bench-packet: $(BENCH_BIN) ## nanoseconds a packet, by case, as root; QUICK=1: does it run?
 	$(Q)$< $(if $(QUICK),--quick) --json $(BENCH_JSON)
 bench-veth: $(BENCH_VETH) ## packets a second through veth pairs, as root; QUICK=1: does it run?
@@ -229,6 +233,8 @@ bench-vm: $(BENCH_VETH) ## Shunt beside IPVS on a stock kernel in qemu, as root;
 	$(Q).ci/deps $(DEPS_NET) $(DEPS_VM) $(DEPS_IPVS)
 	$(Q)SHUNT_BUILD=$(BUILD) $(PYTHON) bench/veth/run.py --vm $(BENCH_KERNEL) --ipvs --back tc \
 		$(if $(QUICK),--quick) --json $(VM_JSON)
+bench-route: $(ROUTE_BIN) ## nanoseconds to find a route, by index and by scan; QUICK=1: does it run?
+	$(Q)$< $(if $(QUICK),--quick)
 bench-docs: ## the last measurements into docs/benchmarks.md and its picture
 	$(Q).ci/deps $(DEPS_BENCH)
 	$(Q)$(PYTHON) bench/plot.py docs/benchmarks.md docs/img/packet.svg \
