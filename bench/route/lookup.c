@@ -2,8 +2,8 @@
 /*
  * What it costs to find a route in tables of growing size: by the index, and by a plain scan over
  * the same table and requests, in the same run. Prints nanoseconds a request; ends with status 1 if
- * the index needs more than the goal or finds another route than the scan. --quick: small tables, without a look at
- * the goal.
+ * the index needs more than the goal or finds another route than the scan.
+ * --quick: small tables, without a look at the goal.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -64,6 +64,13 @@ struct slice expr_text(const struct expr *e, const struct route_input *in);
 struct slice expr_show(const struct expr *e, const struct route_input *in,
 		       char buf[EXPR_SHOWN_MAX]);
 
+/* What a name of a template stands for: a variable, a name of the language, header.x, query.x or
+ * cookie.x. 0, -ENOENT, -ENOMEM. */
+int expr_lookup(const struct route_scope *scope, struct slice name, const struct expr **ret_expr);
+
+/* The name that was probably meant, captures among them; NULL: none. 0, -ENOMEM. */
+int expr_closest(const struct route_scope *scope, struct slice name, const char **ret_word);
+
 /* May a variable be called so? Not where the language has the word. */
 bool expr_is_reserved(struct slice name);
 

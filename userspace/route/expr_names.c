@@ -3,7 +3,6 @@
 #include <ctype.h>
 #include <errno.h>
 
-#include "core/text.h"
 #include "route/expr_int.h"
 
 struct word {
@@ -84,41 +83,40 @@ bool expr_is_reserved(struct slice name)
 	       find(functions, COUNT(functions), name);
 }
 
-/* A name that begins in what is quoted: as much of it as a person needs. */
-static struct text_quoted quote(struct slice name)
+int expr_closest(const struct route_scope *scope, struct slice name, const char **ret_word)
 {
-	char text[80];
-	size_t len = name.len < sizeof(text) ? name.len : sizeof(text) - 1;
+	size_t count = 0;
+	size_t most = COUNT(names) + COUNT(fields) + COUNT(functions) + scope->variable_count +
+		      scope->capture_count;
+	const char **words = arena_array(&scope->mem->arena, most, sizeof(char *));
 
-	memcpy(text, name.ptr, len);
-	text[len] = '\0';
-	return text_quote(text);
-}
-
-static const struct expr *unknown_name(struct parser *p, struct slice name, size_t at)
-{
-	size_t variables = p->scope->variable_count, count = 0;
-	size_t most = COUNT(names) + COUNT(fields) + COUNT(functions) + variables;
-	const char **words = arena_array(&p->scope->mem->arena, most, sizeof(char *));
-	const char *near;
-
-	if (!words) {
-		p->err = -ENOMEM;
-		return NULL;
-	}
+	if (!words)
+		return -ENOMEM;
 	for (size_t i = 0; i < COUNT(names); i++)
 		words[count++] = names[i].text;
 	for (size_t i = 0; i < COUNT(fields); i++)
 		words[count++] = fields[i].text;
 	for (size_t i = 0; i < COUNT(functions); i++)
 		words[count++] = functions[i].text;
-	for (size_t i = 0; i < variables; i++)
-		words[count++] = p->scope->variables[i].name;
-	near = route_closest(name, words, count);
+	for (size_t i = 0; i < scope->variable_count; i++)
+		words[count++] = scope->variables[i].name;
+	for (unsigned i = 0; i < scope->capture_count; i++)
+		words[count++] = scope->captures[i];
+	*ret_word = route_closest(name, words, count);
+	return 0;
+}
+
+static const struct expr *unknown_name(struct parser *p, struct slice name, size_t at)
+{
+	const char *near;
+
+	p->err = expr_closest(p->scope, name, &near);
+	if (p->err)
+		return NULL;
 	if (near)
-		return expr_fail(p, at, "unknown name %s; did you mean \"%s\"?", quote(name).s,
-				 near);
-	return expr_fail(p, at, "unknown name %s", quote(name).s);
+		return expr_fail(p, at, "unknown name %s; did you mean \"%s\"?",
+				 route_quote(name).s, near);
+	return expr_fail(p, at, "unknown name %s", route_quote(name).s);
 }
 
 const struct expr *expr_unknown_method(struct parser *p, struct slice name, size_t at)
@@ -129,22 +127,31 @@ const struct expr *expr_unknown_method(struct parser *p, struct slice name, size
 		words[i] = methods[i].text;
 	near = route_closest(name, words, COUNT(methods));
 	if (near)
-		return expr_fail(p, at, "unknown test %s; did you mean \"%s\"?", quote(name).s,
-				 near);
+		return expr_fail(p, at, "unknown test %s; did you mean \"%s\"?",
+				 route_quote(name).s, near);
 	return expr_fail(p, at,
 			 "unknown test %s; there are startsWith, endsWith, contains, matches",
-			 quote(name).s);
+			 route_quote(name).s);
+}
+
+static const struct expr *find_variable(const struct route_scope *scope, struct slice name)
+{
+	for (size_t i = 0; i < scope->variable_count; i++)
+		if (is_word(name, scope->variables[i].name))
+			return scope->variables[i].value;
+	return NULL;
 }
 
 const struct expr *expr_named(struct parser *p, struct slice name, size_t at)
 {
 	const struct word *w = find(names, COUNT(names), name);
+	const struct expr *variable;
 
 	if (w)
 		return expr_node(p, w->op, w->type, at, NULL, 0);
-	for (size_t i = 0; i < p->scope->variable_count; i++)
-		if (is_word(name, p->scope->variables[i].name))
-			return p->scope->variables[i].value;
+	variable = find_variable(p->scope, name);
+	if (variable)
+		return variable;
 	w = find(functions, COUNT(functions), name);
 	if (w)
 		return expr_fail(p, at, "%s is followed by its arguments: %s(...)", w->text,
@@ -177,4 +184,31 @@ const struct expr *expr_field(struct parser *p, enum expr_op op, struct slice na
 		lower[i] = (char)tolower((unsigned char)name.ptr[i]);
 	e->text = (struct slice){lower, name.len};
 	return e;
+}
+
+/* Nothing can be said here, as there is no text: it is known before that nothing is wrong. */
+int expr_lookup(const struct route_scope *scope, struct slice name, const struct expr **ret_expr)
+{
+	struct parser p = {.scope = scope};
+	const char *dot = memchr(name.ptr, '.', name.len);
+	const struct word *w = find(names, COUNT(names), name);
+	const struct expr *e = find_variable(scope, name);
+
+	if (e) {
+		*ret_expr = e;
+		return 0;
+	}
+	if (w) {
+		e = expr_node(&p, w->op, w->type, 0, NULL, 0);
+	} else {
+		size_t len = dot ? (size_t)(dot - name.ptr) : 0;
+
+		w = find(fields, COUNT(fields), (struct slice){name.ptr, len});
+		if (!w || len + 1 == name.len)
+			return -ENOENT;
+		name = route_mem_copy(scope->mem, (struct slice){dot + 1, name.len - len - 1});
+		e = name.ptr ? expr_field(&p, w->op, name, 0) : NULL;
+	}
+	*ret_expr = e;
+	return e ? 0 : -ENOMEM;
 }

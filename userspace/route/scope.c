@@ -6,8 +6,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "core/text.h"
-
 #define NAME_MAX_LEN 32
 #define MESSAGE_MAX  320
 
@@ -51,4 +49,14 @@ const char *route_closest(struct slice text, const char *const *words, size_t co
 	memcpy(word, text.ptr, text.len);
 	word[text.len] = '\0';
 	return text_closest(word, words, count);
+}
+
+struct text_quoted route_quote(struct slice s)
+{
+	char text[sizeof(struct text_quoted) + 1];
+	size_t len = s.len < sizeof(text) ? s.len : sizeof(text) - 1;
+
+	memcpy(text, s.ptr, len);
+	text[len] = '\0';
+	return text_quote(text);
 }

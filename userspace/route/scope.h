@@ -9,6 +9,7 @@
 
 #include "core/diag.h"
 #include "core/slice.h"
+#include "core/text.h"
 #include "route/mem.h"
 
 struct expr;
@@ -38,5 +39,8 @@ void route_error_at(const struct route_scope *scope, const struct pos *pos, cons
 
 /* Which of the words was meant by text? NULL: none that is near. words: count of them. */
 const char *route_closest(struct slice text, const char *const *words, size_t count);
+
+/* As text_quote(). */
+struct text_quoted route_quote(struct slice text);
 
 #endif
