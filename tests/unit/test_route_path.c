@@ -95,6 +95,7 @@ static const struct fit_row fit_rows[] = {
 	{PATH_TEMPLATE, "/{rest:**}", "/", "rest="},
 	{PATH_REGEX, "/(?<kind>img|css)/(?<n>\\d+)", "/img/42", "kind=img n=42"},
 	{PATH_REGEX, "/(img|css)/.*", "/css/x", "=css"},
+	{PATH_REGEX, "/im\\K(g)", "/img", "=g"},
 	{PATH_REGEX, "/img", "/img/", NULL},
 	{PATH_REGEX, ".*\\.php", "/a/b.php", ""},
 };

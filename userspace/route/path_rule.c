@@ -89,15 +89,16 @@ static bool template_fits(const struct path_rule *r, struct slice path, struct p
 bool path_rule_fits(const struct path_rule *r, struct slice path, struct route_room *room,
 		    struct path_captures *ret_captures)
 {
-	struct path_captures found;
-	struct path_captures *c = ret_captures ? &found : NULL;
+	struct path_captures found, *c;
 	bool fits;
 
 	found.count = 0;
+	c = ret_captures ? &found : NULL;
 	switch (r->kind) {
 	case PATH_TEMPLATE: fits = template_fits(r, path, c); break;
 	case PATH_REGEX:
 		fits = regex_match(r->regex, path, room, c ? c->values : NULL);
+		found.values[0] = path; /* also where \K moved the start of the match */
 		found.count = r->name_count;
 		break;
 	default:
