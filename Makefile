@@ -146,7 +146,7 @@ $(call obj,$(wildcard tests/bpf/*.c)): | $(BPF_TEST_SKELS)
 $(BUILD)/tests/bpf/test_l4 $(BUILD)/tests/bpf/test_l4_guard: $(call obj,tests/bpf/l4_stage.c)
 $(BUILD)/tests/bpf/test_l4 $(BUILD)/tests/bpf/test_l4_guard $(BUILD)/tests/bpf/test_consistency: $(LIB_A) $(LOAD_A)
 $(BPF_BIN): %: %.o $(BPF_TEST_LIB)
-	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,cmocka openssl yaml-0.1 libmnl libxdp libbpf) -o $@
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,cmocka openssl yaml-0.1 libpcre2-8 libmnl libxdp libbpf) -o $@
 
 $(BPF_RUNNER): %: %.o
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,jansson libbpf) -o $@

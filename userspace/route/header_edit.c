@@ -30,14 +30,14 @@ int header_edit_compile(const struct route_scope *scope, enum header_op op, stru
 	int err;
 
 	if (!is_token(name)) {
-		diag_error(scope->diag, pos, "%s is no name of a header field",
-			   route_quote(name).s);
+		diag_error(scope->diag, pos, "%s%s is no name of a header field",
+			   route_object(scope), route_quote(name).s);
 		return -EINVAL;
 	}
 	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
 		if (slice_eq_nocase(name, (struct slice){ours[i], strlen(ours[i])})) {
-			diag_error(scope->diag, pos, "%s is not for rules: the proxy writes it",
-				   ours[i]);
+			diag_error(scope->diag, pos, "%s%s is not for rules: the proxy writes it",
+				   route_object(scope), ours[i]);
 			return -EINVAL;
 		}
 	e.name = route_mem_copy(scope->mem, name);

@@ -37,8 +37,8 @@ int rewrite_compile(const struct route_scope *scope, enum rewrite_kind kind,
 
 	if (kind == REWRITE_PREFIX && rule->kind != PATH_PREFIX && rule->kind != PATH_EXACT) {
 		diag_error(scope->diag, pos,
-			   "only a route by prefix or exact path has what a "
-			   "prefix could replace");
+			   "%sonly a route by prefix or exact path has what a prefix could replace",
+			   route_object(scope));
 		return -EINVAL;
 	}
 	if (kind == REWRITE_REGEX)

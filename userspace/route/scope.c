@@ -22,6 +22,7 @@ bool route_name_is_good(struct slice name)
 void route_error_at(const struct route_scope *scope, const struct pos *pos, const char *what,
 		    struct slice text, size_t offset, const char *fmt, ...)
 {
+	const char *object = route_object(scope);
 	char message[MESSAGE_MAX];
 	unsigned line = 1, column = 1;
 	va_list ap;
@@ -34,10 +35,10 @@ void route_error_at(const struct route_scope *scope, const struct pos *pos, cons
 	vsnprintf(message, sizeof(message), fmt, ap);
 	va_end(ap);
 	if (text.len && memchr(text.ptr, '\n', text.len))
-		diag_error(scope->diag, pos, "%s, line %u, column %u: %s", what, line, column,
-			   message);
+		diag_error(scope->diag, pos, "%s%s, line %u, column %u: %s", object, what, line,
+			   column, message);
 	else
-		diag_error(scope->diag, pos, "%s, column %u: %s", what, column, message);
+		diag_error(scope->diag, pos, "%s%s, column %u: %s", object, what, column, message);
 }
 
 const char *route_closest(struct slice text, const char *const *words, size_t count)

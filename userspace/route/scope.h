@@ -27,7 +27,13 @@ struct route_scope {
 	const char *const *captures; /* of the rule's path, by their number; "": without a name */
 	unsigned capture_count;
 	struct diag *diag;
+	const char *object; /* whose the rule is, for messages: "service web: "; NULL: nobody's */
 };
+
+static inline const char *route_object(const struct route_scope *scope)
+{
+	return scope->object ? scope->object : "";
+}
 
 /* May a variable or a capture be called so? Letters, digits and "_", a letter first, at most 32 bytes. */
 bool route_name_is_good(struct slice name);
