@@ -14,12 +14,12 @@ Q := $(if $(filter 1,$(V)),,@)
 say = $(if $(filter 1,$(V)),,@printf '  %-8s %s\n' '$(1)' '$(2)';)
 
 # ---- packages ------------------------------------------------------------------------------------
-PKGS := libbpf libxdp libuv yaml-0.1 jansson libmicrohttpd libcurl libmnl openssl libnghttp2
+PKGS := libbpf libxdp libuv yaml-0.1 jansson libmicrohttpd libcurl libmnl openssl libnghttp2 libpcre2-8
 PKG_MIN := libbpf 1.1 libxdp 1.3 libuv 1.44 yaml-0.1 0.2 jansson 2.14 libmicrohttpd 0.9.75 libcurl 7.88 \
-	libmnl 1.0 openssl 3.0 libnghttp2 1.52
+	libmnl 1.0 openssl 3.0 libnghttp2 1.52 libpcre2-8 10.40
 DEPS_BUILD := gcc make clang llvm pkg-config bpftool libc6-dev libbpf-dev libxdp-dev libuv1-dev \
 	libyaml-dev libjansson-dev libmicrohttpd-dev libcurl4-openssl-dev 'libllhttp-dev|node-llhttp' \
-	libelf-dev zlib1g-dev libmnl-dev libssl-dev libnghttp2-dev
+	libelf-dev zlib1g-dev libmnl-dev libssl-dev libnghttp2-dev libpcre2-dev
 DEPS_NET := iproute2 ethtool curl openssl procps util-linux python3 python3-yaml
 DEPS_TEST := $(DEPS_NET) libcmocka-dev python3-pytest python3-pytest-xdist python3-pytest-timeout \
 	python3-scapy python3-websockets pyflakes3 iputils-ping nftables tcpdump clang-format shellcheck cppcheck valgrind \
@@ -82,7 +82,7 @@ LLHTTP_A := $(if $(LLHTTP_SRC),$(BUILD)/libllhttp.a)
 all: $(BINS) ## build shuntd, shuntctl, shunt-load and shunt-decap
 
 $(BUILD)/shuntd: $(call obj,userspace/main.c) $(LIB_A) $(LOAD_A) $(LLHTTP_A)
-	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,libuv openssl libnghttp2 yaml-0.1 jansson libmicrohttpd libmnl libxdp libbpf $(LLHTTP_PKG)) -lm -lpthread -o $@
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,libuv openssl libnghttp2 yaml-0.1 jansson libpcre2-8 libmicrohttpd libmnl libxdp libbpf $(LLHTTP_PKG)) -lm -lpthread -o $@
 $(BUILD)/shuntctl: $(call obj,$(CLI_SRC)) $(LIB_A)
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,libcurl jansson) -lm -o $@
 $(BUILD)/shunt-load: $(call obj,loader/main.c) $(LOAD_A) $(LIB_A)
@@ -132,7 +132,7 @@ CLANG_ALT ?= clang-19
 
 $(call obj,$(filter-out %.bpf.c,$(wildcard tests/*/*.c))): | $(SKELS)
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(LIB_A) $(LOAD_A) $(LLHTTP_A)
-	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,cmocka libuv openssl libnghttp2 yaml-0.1 jansson libmicrohttpd libmnl libxdp libbpf $(LLHTTP_PKG)) -lm -lpthread -o $@
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,cmocka libuv openssl libnghttp2 yaml-0.1 jansson libpcre2-8 libmicrohttpd libmnl libxdp libbpf $(LLHTTP_PKG)) -lm -lpthread -o $@
 
 # The kernel programs under test are built with new head room poisoned (bpf/pkt.h).
 BPF_BIN  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bpf/test_*.c))
@@ -147,20 +147,21 @@ $(call obj,$(wildcard tests/bpf/*.c)): | $(BPF_TEST_SKELS)
 $(BUILD)/tests/bpf/test_l4 $(BUILD)/tests/bpf/test_l4_guard: $(call obj,tests/bpf/l4_stage.c)
 $(BUILD)/tests/bpf/test_l4 $(BUILD)/tests/bpf/test_l4_guard $(BUILD)/tests/bpf/test_consistency: $(LIB_A) $(LOAD_A)
 $(BPF_BIN): %: %.o $(BPF_TEST_LIB)
-	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,cmocka openssl yaml-0.1 libmnl libxdp libbpf) -o $@
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,cmocka openssl yaml-0.1 libpcre2-8 libmnl libxdp libbpf) -o $@
 
 $(BPF_RUNNER): %: %.o
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,jansson libbpf) -o $@
 
 # A fuzz target is linked with libFuzzer by `make fuzz`, else with a main() that replays its corpus.
 $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(if $(FUZZ),,$(BUILD)/tests/fuzz/replay.o) $(LIB_A) $(LLHTTP_A)
-	$(call say,LD,$@)$(CC) $(LDFLAGS) $(if $(FUZZ),-fsanitize=fuzzer) $^ $(call PKG_LIBS,libuv openssl libnghttp2 yaml-0.1 jansson $(LLHTTP_PKG)) -lm -lpthread -o $@
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $(if $(FUZZ),-fsanitize=fuzzer) $^ $(call PKG_LIBS,libuv openssl libnghttp2 yaml-0.1 jansson libpcre2-8 $(LLHTTP_PKG)) -lm -lpthread -o $@
 
 # Allocations that can be made to fail.
 $(BUILD)/tests/unit/test_conf_alloc: LDFLAGS += $(foreach f,malloc calloc realloc strdup vasprintf,-Wl,--wrap=$(f))
 
 # Their quick forms are tests too.
 BENCH_BIN := $(BUILD)/bench/packet
+ROUTE_BIN := $(BUILD)/bench/route/lookup
 FLOOD_BIN  := $(BUILD)/bench/veth/flood
 BENCH_VETH := $(BINS) $(FLOOD_BIN) \
 	$(patsubst %,$(BUILD)/%.bpf.o,bench/floor bench/veth/segment tests/net/xdp_pass)
@@ -169,8 +170,8 @@ BENCH_VETH := $(BINS) $(FLOOD_BIN) \
 test: deps ## install what is needed, build, run every test (as root)
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) check-build
 	$(Q)$(RUN) unit bpf lint net
-check-build: all $(UNIT_BIN) $(FUZZ_BIN) $(BPF_BIN) $(BPF_RUNNER) $(TEST_BPF) $(BENCH_BIN) $(BENCH_VETH) ## build all that the tests need
-check-unit: $(UNIT_BIN) $(FUZZ_BIN) ## unit tests and fuzz corpora, without root
+check-build: all $(UNIT_BIN) $(FUZZ_BIN) $(BPF_BIN) $(BPF_RUNNER) $(TEST_BPF) $(BENCH_BIN) $(ROUTE_BIN) $(BENCH_VETH) ## build all that the tests need
+check-unit: $(UNIT_BIN) $(FUZZ_BIN) $(ROUTE_BIN) ## unit tests and fuzz corpora, without root
 	$(Q)$(RUN) unit
 check-bpf: $(BPF_BIN) $(BENCH_BIN) ## the kernel programs, packet by packet, as root
 	$(Q)$(RUN) bpf
@@ -179,7 +180,7 @@ check-net: all $(TEST_BPF) $(BPF_RUNNER) $(BENCH_VETH) ## tests over network nam
 check-san: ## unit and net tests under sanitizers: SAN=address,undefined or SAN=thread
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) BUILD=$(BUILD)-san SAN=$(or $(SAN),address$(comma)undefined) check-build
 	$(Q)SHUNT_TEST_PATIENCE=3 $(RUN) --build $(BUILD)-san unit net
-check-valgrind: $(UNIT_BIN) $(FUZZ_BIN) ## unit tests under valgrind
+check-valgrind: $(UNIT_BIN) $(FUZZ_BIN) $(ROUTE_BIN) ## unit tests under valgrind
 	$(Q)SHUNT_TEST_PATIENCE=10 SHUNT_WRAP='valgrind -q --error-exitcode=99 --leak-check=full' $(RUN) unit
 check-clang: ## the kernel programs as another clang builds them, as root: CLANG_ALT=clang-19
 	$(Q).ci/deps $(CLANG_ALT)
@@ -219,7 +220,10 @@ $(call obj,bench/veth/flood.c): | $(BUILD)/bench/veth/flood.skel.h
 $(FLOOD_BIN): %: %.o
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,libbpf) -o $@
 
-.PHONY: bench-packet bench-veth bench-vm bench-docs
+$(ROUTE_BIN): %: %.o $(LIB_A)
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,libpcre2-8) -o $@
+
+.PHONY: bench-packet bench-veth bench-vm bench-route bench-docs
 bench-packet: $(BENCH_BIN) ## nanoseconds a packet, by case, as root; QUICK=1: does it run?
 	$(Q)$< $(if $(QUICK),--quick) --json $(BENCH_JSON)
 bench-veth: $(BENCH_VETH) ## packets a second through veth pairs, as root; QUICK=1: does it run?
@@ -230,6 +234,8 @@ bench-vm: $(BENCH_VETH) ## Shunt beside IPVS on a stock kernel in qemu, as root;
 	$(Q).ci/deps $(DEPS_NET) $(DEPS_VM) $(DEPS_IPVS)
 	$(Q)SHUNT_BUILD=$(BUILD) $(PYTHON) bench/veth/run.py --vm $(BENCH_KERNEL) --ipvs --back tc \
 		$(if $(QUICK),--quick) --json $(VM_JSON)
+bench-route: $(ROUTE_BIN) ## nanoseconds to find a route, by index and by scan; QUICK=1: does it run?
+	$(Q)$< $(if $(QUICK),--quick)
 bench-docs: ## the last measurements into docs/benchmarks.md and its picture
 	$(Q).ci/deps $(DEPS_BENCH)
 	$(Q)$(PYTHON) bench/plot.py docs/benchmarks.md docs/img/packet.svg \

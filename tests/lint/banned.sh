@@ -38,7 +38,7 @@ refuse "state between calls, or errors that cannot be seen" '\b(strtok|atoi|atol
 refuse "stack of a size that others choose" '\balloca\(' "${code[@]}"
 refuse "not for programs in production" '\b(bpf_printk|bpf_trace_printk)\(' bpf
 refuse "printf in a library: return errors, or use the log" '\b(printf|puts)\(' \
-	userspace/core userspace/conf userspace/l4 userspace/l7 userspace/health userspace/worker \
+	userspace/core userspace/route userspace/conf userspace/l4 userspace/l7 userspace/health userspace/worker \
 	userspace/control --include=*.c
 refuse "a test waits for a condition, with a deadline" '\b(sleep|usleep|nanosleep|clock_nanosleep)\(' \
 	tests --include=*.c --include=*.h
@@ -51,6 +51,7 @@ only_in "only loader/ (and tests that load programs) may use libbpf and libxdp" 
 only_in "only l7/http1_parse.c may use llhttp" 'llhttp\.h' 'userspace/l7/http1_parse\.c'
 only_in "only l7/h2_* may use nghttp2" 'nghttp2/' 'userspace/l7/h2_'
 only_in "only tls/ and l7/tls* may use OpenSSL" 'openssl/' 'userspace/tls/|userspace/l7/tls'
+only_in "only route/regex.c may use PCRE2" 'pcre2' 'userspace/route/regex\.c'
 only_in "only conf/ may use libyaml" 'yaml\.h' 'userspace/conf/'
 only_in "only control/ may use libmicrohttpd" 'microhttpd\.h' 'userspace/control/'
 only_in "only cli/ may use libcurl" 'curl/' 'cli/'

@@ -133,8 +133,7 @@ static void read_pools(struct draft *dr)
 	}
 }
 
-/* Say which pool was meant, or which there are. */
-static void unknown_pool(struct draft *dr, const struct tree *name)
+void draft_unknown_pool(struct draft *dr, const struct tree *name)
 {
 	const struct snapshot *snap = dr->snap;
 	bool shown = dr->reader.diag->errors < DIAG_MAX_KEPT;
@@ -167,7 +166,7 @@ static void find_route_pools(struct draft *dr, const struct tree *node, struct s
 			continue;
 		route->pool = snapshot_pool(dr->snap, route->pool_name);
 		if (!route->pool)
-			unknown_pool(dr, tree_get(list->children[i], "pool"));
+			draft_unknown_pool(dr, tree_get(list->children[i], "pool"));
 	}
 }
 
@@ -183,7 +182,7 @@ static void find_sni_pools(struct draft *dr, const struct tree *node, struct ser
 			continue;
 		route->pool = snapshot_pool(dr->snap, route->pool_name);
 		if (!route->pool)
-			unknown_pool(dr, tree_get(list->children[i], "pool"));
+			draft_unknown_pool(dr, tree_get(list->children[i], "pool"));
 	}
 }
 
@@ -210,6 +209,7 @@ static void read_services(struct draft *dr)
 		read_section(&dr->reader, &schema_service, sorted[i], s);
 		find_route_pools(dr, sorted[i], s);
 		find_sni_pools(dr, sorted[i], s);
+		draft_build_routes(dr, sorted[i], s);
 		if (!pool && s->mode != SERVICE_TLS)
 			diag_error(dr->reader.diag, &sorted[i]->key_pos,
 				   "%spool is missing, expected the name of a pool",
@@ -218,7 +218,7 @@ static void read_services(struct draft *dr)
 			continue;
 		s->pool = snapshot_pool(snap, pool->text);
 		if (!s->pool)
-			unknown_pool(dr, pool);
+			draft_unknown_pool(dr, pool);
 	}
 }
 

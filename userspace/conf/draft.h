@@ -31,6 +31,12 @@ struct draft {
 	struct service_draft *services; /* as snap->services */
 };
 
+/* There is no pool of that name: which was meant? */
+void draft_unknown_pool(struct draft *dr, const struct tree *name);
+
+/* build_route.c: the variables and routes of a service. All pools have been read. */
+void draft_build_routes(struct draft *dr, const struct tree *node, struct service *s);
+
 /* build_guard.c: the block and allow lists; what is wrong with them goes to the reader's diag. */
 void draft_read_guard(struct draft *dr);
 

@@ -38,6 +38,9 @@ FIELD_FUNCTIONS(mss);		/* struct service */
 FIELD_FUNCTIONS(pool);		/* struct service: only its form; conf/build.c finds the pool */
 FIELD_FUNCTIONS(trusted);	/* struct service */
 FIELD_FUNCTIONS(upgrades);	/* struct service */
+FIELD_FUNCTIONS(variables);	/* struct service: conf/build_route.c reads them */
+FIELD_FUNCTIONS(routes);	/* struct service: the same */
+FIELD_FUNCTIONS(node);		/* any struct: the place in the document */
 FIELD_FUNCTIONS(sni_routes);	/* struct service */
 FIELD_FUNCTIONS(sni);		/* struct sni_route */
 FIELD_FUNCTIONS(alpn);		/* struct sni_route */

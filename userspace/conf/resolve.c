@@ -2,6 +2,7 @@
 /* What the configuration leaves to be found from other rows: see draft.h. */
 #include "conf/draft.h"
 
+#include "conf/route_set.h"
 #include "conf/schema.h"
 #include "core/text.h"
 
@@ -49,6 +50,9 @@ static void find_users(struct draft *dr)
 		for (size_t k = 0; s->mode == SERVICE_TLS && k < s->sni_route_count; k++)
 			if (s->sni_routes[k].pool)
 				note_user(dr, s->sni_routes[k].pool, i);
+		for (size_t k = 0; s->mode == SERVICE_HTTP && k < route_set_pool_count(s->routes);
+		     k++)
+			note_user(dr, route_set_pool(s->routes, k), i);
 	}
 }
 

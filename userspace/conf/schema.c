@@ -580,6 +580,19 @@ static const struct keyword service_keys[] = {
 	 FIELD(struct service, tls),
 	 .section = &schema_tls,
 	 HTTP_ONLY},
+	{.name = "variables",
+	 .text = "values with names, for the routes' expressions and templates: {tenant: "
+		 "'header[\"x-tenant\"]'}. One may name those before it",
+	 SPECIAL(variables),
+	 .form = "a mapping of names to expressions",
+	 HTTP_ONLY},
+	{.name = "routes",
+	 .text = "what becomes of requests; the first route whose conditions all hold is the one. "
+		 "What none is for goes to the service's pool",
+	 SPECIAL(routes),
+	 .form = "a list of mappings {match: {...}, pool: NAME}",
+	 .section = &schema_route,
+	 HTTP_ONLY},
 	{.name = "sni_routes",
 	 .text = "pools by the server name and the protocols that a client asks for. A whole name "
 		 "comes before a longer before a shorter suffix before none, of each a route with "

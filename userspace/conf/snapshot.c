@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "conf/listen.h"
+#include "conf/route_set.h"
 #include "conf/runtime.h"
 #include "conf/tree.h"
 #include "core/arena.h"
@@ -63,6 +64,7 @@ void snapshot_unref(struct snapshot *s)
 		tls_cert_unref(s->pools[i].tls.cert);
 	}
 	for (size_t i = 0; i < s->service_count; i++) {
+		route_set_free(s->services[i].routes);
 		service_rt_unref(s->services[i].rt);
 		tls_authorities_unref(s->services[i].tls.clients.authorities);
 		tls_authorities_unref(s->services[i].tls.clients.crls);
@@ -129,7 +131,7 @@ bool service_has_pool(const struct service *s, const struct pool *p)
 	for (size_t i = 0; i < s->sni_route_count; i++)
 		if (s->sni_routes[i].pool == p)
 			return true;
-	return s->pool == p || service_uses_pool(s, p);
+	return s->pool == p || service_uses_pool(s, p) || route_set_has_pool(s->routes, p);
 }
 
 bool service_is_proxied(const struct service *s)

@@ -333,6 +333,7 @@ struct service {
 	struct relay_conf relay;      /* tcp, tls */
 	struct sni_route *sni_routes; /* tls */
 	size_t sni_route_count;
+	struct route_set *routes; /* http: conf/route_set.h; NULL: none */
 	struct proxy_in proxy_in; /* http, tcp, tls */
 	struct service_guard guard;
 	struct service_rt *rt; /* the snapshot holds a reference */

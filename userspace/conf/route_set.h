@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The routes of an http service: which request they are for (route/table.h), and what becomes of it.
+ * Part of a snapshot: immutable, read by any thread.
+ */
+#ifndef CONF_ROUTE_SET_H
+#define CONF_ROUTE_SET_H
+
+#include "route/header_edit.h"
+#include "route/rewrite.h"
+#include "route/table.h"
+
+struct pool;
+
+enum route_answer { ROUTE_TO_POOL, ROUTE_REDIRECT, ROUTE_RESPOND };
+
+struct route_share {
+	const struct pool *pool;
+	unsigned weight;
+};
+
+struct route_edits {
+	const struct header_edit *items; /* removals first, then what is set, then what is added */
+	size_t count;
+};
+
+/* struct route.action */
+struct route_action {
+	enum route_answer answer;
+	/* ROUTE_TO_POOL: one share or several; weights as split_pick() wants them. */
+	const struct pool *const *pools;
+	const unsigned *weights;
+	size_t pool_count;
+	const struct expr *split_by;   /* not of type truth: hashed; NULL: by chance */
+	const struct rewrite *rewrite; /* NULL: the path stays */
+	unsigned timeout_ms; /* in place of the service's timeouts.response_header; 0: that one */
+	struct route_edits request_edits;
+	/* ROUTE_REDIRECT, ROUTE_RESPOND */
+	unsigned status;
+	const struct template *location; /* a TEMPLATE_URL */
+	struct slice body;
+	const char *content_type;
+	/* All of them. */
+	struct route_edits response_edits;
+};
+
+struct route_set {
+	struct route_mem mem;
+	struct route_table table;
+	const struct route_variable *variables;
+	size_t variable_count;
+	const struct pool **pools; /* of all routes; one may be there more than once */
+	size_t pool_count;
+	uint64_t fingerprint; /* of the text of variables and routes, to see whether it changed */
+};
+
+/* NULL: out of memory. */
+struct route_set *route_set_new(void);
+void route_set_free(struct route_set *set); /* NULL is fine */
+
+/* NULL is a set without any. */
+size_t route_set_pool_count(const struct route_set *set);
+const struct pool *route_set_pool(const struct route_set *set, size_t i);
+bool route_set_has_pool(const struct route_set *set, const struct pool *pool);
+
+#endif
