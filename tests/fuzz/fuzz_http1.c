@@ -101,8 +101,7 @@ static void check_written(const struct head *h, size_t block_len, bool request)
 				       .subject = {"CN=a", 4},
 				       .local = {"192.0.2.2", 9},
 				       .is_trusted = true};
-	size_t bound =
-		request ? http1_request_bound(block_len, h, &hop) : http1_response_bound(block_len);
+	size_t bound = request ? http1_request_bound(h, &hop) : http1_response_bound(h);
 	const struct http1_limits wide = {4096, 65536, FIELD_MAX + 8};
 	struct field fields[FIELD_MAX + 8];
 	struct head again = {.fields = fields, .cap = FIELD_MAX + 8};

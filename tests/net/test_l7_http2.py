@@ -86,3 +86,20 @@ def test_h2load(tls_proxy):
                            f"https://127.0.0.1:{proxy.port}/"],
                           capture_output=True, check=False, timeout=60)
     assert b"2000 succeeded, 0 failed, 0 errored" in done.stdout, done
+
+
+@pytest.mark.parametrize("count", [1, 60])
+def test_large_headers_both_ways(http_proxy, count):
+    value = "v" * (24000 // count)
+    names = [f"x-{i}" for i in range(count)]
+    seen = []
+
+    def serve(peer):
+        seen.append(peer.message())
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n" +
+                  "".join(f"{n}: {value}\r\n" for n in names) + "\r\nhi")
+    proxy = http_proxy(serve)
+    with open_h2(proxy) as client:
+        reply = client.ask([*get(), *((n, value) for n in names)])
+    assert reply.body == b"hi"
+    assert all(reply.get(n) == value and seen[0].get(n) == value for n in names)

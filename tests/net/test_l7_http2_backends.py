@@ -278,3 +278,16 @@ def test_both_ends_in_one_process(http_proxy):
     outer = http_proxy(backends=[f"127.0.0.1:{inner.port}"], pool=POOL)
     with H2Client(connect(outer.port)) as client:
         assert client.ask(get()).body == b"hi"
+
+
+def test_large_headers(http_proxy):
+    value = "v" * 9000
+
+    def respond(server, request):
+        assert request.get("x-a") == request.get("x-b") == value
+        server.reply(request, body=b"hi", content_length="2", x_c=value, x_d=value)
+    proxy = http_proxy(h2_serve(respond), pool=POOL)
+    with proxy.connect() as client:
+        for _ in range(2):
+            reply = client.ask(GET.replace("\r\n\r\n", f"\r\nX-A: {value}\r\nX-B: {value}\r\n\r\n"))
+            assert (reply.get("X-C"), reply.get("X-D"), reply.body) == (value, value, b"hi")

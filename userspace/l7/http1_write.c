@@ -54,12 +54,21 @@ static char *put_fields(char *out, const struct head *h)
 	return out;
 }
 
-size_t http1_request_bound(size_t block_len, const struct head *h, const struct hop *hop)
+/* Of the field lines: a colon, a space, a line end beside what there is. */
+static size_t fields_bound(const struct head *h)
 {
-	/* The field lines may have had no space behind the colon: one more byte each. The target may
-	 * have grown since it was parsed. */
-	return block_len + h->target.len + h->count + 2 * h->authority.len + 2 * hop->local.len +
-	       2 * hop->client.len + 2 * hop->proto.len + hop->subject.len + FIXED_BYTES;
+	size_t bytes = 4 * (size_t)h->count;
+
+	for (unsigned i = 0; i < h->count; i++)
+		bytes += h->fields[i].name.len + h->fields[i].value.len;
+	return bytes;
+}
+
+size_t http1_request_bound(const struct head *h, const struct hop *hop)
+{
+	return fields_bound(h) + h->method.len + h->target.len + 2 * h->authority.len +
+	       2 * hop->local.len + 2 * hop->client.len + 2 * hop->proto.len + hop->subject.len +
+	       FIXED_BYTES;
 }
 
 #define SUBJECT SLICE("X-Forwarded-Client-Subject")
@@ -172,10 +181,9 @@ size_t http1_write_request(char *out, const struct head *h, const struct hop *ho
 	return (size_t)(out - start);
 }
 
-size_t http1_response_bound(size_t block_len)
+size_t http1_response_bound(const struct head *h)
 {
-	/* The shortest field line that can lack a space is four bytes long. */
-	return block_len + block_len / 4 + FIXED_BYTES;
+	return fields_bound(h) + h->phrase.len + h->upgrade.len + FIXED_BYTES;
 }
 
 static char *put_persistence(char *out, enum persistence persistence)

@@ -25,9 +25,9 @@ enum persistence {
 	PERSIST_CLOSE,
 };
 
-/* How many bytes the two below need at most. block_len: of the block that h was parsed from. */
-size_t http1_request_bound(size_t block_len, const struct head *h, const struct hop *hop);
-size_t http1_response_bound(size_t block_len);
+/* How many bytes the two below need at most. */
+size_t http1_request_bound(const struct head *h, const struct hop *hop);
+size_t http1_response_bound(const struct head *h);
 
 /* How its body goes to an HTTP/1 backend. */
 enum body_kind http1_request_framing(const struct head *h);

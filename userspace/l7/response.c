@@ -45,11 +45,10 @@ static void consume_head(struct request *r, size_t block_len)
 }
 
 /* Written anew into the scratch memory; empty: out of memory. */
-static struct slice write_head(struct request *r, const struct head *h, size_t block_len,
-			       enum body_kind framing)
+static struct slice write_head(struct request *r, const struct head *h, enum body_kind framing)
 {
 	enum persistence persistence = PERSIST_DEFAULT;
-	char *text = l7_scratch(r->client.conn->l7, http1_response_bound(block_len));
+	char *text = l7_scratch(r->client.conn->l7, http1_response_bound(h));
 
 	if (!text)
 		return (struct slice){0};
@@ -68,7 +67,7 @@ static void begin_tunnel(struct request *r, struct head *h, size_t block_len)
 	/* No body follows, whatever the response to CONNECT says (RFC 9110, 9.3.6). */
 	h->has_length = false;
 	h->upgrade = r->upgrade;
-	head = write_head(r, h, block_len, BODY_NONE);
+	head = write_head(r, h, BODY_NONE);
 	if (!head.len) {
 		request_fail(r, REASON_NO_RESOURCES);
 		return;
@@ -90,7 +89,7 @@ static bool pass_interim(struct request *r, const struct head *h, size_t block_l
 		return false;
 	}
 	if (r->minor)
-		p.head = write_head(r, h, block_len, BODY_NONE);
+		p.head = write_head(r, h, BODY_NONE);
 	consume_head(r, block_len);
 	r->scan = (struct http1_scan){0};
 	if (h->status == 100)
@@ -131,7 +130,7 @@ static bool begin_reply(struct request *r, const struct head *h, size_t block_le
 			  conn_is_last_request(r->client.conn);
 	r->awaits_continue = false;
 	r->reply_mark = UINT64_MAX;
-	head = write_head(r, h, block_len, framing);
+	head = write_head(r, h, framing);
 	if (!head.len) {
 		request_fail(r, REASON_NO_RESOURCES);
 		return false;
