@@ -94,7 +94,7 @@ static size_t decode(const struct head *h, const char *raw, size_t len, size_t s
 }
 
 /* What we write is strict, and means what we read. */
-static void check_written(const struct head *h, size_t block_len, bool request)
+static void check_written(const struct head *h, bool request)
 {
 	static const struct hop hop = {.client = {"192.0.2.1", 9},
 				       .proto = {"http", 4},

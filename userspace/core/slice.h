@@ -16,6 +16,12 @@ struct slice {
 /* Of a string literal. */
 #define SLICE(literal) ((struct slice){(literal), sizeof(literal) - 1})
 
+/* Of a text with a zero at its end. */
+static inline struct slice slice_of(const char *text)
+{
+	return (struct slice){text, strlen(text)};
+}
+
 static inline bool slice_eq(struct slice a, struct slice b)
 {
 	return a.len == b.len && (a.len == 0 || !memcmp(a.ptr, b.ptr, a.len));

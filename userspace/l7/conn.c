@@ -313,6 +313,16 @@ static void end_answered(void *owner, enum reason reason, bool is_head, enum con
 	answer(c, reason, is_head, after);
 }
 
+static void end_responded(void *owner, struct slice head, struct slice body, unsigned status,
+			  enum conn_after after)
+{
+	struct conn *c = owner;
+
+	c->after = (uint8_t)after;
+	count_response(conn_counters(c), status);
+	say(c, &(struct pieces){.head = head, .tail = body});
+}
+
 static void end_done(void *owner, enum conn_after after)
 {
 	struct conn *c = owner;
@@ -333,6 +343,7 @@ static void end_expired(void *owner)
 }
 
 static const struct client_ops client_ops = {
+	.respond = end_responded,
 	.answer = end_answered,
 	.done = end_done,
 	.close = end_closed,

@@ -117,6 +117,15 @@ void conn_count_answer(struct conn *c, enum reason reason);
  * the kernel's memory either. */
 void conn_expire(struct conn *c);
 
+/* A response of this status, by class. */
+static inline void count_response(struct service_counters *n, unsigned status)
+{
+	_Atomic uint64_t *of[] = {&n->responses_1xx, &n->responses_2xx, &n->responses_3xx,
+				  &n->responses_4xx, &n->responses_5xx};
+
+	counter_add(of[status < 200 ? 0 : status < 500 ? status / 100 - 1 : 4], 1);
+}
+
 static inline struct service_counters *conn_counters(const struct conn *c)
 {
 	return &c->service->rt->counters[c->l7->env.worker];

@@ -123,6 +123,21 @@ static void flush_answer(struct exchange *e)
 		recycle(e, NGHTTP2_NO_ERROR);
 }
 
+/* All of a message of ours. */
+static void say(struct exchange *e, struct slice head, struct slice body)
+{
+	struct pieces p = {.head = head, .body = body, .is_last = true};
+	ssize_t n = stream_write(&e->io, &p);
+
+	if (n < 0 || buf_append(e->io.pool, &e->io.out, body.ptr + n, body.len - (size_t)n) < 0)
+		recycle(e, NGHTTP2_INTERNAL_ERROR);
+	else if (!e->io.is_blocked)
+		recycle(e, NGHTTP2_NO_ERROR);
+	else
+		deadline_set(&e->io.deadline,
+			     deadline_in(&e->io.deadline, e->service->timeouts.write));
+}
+
 static void answer(struct exchange *e, enum reason reason, bool is_head)
 {
 	char text[HTTP1_ANSWER_MAX];
@@ -130,19 +145,19 @@ static void answer(struct exchange *e, enum reason reason, bool is_head)
 		e->is_grpc ? grpc_write_answer(text, reason)
 			   : http1_write_answer(text, reason, is_head, PERSIST_DEFAULT, time(NULL));
 	size_t head = (size_t)((char *)memmem(text, len, "\r\n\r\n", 4) - text) + 4;
-	struct pieces p = {
-		.head = {text, head}, .body = {text + head, len - head}, .is_last = true};
-	ssize_t n;
 
 	conn_count_answer(e->server->conn, reason);
-	n = stream_write(&e->io, &p);
-	if (n < 0 || buf_append(e->io.pool, &e->io.out, p.body.ptr + n, p.body.len - (size_t)n) < 0)
-		recycle(e, NGHTTP2_INTERNAL_ERROR);
-	else if (!e->io.is_blocked)
-		recycle(e, NGHTTP2_NO_ERROR);
-	else
-		deadline_set(&e->io.deadline,
-			     deadline_in(&e->io.deadline, e->service->timeouts.write));
+	say(e, (struct slice){text, head}, (struct slice){text + head, len - head});
+}
+
+static void end_responded(void *owner, struct slice head, struct slice body, unsigned status,
+			  enum conn_after after)
+{
+	struct exchange *e = owner;
+
+	(void)after;
+	count_response(conn_counters(e->server->conn), status);
+	say(e, head, body);
 }
 
 static void end_answered(void *owner, enum reason reason, bool is_head, enum conn_after after)
@@ -174,6 +189,7 @@ static void end_expired(void *owner)
 }
 
 static const struct client_ops client_ops = {
+	.respond = end_responded,
 	.answer = end_answered,
 	.done = end_done,
 	.close = end_closed,

@@ -183,7 +183,8 @@ size_t http1_write_request(char *out, const struct head *h, const struct hop *ho
 
 size_t http1_response_bound(const struct head *h)
 {
-	return fields_bound(h) + h->phrase.len + h->upgrade.len + FIXED_BYTES;
+	return fields_bound(h) + h->phrase.len + h->upgrade.len +
+	       FIXED_BYTES; /* with a phrase of ours */
 }
 
 static char *put_persistence(char *out, enum persistence persistence)
@@ -203,7 +204,7 @@ size_t http1_write_response(char *out, const struct head *h, enum body_kind fram
 	out = put(out, SLICE("HTTP/1.1 "));
 	out = put_number(out, h->status);
 	*out++ = ' ';
-	out = put(out, h->phrase);
+	out = put(out, h->phrase.len ? h->phrase : slice_of(status_phrase(h->status)));
 	out = put(out, SLICE("\r\n"));
 	out = put_fields(out, h);
 	if (h->upgrade.len)
@@ -219,18 +220,24 @@ size_t http1_write_response(char *out, const struct head *h, enum body_kind fram
 	return (size_t)(out - start);
 }
 
+struct slice http1_date(char out[HTTP1_DATE_MAX], time_t now)
+{
+	struct tm tm;
+
+	gmtime_r(&now, &tm);
+	return (struct slice){out, strftime(out, HTTP1_DATE_MAX, "%a, %d %b %Y %H:%M:%S GMT", &tm)};
+}
+
 size_t http1_write_answer(char out[HTTP1_ANSWER_MAX], enum reason reason, bool is_head,
 			  enum persistence persistence, time_t now)
 {
 	unsigned status = reason_status(reason);
-	char body[128], date[40];
+	char body[128], date[HTTP1_DATE_MAX];
 	char *p = out;
-	struct tm tm;
 	int n = snprintf(body, sizeof(body), "%u %s: %s\n", status, status_phrase(status),
 			 reason_text(reason));
 
-	gmtime_r(&now, &tm);
-	strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", &tm);
+	(void)http1_date(date, now);
 	p += snprintf(p, HTTP1_ANSWER_MAX,
 		      "HTTP/1.1 %u %s\r\nDate: %s\r\nContent-Type: text/plain\r\n"
 		      "Cache-Control: no-store\r\nContent-Length: %d\r\n",

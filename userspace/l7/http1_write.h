@@ -40,6 +40,11 @@ size_t http1_write_request(char *out, const struct head *h, const struct hop *ho
 size_t http1_write_response(char *out, const struct head *h, enum body_kind framing,
 			    enum persistence persistence);
 
+#define HTTP1_DATE_MAX 40U
+
+/* For a Date field (RFC 9110, 5.6.7). */
+struct slice http1_date(char out[HTTP1_DATE_MAX], time_t now);
+
 #define HTTP1_ANSWER_MAX 512U
 
 /* A whole answer of the proxy's own. is_head: without its body. */

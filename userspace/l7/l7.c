@@ -5,11 +5,13 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "l7/conn.h"
 #include "l7/h2_server.h"
 #include "l7/http1_parse.h"
+#include "l7/routing.h"
 #include "l7/upstream.h"
 
 /* Chunks kept for later, at most 8 MiB in each worker. */
@@ -69,6 +71,8 @@ int l7_new(const struct l7_env *env, struct l7 **ret_l7)
 		return -ENOMEM;
 	}
 	l7->env = *env;
+	if (getrandom(&l7->random, sizeof(l7->random), 0) < 0) /* before the system has some */
+		l7->random = (uintptr_t)l7 ^ uv_hrtime();
 	buf_pool_init(&l7->pool, SMALL_KEPT, LARGE_KEPT);
 	list_init(&l7->conns);
 	l7->deferred_end = &l7->deferred;
@@ -96,7 +100,7 @@ static void review_all(struct l7 *l7)
 int l7_set_snapshot(struct l7 *l7, struct snapshot *snap)
 {
 	struct view *before = l7->view;
-	struct view *v = view_new(l7, snap, before);
+	struct view *v = routing_prepare(l7, snap) == 0 ? view_new(l7, snap, before) : NULL;
 
 	if (!v)
 		return -ENOMEM;
@@ -210,9 +214,20 @@ void l7_free(struct l7 *l7)
 	tls_resumer_deinit(&l7->resumer);
 	deadlines_deinit(&l7->deadlines);
 	buf_pool_deinit(&l7->pool);
+	routing_forget(l7);
 	free(l7->scratch);
 	free(l7->fields);
 	free(l7);
+}
+
+/* SplitMix64 (Steele, Lea, Flood 2014). */
+uint64_t l7_random(struct l7 *l7)
+{
+	uint64_t z = l7->random += UINT64_C(0x9e3779b97f4a7c15);
+
+	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+	return z ^ z >> 31;
 }
 
 char *l7_scratch(struct l7 *l7, size_t len)

@@ -32,7 +32,9 @@ struct l7 {
 	unsigned exchange_count;
 	struct tls_waker waker;
 	struct tls_resumer resumer;
-	uv_timer_t tickets; /* forgets their old keys */
+	uv_timer_t tickets;	      /* forgets their old keys */
+	struct routing_room *routing; /* routing.c; NULL: no service has routes */
+	uint64_t random;	      /* state of l7_random() */
 	bool is_draining;
 	bool is_closed; /* l7_close_all() was called */
 	/* Memory that is used within one call only. */
@@ -41,6 +43,9 @@ struct l7 {
 	struct field *fields;
 	unsigned field_cap;
 };
+
+/* For choices that nobody needs to be unable to guess. */
+uint64_t l7_random(struct l7 *l7);
 
 /* At least len bytes, count fields; valid until the next call. NULL: out of memory. */
 char *l7_scratch(struct l7 *l7, size_t len);

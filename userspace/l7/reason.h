@@ -52,6 +52,8 @@
 	X(CODING_UNKNOWN, 501, "transfer coding is not implemented")                               \
 	X(VERSION, 505, "protocol version is not supported")                                       \
 	/* what became of it */                                                                    \
+	X(ROUTE_LARGE, 500, "a template of the route gave too long a text")                        \
+	X(ROUTE_TEXT, 500, "a template of the route gave a text that has no place there")          \
 	X(BAD_RESPONSE, 502, "backend sent a malformed response")                                  \
 	X(LARGE_RESPONSE, 502, "backend sent too large a response header")                         \
 	X(BACKEND_CLOSED, 502, "backend closed the connection before a response")                  \
@@ -72,7 +74,7 @@ enum reason {
 unsigned reason_status(enum reason r);
 const char *reason_text(enum reason r);
 
-/* "Bad Request"; "" for a status that no reason has. */
+/* "Bad Request"; "" for one that is not common. */
 const char *status_phrase(unsigned status);
 
 #endif

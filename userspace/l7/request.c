@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdalign.h>
 #include <stdlib.h>
 
 #include "core/log.h"
@@ -183,7 +184,7 @@ static void time_header(struct request *r)
 	if (!r->body_done && !r->body_refused && !r->awaits_continue)
 		r->reply_at = DEADLINE_NONE;
 	else if (r->reply_at == DEADLINE_NONE)
-		r->reply_at = in_ms(r, timeouts(r)->response_header);
+		r->reply_at = in_ms(r, r->response_ms);
 }
 
 void request_time_reply(struct request *r, enum flow_status status)
@@ -508,7 +509,7 @@ void request_lose_backend(struct request *r)
 /* To the next backend that will have it. */
 static void dispatch(struct request *r)
 {
-	struct balancer *balancer = view_pool(r->client.view, r->client.service->pool)->balancer;
+	struct balancer *balancer = view_pool(r->client.view, r->pool)->balancer;
 
 	while (r->tried_count < REQUEST_BACKENDS_MAX) {
 		struct upstream_conn *idle;
@@ -540,6 +541,37 @@ static enum reason normalise(const struct client *who, struct head *h)
 		   : REASON_NO_RESOURCES;
 }
 
+/* The changes to the response's header, with their values: bytes for keep_edits(). */
+static size_t edits_size(const struct routing *routing)
+{
+	size_t size = 0;
+
+	for (size_t i = 0; i < routing->edit_count; i++)
+		size += sizeof(struct rendered_edit) + routing->edits[i].value.len;
+	return size ? size + alignof(struct rendered_edit) : 0;
+}
+
+static void keep_edits(struct request *r, const struct routing *routing, char *memory)
+{
+	size_t align = alignof(struct rendered_edit);
+	char *text;
+
+	r->edit_count = (unsigned)routing->edit_count;
+	if (!r->edit_count)
+		return;
+	memory += (align - (uintptr_t)memory % align) % align;
+	r->edits = (struct rendered_edit *)(void *)memory;
+	text = (char *)(r->edits + r->edit_count);
+	for (unsigned i = 0; i < r->edit_count; i++) {
+		struct slice value = routing->edits[i].value;
+
+		r->edits[i] = (struct rendered_edit){routing->edits[i].edit, {text, value.len}};
+		if (value.len)
+			memcpy(text, value.ptr, value.len);
+		text += value.len;
+	}
+}
+
 enum reason request_start(const struct client *who, struct head *h, size_t block_len)
 {
 	const struct conn *c = who->conn;
@@ -550,11 +582,16 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 	struct hop hop = {.proto = SLICE("http"),
 			  .is_trusted = source_is_among(&conn_peer(c)->addr, s->trusted_proxies,
 							s->trusted_proxy_count)};
+	struct routing routing;
 	struct request *r;
 	size_t bound;
 
+	if (reason == REASON_NONE)
+		reason = routing_find(who, h, &routing);
 	if (reason != REASON_NONE)
 		return reason;
+	if (!routing.pool)
+		return routing_answer(who, h, &routing, block_len);
 	h->upgrade = tunnel_protocol(s, h);
 	if (body_max && h->length > body_max)
 		return REASON_BODY_LARGE;
@@ -568,11 +605,15 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 		endpoint_format(conn_local(c), local, sizeof(local));
 	hop.local = (struct slice){local, strlen(local)};
 	bound = http1_request_bound(h, &hop) + h->upgrade.len;
-	r = malloc(sizeof(*r) + bound + h->upgrade.len);
+	r = malloc(sizeof(*r) + bound + h->upgrade.len + edits_size(&routing));
 	if (!r)
 		return REASON_NO_RESOURCES;
 	*r = (struct request){
 		.client = *who,
+		.pool = routing.pool,
+		.response_ms = routing.action && routing.action->timeout_ms
+				       ? routing.action->timeout_ms
+				       : s->timeouts.response_header,
 		.minor = h->minor,
 		.framing = (uint8_t)http1_request_framing(h),
 		.is_head = h->is_head,
@@ -589,6 +630,7 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 		r->upgrade = (struct slice){r->head + bound, h->upgrade.len};
 		memcpy(r->head + bound, h->upgrade.ptr, h->upgrade.len);
 	}
+	keep_edits(r, &routing, r->head + bound + h->upgrade.len);
 	flow_init(&r->body, who->io, h->body, h->length);
 	r->body.limit = body_max;
 	pace_init(&r->sends, s->timeouts.request_body);

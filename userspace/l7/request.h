@@ -34,9 +34,12 @@ struct client {
 	struct request **request;      /* where the owner keeps it; who ends it sets it to NULL */
 };
 
-/* How a request ends. It is gone already: answer with words of our own; the response is written. It
+/* How a request ends. respond: it never was one, and this is all that is said; status: the same. It
+ * is gone already: answer with words of our own; the response is written. It
  * is to be cancelled: the client is cut off; the same, as it does not take what was written. */
 struct client_ops {
+	void (*respond)(void *owner, struct slice head, struct slice body, unsigned status,
+			enum conn_after after);
 	void (*answer)(void *owner, enum reason reason, bool is_head, enum conn_after after);
 	void (*done)(void *owner, enum conn_after after);
 	void (*close)(void *owner);

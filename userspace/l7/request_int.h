@@ -7,6 +7,7 @@
 #include "l7/http1_parse.h"
 #include "l7/pace.h"
 #include "l7/relay.h"
+#include "l7/routing.h"
 #include "l7/request.h"
 #include "l7/upstream_conn.h"
 
@@ -46,7 +47,11 @@ struct request {
 	struct pace sends, takes;	/* the client: of body, of the response */
 	struct http1_scan scan;		/* of the response header */
 	const struct backend *tried[REQUEST_BACKENDS_MAX];
-	struct slice upgrade; /* protocol that it asks for; empty: none */
+	const struct pool *pool; /* that serves it */
+	unsigned response_ms;	 /* wait for the header of the response */
+	unsigned edit_count;
+	struct rendered_edit *edits; /* of the response's header, in head's memory */
+	struct slice upgrade;	     /* protocol that it asks for; empty: none */
 	size_t head_len;
 	char head[]; /* as sent to the backend, then upgrade */
 };

@@ -17,22 +17,6 @@ static enum body_kind reply_framing(const struct request *r, const struct head *
 	return r->minor ? BODY_CHUNKED : BODY_EOF;
 }
 
-static void count_status(struct request *r, unsigned status)
-{
-	struct service_counters *n = request_counters(r);
-
-	if (status < 200)
-		counter_add(&n->responses_1xx, 1);
-	else if (status < 300)
-		counter_add(&n->responses_2xx, 1);
-	else if (status < 400)
-		counter_add(&n->responses_3xx, 1);
-	else if (status < 500)
-		counter_add(&n->responses_4xx, 1);
-	else
-		counter_add(&n->responses_5xx, 1);
-}
-
 /* What h was read from is done with. */
 static void consume_head(struct request *r, size_t block_len)
 {
@@ -73,7 +57,7 @@ static void begin_tunnel(struct request *r, struct head *h, size_t block_len)
 		return;
 	}
 	consume_head(r, block_len);
-	count_status(r, h->status);
+	count_response(request_counters(r), h->status);
 	tunnel_start(r, head);
 }
 
@@ -94,7 +78,7 @@ static bool pass_interim(struct request *r, const struct head *h, size_t block_l
 	r->scan = (struct http1_scan){0};
 	if (h->status == 100)
 		r->awaits_continue = false;
-	count_status(r, h->status);
+	count_response(request_counters(r), h->status);
 	if (p.head.len && stream_write(r->client.io, &p) < 0) {
 		request_give_up(r);
 		return false;
@@ -118,19 +102,20 @@ static bool after_reply(struct request *r, enum flow_status status)
 }
 
 /* The header of the final response. False: the request is over. */
-static bool begin_reply(struct request *r, const struct head *h, size_t block_len)
+static bool begin_reply(struct request *r, struct head *h, size_t block_len)
 {
 	struct stream *up = &r->up->io;
 	enum body_kind framing = reply_framing(r, h);
 	enum flow_status status;
-	struct slice head;
+	struct slice head = {0};
 
 	r->close_backend = !h->persistent;
 	r->close_client = !r->is_persistent || !r->body_done || framing == BODY_EOF ||
 			  conn_is_last_request(r->client.conn);
 	r->awaits_continue = false;
 	r->reply_mark = UINT64_MAX;
-	head = write_head(r, h, framing);
+	if (!r->edit_count || routing_edit(r->client.conn->l7, h, r->edits, r->edit_count) == 0)
+		head = write_head(r, h, framing);
 	if (!head.len) {
 		request_fail(r, REASON_NO_RESOURCES);
 		return false;
@@ -144,7 +129,7 @@ static bool begin_reply(struct request *r, const struct head *h, size_t block_le
 		request_fail(r, REASON_BAD_RESPONSE);
 		return false;
 	}
-	count_status(r, h->status);
+	count_response(request_counters(r), h->status);
 	request_set_state(r, REQUEST_RESPOND);
 	return after_reply(r, status);
 }

@@ -288,6 +288,13 @@ struct slice tls_peer_subject(const struct stream *st)
 	return (struct slice){subject, subject ? strlen(subject) : 0};
 }
 
+struct slice tls_server_name(const struct stream *st)
+{
+	const char *name = SSL_get_servername(st->tls->ssl, TLSEXT_NAMETYPE_host_name);
+
+	return name ? slice_of(name) : (struct slice){0};
+}
+
 bool tls_is_http2(const struct stream *st)
 {
 	const unsigned char *name;

@@ -47,6 +47,9 @@ const char *tls_failure(const struct stream *st);
  * empty: it has none. Lives as long as the TLS. */
 struct slice tls_peer_subject(const struct stream *st);
 
+/* That the client asked for (SNI), as it did; empty: none. */
+struct slice tls_server_name(const struct stream *st);
+
 bool tls_is_http2(const struct stream *st);    /* agreed on by ALPN */
 bool tls_was_resumed(const struct stream *st); /* an earlier session, that is */
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "conf/route_set.h"
 #include "conf/service_tls.h"
 #include "l7/balance.h"
 #include "l7/upstream.h"
@@ -114,6 +115,9 @@ struct view *view_new(struct l7 *l7, struct snapshot *snap, const struct view *b
 			goto fail;
 		for (size_t k = 0; k < s->sni_route_count; k++)
 			if (fill_pool(v, s->sni_routes[k].pool, before) < 0)
+				goto fail;
+		for (size_t k = 0; k < route_set_pool_count(s->routes); k++)
+			if (fill_pool(v, route_set_pool(s->routes, k), before) < 0)
 				goto fail;
 	}
 	return v;

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Requests by routes: pools, shares, rewrites, changed headers, answers without a backend."""
+import collections
+
+import pytest
+
+from h2peer import get, open_h2
+from http1 import CONTROLLED, Script
+
+
+def who(name, seen=None):
+    """A backend that says its name, and keeps what it was asked."""
+    def serve(peer):
+        while True:
+            message = peer.message()
+            if seen is not None:
+                seen.append(message)
+            peer.send(f"HTTP/1.1 200 OK\r\nContent-Length: {len(name)}\r\nX-Old: 1\r\n\r\n"
+                      + ("" if message.start.startswith("HEAD") else name))
+    return serve
+
+
+@pytest.fixture
+def routed(http_proxy):
+    """routed(routes, pools={name: serve}, ...) -> Proxy; its own pool says "web"."""
+    scripts = []
+
+    def make(routes, pools=None, seen=None, **kw):
+        proxy = http_proxy(who("web", seen), start=False, routes=routes, **kw)
+        for name, serve in (pools or {}).items():
+            script = Script(serve)
+            scripts.append(script)
+            proxy.config["pools"][name] = {
+                **CONTROLLED, "backends": [{"name": "b1", "address": script.target}]}
+        proxy.daemon.write_config(proxy.config)
+        proxy.daemon.start()
+        return proxy
+    yield make
+    for script in scripts:
+        script.close()
+    assert not [error for script in scripts for error in script.errors]
+
+
+def ask(proxy, path="/", version=1, method="GET", host="a.test", **fields):
+    if version == 2:
+        with open_h2(proxy) as client:
+            return client.ask(get(path, host, method, **fields))
+    lines = "".join(f"{k.replace('_', '-')}: {v}\r\n" for k, v in fields.items())
+    return proxy.ask(f"{method} {path} HTTP/1.1\r\nHost: {host}\r\n{lines}\r\n",
+                     no_body=method == "HEAD")
+
+
+BOTH = pytest.mark.parametrize("version", [1, 2])
+
+
+@BOTH
+def test_the_first_that_fits(routed, version):
+    proxy = routed([
+        {"match": {"host": "api.test", "path": {"prefix": "/v2"}}, "pool": "one"},
+        {"match": {"host": "*.test", "header": {"x-gray": "yes"}}, "pool": "two"},
+        {"match": {"expr": 'method == "PUT" || query["q"] == "a b"'}, "pool": "two"},
+    ], pools={"one": who("one"), "two": who("two")})
+
+    def body(*args, **kw):
+        return bytes(ask(proxy, *args, version=version, **kw).body)
+    assert body("/v2/x", host="API.test:80") == b"one"
+    assert body("/v20", host="api.test") == b"web"
+    assert body("/v2", host="api.test", x_gray="yes") == b"one"
+    assert body("/", host="x.y.test", x_gray="yes") == b"two"
+    assert body("/", host="other", x_gray="yes") == b"web"
+    assert body("/?q=a+b", host="other") == b"two"
+    assert body("/?q=ab", host="other") == b"web"
+
+
+@BOTH
+def test_rewrites_and_header_fields(routed, version):
+    seen = []
+    proxy = routed([{
+        "match": {"path": {"template": "/vpc/{region}/nets/{id:int}"}}, "pool": "one",
+        "rewrite": {"template": "/nets/${id}"},
+        "request_headers": {"set": {"x-region": "${region}", "user-agent": "shunt"},
+                            "add": {"x-add": "${header.x-in}"}, "remove": ["x-gone"]},
+        "response_headers": {"set": {"x-old": "2", "x-id": "${id}"}, "add": {"vary": "Origin"}},
+    }], pools={"one": who("one", seen)})
+    reply = ask(proxy, "/vpc/eu%2Dwest/nets/42?a=%2F", version, user_agent="curl", x_gone="1",
+                x_in="in", x_add="old")
+    assert (reply.get("X-Old"), reply.get("X-Id"), reply.get("Vary")) == ("2", "42", "Origin")
+    message = seen[0]
+    assert message.start == "GET /nets/42?a=%2F HTTP/1.1"
+    assert (message.get("X-Region"), message.get("User-Agent")) == ("eu-west", "shunt")
+    assert message.all("X-Add") == ["old", "in"]
+    assert message.get("X-Gone") is None
+
+
+@BOTH
+def test_answers_without_a_backend(routed, version):
+    seen = []
+    proxy = routed([
+        {"match": {"path": {"regex": "/old/(.*)"}},
+         "redirect": {"to": "https://${host}/new/${1}", "status": 308}},
+        {"match": {"path": {"exact": "/gone"}},
+         "respond": {"status": 410, "body": "no more\n", "content_type": "text/x"},
+         "response_headers": {"set": {"x-why": "${path}"}}},
+        {"match": {"path": {"exact": "/empty"}}, "respond": {"status": 204}},
+    ], seen=seen)
+    reply = ask(proxy, "/old/a/b", version)
+    assert (reply.status, reply.get("Location")) == (308, "https://a.test/new/a/b")
+    for method in ("GET", "HEAD"):
+        reply = ask(proxy, "/gone", version, method)
+        assert (reply.status, reply.get("Content-Type"), reply.get("X-Why")) == \
+            (410, "text/x", "/gone")
+        assert (reply.get("Content-Length"), bytes(reply.body)) == \
+            ("8", b"" if method == "HEAD" else b"no more\n")
+    reply = ask(proxy, "/empty", version)
+    assert (reply.status, reply.get("Content-Length")) == (204, None)
+    assert not seen
+    assert (proxy.counter("requests"), proxy.counter("responses_4xx")) == (4, 2)
+
+
+def test_a_connection_goes_on_behind_an_answer(routed):
+    proxy = routed([{"match": {"path": {"exact": "/r"}}, "respond": {"status": 200, "body": "x"}}])
+    with proxy.connect() as client:
+        for _ in range(3):
+            assert client.ask("GET /r HTTP/1.1\r\nHost: a\r\n\r\n").body == b"x"
+            assert client.ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n").body == b"web"
+        # Many at once, the last one with a body that nobody reads.
+        client.send("GET /r HTTP/1.1\r\nHost: a\r\n\r\n" * 50 +
+                    "POST /r HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello")
+        for _ in range(50):
+            assert client.message().body == b"x"
+        last = client.message()
+        assert (last.body, last.get("Connection")) == (b"x", "close")
+        assert client.is_closed()
+
+
+def test_shares(routed):
+    proxy = routed([
+        {"match": {"path": {"prefix": "/sticky"}}, "split_by": 'cookie["id"]',
+         "split": [{"pool": "one", "weight": 3}, {"pool": "two", "weight": 1}]},
+        {"match": {"path": {"prefix": "/chance"}},
+         "split": [{"pool": "one", "weight": 3}, {"pool": "two", "weight": 1}]},
+    ], pools={"one": who("one"), "two": who("two")})
+    with proxy.connect() as client:
+        def share(path, cookie):
+            return client.ask(f"GET {path} HTTP/1.1\r\nHost: a\r\nCookie: id={cookie}\r\n\r\n").body
+        sticky = collections.Counter(share("/sticky", i) for i in range(800))
+        chance = collections.Counter(share("/chance", 1) for i in range(800))
+        # Expected 600 of 800, standard deviation 12.
+        assert 530 < sticky[b"one"] < 670 and 530 < chance[b"one"] < 670, (sticky, chance)
+        assert [share("/sticky", i) for i in range(20)] == [share("/sticky", i) for i in range(20)]
+
+
+def test_a_wait_of_its_own(routed):
+    def silent(peer):
+        peer.message()
+        peer.to_end()
+    proxy = routed([{"match": {"path": {"exact": "/slow"}}, "pool": "one", "timeout": "300ms"}],
+                   pools={"one": silent})
+    assert ask(proxy, "/slow").status == 504
+
+
+@BOTH
+def test_what_a_template_gives_must_have_a_place(routed, version):
+    proxy = routed([{"match": {"path": {"prefix": "/"}}, "pool": "one",
+                     "rewrite": {"template": "/x/${query.p}"}}], pools={"one": who("one")})
+    assert ask(proxy, "/?p=fine", version).status == 200
+    assert ask(proxy, "/?p=..", version).status in (200, 500)  # escaped or refused: never climbed
+    assert ask(proxy, "/?p=a%0d%0ab", version).status in (200, 500)
+
+
+def test_routes_change_by_reload(routed):
+    """Under a connection that stays: the next request goes by the new ones."""
+    proxy = routed([{"pool": "one"}], pools={"one": who("one"), "two": who("two")})
+    with proxy.connect() as client:
+        for name in (b"one", b"two") * 3:
+            proxy.config["services"]["web"]["routes"] = [{"pool": name.decode()}]
+            proxy.daemon.reload(proxy.config)
+            assert client.ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n").body == name

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the routes of a service (conf/route_set.h) make of a request: which pool it is for, what is
+ * changed in its header and later in that of the response, or an answer without any backend. One
+ * thread.
+ */
+#ifndef L7_ROUTING_H
+#define L7_ROUTING_H
+
+#include "conf/route_set.h"
+#include "l7/http1_parse.h"
+#include "l7/request.h"
+
+struct l7;
+struct snapshot;
+
+/* An edit of a header with its value. */
+struct rendered_edit {
+	const struct header_edit *edit; /* of the snapshot */
+	struct slice value;
+};
+
+struct routing {
+	const struct route_action *action; /* NULL: no route fits, or there are none */
+	const struct pool *pool;	   /* NULL: answered without a backend */
+	struct slice location;		   /* of a redirect */
+	/* Of the response. They and what h points to are good until the next routing_find(). */
+	const struct rendered_edit *edits;
+	size_t edit_count;
+};
+
+/* Memory for routing_find(), once for each worker. 0, or -ENOMEM. */
+int routing_prepare(struct l7 *l7, const struct snapshot *snap);
+void routing_forget(struct l7 *l7);
+
+/* h: of the request, its path in the one form and its fields from l7_fields(). Changed as the route
+ * says. */
+enum reason routing_find(const struct client *who, struct head *h, struct routing *ret_routing);
+
+/* Make the changes to h, whose fields are from l7_fields(). 0, or -ENOMEM. */
+int routing_edit(struct l7 *l7, struct head *h, const struct rendered_edit *edits, size_t count);
+
+/* routing->pool is NULL: answer h, the request, as the route says. block_len: as request_start(). */
+enum reason routing_answer(const struct client *who, const struct head *h,
+			   const struct routing *routing, size_t block_len);
+
+#endif
