@@ -161,10 +161,27 @@ bool stream_is_quiet(struct stream *st)
 	return st->tls ? stream_read(st, &more) == -EAGAIN : sock_is_quiet(&st->sock);
 }
 
+void stream_forget(struct stream *st)
+{
+	st->is_blocked = false;
+	buf_release(st->pool, &st->out);
+}
+
 void stream_end(struct stream *st)
 {
-	if (st->tls)
-		tls_end(st->tls);
+	if (!st->tls)
+		return;
+	tls_end(st->tls);
+	st->is_blocked |= tls_is_blocked(st->tls);
+}
+
+int stream_shutdown(struct stream *st)
+{
+	stream_end(st);
+	if (st->is_blocked)
+		return -EAGAIN;
+	sock_shutdown(&st->sock);
+	return 0;
 }
 
 static void handle_closed(struct stream *st)
