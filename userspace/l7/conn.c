@@ -37,7 +37,8 @@ static void set_state(struct conn *c, enum conn_state state)
 				BIT(CONN_LINGER) | BIT(CONN_CLOSED),
 		[CONN_BUSY] =
 			BIT(CONN_IDLE) | BIT(CONN_FLUSH) | BIT(CONN_LINGER) | BIT(CONN_CLOSED),
-		[CONN_FLUSH] = BIT(CONN_IDLE) | BIT(CONN_LINGER) | BIT(CONN_CLOSED),
+		[CONN_FLUSH] =
+			BIT(CONN_IDLE) | BIT(CONN_FLUSH) | BIT(CONN_LINGER) | BIT(CONN_CLOSED),
 		[CONN_LINGER] = BIT(CONN_CLOSED),
 		[CONN_PREFACE] = BIT(CONN_FRESH) | BIT(CONN_CLOSED),
 		[CONN_HELLO] =
@@ -180,7 +181,6 @@ void conn_abort(struct conn *c)
 static void linger(struct conn *c)
 {
 	set_state(c, CONN_LINGER);
-	stream_end(&c->io);
 	sock_shutdown(&c->io.sock);
 	c->forgotten = (uint32_t)buf_len(&c->io.in);
 	buf_release(c->io.pool, &c->io.in);
@@ -189,15 +189,30 @@ static void linger(struct conn *c)
 		conn_close(c);
 }
 
+/* The rest of what was said is to be written first; c->after follows. */
+static void await_flush(struct conn *c)
+{
+	set_state(c, CONN_FLUSH);
+	wait_ms(c, c->service->timeouts.write);
+	if (stream_watch(&c->io) < 0)
+		conn_close(c);
+}
+
 /* The response is written: what now? */
 static void next(struct conn *c)
 {
+	if (c->after != CONN_GO_ON) {
+		stream_end(&c->io);
+		if (c->io.is_blocked) {
+			await_flush(c);
+			return;
+		}
+	}
 	if (c->after == CONN_THEN_LINGER || (c->after == CONN_THEN_CLOSE && buf_len(&c->io.in))) {
 		linger(c);
 		return;
 	}
 	if (c->after == CONN_THEN_CLOSE) {
-		stream_end(&c->io);
 		conn_close(c);
 		return;
 	}
@@ -231,10 +246,7 @@ static void say(struct conn *c, const struct pieces *p)
 	if (stream_write(&c->io, p) < 0) {
 		conn_close(c);
 	} else if (c->io.is_blocked) {
-		set_state(c, CONN_FLUSH);
-		wait_ms(c, c->service->timeouts.write);
-		if (stream_watch(&c->io) < 0)
-			conn_close(c);
+		await_flush(c);
 	} else {
 		next(c);
 	}
@@ -399,7 +411,7 @@ static void read_and_forget(struct conn *c)
 		ssize_t n = stream_read(&c->io, &more);
 
 		if (n == -EAGAIN)
-			return;
+			break;
 		if (n > 0)
 			c->forgotten += (uint32_t)n;
 		if (n <= 0 || c->forgotten > LINGER_MAX) {
@@ -408,6 +420,8 @@ static void read_and_forget(struct conn *c)
 		}
 		buf_release(c->io.pool, &c->io.in);
 	}
+	if (stream_watch(&c->io) < 0) /* TLS may hold more, or have been writing */
+		conn_close(c);
 }
 
 static void flush(struct conn *c)
