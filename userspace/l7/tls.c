@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/runtime.h"
 #include "l7/stream.h"
 #include "tls/client.h"
 #include "tls/server.h"
@@ -222,7 +223,8 @@ static int attach(struct stream *st, SSL *ssl, struct tls_server *server, struct
 	}
 	SSL_set_bio(ssl, bio, bio);
 	st->tls = t;
-	if (buf_len(&st->in)) { /* read before, behind a PROXY header */
+	if (buf_len(&st->in)) { /* read just now, behind a PROXY header, and counted as if plain */
+		counter_add(st->bytes_in, -(uint64_t)buf_len(&st->in));
 		t->raw_in = st->in;
 		st->in = (struct buf){0};
 		tls_wake(t);
