@@ -465,3 +465,4 @@ def test_tls_behind_the_header(tls_proxy, ca, cut):
         sock.sendall(outgoing.read())
         assert talk(lambda: inside.read(65536)).startswith(b"HTTP/1.1 200")
     assert seen == [("192.0.2.7", "https")]
+    assert proxy.counter("bytes_in") == len(V1) + len(GET)  # of TLS, what was in it

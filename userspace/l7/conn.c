@@ -37,8 +37,9 @@ static void set_state(struct conn *c, enum conn_state state)
 				BIT(CONN_FLUSH) | BIT(CONN_LINGER) | BIT(CONN_CLOSED),
 		[CONN_BUSY] =
 			BIT(CONN_IDLE) | BIT(CONN_FLUSH) | BIT(CONN_LINGER) | BIT(CONN_CLOSED),
-		[CONN_FLUSH] = BIT(CONN_IDLE) | BIT(CONN_LINGER) | BIT(CONN_CLOSED),
-		[CONN_HTTP2] = BIT(CONN_LINGER) | BIT(CONN_CLOSED),
+		[CONN_FLUSH] =
+			BIT(CONN_IDLE) | BIT(CONN_FLUSH) | BIT(CONN_LINGER) | BIT(CONN_CLOSED),
+		[CONN_HTTP2] = BIT(CONN_FLUSH) | BIT(CONN_LINGER) | BIT(CONN_CLOSED),
 		[CONN_LINGER] = BIT(CONN_CLOSED),
 		[CONN_PREFACE] = BIT(CONN_FRESH) | BIT(CONN_CLOSED),
 		[CONN_HELLO] =
@@ -186,19 +187,12 @@ void conn_abort(struct conn *c)
 static void linger(struct conn *c)
 {
 	set_state(c, CONN_LINGER);
-	stream_end(&c->io);
 	sock_shutdown(&c->io.sock);
 	c->forgotten = (uint32_t)buf_len(&c->io.in);
 	buf_release(c->io.pool, &c->io.in);
 	wait_ms(c, LINGER_MS);
 	if (c->io.is_eof || stream_watch(&c->io) < 0)
 		conn_close(c);
-}
-
-void conn_end_http2(struct conn *c)
-{
-	h2_server_stop(c->http2);
-	linger(c);
 }
 
 static void begin_http2(struct conn *c)
@@ -215,15 +209,30 @@ static void begin_http2(struct conn *c)
 	h2_server_begin(sv);
 }
 
+/* The rest of what was said is to be written first; c->after follows. */
+static void await_flush(struct conn *c)
+{
+	set_state(c, CONN_FLUSH);
+	wait_ms(c, c->service->timeouts.write);
+	if (stream_watch(&c->io) < 0)
+		conn_close(c);
+}
+
 /* The response is written: what now? */
 static void next(struct conn *c)
 {
+	if (c->after != CONN_GO_ON) {
+		stream_end(&c->io);
+		if (c->io.is_blocked) {
+			await_flush(c);
+			return;
+		}
+	}
 	if (c->after == CONN_THEN_LINGER || (c->after == CONN_THEN_CLOSE && buf_len(&c->io.in))) {
 		linger(c);
 		return;
 	}
 	if (c->after == CONN_THEN_CLOSE) {
-		stream_end(&c->io);
 		conn_close(c);
 		return;
 	}
@@ -232,6 +241,13 @@ static void next(struct conn *c)
 	c->blank_lines = 0;
 	wait_ms(c, c->service->timeouts.idle);
 	conn_resume(c);
+}
+
+void conn_end_http2(struct conn *c)
+{
+	h2_server_stop(c->http2);
+	c->after = CONN_THEN_LINGER;
+	next(c);
 }
 
 void conn_count_answer(struct conn *c, enum reason reason)
@@ -250,10 +266,7 @@ static void say(struct conn *c, const struct pieces *p)
 	if (stream_write(&c->io, p) < 0) {
 		conn_close(c);
 	} else if (c->io.is_blocked) {
-		set_state(c, CONN_FLUSH);
-		wait_ms(c, c->service->timeouts.write);
-		if (stream_watch(&c->io) < 0)
-			conn_close(c);
+		await_flush(c);
 	} else {
 		next(c);
 	}
@@ -474,7 +487,7 @@ static void read_and_forget(struct conn *c)
 		ssize_t n = stream_read(&c->io, &more);
 
 		if (n == -EAGAIN)
-			return;
+			break;
 		if (n > 0)
 			c->forgotten += (uint32_t)n;
 		if (n <= 0 || c->forgotten > LINGER_MAX) {
@@ -483,6 +496,8 @@ static void read_and_forget(struct conn *c)
 		}
 		buf_release(c->io.pool, &c->io.in);
 	}
+	if (stream_watch(&c->io) < 0) /* TLS may hold more, or have been writing */
+		conn_close(c);
 }
 
 static void flush(struct conn *c)

@@ -9,13 +9,12 @@
 #include "core/log.h"
 #include "l7/balance.h"
 #include "l7/conn.h"
+#include "l7/duplex.h"
 #include "l7/proxy_out.h"
-#include "l7/relay.h"
 #include "l7/upstream.h"
 #include "l7/upstream_conn.h"
 
-#define BACKENDS_MAX   3 /* tried for one connection */
-#define READS_PER_TURN 4 /* of one side */
+#define BACKENDS_MAX 3 /* tried for one connection */
 
 enum passage_state {
 	PASSAGE_CONNECT, /* no connection to a backend yet */
@@ -28,16 +27,12 @@ struct passage {
 	struct upstream_conn *up; /* being connected, or ours */
 	const struct pool *pool;
 	const struct backend *backend;
-	struct flow out;  /* client to backend */
-	struct flow back; /* backend to client */
-	uint64_t mark;	  /* progress of both when the deadline was set */
+	struct duplex duplex; /* PASSAGE_RELAY */
 	const struct backend *tried[BACKENDS_MAX];
 	char *head; /* what the backend is told first; malloc'ed, until it is */
 	size_t head_len;
 	enum passage_state state;
 	uint8_t tried_count;
-	bool out_done, back_done; /* all was passed on, and the end too */
-	bool is_broken;		  /* one side did not end, it broke off */
 };
 
 static void dispatch(struct passage *t);
@@ -109,109 +104,37 @@ void passage_on_deadline(struct passage *t)
 
 /* ---- both ways ------------------------------------------------------------------------------- */
 
-/* Move what can be moved one way. False: it cannot be written to any more. */
-static bool push(const struct passage *t, struct flow *f, struct slice head, bool *done)
-{
-	enum flow_status status;
-
-	if (*done)
-		return true;
-	status = flow_pump(f, head);
-	if (status == FLOW_DONE) {
-		*done = true;
-		if (!t->is_broken) /* what broke off did not end */
-			sock_shutdown(&f->to->sock);
-	}
-	return status != FLOW_BROKEN;
-}
-
-/* The backend takes no more, but what it has said before is still to be heard. */
-static void stop_sending(struct passage *t)
-{
-	struct stream *to = &t->up->io;
-
-	t->out_done = t->is_broken = true;
-	to->is_blocked = false;
-	buf_release(to->pool, &to->out);
-}
-
-static void set_deadline(struct passage *t)
+static void follow(struct passage *t, enum duplex_status status)
 {
 	const struct relay_conf *conf = &t->conn->service->relay;
 	struct deadline *d = &t->conn->io.deadline;
-	uint64_t mark = flow_progress(&t->out) + flow_progress(&t->back) + t->out_done +
-			t->back_done + 1; /* of 0: it was not set */
 
-	if (mark == t->mark)
-		return;
-	t->mark = mark;
-	deadline_set(d, deadline_in(d, t->out_done || t->back_done ? conf->half_closed_ms
-								   : conf->idle_ms));
-}
-
-/* After anything happened. head: for the backend, not sent yet. False: it is over. */
-static bool advance(struct passage *t, struct slice head)
-{
-	if (t->state == PASSAGE_RELAY) {
-		if (!push(t, &t->out, head, &t->out_done))
-			stop_sending(t);
-		if (!push(t, &t->back, (struct slice){0}, &t->back_done)) {
-			break_off(t);
-			return false;
-		}
-		if (t->back_done && t->is_broken) {
-			break_off(t);
-			return false;
-		}
-		if (t->out_done && t->back_done) {
-			conn_close(t->conn);
-			return false;
-		}
-		set_deadline(t);
-	}
-	if (stream_watch(&t->conn->io) < 0 ||
-	    (t->state == PASSAGE_RELAY && stream_watch(&t->up->io) < 0)) {
+	if (status == DUPLEX_DONE)
+		conn_close(t->conn);
+	else if (status == DUPLEX_BROKEN)
 		break_off(t);
-		return false;
-	}
-	return true;
-}
-
-static bool is_error(ssize_t n)
-{
-	return n < 0 && n != -EAGAIN && n != -ENOBUFS;
+	else if (duplex_has_moved(&t->duplex))
+		deadline_set(d,
+			     deadline_in(d, duplex_is_half_closed(&t->duplex) ? conf->half_closed_ms
+									      : conf->idle_ms));
 }
 
 void passage_on_client_event(struct passage *t, int events)
 {
-	bool more = (events & SOCK_READ) != 0;
+	struct stream *client = &t->conn->io;
+	bool more;
 
-	if (events & SOCK_WRITE && !advance(t, (struct slice){0}))
-		return;
-	for (int i = 0; i < READS_PER_TURN && more; i++) {
-		if (is_error(stream_read(&t->conn->io, &more))) {
-			break_off(t);
-			return;
-		}
-		if (!advance(t, (struct slice){0}))
-			return;
-	}
+	if (t->state == PASSAGE_RELAY)
+		follow(t, duplex_on_event(&t->duplex, client, events));
+	else if (stream_is_error(stream_read(client, &more)) || stream_watch(client) < 0)
+		break_off(t);
 }
 
 static void on_backend_event(void *ctx, int events)
 {
 	struct passage *t = ctx;
-	bool more = (events & SOCK_READ) != 0;
 
-	if (events & SOCK_WRITE && !advance(t, (struct slice){0}))
-		return;
-	for (int i = 0; i < READS_PER_TURN && more; i++) {
-		/* What came before it broke off is passed on first. */
-		if (is_error(stream_read(&t->up->io, &more)))
-			t->up->io.is_eof = t->is_broken = true;
-		if (!advance(t, (struct slice){0}))
-			return;
-	}
+	follow(t, duplex_on_event(&t->duplex, &t->up->io, events));
 }
 
 /* ---- the backend ----------------------------------------------------------------------------- */
@@ -224,12 +147,9 @@ static void attach(struct passage *t)
 
 	counter_add(&n->requests, 1);
 	counter_add(&n->active_up, 1);
-	flow_send_to(&t->out, &t->up->io, BODY_EOF);
-	flow_init(&t->back, &t->up->io, BODY_EOF, 0);
-	flow_send_to(&t->back, &t->conn->io, BODY_EOF);
 	set_state(t, PASSAGE_RELAY);
 	t->head = NULL;
-	(void)advance(t, head);
+	follow(t, duplex_start(&t->duplex, &t->conn->io, &t->up->io, head));
 	free(memory);
 }
 
@@ -275,7 +195,8 @@ static void dispatch(struct passage *t)
 		err = upstream_conn_open(upstream_of(t), &t->backend->ep, t->pool->connect_ms,
 					 &user, t, &t->up);
 		if (err == 0) {
-			(void)advance(t, (struct slice){0});
+			if (stream_watch(&t->conn->io) < 0)
+				break_off(t);
 			return;
 		}
 		note_failure(t, err);
@@ -302,7 +223,6 @@ int passage_start(struct conn *c, const struct pool *pool, const struct client_h
 		memcpy(t->head, head, head_len);
 		t->head_len = head_len;
 	}
-	flow_init(&t->out, &c->io, BODY_EOF, 0);
 	c->passage = t;
 	dispatch(t);
 	return 0;

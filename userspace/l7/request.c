@@ -246,8 +246,7 @@ static bool push_body(struct request *r, struct slice head)
 	r->body_refused = status == FLOW_BROKEN;
 	if (r->body_refused) {
 		r->close_backend = true;
-		r->up->io.is_blocked = false;
-		buf_release(r->up->io.pool, &r->up->io.out);
+		stream_forget(&r->up->io);
 	}
 	time_body(r, status);
 	if (status == FLOW_BAD) {

@@ -4,6 +4,7 @@
 #define L7_REQUEST_INT_H
 
 #include "l7/conn.h"
+#include "l7/duplex.h"
 #include "l7/http1_parse.h"
 #include "l7/pace.h"
 #include "l7/relay.h"
@@ -40,6 +41,7 @@ struct request {
 	bool close_backend;   /* up cannot be used again */
 	struct flow body;     /* client to backend */
 	struct flow reply;    /* backend to client */
+	struct duplex duplex; /* REQUEST_TUNNEL */
 	enum flow_status body_status, reply_status;
 	enum reason connect_failure;
 	uint64_t body_mark, reply_mark; /* flow_progress() when the deadlines were set */

@@ -181,12 +181,30 @@ bool stream_is_quiet(struct stream *st)
 	return st->tls ? stream_read(st, &more) == -EAGAIN : sock_is_quiet(&st->sock);
 }
 
+void stream_forget(struct stream *st)
+{
+	st->is_blocked = false;
+	buf_release(st->pool, &st->out);
+}
+
 void stream_end(struct stream *st)
 {
-	if (st->carrier)
+	if (st->carrier) {
 		st->carrier->end(st);
-	else if (st->tls)
+	} else if (st->tls) {
 		tls_end(st->tls);
+		st->is_blocked |= tls_is_blocked(st->tls);
+	}
+}
+
+int stream_shutdown(struct stream *st)
+{
+	stream_end(st);
+	if (st->is_blocked)
+		return -EAGAIN;
+	if (!st->carrier)
+		sock_shutdown(&st->sock);
+	return 0;
 }
 
 void stream_close(struct stream *st, sock_closed_cb cb)

@@ -8,6 +8,7 @@
 #ifndef L7_STREAM_H
 #define L7_STREAM_H
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -72,6 +73,12 @@ int stream_open_carried(struct stream *st, struct deadlines *deadlines, struct b
  * room until more are used; -ENOMEM; another -errno. *ret_more: there is probably more to read. */
 ssize_t stream_read(struct stream *st, bool *ret_more);
 
+/* Of what stream_read() returned: the peer did not end, it broke off, or cannot be read from. */
+static inline bool stream_is_error(ssize_t n)
+{
+	return n < 0 && n != -EAGAIN && n != -ENOBUFS;
+}
+
 /*
  * Write what is left in st->out, then the pieces, as far as the kernel takes them. What is not
  * taken of head and frame is kept in st->out; of tail too, once all of body was taken. Returns how
@@ -87,9 +94,17 @@ int stream_watch(struct stream *st);
 /* Is there nothing to read, nor an end? Looks without reading; of TLS, reads what is no data. */
 bool stream_is_quiet(struct stream *st);
 
+/* What was not written yet never will be: the peer takes no more. */
+void stream_forget(struct stream *st);
+
 /* Nothing follows what was written: tells the peer, where the protocol has words for it. Closing
- * without it says that something was cut off. */
+ * without it says that something was cut off. Again: nothing. is_blocked: the words are not written
+ * yet, an empty stream_write() goes on. */
 void stream_end(struct stream *st);
+
+/* The same, and then the socket is told, too; reading goes on. Only where nothing is left to write.
+ * 0, or -EAGAIN: is_blocked, to be called again when it is not any more. */
+int stream_shutdown(struct stream *st);
 
 /* Frees the buffers; cb, once the memory of st is no longer in use. Again: nothing. */
 void stream_close(struct stream *st, sock_closed_cb cb);

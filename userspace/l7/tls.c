@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/runtime.h"
 #include "l7/stream.h"
 #include "tls/client.h"
 #include "tls/server.h"
@@ -19,6 +20,10 @@
 #define SUBJECT_MAX	1024 /* bytes; a longer one is not passed on, rather than a part of it */
 #define FILLS_PER_TURN	4    /* of one handshake */
 
+/* Encrypted bytes that wait for the socket. tls_write() stays far below; OpenSSL answers what is no
+ * data (KeyUpdate) by itself, also to a peer that reads none of it. */
+#define RAW_OUT_MAX (1U << 20)
+
 struct tls {
 	struct stream *st;
 	struct tls_waker *waker;
@@ -27,6 +32,7 @@ struct tls {
 	SSL *ssl;
 	struct buf raw_in, raw_out; /* encrypted */
 	const char *failure;
+	int cut;	 /* 0, or why nothing can be sent any more: -errno */
 	char *subject;	 /* of the peer's certificate; NULL: it has none */
 	bool is_failed;	 /* OpenSSL is not to be called again */
 	bool is_ended;	 /* we said that nothing follows */
@@ -58,7 +64,8 @@ static int bio_write(BIO *bio, const char *data, size_t len, size_t *ret_len)
 	struct tls *t = BIO_get_data(bio);
 
 	BIO_clear_retry_flags(bio);
-	if (buf_append(t->st->pool, &t->raw_out, data, len) < 0)
+	if (!t->cut && (buf_len(&t->raw_out) + len > RAW_OUT_MAX ||
+			buf_append(t->st->pool, &t->raw_out, data, len) < 0))
 		return 0;
 	*ret_len = len;
 	return 1;
@@ -158,17 +165,23 @@ static ssize_t fill(struct tls *t)
 	return n;
 }
 
-/* 0: all is sent; -EAGAIN; or another -errno. */
+/* 0: all is sent; -EAGAIN; or another -errno, from then on: nothing waits for that socket any more,
+ * which would be ready for writing for ever. */
 static int flush(struct tls *t)
 {
 	struct iovec iov = {buf_head(&t->raw_out), buf_len(&t->raw_out)};
 	ssize_t n;
 
-	if (!iov.iov_len)
-		return 0;
+	if (t->cut || !iov.iov_len)
+		return t->cut;
 	n = sock_write(&t->st->sock, &iov, 1);
-	if (n < 0)
-		return (int)n;
+	if (n == -EAGAIN)
+		return -EAGAIN;
+	if (n < 0) {
+		t->cut = (int)n;
+		buf_release(t->st->pool, &t->raw_out);
+		return t->cut;
+	}
 	buf_consume(t->st->pool, &t->raw_out, (size_t)n);
 	return buf_len(&t->raw_out) ? -EAGAIN : 0;
 }
@@ -210,7 +223,8 @@ static int attach(struct stream *st, SSL *ssl, struct tls_server *server, struct
 	}
 	SSL_set_bio(ssl, bio, bio);
 	st->tls = t;
-	if (buf_len(&st->in)) { /* read before, behind a PROXY header */
+	if (buf_len(&st->in)) { /* read just now, behind a PROXY header, and counted as if plain */
+		counter_add(st->bytes_in, -(uint64_t)buf_len(&st->in));
 		t->raw_in = st->in;
 		st->in = (struct buf){0};
 		tls_wake(t);
@@ -347,6 +361,8 @@ ssize_t tls_read(struct tls *t, void *data, size_t len, bool *ret_more)
 			if (filled || got)
 				break;
 			n = fill(t);
+			if (n == -EAGAIN && t->cut)
+				return t->cut;
 			if (n <= 0)
 				return n ? n : -ECONNRESET;
 			filled = true;

@@ -2,11 +2,7 @@
 /* Tunnels: see tunnel.h. */
 #include "l7/tunnel.h"
 
-#include <errno.h>
-
 #include "l7/request_int.h"
-
-#define READS_PER_TURN 4 /* of one side */
 
 static bool service_allows(const struct service *s, struct slice protocol)
 {
@@ -59,75 +55,36 @@ static uint64_t in_ms(const struct request *r, unsigned ms)
 	return deadline_in(&r->client.io->deadline, ms);
 }
 
-/* False: one of the two cannot be read or written any more. */
-static bool pump(struct flow *f, struct slice head, enum flow_status *status)
-{
-	if (*status == FLOW_DONE)
-		return true;
-	*status = flow_pump(f, head);
-	if (*status == FLOW_DONE)
-		sock_shutdown(&f->to->sock);
-	return *status == FLOW_MORE || *status == FLOW_BLOCKED || *status == FLOW_DONE;
-}
-
 static void set_deadline(struct request *r)
 {
-	uint64_t mark = flow_progress(&r->body) + flow_progress(&r->reply);
-
-	if (mark != r->reply_mark)
+	if (duplex_has_moved(&r->duplex))
 		r->reply_at = in_ms(r, r->client.service->timeouts.tunnel);
-	r->reply_mark = mark;
 	deadline_set(&r->client.io->deadline, r->body_at < r->reply_at ? r->body_at : r->reply_at);
 }
 
-/* Move what can be moved, wait for what cannot. False: it is over. */
-static bool advance(struct request *r, struct slice head)
+/* What became of it? Closing is all that says that it was broken off, as between the two in HTTP: a
+ * reset could overtake what was passed on last. */
+static void follow(struct request *r, enum duplex_status status)
 {
-	if (!pump(&r->reply, head, &r->reply_status) ||
-	    !pump(&r->body, (struct slice){0}, &r->body_status) ||
-	    (r->reply_status == FLOW_DONE && r->body_status == FLOW_DONE) ||
-	    stream_watch(r->client.io) < 0 || stream_watch(&r->up->io) < 0) {
+	if (status == DUPLEX_OPEN)
+		set_deadline(r);
+	else
 		r->client.ops->close(r->client.owner);
-		return false;
-	}
-	set_deadline(r);
-	return true;
 }
 
 void tunnel_start(struct request *r, struct slice head)
 {
-	struct stream *client = r->client.io, *backend = &r->up->io;
-
 	request_set_state(r, REQUEST_TUNNEL);
 	counter_add(&request_counters(r)->tunnels, 1);
-	flow_init(&r->body, client, BODY_EOF, 0);
-	flow_send_to(&r->body, backend, BODY_EOF);
-	flow_init(&r->reply, backend, BODY_EOF, 0);
-	flow_send_to(&r->reply, client, BODY_EOF);
-	r->body_status = r->reply_status = FLOW_MORE;
-	r->reply_mark = UINT64_MAX;
 	r->body_at = DEADLINE_NONE;
 	if (conn_is_ending(r->client.conn))
 		tunnel_drain(r);
-	(void)advance(r, head);
+	follow(r, duplex_start(&r->duplex, &r->up->io, r->client.io, head));
 }
 
 void tunnel_on_event(struct request *r, struct stream *from, int events)
 {
-	bool more = (events & SOCK_READ) != 0;
-
-	if (events & SOCK_WRITE && !advance(r, (struct slice){0}))
-		return;
-	for (int i = 0; i < READS_PER_TURN && more; i++) {
-		ssize_t n = stream_read(from, &more);
-
-		if (n < 0 && n != -EAGAIN && n != -ENOBUFS) {
-			r->client.ops->close(r->client.owner);
-			return;
-		}
-		if (!advance(r, (struct slice){0}))
-			return;
-	}
+	follow(r, duplex_on_event(&r->duplex, from, events));
 }
 
 void tunnel_on_deadline(struct request *r)
