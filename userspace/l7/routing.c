@@ -279,7 +279,7 @@ enum reason routing_answer(const struct client *who, const struct head *h,
 {
 	struct l7 *l7 = who->conn->l7;
 	const struct route_action *a = routing->action;
-	struct slice body = h->is_head ? (struct slice){0} : a->body;
+	struct slice body = a->body;
 	char date[HTTP1_DATE_MAX];
 	struct head reply = {.status = a->status,
 			     .phrase = slice_of(status_phrase(a->status)),
@@ -294,6 +294,8 @@ enum reason routing_answer(const struct client *who, const struct head *h,
 	char *text;
 	size_t len;
 
+	if (h->is_head)
+		body.len = 0;
 	reply.fields = l7_fields(l7, 3 + (unsigned)routing->edit_count);
 	if (!reply.fields)
 		return REASON_NO_RESOURCES;
