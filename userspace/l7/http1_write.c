@@ -204,7 +204,7 @@ size_t http1_write_response(char *out, const struct head *h, enum body_kind fram
 	out = put(out, SLICE("HTTP/1.1 "));
 	out = put_number(out, h->status);
 	*out++ = ' ';
-	out = put(out, h->phrase.len ? h->phrase : slice_of(status_phrase(h->status)));
+	out = put(out, h->is_h2 ? slice_of(status_phrase(h->status)) : h->phrase);
 	out = put(out, SLICE("\r\n"));
 	out = put_fields(out, h);
 	if (h->upgrade.len)
