@@ -6,7 +6,7 @@ import struct
 import pytest
 
 from h2peer import ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, \
-    PREFACE, PRIORITY, PUSH_PROMISE, RST_STREAM, SETTINGS, WINDOW_UPDATE, RawH2, frame, get, \
+    PREFACE, PRIORITY, PUSH_PROMISE, RST_STREAM, SETTINGS, WINDOW_UPDATE, RawH2, frame, \
     open_raw
 from http1 import OK
 from lab import wait_until

@@ -34,6 +34,7 @@ struct h2_server {
 	struct conn *conn;
 	enum wait wait;	  /* what the connection's deadline is for */
 	uint64_t written; /* when it was set */
+	bool is_deaf;	  /* what still comes is of no use */
 	bool is_stopped;
 };
 
@@ -276,6 +277,11 @@ static void wait_for(struct h2_server *sv, enum wait wait)
 	deadline_set(d, wait == WAIT_NONE ? DEADLINE_NONE : deadline_in(d, ms[wait]));
 }
 
+static bool reads(const struct h2_server *sv)
+{
+	return !sv->is_deaf && !h2_session_is_full(&sv->h2);
+}
+
 /* After anything happened. */
 static void settle(struct h2_server *sv, int err)
 {
@@ -284,8 +290,6 @@ static void settle(struct h2_server *sv, int err)
 	if (sv->is_stopped)
 		return;
 	if (h2_session_is_over(&sv->h2)) {
-		if (sv->h2.flood)
-			counter_add(&conn_counters(c)->http2_floods, 1);
 		conn_end_http2(c);
 		return;
 	}
@@ -299,8 +303,7 @@ static void settle(struct h2_server *sv, int err)
 		wait_for(sv, WAIT_HEADER);
 	else
 		wait_for(sv, sv->h2.stream_count ? WAIT_NONE : WAIT_IDLE);
-	if (h2_session_is_full(&sv->h2) ? sock_watch(&c->io.sock, SOCK_WRITE) < 0
-					: stream_watch(&c->io) < 0)
+	if (reads(sv) ? stream_watch(&c->io) < 0 : sock_watch(&c->io.sock, SOCK_WRITE) < 0)
 		conn_close(c);
 }
 
@@ -318,9 +321,10 @@ static bool receive(struct h2_server *sv)
 
 	if (err == 0)
 		return true;
-	if (err != -ESHUTDOWN)
-		h2_session_end(&sv->h2,
-			       err == -ENOMEM ? NGHTTP2_INTERNAL_ERROR : NGHTTP2_PROTOCOL_ERROR);
+	if (err == -ESHUTDOWN)
+		return false;
+	sv->is_deaf = true;
+	h2_session_end(&sv->h2, err == -ENOMEM ? NGHTTP2_INTERNAL_ERROR : NGHTTP2_PROTOCOL_ERROR);
 	return false;
 }
 
@@ -334,7 +338,7 @@ void h2_server_begin(struct h2_server *sv)
 void h2_server_on_event(struct h2_server *sv, int events)
 {
 	struct stream *io = &sv->conn->io;
-	bool more = (events & SOCK_READ) && !h2_session_is_full(&sv->h2);
+	bool more = (events & SOCK_READ) && reads(sv);
 	int err = events & SOCK_WRITE ? h2_session_flush(&sv->h2) : 0;
 
 	for (int i = 0; i < READS_PER_TURN && more && err == 0 && !sv->is_stopped; i++) {
@@ -399,6 +403,8 @@ void h2_server_stop(struct h2_server *sv)
 	if (!sv || sv->is_stopped)
 		return;
 	sv->is_stopped = true;
+	if (sv->h2.flood)
+		counter_add(&conn_counters(sv->conn)->http2_floods, 1);
 	while (!list_empty(&sv->h2.streams))
 		cut_off(list_entry(list_entry(sv->h2.streams.next, struct h2_stream, node),
 				   struct exchange, h2),

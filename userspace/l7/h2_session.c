@@ -46,12 +46,47 @@ static void count(struct h2_session *h, struct h2_bucket *b, uint8_t flood)
 	(void)nghttp2_session_terminate_session(h->ng, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
+/* What only costs us, where there is much of it. */
+static void count_frame(struct h2_session *h, const nghttp2_frame_hd *hd)
+{
+	switch (hd->type) {
+	case NGHTTP2_RST_STREAM: count(h, &h->resets, H2_FLOOD_RESETS); break;
+	case NGHTTP2_PING:
+	case NGHTTP2_SETTINGS:
+		if (!(hd->flags & NGHTTP2_FLAG_ACK))
+			count(h, &h->controls, H2_FLOOD_CONTROLS);
+		break;
+	case NGHTTP2_DATA: /* see on_frame() */
+	case NGHTTP2_HEADERS:
+	case NGHTTP2_WINDOW_UPDATE:
+	case NGHTTP2_GOAWAY: break;
+	default: count(h, &h->controls, H2_FLOOD_CONTROLS); break;
+	}
+}
+
+/* Of those frames too that nghttp2 says no more about. A header of a stream that is gone is not
+ * waited for: nobody tells when it is whole. */
+static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void *ctx)
+{
+	struct h2_session *h = ctx;
+
+	if (hd->type == NGHTTP2_HEADERS)
+		h->awaits_header =
+			find(h, hd->stream_id) ||
+					hd->stream_id > nghttp2_session_get_last_proc_stream_id(ng)
+				? hd->stream_id
+				: 0;
+	else if (hd->type != NGHTTP2_CONTINUATION)
+		h->awaits_header = 0;
+	count_frame(h, hd);
+	return 0;
+}
+
 static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *ctx)
 {
 	struct h2_session *h = ctx;
 	struct h2_stream *s;
 
-	h->awaits_header = true;
 	if (!h->is_server || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
 		return 0;
 	s = h->flood ? NULL : h->ops->open(h, frame->hd.stream_id);
@@ -126,7 +161,7 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t
 /* All of a header came. */
 static int end_header(struct h2_session *h, struct h2_stream *s)
 {
-	h->awaits_header = false;
+	h->awaits_header = 0;
 	if (!s)
 		return 0;
 	if (!s->has_headers) {
@@ -164,37 +199,18 @@ static void take_window(struct h2_session *h, int32_t id)
 		note(s, H2_WRITE);
 }
 
-/* What only costs us, where there is much of it. */
-static void count_frame(struct h2_session *h, const nghttp2_frame *frame)
-{
-	bool is_ack = frame->hd.flags & NGHTTP2_FLAG_ACK;
-
-	switch (frame->hd.type) {
-	case NGHTTP2_RST_STREAM: count(h, &h->resets, H2_FLOOD_RESETS); break;
-	case NGHTTP2_PING:
-	case NGHTTP2_SETTINGS:
-		if (!is_ack)
-			count(h, &h->controls, H2_FLOOD_CONTROLS);
-		break;
-	case NGHTTP2_DATA:
-		if (!frame->hd.length && !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
-			count(h, &h->controls, H2_FLOOD_CONTROLS);
-		break;
-	case NGHTTP2_HEADERS:
-	case NGHTTP2_WINDOW_UPDATE:
-	case NGHTTP2_GOAWAY: break;
-	default: count(h, &h->controls, H2_FLOOD_CONTROLS); break;
-	}
-}
-
 static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *ctx)
 {
 	struct h2_session *h = ctx;
 	struct h2_stream *s = frame->hd.stream_id ? find(h, frame->hd.stream_id) : NULL;
 	int err = 0;
 
-	count_frame(h, frame);
 	switch (frame->hd.type) {
+	case NGHTTP2_DATA:
+		if (frame->hd.length == frame->data.padlen &&
+		    !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+			count(h, &h->controls, H2_FLOOD_CONTROLS);
+		break;
 	case NGHTTP2_HEADERS: err = end_header(h, s); break;
 	case NGHTTP2_WINDOW_UPDATE: take_window(h, frame->hd.stream_id); break;
 	case NGHTTP2_SETTINGS:
@@ -224,9 +240,28 @@ static int on_invalid_frame(nghttp2_session *ng, const nghttp2_frame *frame, int
 	struct h2_session *h = ctx;
 
 	(void)ng;
+	if (h->awaits_header == frame->hd.stream_id)
+		h->awaits_header = 0;
 	log_debug("l7: HTTP/2 frame refused type=%u stream=%d reason=\"%s\"", frame->hd.type,
 		  frame->hd.stream_id, nghttp2_strerror(error));
 	count(h, &h->controls, H2_FLOOD_CONTROLS);
+	return 0;
+}
+
+/* A stream that the peer made us reset costs as much as one that it resets by itself. */
+static int on_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *ctx)
+{
+	struct h2_session *h = ctx;
+
+	(void)ng;
+	if (frame->hd.type != NGHTTP2_RST_STREAM)
+		return 0;
+	switch (frame->rst_stream.error_code) {
+	case NGHTTP2_PROTOCOL_ERROR:
+	case NGHTTP2_FLOW_CONTROL_ERROR:
+	case NGHTTP2_STREAM_CLOSED: count(h, &h->resets, H2_FLOOD_RESETS); break;
+	default: break; /* ours to answer for */
+	}
 	return 0;
 }
 
@@ -236,6 +271,8 @@ static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t error, void
 	struct h2_stream *s = find(h, id);
 
 	(void)ng;
+	if (h->awaits_header == id)
+		h->awaits_header = 0;
 	if (!s)
 		return 0;
 	s->is_closed = true;
@@ -254,12 +291,14 @@ static void make_callbacks(void)
 
 	if (nghttp2_session_callbacks_new(&c) != 0)
 		return;
+	nghttp2_session_callbacks_set_on_begin_frame_callback(c, on_begin_frame);
 	nghttp2_session_callbacks_set_on_begin_headers_callback(c, on_begin_headers);
 	nghttp2_session_callbacks_set_on_header_callback(c, on_header);
 	nghttp2_session_callbacks_set_on_invalid_header_callback(c, on_invalid_header);
 	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(c, on_data);
 	nghttp2_session_callbacks_set_on_frame_recv_callback(c, on_frame);
 	nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(c, on_invalid_frame);
+	nghttp2_session_callbacks_set_on_frame_send_callback(c, on_sent);
 	nghttp2_session_callbacks_set_on_stream_close_callback(c, on_stream_close);
 	nghttp2_session_callbacks_set_send_data_callback(c, h2_write_data);
 	if (nghttp2_option_new(&options) != 0) {
@@ -350,6 +389,15 @@ static void dispatch(struct h2_session *h)
 	}
 }
 
+static void take_failure(struct h2_session *h, int error)
+{
+	log_debug("l7: HTTP/2 connection failed reason=\"%s\"", nghttp2_strerror(error));
+	if (error != NGHTTP2_ERR_FLOODED && error != NGHTTP2_ERR_TOO_MANY_CONTINUATIONS)
+		return;
+	h->flood = H2_FLOOD_CONTROLS;
+	(void)nghttp2_session_terminate_session(h->ng, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
 int h2_session_receive(struct h2_session *h)
 {
 	struct buf *in = &h->io->in;
@@ -360,7 +408,7 @@ int h2_session_receive(struct h2_session *h)
 	h->is_busy = false;
 	buf_release(h->io->pool, in);
 	if (n < 0)
-		log_debug("l7: HTTP/2 connection failed reason=\"%s\"", nghttp2_strerror((int)n));
+		take_failure(h, (int)n);
 	dispatch(h);
 	if (!h->ng)
 		return -ESHUTDOWN;

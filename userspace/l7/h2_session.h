@@ -91,10 +91,10 @@ struct h2_session {
 	struct h2_bucket resets, controls;
 	uint8_t flood; /* which bucket ran over; 0: none */
 	bool is_server;
-	bool is_busy;	    /* nghttp2 is at work further up the stack */
-	bool is_broken;	    /* nghttp2 must not be called again, but to end it */
-	bool is_draining;   /* we said that no new streams will be taken soon */
-	bool awaits_header; /* one has begun, and is not whole */
+	bool is_busy;	       /* nghttp2 is at work further up the stack */
+	bool is_broken;	       /* nghttp2 must not be called again, but to end it */
+	bool is_draining;      /* we said that no new streams will be taken soon */
+	int32_t awaits_header; /* the stream that one has begun of, and is not whole; 0: none */
 };
 
 struct h2_limits {
