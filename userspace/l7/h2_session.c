@@ -82,6 +82,17 @@ static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void 
 	return 0;
 }
 
+/* Of a session that drains: which streams will still be served. */
+static int close_door(struct h2_session *h)
+{
+	if (h->is_shut)
+		return 0;
+	h->is_shut = true;
+	return nghttp2_submit_goaway(h->ng, NGHTTP2_FLAG_NONE,
+				     nghttp2_session_get_last_proc_stream_id(h->ng),
+				     NGHTTP2_NO_ERROR, NULL, 0);
+}
+
 static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *ctx)
 {
 	struct h2_session *h = ctx;
@@ -95,6 +106,9 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
 						NGHTTP2_REFUSED_STREAM);
 		return 0;
 	}
+	/* So many can have been on their way when it was told. */
+	if (h->is_draining && --h->late_left == 0)
+		(void)close_door(h); /* without memory for it: the next one */
 	return nghttp2_session_set_stream_user_data(ng, frame->hd.stream_id, s);
 }
 
@@ -205,6 +219,7 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *ctx)
 	struct h2_stream *s = frame->hd.stream_id ? find(h, frame->hd.stream_id) : NULL;
 	int err = 0;
 
+	(void)ng;
 	switch (frame->hd.type) {
 	case NGHTTP2_DATA:
 		if (frame->hd.length == frame->data.padlen &&
@@ -221,9 +236,7 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *ctx)
 	case NGHTTP2_PING:
 		/* By now the client has seen our notice: what it sent before that is here. */
 		if (h->is_draining && frame->hd.flags & NGHTTP2_FLAG_ACK)
-			err = nghttp2_submit_goaway(ng, NGHTTP2_FLAG_NONE,
-						    nghttp2_session_get_last_proc_stream_id(ng),
-						    NGHTTP2_NO_ERROR, NULL, 0);
+			err = close_door(h);
 		break;
 	default: break;
 	}
@@ -249,19 +262,25 @@ static int on_invalid_frame(nghttp2_session *ng, const nghttp2_frame *frame, int
 }
 
 /* A stream that the peer made us reset costs as much as one that it resets by itself. */
-static int on_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *ctx)
+static void count_reset(struct h2_session *h, uint32_t error)
 {
-	struct h2_session *h = ctx;
-
-	(void)ng;
-	if (frame->hd.type != NGHTTP2_RST_STREAM)
-		return 0;
-	switch (frame->rst_stream.error_code) {
+	switch (error) {
 	case NGHTTP2_PROTOCOL_ERROR:
 	case NGHTTP2_FLOW_CONTROL_ERROR:
 	case NGHTTP2_STREAM_CLOSED: count(h, &h->resets, H2_FLOOD_RESETS); break;
 	default: break; /* ours to answer for */
 	}
+}
+
+static int on_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *ctx)
+{
+	struct h2_session *h = ctx;
+
+	if (frame->hd.type == NGHTTP2_RST_STREAM)
+		count_reset(h, frame->rst_stream.error_code);
+	else if (frame->hd.type == NGHTTP2_GOAWAY && h->is_draining && !h->is_shut)
+		/* Only now: nghttp2 would send it before. */
+		(void)nghttp2_submit_ping(ng, NGHTTP2_FLAG_NONE, NULL);
 	return 0;
 }
 
@@ -347,6 +366,7 @@ int h2_session_init(struct h2_session *h, struct l7 *l7, struct stream *io, bool
 		.is_server = is_server,
 		.ops = ops,
 		.limits = limits->header,
+		.late_left = limits->streams,
 		.resets = {.rate = limits->resets},
 		.controls = {.rate = limits->controls},
 	};
@@ -483,8 +503,7 @@ void h2_session_drain(struct h2_session *h)
 		return;
 	h->is_draining = true;
 	/* Where there is no memory for it the client is cut off in the end. */
-	(void)nghttp2_submit_shutdown_notice(h->ng);
-	(void)nghttp2_submit_ping(h->ng, NGHTTP2_FLAG_NONE, NULL);
+	(void)nghttp2_submit_shutdown_notice(h->ng); /* then on_sent() */
 	h2_session_schedule(h);
 }
 
