@@ -351,6 +351,8 @@ def test_a_drain_loses_no_stream(http_proxy, how):
         ends = Ends(raw)
         assert ends.status == {i: 200 for i in (1, 3, 5, 7)}
         assert (ends.goaways, ends.ended) == ([("NO_ERROR", 7)], True)
+    if how == "term":
+        proxy.daemon.wait_exit()
 
 
 SHORT = {name: "300ms" for name in ("request_header", "request_body", "idle")}
