@@ -270,6 +270,20 @@ def test_interim_responses_and_an_awaited_body(http_proxy):
         assert client.reply(stream).status == 200
 
 
+def test_a_large_header_of_a_response(http_proxy):
+    value = "x" * 10000
+
+    def serve(peer):
+        while True:
+            peer.head()
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n" +
+                      "".join(f"A{i}: {value}\r\n" for i in range(3)) + "\r\n")
+    proxy = http_proxy(serve)
+    with open_h2(proxy) as client:
+        for _ in range(3):
+            assert client.ask(get()).get("a2") == value
+
+
 def test_trailers_both_ways(http_proxy):
     seen = []
 

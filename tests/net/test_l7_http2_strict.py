@@ -216,6 +216,8 @@ ACCEPTED = {
     "host alone": ([M, S, P, ("host", "b:81")], ("Host", "b:81")),
     "address as authority": (authority("[::1]:80"), ("Host", "[::1]:80")),
     "te": (GET + [("te", "trailers")], ("TE", "trailers")),
+    "large header": (GET + [(f"a{i}", "x" * 10000) for i in range(3)], ("A2", "x" * 10000)),
+    "many fields": (GET + [(f"a{i}", "b") for i in range(95)], ("A94", "b")),
     "empty value": (GET + [("a", "")], ("A", "")),
     "high bytes in value": (GET + [("a", b"\xc3\xa4\xff")], ("A", "\xc3\xa4\xff")),
     "tab in value": (GET + [("a", "b\tc")], ("A", "b\tc")),

@@ -54,6 +54,15 @@ static char *put_fields(char *out, const struct head *h)
 	return out;
 }
 
+size_t http1_block_size(const struct head *h)
+{
+	size_t n = h->method.len + h->target.len;
+
+	for (unsigned i = 0; i < h->count; i++)
+		n += h->fields[i].name.len + h->fields[i].value.len + sizeof(": \r\n") - 1;
+	return n;
+}
+
 size_t http1_request_bound(size_t block_len, const struct head *h, const struct hop *hop)
 {
 	/* The field lines may have had no space behind the colon: one more byte each. The target may

@@ -26,6 +26,7 @@ enum persistence {
 };
 
 /* How many bytes the two below need at most. block_len: of the block that h was parsed from. */
+size_t http1_block_size(const struct head *h); /* for those below, where h came by HTTP/2 */
 size_t http1_request_bound(size_t block_len, const struct head *h, const struct hop *hop);
 size_t http1_response_bound(size_t block_len);
 

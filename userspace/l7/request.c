@@ -567,7 +567,7 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 	if (!h->authority.len)
 		endpoint_format(conn_local(c), local, sizeof(local));
 	hop.local = (struct slice){local, strlen(local)};
-	bound = http1_request_bound(block_len, h, &hop);
+	bound = http1_request_bound(h->is_h2 ? http1_block_size(h) : block_len, h, &hop);
 	r = malloc(sizeof(*r) + bound + h->upgrade.len);
 	if (!r)
 		return REASON_NO_RESOURCES;

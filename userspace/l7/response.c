@@ -49,7 +49,8 @@ static struct slice write_head(struct request *r, const struct head *h, size_t b
 			       enum body_kind framing)
 {
 	enum persistence persistence = PERSIST_DEFAULT;
-	char *text = l7_scratch(r->client.conn->l7, http1_response_bound(block_len));
+	size_t size = h->is_h2 ? http1_block_size(h) : block_len;
+	char *text = l7_scratch(r->client.conn->l7, http1_response_bound(size));
 
 	if (!text)
 		return (struct slice){0};
