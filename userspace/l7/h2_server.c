@@ -11,6 +11,8 @@
 #include "l7/h2_session.h"
 #include "l7/http1_write.h"
 #include "l7/request.h"
+#include "l7/tunnel.h"
+#include "l7/websocket.h"
 
 #define READS_PER_TURN 4   /* of one connection */
 #define KEPT_MAX       256 /* exchanges, of one worker */
@@ -181,6 +183,26 @@ static const struct client_ops client_ops = {
 	.expire = end_expired,
 };
 
+/* To an HTTP/1 backend it must be asked as there: with a key, which is ours. */
+static enum reason ask_for_tunnel(const struct service *s, struct head *h,
+				  char key[WEBSOCKET_KEY_LEN])
+{
+	struct slice name = SLICE("sec-websocket-key"), protocol = tunnel_protocol(s, h);
+	unsigned i = 0;
+
+	if (!protocol.len)
+		return REASON_PROTOCOL_UNKNOWN;
+	if (!slice_eq_nocase(protocol, SLICE("websocket")))
+		return REASON_NONE;
+	if (!websocket_key(key))
+		return REASON_NO_RESOURCES;
+	while (i < h->count && !slice_eq(h->fields[i].name, name))
+		i++;
+	h->count += i == h->count;
+	h->fields[i] = (struct field){name, {key, WEBSOCKET_KEY_LEN}, FIELD_OTHER};
+	return REASON_NONE;
+}
+
 /* A whole header is here. */
 static void begin(struct exchange *e)
 {
@@ -198,6 +220,7 @@ static void begin(struct exchange *e)
 	struct buf_pool *pool = e->io.pool;
 	struct h2_head head = e->h2.head; /* e may be gone before it is done with */
 	unsigned cap = h2_head_cap(&head);
+	char key[WEBSOCKET_KEY_LEN];
 	struct head h = {.cap = cap,
 			 .fields = l7_fields(c->l7, cap),
 			 .allow_connect = e->service->connect == CONNECT_TUNNEL};
@@ -210,6 +233,8 @@ static void begin(struct exchange *e)
 	if (h.fields)
 		r = h2_head_request(&head, pool, &l, has_body, &h);
 	e->is_grpc = r == REASON_NONE && grpc_is_call(&h);
+	if (r == REASON_NONE && h.has_upgrade)
+		r = ask_for_tunnel(e->service, &h, key);
 	if (r == REASON_NONE)
 		r = request_start(&who, &h, 0);
 	if (r != REASON_NONE)
