@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Many HTTP/2 streams at a time: limits, windows and back-pressure, ends of all kinds."""
 import signal
+import subprocess
 import threading
 
 import pytest
@@ -431,3 +432,37 @@ def test_what_was_sent_before_a_reset_is_not_begun(http_proxy):
         raw.headers(41, get())
         assert raw.until(HEADERS).stream == 41
     assert proxy.daemon.ctl_json("backend", "list")["backends"][0]["http"]["requests"] == 1
+
+
+def h2load(proxy, requests, *args):
+    return subprocess.Popen(["h2load", "-n", str(requests), "-c", "10", "-m", "20", *args,
+                             f"http://127.0.0.1:{proxy.port}/"],
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def test_reloads_under_load_lose_nothing(http_proxy):
+    proxy = http_proxy(answer_ok, workers=2)
+    load = h2load(proxy, 20000)
+    reloads = 0
+    while load.poll() is None:
+        reloads += 1
+        proxy.config["services"]["web"]["limits"] = {"header_count": 100 + reloads}
+        proxy.daemon.reload(proxy.config)
+    out = load.stdout.read()
+    assert b"20000 succeeded, 0 failed, 0 errored" in out, out
+    assert reloads > 1
+
+
+def test_clients_that_vanish_leave_nothing(http_proxy):
+    """Killed in the midst of many streams, again and again."""
+    proxy = http_proxy(answer_ok, workers=2)
+    with open_h2(proxy) as client:
+        for i in range(10):
+            seen = proxy.counter("requests")
+            load = h2load(proxy, 1000000)
+            wait_until(lambda seen=seen, i=i: proxy.counter("requests") > seen + 100 * i)
+            load.kill()
+            load.wait()
+            assert client.ask(get()).status == 200
+    proxy.wait_counter("open_connections", 0)
+    wait_until(lambda: active(proxy) == 0)
