@@ -14,6 +14,7 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, \
     CONTINUATION = range(10)
 END_STREAM, END_HEADERS, ACK = 1, 4, 1
+FRAME_MAX = 16384
 ERRORS = ["NO_ERROR", "PROTOCOL_ERROR", "INTERNAL_ERROR", "FLOW_CONTROL_ERROR",
           "SETTINGS_TIMEOUT", "STREAM_CLOSED", "FRAME_SIZE_ERROR", "REFUSED_STREAM", "CANCEL",
           "COMPRESSION_ERROR", "CONNECT_ERROR", "ENHANCE_YOUR_CALM", "INADEQUATE_SECURITY",
@@ -180,7 +181,13 @@ class RawH2:
         self.peer.send(data)
 
     def headers(self, stream, fields, flags=END_HEADERS | END_STREAM):
-        self.send(frame(HEADERS, flags, stream, self.encoder.encode(fields)))
+        block = self.encoder.encode(fields)
+        parts = [block[i:i + FRAME_MAX] for i in range(0, len(block), FRAME_MAX)] or [b""]
+        last = flags & END_HEADERS
+        for i, part in enumerate(parts):
+            ends = last if i == len(parts) - 1 else 0
+            self.send(frame(CONTINUATION if i else HEADERS,
+                            ends | (0 if i else flags & ~END_HEADERS), stream, part))
 
     def next(self):
         """The next frame; None: the connection has ended."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Connections that stop being HTTP: WebSocket, other upgrades, CONNECT."""
 import asyncio
+import base64
 import hashlib
 import threading
 import time
@@ -18,13 +19,21 @@ CONNECT = "CONNECT b:443 HTTP/1.1\r\nHost: b:443\r\n\r\n"
 SHORT = 0.3
 
 
+def accept(key):
+    guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+    return base64.b64encode(hashlib.sha1((key + guid).encode()).digest()).decode()
+
+
 def switching(serve, name="websocket", seen=None):
     """A backend that switches to the protocol, then does what serve says."""
     def run(peer):
         request = peer.head()
         if seen is not None:
             seen.append(request)
-        peer.send(SWITCH.format(name))
+        head = SWITCH.format(name)
+        if key := request.get("Sec-WebSocket-Key"):
+            head = head[:-2] + f"Sec-WebSocket-Accept: {accept(key)}\r\n\r\n"
+        peer.send(head)
         serve(peer)
     return run
 
@@ -113,7 +122,8 @@ def test_what_is_asked_and_answered(http_proxy):
                     "Upgrade: h2c, foo, WebSocket\r\nSec-WebSocket-Key: k\r\n\r\nat once")
         reply = client.head()
         assert reply.status == 101
-        assert reply.fields == [("Connection", "Upgrade"), ("Upgrade", "WebSocket")]
+        assert reply.fields == [("Sec-WebSocket-Accept", accept("k")), ("Connection", "Upgrade"),
+                                ("Upgrade", "WebSocket")]
         assert client.exactly(7) == b"at once"
         client.send(GET)
         assert client.exactly(len(GET)) == GET.encode()

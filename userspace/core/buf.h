@@ -40,7 +40,7 @@ static inline size_t buf_len(const struct buf *b)
 
 static inline char *buf_head(const struct buf *b)
 {
-	return b->data + b->start;
+	return b->start ? b->data + b->start : b->data; /* which may be NULL */
 }
 
 /* Free bytes behind the used ones. */

@@ -59,10 +59,12 @@ void h2_head_release(struct h2_head *hh, struct buf_pool *pool)
 static bool next_record(const struct h2_head *hh, size_t *at, struct slice *name,
 			struct slice *value)
 {
-	const char *p = buf_head(&hh->records) + *at;
 	struct lengths lens;
+	const char *p;
+
 	if (*at == buf_len(&hh->records))
 		return false;
+	p = buf_head(&hh->records) + *at;
 	memcpy(&lens, p, sizeof(lens));
 	if (!lens.name)
 		return false;

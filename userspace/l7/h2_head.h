@@ -29,10 +29,10 @@ int h2_head_end(struct h2_head *hh, struct buf_pool *pool);   /* all of one is h
 void h2_head_next(struct h2_head *hh, struct buf_pool *pool); /* the first one is done with */
 void h2_head_release(struct h2_head *hh, struct buf_pool *pool);
 
-/* So many of h->fields are needed at most by the two below. */
+/* So many of h->fields are needed at most by the two below, and one more for the caller. */
 static inline unsigned h2_head_cap(const struct h2_head *hh)
 {
-	return hh->count + 2;
+	return hh->count + 3;
 }
 
 /* What it says; h: cap, fields and allow_connect set; its slices point into hh. has_body: the stream

@@ -11,6 +11,8 @@
 #include "l7/h2_session.h"
 #include "l7/http1_write.h"
 #include "l7/request.h"
+#include "l7/tunnel.h"
+#include "l7/websocket.h"
 
 #define READS_PER_TURN 4   /* of one connection */
 #define KEPT_MAX       256 /* exchanges, of one worker */
@@ -34,6 +36,7 @@ struct h2_server {
 	struct conn *conn;
 	enum wait wait;	  /* what the connection's deadline is for */
 	uint64_t written; /* when it was set */
+	bool is_deaf;	  /* what still comes is of no use */
 	bool is_stopped;
 };
 
@@ -196,6 +199,26 @@ static const struct client_ops client_ops = {
 	.expire = end_expired,
 };
 
+/* To an HTTP/1 backend it must be asked as there: with a key, which is ours. */
+static enum reason ask_for_tunnel(const struct service *s, struct head *h,
+				  char key[WEBSOCKET_KEY_LEN])
+{
+	struct slice name = SLICE("sec-websocket-key"), protocol = tunnel_protocol(s, h);
+	unsigned i = 0;
+
+	if (!protocol.len)
+		return REASON_PROTOCOL_UNKNOWN;
+	if (!slice_eq_nocase(protocol, SLICE("websocket")))
+		return REASON_NONE;
+	if (!websocket_key(key))
+		return REASON_NO_RESOURCES;
+	while (i < h->count && !slice_eq(h->fields[i].name, name))
+		i++;
+	h->count += i == h->count;
+	h->fields[i] = (struct field){name, {key, WEBSOCKET_KEY_LEN}, FIELD_OTHER};
+	return REASON_NONE;
+}
+
 /* A whole header is here. */
 static void begin(struct exchange *e)
 {
@@ -213,6 +236,7 @@ static void begin(struct exchange *e)
 	struct buf_pool *pool = e->io.pool;
 	struct h2_head head = e->h2.head; /* e may be gone before it is done with */
 	unsigned cap = h2_head_cap(&head);
+	char key[WEBSOCKET_KEY_LEN];
 	struct head h = {.cap = cap,
 			 .fields = l7_fields(c->l7, cap),
 			 .allow_connect = e->service->connect == CONNECT_TUNNEL};
@@ -225,6 +249,8 @@ static void begin(struct exchange *e)
 	if (h.fields)
 		r = h2_head_request(&head, pool, &l, has_body, &h);
 	e->is_grpc = r == REASON_NONE && grpc_is_call(&h);
+	if (r == REASON_NONE && h.has_upgrade)
+		r = ask_for_tunnel(e->service, &h, key);
 	if (r == REASON_NONE)
 		r = request_start(&who, &h, 0);
 	if (r != REASON_NONE)
@@ -292,6 +318,11 @@ static void wait_for(struct h2_server *sv, enum wait wait)
 	deadline_set(d, wait == WAIT_NONE ? DEADLINE_NONE : deadline_in(d, ms[wait]));
 }
 
+static bool reads(const struct h2_server *sv)
+{
+	return !sv->is_deaf && !h2_session_is_full(&sv->h2);
+}
+
 /* After anything happened. */
 static void settle(struct h2_server *sv, int err)
 {
@@ -300,8 +331,6 @@ static void settle(struct h2_server *sv, int err)
 	if (sv->is_stopped)
 		return;
 	if (h2_session_is_over(&sv->h2)) {
-		if (sv->h2.flood)
-			counter_add(&conn_counters(c)->http2_floods, 1);
 		conn_end_http2(c);
 		return;
 	}
@@ -315,8 +344,7 @@ static void settle(struct h2_server *sv, int err)
 		wait_for(sv, WAIT_HEADER);
 	else
 		wait_for(sv, sv->h2.stream_count ? WAIT_NONE : WAIT_IDLE);
-	if (h2_session_is_full(&sv->h2) ? sock_watch(&c->io.sock, SOCK_WRITE) < 0
-					: stream_watch(&c->io) < 0)
+	if (reads(sv) ? stream_watch(&c->io) < 0 : sock_watch(&c->io.sock, SOCK_WRITE) < 0)
 		conn_close(c);
 }
 
@@ -334,9 +362,10 @@ static bool receive(struct h2_server *sv)
 
 	if (err == 0)
 		return true;
-	if (err != -ESHUTDOWN)
-		h2_session_end(&sv->h2,
-			       err == -ENOMEM ? NGHTTP2_INTERNAL_ERROR : NGHTTP2_PROTOCOL_ERROR);
+	if (err == -ESHUTDOWN)
+		return false;
+	sv->is_deaf = true;
+	h2_session_end(&sv->h2, err == -ENOMEM ? NGHTTP2_INTERNAL_ERROR : NGHTTP2_PROTOCOL_ERROR);
 	return false;
 }
 
@@ -350,7 +379,7 @@ void h2_server_begin(struct h2_server *sv)
 void h2_server_on_event(struct h2_server *sv, int events)
 {
 	struct stream *io = &sv->conn->io;
-	bool more = (events & SOCK_READ) && !h2_session_is_full(&sv->h2);
+	bool more = (events & SOCK_READ) && reads(sv);
 	int err = events & SOCK_WRITE ? h2_session_flush(&sv->h2) : 0;
 
 	for (int i = 0; i < READS_PER_TURN && more && err == 0 && !sv->is_stopped; i++) {
@@ -415,6 +444,8 @@ void h2_server_stop(struct h2_server *sv)
 	if (!sv || sv->is_stopped)
 		return;
 	sv->is_stopped = true;
+	if (sv->h2.flood)
+		counter_add(&conn_counters(sv->conn)->http2_floods, 1);
 	while (!list_empty(&sv->h2.streams))
 		cut_off(list_entry(list_entry(sv->h2.streams.next, struct h2_stream, node),
 				   struct exchange, h2),

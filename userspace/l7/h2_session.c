@@ -46,12 +46,58 @@ static void count(struct h2_session *h, struct h2_bucket *b, uint8_t flood)
 	(void)nghttp2_session_terminate_session(h->ng, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
+/* What only costs us, where there is much of it. */
+static void count_frame(struct h2_session *h, const nghttp2_frame_hd *hd)
+{
+	switch (hd->type) {
+	case NGHTTP2_RST_STREAM: count(h, &h->resets, H2_FLOOD_RESETS); break;
+	case NGHTTP2_PING:
+	case NGHTTP2_SETTINGS:
+		if (!(hd->flags & NGHTTP2_FLAG_ACK))
+			count(h, &h->controls, H2_FLOOD_CONTROLS);
+		break;
+	case NGHTTP2_DATA: /* see on_frame() */
+	case NGHTTP2_HEADERS:
+	case NGHTTP2_WINDOW_UPDATE:
+	case NGHTTP2_GOAWAY: break;
+	default: count(h, &h->controls, H2_FLOOD_CONTROLS); break;
+	}
+}
+
+/* Of those frames too that nghttp2 says no more about. A header of a stream that is gone is not
+ * waited for: nobody tells when it is whole. */
+static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void *ctx)
+{
+	struct h2_session *h = ctx;
+
+	if (hd->type == NGHTTP2_HEADERS)
+		h->awaits_header =
+			find(h, hd->stream_id) ||
+					hd->stream_id > nghttp2_session_get_last_proc_stream_id(ng)
+				? hd->stream_id
+				: 0;
+	else if (hd->type != NGHTTP2_CONTINUATION)
+		h->awaits_header = 0;
+	count_frame(h, hd);
+	return 0;
+}
+
+/* Of a session that drains: which streams will still be served. */
+static int close_door(struct h2_session *h)
+{
+	if (h->is_shut)
+		return 0;
+	h->is_shut = true;
+	return nghttp2_submit_goaway(h->ng, NGHTTP2_FLAG_NONE,
+				     nghttp2_session_get_last_proc_stream_id(h->ng),
+				     NGHTTP2_NO_ERROR, NULL, 0);
+}
+
 static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *ctx)
 {
 	struct h2_session *h = ctx;
 	struct h2_stream *s;
 
-	h->awaits_header = true;
 	if (!h->is_server || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
 		return 0;
 	s = h->flood ? NULL : h->ops->open(h, frame->hd.stream_id);
@@ -60,6 +106,9 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
 						NGHTTP2_REFUSED_STREAM);
 		return 0;
 	}
+	/* So many can have been on their way when it was told. */
+	if (h->is_draining && --h->late_left == 0)
+		(void)close_door(h); /* without memory for it: the next one */
 	return nghttp2_session_set_stream_user_data(ng, frame->hd.stream_id, s);
 }
 
@@ -126,7 +175,7 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t
 /* All of a header came. */
 static int end_header(struct h2_session *h, struct h2_stream *s)
 {
-	h->awaits_header = false;
+	h->awaits_header = 0;
 	if (!s)
 		return 0;
 	if (!s->has_headers) {
@@ -164,37 +213,19 @@ static void take_window(struct h2_session *h, int32_t id)
 		note(s, H2_WRITE);
 }
 
-/* What only costs us, where there is much of it. */
-static void count_frame(struct h2_session *h, const nghttp2_frame *frame)
-{
-	bool is_ack = frame->hd.flags & NGHTTP2_FLAG_ACK;
-
-	switch (frame->hd.type) {
-	case NGHTTP2_RST_STREAM: count(h, &h->resets, H2_FLOOD_RESETS); break;
-	case NGHTTP2_PING:
-	case NGHTTP2_SETTINGS:
-		if (!is_ack)
-			count(h, &h->controls, H2_FLOOD_CONTROLS);
-		break;
-	case NGHTTP2_DATA:
-		if (!frame->hd.length && !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
-			count(h, &h->controls, H2_FLOOD_CONTROLS);
-		break;
-	case NGHTTP2_HEADERS:
-	case NGHTTP2_WINDOW_UPDATE:
-	case NGHTTP2_GOAWAY: break;
-	default: count(h, &h->controls, H2_FLOOD_CONTROLS); break;
-	}
-}
-
 static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *ctx)
 {
 	struct h2_session *h = ctx;
 	struct h2_stream *s = frame->hd.stream_id ? find(h, frame->hd.stream_id) : NULL;
 	int err = 0;
 
-	count_frame(h, frame);
+	(void)ng;
 	switch (frame->hd.type) {
+	case NGHTTP2_DATA:
+		if (frame->hd.length == frame->data.padlen &&
+		    !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+			count(h, &h->controls, H2_FLOOD_CONTROLS);
+		break;
 	case NGHTTP2_HEADERS: err = end_header(h, s); break;
 	case NGHTTP2_WINDOW_UPDATE: take_window(h, frame->hd.stream_id); break;
 	case NGHTTP2_SETTINGS:
@@ -205,9 +236,7 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *ctx)
 	case NGHTTP2_PING:
 		/* By now the client has seen our notice: what it sent before that is here. */
 		if (h->is_draining && frame->hd.flags & NGHTTP2_FLAG_ACK)
-			err = nghttp2_submit_goaway(ng, NGHTTP2_FLAG_NONE,
-						    nghttp2_session_get_last_proc_stream_id(ng),
-						    NGHTTP2_NO_ERROR, NULL, 0);
+			err = close_door(h);
 		break;
 	default: break;
 	}
@@ -224,9 +253,34 @@ static int on_invalid_frame(nghttp2_session *ng, const nghttp2_frame *frame, int
 	struct h2_session *h = ctx;
 
 	(void)ng;
+	if (h->awaits_header == frame->hd.stream_id)
+		h->awaits_header = 0;
 	log_debug("l7: HTTP/2 frame refused type=%u stream=%d reason=\"%s\"", frame->hd.type,
 		  frame->hd.stream_id, nghttp2_strerror(error));
 	count(h, &h->controls, H2_FLOOD_CONTROLS);
+	return 0;
+}
+
+/* A stream that the peer made us reset costs as much as one that it resets by itself. */
+static void count_reset(struct h2_session *h, uint32_t error)
+{
+	switch (error) {
+	case NGHTTP2_PROTOCOL_ERROR:
+	case NGHTTP2_FLOW_CONTROL_ERROR:
+	case NGHTTP2_STREAM_CLOSED: count(h, &h->resets, H2_FLOOD_RESETS); break;
+	default: break; /* ours to answer for */
+	}
+}
+
+static int on_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *ctx)
+{
+	struct h2_session *h = ctx;
+
+	if (frame->hd.type == NGHTTP2_RST_STREAM)
+		count_reset(h, frame->rst_stream.error_code);
+	else if (frame->hd.type == NGHTTP2_GOAWAY && h->is_draining && !h->is_shut)
+		/* Only now: nghttp2 would send it before. */
+		(void)nghttp2_submit_ping(ng, NGHTTP2_FLAG_NONE, NULL);
 	return 0;
 }
 
@@ -236,6 +290,8 @@ static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t error, void
 	struct h2_stream *s = find(h, id);
 
 	(void)ng;
+	if (h->awaits_header == id)
+		h->awaits_header = 0;
 	if (!s)
 		return 0;
 	s->is_closed = true;
@@ -254,12 +310,14 @@ static void make_callbacks(void)
 
 	if (nghttp2_session_callbacks_new(&c) != 0)
 		return;
+	nghttp2_session_callbacks_set_on_begin_frame_callback(c, on_begin_frame);
 	nghttp2_session_callbacks_set_on_begin_headers_callback(c, on_begin_headers);
 	nghttp2_session_callbacks_set_on_header_callback(c, on_header);
 	nghttp2_session_callbacks_set_on_invalid_header_callback(c, on_invalid_header);
 	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(c, on_data);
 	nghttp2_session_callbacks_set_on_frame_recv_callback(c, on_frame);
 	nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(c, on_invalid_frame);
+	nghttp2_session_callbacks_set_on_frame_send_callback(c, on_sent);
 	nghttp2_session_callbacks_set_on_stream_close_callback(c, on_stream_close);
 	nghttp2_session_callbacks_set_send_data_callback(c, h2_write_data);
 	if (nghttp2_option_new(&options) != 0) {
@@ -308,6 +366,7 @@ int h2_session_init(struct h2_session *h, struct l7 *l7, struct stream *io, bool
 		.is_server = is_server,
 		.ops = ops,
 		.limits = limits->header,
+		.late_left = limits->streams,
 		.resets = {.rate = limits->resets},
 		.controls = {.rate = limits->controls},
 	};
@@ -350,6 +409,15 @@ static void dispatch(struct h2_session *h)
 	}
 }
 
+static void take_failure(struct h2_session *h, int error)
+{
+	log_debug("l7: HTTP/2 connection failed reason=\"%s\"", nghttp2_strerror(error));
+	if (error != NGHTTP2_ERR_FLOODED && error != NGHTTP2_ERR_TOO_MANY_CONTINUATIONS)
+		return;
+	h->flood = H2_FLOOD_CONTROLS;
+	(void)nghttp2_session_terminate_session(h->ng, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
 int h2_session_receive(struct h2_session *h)
 {
 	struct buf *in = &h->io->in;
@@ -360,7 +428,7 @@ int h2_session_receive(struct h2_session *h)
 	h->is_busy = false;
 	buf_release(h->io->pool, in);
 	if (n < 0)
-		log_debug("l7: HTTP/2 connection failed reason=\"%s\"", nghttp2_strerror((int)n));
+		take_failure(h, (int)n);
 	dispatch(h);
 	if (!h->ng)
 		return -ESHUTDOWN;
@@ -435,8 +503,7 @@ void h2_session_drain(struct h2_session *h)
 		return;
 	h->is_draining = true;
 	/* Where there is no memory for it the client is cut off in the end. */
-	(void)nghttp2_submit_shutdown_notice(h->ng);
-	(void)nghttp2_submit_ping(h->ng, NGHTTP2_FLAG_NONE, NULL);
+	(void)nghttp2_submit_shutdown_notice(h->ng); /* then on_sent() */
 	h2_session_schedule(h);
 }
 

@@ -87,14 +87,16 @@ struct h2_session {
 	struct list flush; /* l7.h2_flush */
 	struct buf out;
 	unsigned stream_count;
-	uint64_t written; /* bytes, to io */
+	unsigned late_left; /* streams that are taken while it drains */
+	uint64_t written;   /* bytes, to io */
 	struct h2_bucket resets, controls;
 	uint8_t flood; /* which bucket ran over; 0: none */
 	bool is_server;
-	bool is_busy;	    /* nghttp2 is at work further up the stack */
-	bool is_broken;	    /* nghttp2 must not be called again, but to end it */
-	bool is_draining;   /* we said that no new streams will be taken soon */
-	bool awaits_header; /* one has begun, and is not whole */
+	bool is_busy;	       /* nghttp2 is at work further up the stack */
+	bool is_broken;	       /* nghttp2 must not be called again, but to end it */
+	bool is_draining;      /* we said that no new streams will be taken soon */
+	bool is_shut;	       /* and which one was the last */
+	int32_t awaits_header; /* the stream that one has begun of, and is not whole; 0: none */
 };
 
 struct h2_limits {

@@ -49,6 +49,7 @@
 	X(HEADER_LARGE, 431, "header too large")                                                   \
 	X(HEADER_COUNT, 431, "too many header fields")                                             \
 	X(METHOD_UNKNOWN, 501, "method is not implemented")                                        \
+	X(PROTOCOL_UNKNOWN, 501, "protocol to switch to is not implemented")                       \
 	X(CODING_UNKNOWN, 501, "transfer coding is not implemented")                               \
 	X(VERSION, 505, "protocol version is not supported")                                       \
 	/* what became of it */                                                                    \

@@ -161,6 +161,12 @@ static bool take_header(struct request *r, size_t block_len)
 		begin_tunnel(r, &h, block_len);
 		return false;
 	}
+	/* To who asked for a tunnel by HTTP/2 a success says that there is one. */
+	if (r->upgrade.len && r->client.io->carrier && h.status >= 200 && h.status < 300) {
+		request_fail_backend(r);
+		request_fail(r, REASON_BAD_RESPONSE);
+		return false;
+	}
 	return h.status < 200 ? pass_interim(r, &h, block_len) : begin_reply(r, &h, block_len);
 }
 

@@ -3,6 +3,7 @@
 #include "l7/tunnel.h"
 
 #include "l7/request_int.h"
+#include "l7/websocket.h"
 
 static bool service_allows(const struct service *s, struct slice protocol)
 {
@@ -29,6 +30,40 @@ struct slice tunnel_protocol(const struct service *s, const struct head *h)
 	return (struct slice){0};
 }
 
+/* The key of WebSocket that was sent with the request; empty: there is none. */
+static struct slice key_of(const struct request *r)
+{
+	struct slice name = SLICE("sec-websocket-key:"), rest = {r->head, r->head_len};
+
+	while (rest.len) {
+		const char *end = memchr(rest.ptr, '\r', rest.len);
+		size_t len = end ? (size_t)(end - rest.ptr) : rest.len;
+
+		if (len > name.len && slice_eq_nocase((struct slice){rest.ptr, name.len}, name))
+			return slice_trim((struct slice){rest.ptr + name.len, len - name.len});
+		len += end ? sizeof("\r\n") - 1 : 0;
+		rest = (struct slice){rest.ptr + len, rest.len - len};
+	}
+	return (struct slice){0};
+}
+
+/* Who asks without a key, asks for something else that has the same name. By HTTP/2 none is sent. */
+static bool answers_key(const struct request *r, const struct head *h)
+{
+	struct slice key = key_of(r), want = {0};
+	char accept[WEBSOCKET_ACCEPT_LEN];
+
+	if (!key.len || r->up->io.carrier || !slice_eq_nocase(r->upgrade, SLICE("websocket")))
+		return true;
+	if (!websocket_accept(key, accept))
+		return false;
+	want = (struct slice){accept, sizeof(accept)};
+	for (unsigned i = 0; i < h->count; i++)
+		if (slice_eq_nocase(h->fields[i].name, SLICE("sec-websocket-accept")))
+			return slice_eq(h->fields[i].value, want);
+	return false;
+}
+
 bool tunnel_is_switched(const struct request *r, const struct head *h)
 {
 	unsigned named = 0;
@@ -42,7 +77,7 @@ bool tunnel_is_switched(const struct request *r, const struct head *h)
 		named++;
 		same = slice_eq_nocase(h->fields[i].value, r->upgrade);
 	}
-	return named == 1 && same;
+	return named == 1 && same && answers_key(r, h);
 }
 
 bool tunnel_is_connected(const struct request *r, const struct head *h)
