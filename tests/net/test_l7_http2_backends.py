@@ -3,9 +3,10 @@
 import os
 import threading
 
+import h2.events
 import pytest
 
-from h2peer import H2Client, get, h2_serve, open_h2
+from h2peer import H2Client, H2Server, Request, get, h2_serve, open_h2
 from http1 import connect
 
 POOL = {"protocol": "http2"}
@@ -291,3 +292,73 @@ def test_large_headers(http_proxy):
         for _ in range(2):
             reply = client.ask(GET.replace("\r\n\r\n", f"\r\nX-A: {value}\r\nX-B: {value}\r\n\r\n"))
             assert (reply.get("X-C"), reply.get("X-D"), reply.body) == (value, value, b"hi")
+
+
+def ws_serve(made):
+    """A backend that takes extended CONNECT and says back what it hears, in upper case."""
+    class Server(H2Server):
+        def _take(self, event):
+            if isinstance(event, h2.events.RequestReceived):
+                self.requests[event.stream_id] = Request(event.stream_id, event.headers)
+                self.conn.send_headers(event.stream_id, [(":status", "200"), ("x-ws", "yes")])
+            elif isinstance(event, h2.events.DataReceived):
+                self.conn.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+                self.conn.send_data(event.stream_id, event.data.upper())
+            elif isinstance(event, h2.events.StreamEnded):
+                self.conn.end_stream(event.stream_id)
+
+    def serve(peer):
+        server = Server(peer, None, ENABLE_CONNECT_PROTOCOL=1)
+        made.append(server)
+        server.run()
+    return serve
+
+
+KEY, ACCEPT = "dGhlIHNhbXBsZSBub25jZQ==", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # RFC 6455, 1.3
+
+
+def test_websocket_of_an_http1_client(http_proxy):
+    made = []
+    proxy = http_proxy(ws_serve(made), pool=POOL)
+    with proxy.connect() as client:
+        client.send("GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                    f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n")
+        head = client.head()
+        assert (head.status, head.get("Upgrade"), head.get("Sec-WebSocket-Accept")) == \
+            (101, "websocket", ACCEPT)
+        assert head.get("X-Ws") == "yes"
+        for word in (b"one", b"two"):
+            client.send(word)
+            assert client.exactly(3) == word.upper()
+        client.shutdown()
+        assert client.is_closed()
+    request = made[0].requests[1]
+    assert [request.get(n) for n in (":method", ":protocol", ":path", ":scheme")] == \
+        ["CONNECT", "websocket", "/chat", "http"]
+    assert request.get("sec-websocket-version") == "13"
+    assert request.get("sec-websocket-key") is None
+    assert proxy.counter("tunnels") == 1
+
+
+def test_websocket_of_an_http2_client(http_proxy):
+    made = []
+    proxy = http_proxy(ws_serve(made), pool=POOL)
+    with open_h2(proxy) as client:
+        stream = client.start([(":method", "CONNECT"), (":protocol", "websocket"),
+                               (":scheme", "http"), (":path", "/chat"), (":authority", "a")],
+                              end=False)
+        reply = client.replies[stream]
+        client.until(lambda: reply.fields)
+        assert (reply.status, reply.get("sec-websocket-accept")) == (200, None)
+        client.send_body(stream, b"one", end=False)
+        client.until(lambda: reply.body == b"ONE")
+        client.conn.end_stream(stream)
+        client.flush()
+        client.until(lambda: reply.ended)
+
+
+def test_a_backend_that_takes_no_websocket(http_proxy):
+    proxy = http_proxy(h2_serve(), pool=POOL)
+    reply = proxy.ask("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                      f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n")
+    assert reply.status == 502

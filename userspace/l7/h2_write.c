@@ -300,22 +300,34 @@ static int push(struct h2_session *h, struct h2_stream *s)
 	}
 }
 
+/* A request that may become a tunnel has no body, but its stream stays open. */
+static bool asks_for_tunnel(const struct h2_stream *s, struct slice head)
+{
+	const struct slice connect = SLICE("CONNECT ");
+
+	if (!head.len || !s->session || s->session->is_server)
+		return false;
+	return s->is_extended ||
+	       (head.len > connect.len && !memcmp(head.ptr, connect.ptr, connect.len));
+}
+
 static ssize_t carried_write(struct stream *io, const struct pieces *p)
 {
 	struct h2_stream *s = stream_of(io);
 	struct h2_session *h = s->session;
+	bool is_last = p->is_last && !asks_for_tunnel(s, p->head);
 	size_t taken = 0;
 	int err = 0;
 
 	if (!h || s->is_closed || h->is_broken)
 		return -EPIPE;
 	if (p->head.len)
-		err = submit_head(s, p->head, p->is_last && !p->body.len && !p->trailers.len);
-	if (err == 0 && (p->body.len || (p->is_last && !s->is_ended))) {
+		err = submit_head(s, p->head, is_last && !p->body.len && !p->trailers.len);
+	if (err == 0 && (p->body.len || (is_last && !s->is_ended))) {
 		s->offer = p->body;
 		s->offer_trailers =
 			p->trailers.len > sizeof("\r\n") - 1 ? p->trailers : (struct slice){0};
-		s->offer_is_last = p->is_last;
+		s->offer_is_last = is_last;
 		err = push(h, s);
 		taken = p->body.len - s->offer.len;
 		s->offer = s->offer_trailers = (struct slice){0};
@@ -323,7 +335,7 @@ static ssize_t carried_write(struct stream *io, const struct pieces *p)
 	}
 	if (err < 0)
 		return err;
-	io->is_blocked = taken < p->body.len || (p->is_last && !s->is_ended);
+	io->is_blocked = taken < p->body.len || (is_last && !s->is_ended);
 	h2_session_schedule(h);
 	return (ssize_t)taken;
 }

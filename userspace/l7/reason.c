@@ -17,6 +17,7 @@ static const struct {
 	unsigned status;
 	const char *text;
 } phrases[] = {
+	{101, "Switching Protocols"},
 	{200, "OK"},
 	{201, "Created"},
 	{202, "Accepted"},

@@ -138,7 +138,9 @@ static bool begin_reply(struct request *r, struct head *h, size_t block_len)
 static bool take_header(struct request *r, size_t block_len)
 {
 	bool is_h2 = r->up->io.carrier != NULL;
-	struct head h = {.cap = is_h2 ? h2_client_head_cap(r->up) : r->scan.count};
+	/* One more for tunnel_is_opened(). */
+	struct head h = {.cap = is_h2 ? h2_client_head_cap(r->up) + 1 : r->scan.count};
+	char accept[TUNNEL_ACCEPT_MAX];
 	enum reason reason = REASON_NO_RESOURCES;
 
 	h.fields = l7_fields(r->client.conn->l7, h.cap);
@@ -155,6 +157,10 @@ static bool take_header(struct request *r, size_t block_len)
 	if (reason != REASON_NONE) {
 		request_fail_backend(r);
 		request_fail(r, reason);
+		return false;
+	}
+	if (tunnel_is_opened(r, &h, accept)) {
+		begin_tunnel(r, &h, block_len);
 		return false;
 	}
 	if (h.status == 101 ? tunnel_is_switched(r, &h) : tunnel_is_connected(r, &h)) {

@@ -80,6 +80,20 @@ bool tunnel_is_switched(const struct request *r, const struct head *h)
 	return named == 1 && same && answers_key(r, h);
 }
 
+bool tunnel_is_opened(const struct request *r, struct head *h, char accept[TUNNEL_ACCEPT_MAX])
+{
+	struct slice key = key_of(r);
+
+	if (!r->up->io.carrier || !r->upgrade.len || h->status < 200 || h->status >= 300)
+		return false;
+	h->status = 101;
+	if (key.len && slice_eq_nocase(r->upgrade, SLICE("websocket")) && h->count < h->cap &&
+	    websocket_accept(key, accept))
+		h->fields[h->count++] = (struct field){
+			SLICE("Sec-WebSocket-Accept"), {accept, WEBSOCKET_ACCEPT_LEN}, FIELD_OTHER};
+	return true;
+}
+
 bool tunnel_is_connected(const struct request *r, const struct head *h)
 {
 	return r->is_connect && h->status >= 200 && h->status < 300;

@@ -22,6 +22,9 @@ struct slice tunnel_protocol(const struct service *s, const struct head *h);
 /* Does the backend's response h make a tunnel of r, where anything but that is an error of it? And
  * does it, where it need not? */
 bool tunnel_is_switched(const struct request *r, const struct head *h);
+/* By HTTP/2: then h becomes what HTTP/1 says of that (RFC 8441, 5), with one field more. */
+#define TUNNEL_ACCEPT_MAX 28U
+bool tunnel_is_opened(const struct request *r, struct head *h, char accept[TUNNEL_ACCEPT_MAX]);
 bool tunnel_is_connected(const struct request *r, const struct head *h);
 
 /* From now on; head: the response, written first. The request may be over already. */
