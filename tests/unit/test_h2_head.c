@@ -108,7 +108,7 @@ static void check_request(const struct request_row *row)
 		fail_msg("%s: %s", row->text, reason_text(r));
 	assert_true(h.count <= h.cap);
 	if (r == REASON_NONE) {
-		bound = http1_request_bound(http1_block_size(&h), &h, &hop);
+		bound = http1_request_bound(&h, &hop);
 		out = malloc(bound);
 		assert_non_null(out);
 		n = http1_write_request(out, &h, &hop);
