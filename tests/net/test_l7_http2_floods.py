@@ -130,7 +130,7 @@ def memory(proxy):
 
 
 def slow(proxy, first, again=b"", settings=b""):
-    """One connection that never reads, until it is closed: how much more memory that took at most."""
+    """One connection that never reads, until it is closed: the most memory that it took."""
     before, most, end = memory(proxy), 0, time.monotonic() + 30
     peer = proxy.connect(rcvbuf=4096, mss=500)
     with RawH2(peer, settings) as raw:

@@ -199,8 +199,8 @@ static void takes_blocks_apart(void **state)
 	memcpy(block, text, len);
 	assert_true(slice_eq(h2_lines_start(&l), SLICE("HTTP/1.1 200 OK")));
 	while (h2_lines_next(&l, &name, &value))
-		n += (size_t)sprintf(got + n, "%.*s=%.*s;", (int)name.len, name.ptr, (int)value.len,
-				     value.ptr);
+		n += (size_t)snprintf(got + n, sizeof(got) - n, "%.*s=%.*s;", (int)name.len,
+				      name.ptr, (int)value.len, value.ptr);
 	assert_string_equal(got, "content-length=3;x-a=b c;empty=;");
 	free(block);
 	free(lower);

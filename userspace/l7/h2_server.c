@@ -12,7 +12,7 @@
 #include "l7/http1_write.h"
 #include "l7/request.h"
 #include "l7/tunnel.h"
-#include "l7/websocket.h"
+#include "tls/websocket.h"
 
 #define READS_PER_TURN 4   /* of one connection */
 #define KEPT_MAX       256 /* exchanges, of one worker */

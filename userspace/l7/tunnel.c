@@ -5,7 +5,7 @@
 #include <errno.h>
 
 #include "l7/request_int.h"
-#include "l7/websocket.h"
+#include "tls/websocket.h"
 
 #define READS_PER_TURN 4 /* of one side */
 
