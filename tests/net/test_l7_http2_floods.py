@@ -118,7 +118,7 @@ def test_a_flood_costs_its_connection(http_proxy, kind):
             assert flood(raw, FLOODS[kind]) == CALM
         assert client.ask(get()).status == 200
         assert proxy.counter("http2_floods") == 1
-        assert memory(proxy) - before < 8 << 20
+        assert memory(proxy) - before < 32 << 20
     proxy.wait_counter("open_connections", 0)
     wait_until(lambda: proxy.daemon.ctl_json("backend", "list")["backends"][0]["http"]
                ["active_requests"] == 0)
