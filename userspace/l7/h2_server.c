@@ -355,6 +355,8 @@ static bool receive(struct h2_server *sv)
 
 void h2_server_begin(struct h2_server *sv)
 {
+	/* That of the first request, which may be here already. */
+	deadline_set(&sv->conn->io.deadline, DEADLINE_NONE);
 	if (buf_len(&sv->conn->io.in))
 		(void)receive(sv);
 	settle(sv, 0);
