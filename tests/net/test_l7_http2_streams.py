@@ -4,10 +4,11 @@ import signal
 import subprocess
 import threading
 
+import hpack
 import pytest
 
-from h2peer import ACK, CONTINUATION, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, RST_STREAM, \
-    SETTINGS, frame, get, open_h2, open_raw
+from h2peer import ACK, CONTINUATION, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PREFACE, \
+    RST_STREAM, SETTINGS, RawH2, frame, get, open_h2, open_raw
 from http1 import OK, answer_ok
 from lab import wait_until
 
@@ -380,6 +381,22 @@ def test_half_a_header_is_waited_for_in_vain(http_proxy):
         raw.send(frame(CONTINUATION, 0, 1, b"\x86"))
         assert raw.until(GOAWAY).error == "NO_ERROR"
         assert raw.next() is None
+
+
+def test_a_first_request_in_one_packet_with_the_preface_may_take_its_time(http_proxy):
+    gate = Gate()
+    proxy = http_proxy(gate, timeouts=SHORT)
+    with proxy.connect() as peer:
+        raw = RawH2.__new__(RawH2)
+        raw.peer, raw.decoder = peer, hpack.Decoder()
+        raw.send(PREFACE + frame(SETTINGS) +
+                 frame(HEADERS, END_HEADERS | END_STREAM, 1, b"\x82\x86\x84\x01\x01a"))
+        peer.sock.settimeout(0.7)
+        with pytest.raises(TimeoutError):
+            raw.until(GOAWAY)
+        peer.sock.settimeout(30)
+        gate.open.set()
+        assert raw.until(HEADERS, GOAWAY).kind == HEADERS
 
 
 @pytest.mark.parametrize("first", [b"", frame(PING, 0, 0, bytes(8))])

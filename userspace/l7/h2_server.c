@@ -12,7 +12,7 @@
 #include "l7/http1_write.h"
 #include "l7/request.h"
 #include "l7/tunnel.h"
-#include "l7/websocket.h"
+#include "tls/websocket.h"
 
 #define READS_PER_TURN 4   /* of one connection */
 #define KEPT_MAX       256 /* exchanges, of one worker */
@@ -371,6 +371,8 @@ static bool receive(struct h2_server *sv)
 
 void h2_server_begin(struct h2_server *sv)
 {
+	/* That of the first request, which may be here already. */
+	deadline_set(&sv->conn->io.deadline, DEADLINE_NONE);
 	if (buf_len(&sv->conn->io.in))
 		(void)receive(sv);
 	settle(sv, 0);

@@ -3,7 +3,7 @@
 #include "l7/tunnel.h"
 
 #include "l7/request_int.h"
-#include "l7/websocket.h"
+#include "tls/websocket.h"
 
 static bool service_allows(const struct service *s, struct slice protocol)
 {

@@ -3,8 +3,8 @@
  * What WebSocket's handshake by HTTP/1 has (RFC 6455, 4) and the one by HTTP/2 (RFC 8441) has not: a
  * key, and an answer that only who understood it can give. No state.
  */
-#ifndef L7_WEBSOCKET_H
-#define L7_WEBSOCKET_H
+#ifndef TLS_WEBSOCKET_H
+#define TLS_WEBSOCKET_H
 
 #include <stdbool.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Keys of WebSocket handshakes: see websocket.h. */
-#include "l7/websocket.h"
+#include "tls/websocket.h"
 
 #include <openssl/evp.h>
 #include <openssl/rand.h>
