@@ -56,7 +56,7 @@ static void check_written(const struct head *h)
 	struct field fields[FIELD_MAX + 16];
 	struct head again = {
 		.fields = fields, .cap = FIELD_MAX + 16, .allow_connect = h->allow_connect};
-	size_t bound = http1_request_bound(http1_block_size(h), h, &hop), n;
+	size_t bound = http1_request_bound(h, &hop), n;
 	struct http1_scan s = {0};
 	char *out = malloc(bound);
 	enum reason r;
