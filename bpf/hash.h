@@ -34,24 +34,40 @@ static __always_inline __u64 join_l4(__be16 sport, __be16 dport, __u8 proto)
 	return (__u64)proto << 32 | (__u32)bpf_ntohs(sport) << 16 | bpf_ntohs(dport);
 }
 
+/* addrs: source and destination; l4: as join_l4() has it. */
+static __always_inline __u64 hash_words4(__u64 addrs, __u64 l4, __u64 seed0, __u64 seed1)
+{
+	return hash_mix((hash_mix(addrs ^ seed0) ^ seed1) + l4);
+}
+
 static __always_inline __u64 hash_flow4(const struct shunt_flow4_key *key, __u64 seed0, __u64 seed1)
 {
-	__u64 hash = hash_mix(join(key->saddr, key->daddr) ^ seed0);
-
-	return hash_mix((hash ^ seed1) + join_l4(key->sport, key->dport, key->proto));
+	return hash_words4(join(key->saddr, key->daddr),
+			   join_l4(key->sport, key->dport, key->proto), seed0, seed1);
 }
 
 /* The halves of the source are mixed apart from each other: the processor does both at once. */
-static __always_inline __u64 hash_flow6(const struct shunt_flow6_key *key, __u64 seed0, __u64 seed1)
+static __always_inline __u64 hash_words6(const __u64 saddr[2], const __u64 daddr[2], __u64 l4,
+					 __u64 seed0, __u64 seed1)
 {
-	__u64 high = hash_mix(join(key->saddr[0], key->saddr[1]) ^ seed0);
-	__u64 low = hash_mix(join(key->saddr[2], key->saddr[3]) ^ seed1);
+	__u64 high = hash_mix(saddr[0] ^ seed0);
+	__u64 low = hash_mix(saddr[1] ^ seed1);
 	__u64 hash;
 
-	high ^= join(key->daddr[0], key->daddr[1]);
-	low += join(key->daddr[2], key->daddr[3]);
+	high ^= daddr[0];
+	low += daddr[1];
 	hash = hash_mix(high + (low << 32 | low >> 32));
-	return hash_mix((hash ^ seed1) + join_l4(key->sport, key->dport, key->proto));
+	return hash_mix((hash ^ seed1) + l4);
+}
+
+static __always_inline __u64 hash_flow6(const struct shunt_flow6_key *key, __u64 seed0, __u64 seed1)
+{
+	const __u64 saddr[2] = {join(key->saddr[0], key->saddr[1]),
+				join(key->saddr[2], key->saddr[3])};
+	const __u64 daddr[2] = {join(key->daddr[0], key->daddr[1]),
+				join(key->daddr[2], key->daddr[3])};
+
+	return hash_words6(saddr, daddr, join_l4(key->sport, key->dport, key->proto), seed0, seed1);
 }
 
 /*

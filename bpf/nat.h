@@ -276,22 +276,18 @@ __noinline int nat_enter(struct xdp_md *ctx)
 	return V_NEXT;
 }
 
-static __always_inline enum verdict nat_forward(struct xdp_md *ctx, struct pkt *p)
+/* w: has the client's key. */
+static __always_inline enum verdict nat_forward_flow(struct xdp_md *ctx, const struct pkt *p,
+						     struct nat_work *w)
 {
-	struct nat_work *w = nat_work();
-	struct vip_words vip = vip_of(p);
-	const struct shunt_vip_key *key = (const void *)&vip;
 	enum verdict v;
 
-	if (!w)
-		return V_DROP_FORWARD;
 	nat_describe(w, p);
-	if (!nat_vip_find(w, key->addr, key->port))
+	if (!nat_vip_find(w))
 		return V_DROP_FORWARD; /* gone this moment */
 	w->reply = 0;
 	w->hash = p->hash;
 	w->backend = p->backend->id;
-	w->client.v6 = p->flow6; /* or flow4, which stands in the same place */
 	v = nat_route(ctx, w);
 	if (v == V_NEXT)
 		v = nat_enter(ctx);
@@ -300,6 +296,16 @@ static __always_inline enum verdict nat_forward(struct xdp_md *ctx, struct pkt *
 	if (v == V_NEXT)
 		v = nat_send(ctx);
 	return v == V_TX || v == V_REDIRECT || v >= V_DROP_FIRST ? v : V_DROP_FORWARD;
+}
+
+static __always_inline enum verdict nat_forward(struct xdp_md *ctx, struct pkt *p)
+{
+	struct nat_work *w = nat_work();
+
+	if (!w)
+		return V_DROP_FORWARD;
+	w->client.v6 = p->flow6; /* or flow4, which stands in the same place */
+	return nat_forward_flow(ctx, p, w);
 }
 
 /* ---- towards the client ---- */

@@ -197,16 +197,22 @@ static __always_inline const struct shunt_service *nat_service(struct nat_work *
  * The key under which a packet to an address and port finds its service, into w->vip. Not for global
  * functions: they call none. False: there is none that steers.
  */
-static __always_inline bool nat_vip_find(struct nat_work *w, const __be32 addr[4], __be16 port)
+static __always_inline bool nat_vip_find(struct nat_work *w)
 {
-	struct shunt_vip_key key = {.port = port, .proto = w->proto, .family = w->family};
+	struct shunt_vip_key *key = &w->vip;
 	const struct shunt_service *svc;
 
-	nat_copy_addr(key.addr, addr);
-	svc = bpf_map_lookup_elem(&sh_services, &key);
-	if (!svc && service_find_wide(&key))
-		svc = bpf_map_lookup_elem(&sh_services, &key);
-	w->vip = key;
+	*key = (struct shunt_vip_key){.proto = w->proto, .family = w->family};
+	if (w->family == 4) {
+		key->addr[0] = w->client.v4.daddr;
+		key->port = w->client.v4.dport;
+	} else {
+		nat_copy_addr(key->addr, w->client.v6.daddr);
+		key->port = w->client.v6.dport;
+	}
+	svc = bpf_map_lookup_elem(&sh_services, key);
+	if (!svc && service_find_wide(key))
+		svc = bpf_map_lookup_elem(&sh_services, key);
 	return svc && svc->action == SHUNT_ACTION_STEER;
 }
 

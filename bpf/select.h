@@ -27,15 +27,14 @@ static __always_inline __u32 ring_row(const struct pkt *p)
 	return p->svc->index;
 }
 
-/* The ring at this moment. One load of the whole row: read in two halves, it could have the base of
+/* The ring of a row at this moment. One load of it all: read in two halves, it could have the base of
  * one ring and the size of another. */
-static __always_inline struct shunt_ring ring_find(const struct pkt *p)
+static __always_inline struct shunt_ring ring_find(__u32 index)
 {
 	union {
 		__u64 word;
 		struct shunt_ring ring;
 	} now = {};
-	__u32 index = ring_row(p);
 	const volatile __u64 *row = bpf_map_lookup_elem(&sh_svc_rings, &index);
 
 	if (row)
@@ -64,12 +63,18 @@ static __always_inline struct shunt_slot slot_find(__u32 at)
 	return now.slot;
 }
 
-static __always_inline void draw_slot(const struct pkt *p, struct draw *d)
+/* row: of the ring. */
+static __always_inline void draw_slot_of(__u32 row, __u64 hash, struct draw *d)
 {
-	d->ring = ring_find(p);
-	d->at = d->ring.base + hash_to_slot(p->hash, d->ring.size);
+	d->ring = ring_find(row);
+	d->at = d->ring.base + hash_to_slot(hash, d->ring.size);
 	if (d->ring.size)
 		d->slot = slot_find(d->at);
+}
+
+static __always_inline void draw_slot(const struct pkt *p, struct draw *d)
+{
+	draw_slot_of(ring_row(p), p->hash, d);
 }
 
 /*

@@ -14,6 +14,7 @@
 #include "bpf/nat_icmp.h"
 #include "bpf/parse.h"
 #include "bpf/pkt.h"
+#include "bpf/plain.h"
 #include "bpf/quic.h"
 #include "bpf/rare.h"
 #include "bpf/select.h"
@@ -52,14 +53,18 @@ static __always_inline enum verdict steer(struct xdp_md *ctx, struct pkt *p)
 	return p->peek ? rare_disown(p, v) : v;
 }
 
-SEC("xdp")
-int steer_xdp(struct xdp_md *ctx)
+/* The long way, for whatever comes. plain: the short one has found the packet to be so. */
+static __always_inline int steer_any(struct xdp_md *ctx, bool plain)
 {
+	enum verdict v = V_NEXT;
 	struct pkt p = {};
-	enum verdict v;
 
+	/* The frame is asked for anew: of what the short way has looked at the verifier knows its length
+	 * there, and would follow this once for each length. */
+	barrier_var(ctx);
 	pkt_reload(ctx, &p);
-	v = parse_packet(&p);
+	if (!plain || !plain_keep(&p))
+		v = parse_packet(&p);
 	if (v == V_PASS_FRAGMENT || v == V_PASS_PROTOCOL)
 		v = rare_parse(ctx, &p, v);
 	if (v == V_NEXT)
@@ -69,6 +74,14 @@ int steer_xdp(struct xdp_md *ctx)
 	else if (v == V_PASS_PROTOCOL)
 		v = nat_icmp(ctx, &p);
 	return verdict_finish(&p, v);
+}
+
+SEC("xdp")
+int steer_xdp(struct xdp_md *ctx)
+{
+	int action = plain_steer(ctx);
+
+	return action < 0 ? steer_any(ctx, action == PLAIN_LONG) : action;
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

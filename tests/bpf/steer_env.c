@@ -242,11 +242,41 @@ void env_addr_bits(struct env *env, const char *addr)
 	put(env->skel->maps.sh_addr_bits, &word, sizeof(word), &bits, sizeof(bits));
 }
 
+/* An exact key is in the index too. A way that is zero says that there are more keys than it has. */
+static void index_key(struct env *env, const struct shunt_vip_key *key)
+{
+	const struct shunt_exact_row row = {.key = *key, .service = env->svc};
+	struct shunt_exact_bucket b;
+	struct shunt_exact_row found;
+	uint64_t words[sizeof(*key) / sizeof(uint64_t)];
+	uint32_t at, bucket, way = 0;
+
+	memcpy(words, key, sizeof(words));
+	bucket = hash_vip(words[0], words[1], words[2]);
+	assert_int_equal(bpf_map__lookup_elem(env->skel->maps.sh_exact, &bucket, sizeof(bucket), &b,
+					      sizeof(b), 0),
+			 0);
+	for (; b.way[way]; way++) {
+		assert_true(way < SHUNT_EXACT_WAYS - 1);
+		at = b.way[way] - 1U;
+		assert_int_equal(bpf_map__lookup_elem(env->skel->maps.sh_exact_rows, &at,
+						      sizeof(at), &found, sizeof(found), 0),
+				 0);
+		if (!memcmp(&found.key, key, sizeof(*key)))
+			break;
+	}
+	at = b.way[way] ? b.way[way] - 1U : env->exact_rows++;
+	put(env->skel->maps.sh_exact_rows, &at, sizeof(at), &row, sizeof(row));
+	b.way[way] = (uint16_t)(at + 1);
+	put(env->skel->maps.sh_exact, &bucket, sizeof(bucket), &b, sizeof(b));
+}
+
 void env_service(struct env *env, const char *addr, uint16_t port, uint8_t proto)
 {
 	struct shunt_vip_key key = env_key(addr, port, proto);
 
 	env_key_set(env, &key);
+	index_key(env, &key);
 	env_addr_bits(env, addr);
 }
 

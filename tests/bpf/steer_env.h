@@ -30,6 +30,7 @@
 struct env {
 	struct steer_xdp_bpf *skel;
 	struct shunt_service svc; /* what env_service() writes; change it first where needed */
+	uint32_t exact_rows;	  /* how many rows of the index it has taken */
 };
 
 struct env_opts {
@@ -45,13 +46,14 @@ void env_close(struct env *env);
 /* Go on on another processor. False: there is none. */
 bool env_other_cpu(void);
 
-/* addr:port/proto is a service, by env->svc. */
+/* addr:port/proto is a service, by env->svc, in the index of exact keys too. */
 void env_service(struct env *env, const char *addr, uint16_t port, uint8_t proto);
 
 /* The same for port 80 of both addresses, by TCP and UDP. */
 void env_services(struct env *env, const char *addr4, const char *addr6);
 
-/* Piece by piece: a key, its record (by env->svc), and that the address may be a service's. */
+/* Piece by piece: a key, its record (by env->svc) but not in the index, and that the address may be a
+ * service's. */
 struct shunt_vip_key env_key(const char *addr, uint16_t port, uint8_t proto);
 void env_key_set(struct env *env, const struct shunt_vip_key *key);
 void env_addr_bits(struct env *env, const char *addr);
