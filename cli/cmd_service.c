@@ -334,11 +334,28 @@ static void print_limits(const json_t *l)
 		   format_limit(field_count(l, "connections_per_worker"), format_count, conns));
 }
 
+static void print_staple(const json_t *ocsp)
+{
+	json_int_t left = json_integer_value(json_object_get(ocsp, "expires_in_seconds"));
+	uint64_t ms = (uint64_t)(left < 0 ? -left : left) * 1000;
+	char age[PRINT_UNIT_MAX];
+
+	if (!json_is_object(ocsp))
+		return;
+	print_line("", "OCSP response %s, %s %s%s: %s", field_text(ocsp, "state"),
+		   left < 0 ? "expired" : "expires in", format_age(ms, age), left < 0 ? " ago" : "",
+		   field_text(ocsp, "file"));
+	if (json_is_string(json_object_get(ocsp, "problem")))
+		print_line("", "what is in its file now cannot be used: %s",
+			   field_text(ocsp, "problem"));
+}
+
 /* Policy, handshakes, and of each certificate the key, the names and when it expires. */
 static void print_tls(const json_t *http)
 {
 	const json_t *tls = json_object_get(http, "tls");
 	char done[PRINT_UNIT_MAX], resumed[PRINT_UNIT_MAX], failed[PRINT_UNIT_MAX];
+	bool has_staple = false;
 	size_t i;
 	json_t *c;
 
@@ -360,7 +377,13 @@ static void print_tls(const json_t *http)
 			   name ? name : "no name", json_array_size(names) > 1 ? " and others" : "",
 			   left < 0 ? "expired" : "expires in", format_age(ms, done),
 			   left < 0 ? " ago" : "", field_text(c, "cert"));
+		print_staple(json_object_get(c, "ocsp"));
+		has_staple |= json_is_object(json_object_get(c, "ocsp"));
 	}
+	if (has_staple)
+		print_line("", "OCSP responses: %s sent, %s not sent as they were not good",
+			   format_count(field_count(http, "ocsp_stapled"), done),
+			   format_count(field_count(http, "ocsp_withheld"), failed));
 }
 
 static void print_proxied(const json_t *http)

@@ -51,7 +51,9 @@ enum health_state { HEALTH_UNKNOWN, HEALTH_UP, HEALTH_DOWN }; /* unknown is usab
 	X(bytes_out, "bytes-out")                                                                  \
 	X(tls_handshakes, "tls-handshakes") /* done */                                             \
 	X(tls_resumed, "tls-resumed")	    /* of them, by an earlier session */                   \
-	X(tls_failures, "tls-failures")	    /* not done */
+	X(tls_failures, "tls-failures")	    /* not done */                                         \
+	X(ocsp_stapled, "ocsp-stapled")	    /* clients that asked for a response got one */        \
+	X(ocsp_withheld, "ocsp-withheld")   /* there is one, but expired, or not good */
 
 /* And for a tcp or tls service beside those; the first three for http services too. */
 #define RELAY_COUNTERS(X)                                                                          \

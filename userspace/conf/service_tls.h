@@ -14,6 +14,7 @@ static inline struct tls_server_conf service_tls_conf(const struct service *s)
 		.name = s->name,
 		.certs = s->tls.loaded,
 		.cert_count = s->tls.certificate_count,
+		.staples = s->tls.staples,
 		.policy = s->tls.policy,
 		.authorities = s->tls.clients.authorities,
 		.crls = s->tls.clients.crls,

@@ -21,6 +21,7 @@ struct backend_rt; /* conf/runtime.h */
 struct service_rt;
 struct tls_authorities; /* tls/authorities.h */
 struct tls_cert;	/* tls/cert.h */
+struct tls_staple;	/* tls/staple.h */
 struct tree;
 
 enum xdp_mode { XDP_MODE_NATIVE, XDP_MODE_GENERIC };
@@ -89,6 +90,7 @@ enum admin_state { ADMIN_UP, ADMIN_DRAIN, ADMIN_DISABLED };
 
 struct tls_files {
 	const char *cert, *key; /* key NULL: in the file of cert */
+	const char *ocsp;	/* services: of an OCSP response; NULL: none */
 };
 
 #define TLS_CA_NONE "none"
@@ -292,6 +294,7 @@ struct service_tls {
 	struct tls_files *certificates; /* the first one serves names that none is for */
 	size_t certificate_count;	/* 0: no TLS */
 	struct tls_cert **loaded;	/* what was in the files; the snapshot holds references */
+	struct tls_staple **staples;	/* the same; NULL among them: none */
 	enum tls_policy policy;		/* default intermediate */
 	struct client_tls clients;
 };

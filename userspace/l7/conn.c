@@ -438,6 +438,7 @@ static void handshake(struct conn *c)
 		counter_add(&n->tls_handshakes, 1);
 		if (tls_was_resumed(&c->io))
 			counter_add(&n->tls_resumed, 1);
+		tls_count_stapled(&c->io, n);
 		set_state(c, CONN_FRESH);
 		wait_ms(c, c->service->timeouts.request_header);
 	} else if (err != -EAGAIN) {

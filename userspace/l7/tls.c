@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/runtime.h"
 #include "l7/stream.h"
 #include "tls/client.h"
 #include "tls/server.h"
@@ -291,6 +292,16 @@ struct slice tls_peer_subject(const struct stream *st)
 bool tls_was_resumed(const struct stream *st)
 {
 	return SSL_session_reused(st->tls->ssl);
+}
+
+void tls_count_stapled(const struct stream *st, struct service_counters *n)
+{
+	enum tls_stapled what = tls_server_stapled(st->tls->ssl);
+
+	if (what == TLS_STAPLED_RESPONSE)
+		counter_add(&n->ocsp_stapled, 1);
+	else if (what == TLS_STAPLED_WITHHELD)
+		counter_add(&n->ocsp_withheld, 1);
 }
 
 /* Bytes that OpenSSL has or could have at once. */

@@ -17,6 +17,7 @@
 struct stream;
 struct tls;
 struct addr;
+struct service_counters;
 struct tls_client;
 struct tls_server;
 struct tls_session;
@@ -48,6 +49,9 @@ const char *tls_failure(const struct stream *st);
 struct slice tls_peer_subject(const struct stream *st);
 
 bool tls_was_resumed(const struct stream *st); /* an earlier session, that is */
+
+/* Count what became of OCSP responses in the handshake, which is done. */
+void tls_count_stapled(const struct stream *st, struct service_counters *n);
 
 /* As stream_read() and stream_write() want them of a socket; count may be 0: what was left of an
  * earlier write is tried again. A peer that ends the connection without saying so in TLS has

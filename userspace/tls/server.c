@@ -16,6 +16,7 @@
 /* At most one certificate of each kind of key; the client's abilities decide among them. */
 struct set {
 	const struct tls_cert *certs[TLS_KEY_KIND_COUNT];
+	struct tls_staple *staples[TLS_KEY_KIND_COUNT]; /* of the server's */
 	SSL_CTX *ctx;
 };
 
@@ -25,7 +26,8 @@ struct name {
 };
 
 struct tls_server {
-	struct tls_cert **certs; /* references */
+	struct tls_cert **certs;     /* references */
+	struct tls_staple **staples; /* the same, of each of them; NULL among them: none */
 	size_t cert_count;
 	enum tls_policy policy;
 	struct tls_authorities *authorities, *crls; /* references; NULL: none */
@@ -115,6 +117,43 @@ static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
 	return SSL_TLSEXT_ERR_OK;
 }
 
+/* ---- OCSP responses ---- */
+
+/* The one of the certificate that was chosen; NULL: none. */
+static struct tls_staple *chosen_staple(SSL *ssl, const struct set *set)
+{
+	X509 *x = SSL_get_certificate(ssl);
+	EVP_PKEY *key = x ? X509_get0_pubkey(x) : NULL;
+	enum tls_key_kind kind;
+
+	return key && tls_key_kind_of(key, &kind) ? set->staples[kind] : NULL;
+}
+
+static int on_status(SSL *ssl, void *arg)
+{
+	struct tls_staple *staple = chosen_staple(ssl, arg);
+	size_t len;
+	unsigned char *response = staple ? tls_staple_take(staple, &len) : NULL;
+
+	if (!response)
+		return SSL_TLSEXT_ERR_NOACK;
+	SSL_set_tlsext_status_ocsp_resp(ssl, response, (long)len);
+	return SSL_TLSEXT_ERR_OK;
+}
+
+enum tls_stapled tls_server_stapled(SSL *ssl)
+{
+	const unsigned char *response;
+	void *set;
+
+	if (SSL_get_tlsext_status_type(ssl) != TLSEXT_STATUSTYPE_ocsp || SSL_session_reused(ssl))
+		return TLS_STAPLED_NOTHING;
+	if (SSL_get_tlsext_status_ocsp_resp(ssl, &response) > 0)
+		return TLS_STAPLED_RESPONSE;
+	SSL_CTX_get_tlsext_status_arg(SSL_get_SSL_CTX(ssl), &set);
+	return chosen_staple(ssl, set) ? TLS_STAPLED_WITHHELD : TLS_STAPLED_NOTHING;
+}
+
 /* ---- contexts ---- */
 
 /* Clients are told the names of the authorities, to choose their certificate by. */
@@ -154,6 +193,8 @@ static int make_context(struct tls_server *s, struct set *set, const struct tls_
 	SSL_CTX_set_tlsext_servername_callback(ctx, on_server_name);
 	SSL_CTX_set_tlsext_servername_arg(ctx, s);
 	SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
+	SSL_CTX_set_tlsext_status_cb(ctx, on_status);
+	SSL_CTX_set_tlsext_status_arg(ctx, set);
 	for (int kind = 0; kind < TLS_KEY_KIND_COUNT; kind++) {
 		if (!set->certs[kind] || tls_context_use(ctx, set->certs[kind]))
 			continue;
@@ -270,14 +311,33 @@ static int fill(struct tls_server *s, const struct tls_server_conf *conf,
 	int err = 0;
 
 	s->certs = calloc(conf->cert_count, sizeof(struct tls_cert *));
-	if (!s->certs || !make_id(conf, s->resumption.id))
+	s->staples = calloc(conf->cert_count, sizeof(struct tls_staple *));
+	if (!s->certs || !s->staples || !make_id(conf, s->resumption.id))
 		return -ENOMEM;
 	for (; s->cert_count < conf->cert_count; s->cert_count++)
 		s->certs[s->cert_count] = tls_cert_ref(conf->certs[s->cert_count]);
 	err = make_sets(s);
 	for (size_t i = 0; err == 0 && i < s->set_count; i++)
 		err = make_context(s, &s->sets[i], ret_bad);
+	if (err == 0)
+		tls_server_staple(s, conf);
 	return err;
+}
+
+void tls_server_staple(struct tls_server *s, const struct tls_server_conf *conf)
+{
+	for (size_t i = 0; i < s->cert_count; i++) {
+		struct tls_staple *old = s->staples[i], *new = conf->staples[i];
+
+		s->staples[i] = new ? tls_staple_ref(new) : NULL;
+		tls_staple_unref(old);
+	}
+	for (size_t i = 0; i < s->set_count; i++)
+		for (int kind = 0; kind < TLS_KEY_KIND_COUNT; kind++) {
+			const struct tls_cert *c = s->sets[i].certs[kind];
+
+			s->sets[i].staples[kind] = c ? s->staples[index_of(s, c)] : NULL;
+		}
 }
 
 int tls_server_new(const struct tls_server_conf *conf, struct tls_resumer *r,
@@ -319,13 +379,16 @@ void tls_server_unref(struct tls_server *s)
 		return;
 	for (size_t i = 0; i < s->set_count; i++)
 		SSL_CTX_free(s->sets[i].ctx);
-	for (size_t i = 0; i < s->cert_count; i++)
+	for (size_t i = 0; i < s->cert_count; i++) {
 		tls_cert_unref(s->certs[i]);
+		tls_staple_unref(s->staples[i]);
+	}
 	tls_authorities_unref(s->authorities);
 	tls_authorities_unref(s->crls);
 	free(s->sets);
 	free(s->names);
 	free(s->certs);
+	free(s->staples);
 	free(s);
 }
 

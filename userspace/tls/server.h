@@ -13,6 +13,7 @@
 #include "tls/cert.h"
 #include "tls/policy.h"
 #include "tls/resume.h"
+#include "tls/staple.h"
 
 struct tls_server;
 
@@ -21,6 +22,7 @@ struct tls_server_conf {
 	const char *name; /* of the service: sessions are good there alone */
 	struct tls_cert *const *certs;
 	size_t cert_count; /* at least 1; the first one serves names that none is for */
+	struct tls_staple *const *staples; /* of each of them; NULL among them: none */
 	enum tls_policy policy;
 	/* Certificates of clients. authorities NULL: none are asked for. crls NULL: none are revoked. */
 	struct tls_authorities *authorities, *crls;
@@ -37,11 +39,19 @@ void tls_server_unref(struct tls_server *s); /* NULL is fine */
 /* Was it made of an equal conf? */
 bool tls_server_is_of(const struct tls_server *s, const struct tls_server_conf *conf);
 
+/* Where it was made of an equal conf: OCSP responses are those of this one from now on. */
+void tls_server_staple(struct tls_server *s, const struct tls_server_conf *conf);
+
 /* Is the same asked of clients by both? */
 bool tls_server_asks_the_same(const struct tls_server *a, const struct tls_server *b);
 
 /* For a new connection; it keeps a reference to its context, but s must outlive it. NULL: no
  * memory. */
 SSL *tls_server_connection(struct tls_server *s);
+
+/* What a client got that asked for an OCSP response in its handshake, which is done. WITHHELD: there
+ * is one, but it is not good now. */
+enum tls_stapled { TLS_STAPLED_NOTHING, TLS_STAPLED_RESPONSE, TLS_STAPLED_WITHHELD };
+enum tls_stapled tls_server_stapled(SSL *ssl);
 
 #endif
