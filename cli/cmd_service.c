@@ -355,17 +355,25 @@ static void print_tls(const json_t *http)
 {
 	const json_t *tls = json_object_get(http, "tls");
 	char done[PRINT_UNIT_MAX], resumed[PRINT_UNIT_MAX], failed[PRINT_UNIT_MAX];
+	char open[PRINT_UNIT_MAX], refused[PRINT_UNIT_MAX], limit[PRINT_UNIT_MAX];
 	bool has_staple = false;
 	size_t i;
 	json_t *c;
 
 	if (!json_is_object(tls))
 		return;
-	print_line("tls", "policy %s; handshakes: %s done, %s of them resumed, %s failed",
+	print_line("tls",
+		   "policy %s; handshakes: %s done, %s of them resumed, %s failed, %s under way, "
+		   "%s refused over the limit of %s a worker",
 		   field_text(tls, "policy"),
 		   format_count(field_count(http, "tls_handshakes"), done),
 		   format_count(field_count(http, "tls_resumed"), resumed),
-		   format_count(field_count(http, "tls_failures"), failed));
+		   format_count(field_count(http, "tls_failures"), failed),
+		   format_count(field_count(http, "open_tls_handshakes"), open),
+		   format_count(field_count(http, "tls_refused"), refused),
+		   format_limit(field_count(json_object_get(http, "limits"),
+					    "tls_handshakes_per_worker"),
+				format_count, limit));
 	json_array_foreach (json_object_get(tls, "certificates"), i, c) {
 		const json_t *names = json_object_get(c, "names");
 		const char *name = json_string_value(json_array_get(names, 0));

@@ -52,6 +52,9 @@ enum health_state { HEALTH_UNKNOWN, HEALTH_UP, HEALTH_DOWN }; /* unknown is usab
 	X(tls_handshakes, "tls-handshakes") /* done */                                             \
 	X(tls_resumed, "tls-resumed")	    /* of them, by an earlier session */                   \
 	X(tls_failures, "tls-failures")	    /* not done */                                         \
+	X(tls_begun, "tls-begun")	    /* under way = begun - ended */                        \
+	X(tls_ended, "tls-ended")                                                                  \
+	X(tls_refused, "tls-refused")	    /* over limits.tls_handshakes */                       \
 	X(ocsp_stapled, "ocsp-stapled")	    /* clients that asked for a response got one */        \
 	X(ocsp_withheld, "ocsp-withheld")   /* there is one, but expired, or not good */
 

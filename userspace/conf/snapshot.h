@@ -202,6 +202,7 @@ struct http_limits {
 	uint64_t client_rate;  /* bytes of body a second that a client must send or take, 200 */
 	unsigned requests;     /* of one client connection, 0: no limit (default) */
 	unsigned connections;  /* of the service in one worker, 0: no limit (default) */
+	unsigned tls_handshakes; /* under way, of the service in one worker, 2000; 0: no limit */
 };
 
 enum dot_segments { DOT_SEGMENTS_RESOLVE, DOT_SEGMENTS_REFUSE, DOT_SEGMENTS_KEEP };

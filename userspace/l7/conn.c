@@ -46,6 +46,8 @@ static void set_state(struct conn *c, enum conn_state state)
 	};
 
 	assert(legal[c->state] & BIT(state));
+	if (c->state == CONN_HANDSHAKE)
+		counter_add(&conn_counters(c)->tls_ended, 1);
 	c->state = (uint8_t)state;
 }
 
@@ -494,7 +496,18 @@ static void on_deadline(struct deadline *d)
 		conn_expire(c);
 }
 
-/* 0, or -ENOMEM. */
+/* Half a handshake costs its client nothing, and us more than an idle connection. */
+static bool has_too_many_handshakes(const struct conn *c)
+{
+	const struct service_counters *n = conn_counters(c);
+	unsigned max = c->service->limits.tls_handshakes;
+
+	return max && atomic_load_explicit(&n->tls_begun, memory_order_relaxed) -
+				      atomic_load_explicit(&n->tls_ended, memory_order_relaxed) >=
+			      max;
+}
+
+/* 0, -EBUSY (counted), or -ENOMEM. */
 static int begin_tls(struct conn *c)
 {
 	struct tls_server *server = view_tls(c->view, c->service);
@@ -502,9 +515,14 @@ static int begin_tls(struct conn *c)
 
 	if (!server)
 		return 0;
+	if (has_too_many_handshakes(c)) {
+		counter_add(&conn_counters(c)->tls_refused, 1);
+		return -EBUSY;
+	}
 	err = tls_accept(&c->io, server, &c->l7->waker);
 	if (err < 0)
 		return err;
+	counter_add(&conn_counters(c)->tls_begun, 1);
 	set_state(c, CONN_HANDSHAKE);
 	return 0;
 }
@@ -520,7 +538,7 @@ void conn_await(struct conn *c, enum conn_state state, unsigned ms)
 static void serve_http(struct conn *c)
 {
 	if (begin_tls(c) < 0) {
-		conn_close(c);
+		conn_abort(c);
 	} else if (c->state == CONN_HANDSHAKE) {
 		wait_ms(c, c->service->timeouts.tls_handshake);
 		if (stream_watch(&c->io) < 0)
