@@ -314,6 +314,8 @@ static void begin(struct conn *c, size_t len)
 		set_state(c, CONN_HEADER);
 	if (h.fields)
 		r = http1_parse_request(buf_head(&c->io.in), len, c->scan.count, &h);
+	if (r == REASON_NONE && c->io.tls && tls_is_misdirected(&c->io, h.authority))
+		r = REASON_MISDIRECTED;
 	if (r == REASON_NONE)
 		r = normalise(c, &h);
 	counter_add(&conn_counters(c)->requests, 1);

@@ -289,6 +289,20 @@ struct slice tls_peer_subject(const struct stream *st)
 	return (struct slice){subject, subject ? strlen(subject) : 0};
 }
 
+/* A port is said behind the last colon, unless that is within the brackets of an address. */
+static size_t host_len(struct slice authority)
+{
+	const char *colon = authority.len ? memrchr(authority.ptr, ':', authority.len) : NULL;
+
+	return colon && authority.ptr[0] != '[' ? (size_t)(colon - authority.ptr) : authority.len;
+}
+
+bool tls_is_misdirected(const struct stream *st, struct slice authority)
+{
+	return tls_server_is_misdirected(st->tls->server, st->tls->ssl, authority.ptr,
+					 host_len(authority));
+}
+
 bool tls_was_resumed(const struct stream *st)
 {
 	return SSL_session_reused(st->tls->ssl);

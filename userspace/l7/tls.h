@@ -48,6 +48,9 @@ const char *tls_failure(const struct stream *st);
  * empty: it has none. Lives as long as the TLS. */
 struct slice tls_peer_subject(const struct stream *st);
 
+/* Must a request for this authority not come on this connection? See tls/server.h. */
+bool tls_is_misdirected(const struct stream *st, struct slice authority);
+
 bool tls_was_resumed(const struct stream *st); /* an earlier session, that is */
 
 /* Count what became of OCSP responses in the handshake, which is done. */

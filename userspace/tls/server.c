@@ -7,6 +7,7 @@
 #include <openssl/err.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "tls/context.h"
 
@@ -86,6 +87,54 @@ static const struct set *find_set(const struct tls_server *s, const char *host)
 		found = find_name(s, dot - 1);
 	}
 	return found ? &s->sets[found->set] : NULL;
+}
+
+/* Does the certificate name the host, exactly, or by a wildcard where that counts? */
+static bool names(const struct tls_cert *c, const char *host, bool wildcard)
+{
+	const char *dot = strchr(host, '.');
+
+	for (size_t i = 0; i < c->name_count; i++) {
+		const char *n = c->names[i];
+
+		if (!wildcard ? !strcmp(n, host) : dot && n[0] == '*' && !strcmp(n + 1, dot))
+			return true;
+	}
+	return false;
+}
+
+/* Do the certificates of a set name the host? One of them is the client's. */
+static bool set_names(const struct set *set, const char *host)
+{
+	for (int kind = 0; kind < TLS_KEY_KIND_COUNT; kind++)
+		if (set->certs[kind] &&
+		    (names(set->certs[kind], host, false) || names(set->certs[kind], host, true)))
+			return true;
+	return false;
+}
+
+bool tls_server_is_misdirected(const struct tls_server *s, SSL *ssl, const char *host, size_t len)
+{
+	const char *asked = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+	char text[HOST_MAX + 2], name[HOST_MAX + 1], asked_name[HOST_MAX + 1];
+	const struct set *own, *other;
+
+	if (asked && strlen(asked) == len && !strncasecmp(asked, host, len))
+		return false;
+	if (len >= sizeof(text)) /* no name, and none that was asked for */
+		return s->authorities && asked;
+	memcpy(text, host, len);
+	text[len] = 0;
+	if (!canonical(text, name))
+		return false;
+	other = find_set(s, name);
+	own = find_set(s, asked);
+	if (!own)
+		own = &s->sets[0];
+	if (s->authorities && asked)
+		return !canonical(asked, asked_name) || strcmp(asked_name, name) != 0;
+	/* Who asked for nothing, an address for example, was promised nothing. */
+	return (asked || s->authorities) && other && other != own && !set_names(own, name);
 }
 
 static int on_server_name(SSL *ssl, int *alert, void *arg)
@@ -205,20 +254,6 @@ static int make_context(struct tls_server *s, struct set *set, const struct tls_
 }
 
 /* ---- sets ---- */
-
-/* Does the certificate name the host, exactly, or by a wildcard where that counts? */
-static bool names(const struct tls_cert *c, const char *host, bool wildcard)
-{
-	const char *dot = strchr(host, '.');
-
-	for (size_t i = 0; i < c->name_count; i++) {
-		const char *n = c->names[i];
-
-		if (!wildcard ? !strcmp(n, host) : dot && n[0] == '*' && !strcmp(n + 1, dot))
-			return true;
-	}
-	return false;
-}
 
 /* Of each kind the first certificate that names the host; an exact name goes first. */
 static struct set choose(const struct tls_server *s, const char *host)

@@ -49,6 +49,11 @@ bool tls_server_asks_the_same(const struct tls_server *a, const struct tls_serve
  * memory. */
 SSL *tls_server_connection(struct tls_server *s);
 
+/* Must a request for a host (without its port) not come on this connection, which asked for another
+ * name? Where clients are asked for certificates: for any other. Else for one that has a certificate
+ * here, but not the one that this client saw: it could not know whom it speaks to. */
+bool tls_server_is_misdirected(const struct tls_server *s, SSL *ssl, const char *host, size_t len);
+
 /* What a client got that asked for an OCSP response in its handshake, which is done. WITHHELD: there
  * is one, but it is not good now. */
 enum tls_stapled { TLS_STAPLED_NOTHING, TLS_STAPLED_RESPONSE, TLS_STAPLED_WITHHELD };
