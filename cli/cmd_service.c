@@ -374,6 +374,10 @@ static void print_tls(const json_t *http)
 		   format_limit(field_count(json_object_get(http, "limits"),
 					    "tls_handshakes_per_worker"),
 				format_count, limit));
+	if (!strcmp(field_text(tls, "early_data"), "on"))
+		print_line("", "early data taken in %s handshakes, refused in %s",
+			   format_count(field_count(http, "tls_early"), done),
+			   format_count(field_count(http, "tls_early_refused"), failed));
 	json_array_foreach (json_object_get(tls, "certificates"), i, c) {
 		const json_t *names = json_object_get(c, "names");
 		const char *name = json_string_value(json_array_get(names, 0));

@@ -100,7 +100,8 @@ static const struct keyword limits_keys[] = {
 	 .max = 10000000,
 	 .fallback = "0"},
 	{.name = "tls_handshakes",
-	 .text = "most TLS handshakes under way in one worker, 0: any; who comes while there are so "
+	 .text = "most TLS handshakes under way in one worker, 0: any; who comes while there are "
+		 "so "
 		 "many is turned away",
 	 .type = KEY_NUMBER,
 	 FIELD(struct http_limits, tls_handshakes),

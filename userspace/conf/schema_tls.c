@@ -71,6 +71,8 @@ static const struct section clients = {
 		"which no client can say itself",
 	KEYS(client_keys)};
 
+static const char *const early_data_words[] = {"off", "on", NULL};
+
 static const struct keyword tls_keys[] = {
 	{.name = "certificates",
 	 .text = "the one for the name that a client asks for is taken, an exact name before a "
@@ -90,6 +92,16 @@ static const struct keyword tls_keys[] = {
 	 FIELD(struct service_tls, policy),
 	 .words = tls_policy_words,
 	 .fallback = "intermediate"},
+	{.name = "early_data",
+	 .text = "are requests taken in the first message of a client that comes back (0-RTT). "
+		 "Somebody else can send them again, though to this daemon only once: safe ones "
+		 "without a body (GET, HEAD, OPTIONS) are passed on at once, with Early-Data: 1, "
+		 "and "
+		 "a backend may answer 425; all others wait for the end of the handshake",
+	 .type = KEY_CHOICE,
+	 FIELD(struct service_tls, early_data),
+	 .words = early_data_words,
+	 .fallback = "off"},
 	{.name = "clients",
 	 .text = "certificates of clients",
 	 .type = KEY_SECTION,

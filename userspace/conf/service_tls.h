@@ -19,6 +19,7 @@ static inline struct tls_server_conf service_tls_conf(const struct service *s)
 		.authorities = s->tls.clients.authorities,
 		.crls = s->tls.clients.crls,
 		.clients_may_have_none = s->tls.clients.verify == CLIENT_VERIFY_OPTIONAL,
+		.early_data = s->tls.early_data == EARLY_DATA_ON,
 	};
 }
 

@@ -195,13 +195,13 @@ struct http_timeouts {
 };
 
 struct http_limits {
-	size_t request_line;   /* bytes, 8 KiB; more is 414 */
-	size_t header_bytes;   /* whole header block, 32 KiB; more is 431 */
-	unsigned header_count; /* 100; more is 431 */
-	uint64_t body;	       /* bytes; more is 413; 0: no limit (default) */
-	uint64_t client_rate;  /* bytes of body a second that a client must send or take, 200 */
-	unsigned requests;     /* of one client connection, 0: no limit (default) */
-	unsigned connections;  /* of the service in one worker, 0: no limit (default) */
+	size_t request_line;	 /* bytes, 8 KiB; more is 414 */
+	size_t header_bytes;	 /* whole header block, 32 KiB; more is 431 */
+	unsigned header_count;	 /* 100; more is 431 */
+	uint64_t body;		 /* bytes; more is 413; 0: no limit (default) */
+	uint64_t client_rate;	 /* bytes of body a second that a client must send or take, 200 */
+	unsigned requests;	 /* of one client connection, 0: no limit (default) */
+	unsigned connections;	 /* of the service in one worker, 0: no limit (default) */
 	unsigned tls_handshakes; /* under way, of the service in one worker, 2000; 0: no limit */
 };
 
@@ -290,13 +290,16 @@ struct client_tls {
 	struct tls_authorities *authorities, *crls;
 };
 
+enum early_data_rule { EARLY_DATA_OFF, EARLY_DATA_ON };
+
 /* TLS towards clients. */
 struct service_tls {
-	struct tls_files *certificates; /* the first one serves names that none is for */
-	size_t certificate_count;	/* 0: no TLS */
-	struct tls_cert **loaded;	/* what was in the files; the snapshot holds references */
-	struct tls_staple **staples;	/* the same; NULL among them: none */
-	enum tls_policy policy;		/* default intermediate */
+	struct tls_files *certificates;	 /* the first one serves names that none is for */
+	size_t certificate_count;	 /* 0: no TLS */
+	struct tls_cert **loaded;	 /* what was in the files; the snapshot holds references */
+	struct tls_staple **staples;	 /* the same; NULL among them: none */
+	enum tls_policy policy;		 /* default intermediate */
+	enum early_data_rule early_data; /* default off */
 	struct client_tls clients;
 };
 

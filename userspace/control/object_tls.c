@@ -82,6 +82,8 @@ json_t *object_tls(const struct service *s)
 					   s->tls.staples[i]),
 			  &failed);
 	json_put(o, "policy", json_string(tls_policy_words[s->tls.policy]), &failed);
+	json_put(o, "early_data", json_string(s->tls.early_data == EARLY_DATA_ON ? "on" : "off"),
+		 &failed);
 	json_put(o, "certificates", list, &failed);
 	return json_finish(o, failed);
 }

@@ -302,8 +302,35 @@ static enum reason normalise(struct conn *c, struct head *h)
 		   : REASON_NO_RESOURCES;
 }
 
-/* A whole header block of len bytes is here. */
-static void begin(struct conn *c, size_t len)
+/* Early, it may be a replay: only what changes nothing is passed on, and the backend is told so (RFC
+ * 8470). What ends the connection waits, too, as TLS has no word for that yet. */
+static bool may_be_early(const struct head *h)
+{
+	return (slice_eq(h->method, SLICE("GET")) || slice_eq(h->method, SLICE("HEAD")) ||
+		slice_eq(h->method, SLICE("OPTIONS"))) &&
+	       h->body == BODY_NONE && h->persistent && !h->has_upgrade;
+}
+
+/* False: it waits for the end of the handshake. */
+static __attribute__((noinline)) bool take_early(struct conn *c, struct head *h)
+{
+	if (may_be_early(h)) {
+		h->is_early = true;
+		for (unsigned i = 0; i < h->count; i++)
+			if (slice_eq_nocase(h->fields[i].name, SLICE("early-data")))
+				h->fields[i].id = FIELD_HOP; /* said once, as this hop says it */
+		return true;
+	}
+	if (!c->is_held)
+		wait_ms(c, c->service->timeouts.tls_handshake);
+	c->is_held = true;
+	c->scan = (struct http1_scan){0};
+	wait_for_header(c);
+	return false;
+}
+
+/* A whole header block of len bytes is here. False: it is left there for now. */
+static bool begin(struct conn *c, size_t len)
 {
 	struct head h = {.cap = c->scan.count,
 			 .fields = l7_fields(c->l7, c->scan.count),
@@ -314,8 +341,13 @@ static void begin(struct conn *c, size_t len)
 		set_state(c, CONN_HEADER);
 	if (h.fields)
 		r = http1_parse_request(buf_head(&c->io.in), len, c->scan.count, &h);
-	if (r == REASON_NONE && c->io.tls && tls_is_misdirected(&c->io, h.authority))
-		r = REASON_MISDIRECTED;
+	if (r == REASON_NONE && c->io.tls) {
+		if (tls_is_early(&c->io) && !take_early(c, &h))
+			return false;
+		if (tls_is_misdirected(&c->io, h.authority))
+			r = REASON_MISDIRECTED;
+	}
+	c->is_held = false;
 	if (r == REASON_NONE)
 		r = normalise(c, &h);
 	counter_add(&conn_counters(c)->requests, 1);
@@ -327,6 +359,7 @@ static void begin(struct conn *c, size_t len)
 	}
 	if (r != REASON_NONE)
 		conn_answer(c, r, h.is_head, CONN_THEN_LINGER);
+	return true;
 }
 
 /* Begin with the next request in the buffer. False: there is no whole one. */
@@ -350,10 +383,8 @@ static bool take_request(struct conn *c)
 		wait_for_header(c);
 		return false;
 	}
-	if (n > 0) {
-		begin(c, (size_t)n);
-		return true;
-	}
+	if (n > 0)
+		return begin(c, (size_t)n);
 	if (c->state != CONN_HEADER)
 		set_state(c, CONN_HEADER);
 	counter_add(&conn_counters(c)->requests, 1);
@@ -388,7 +419,7 @@ static void read_request(struct conn *c)
 	bool more;
 	ssize_t n = stream_read(&c->io, &more);
 
-	if (n > 0)
+	if (n > 0 || (n == -EAGAIN && c->is_held && !tls_is_early(&c->io)))
 		conn_resume(c);
 	/* A socket that is writable for what TLS has to say is to be heard of once. */
 	else if ((n != -EAGAIN && n != -ENOBUFS) || stream_watch(&c->io) < 0)
@@ -426,9 +457,17 @@ static void flush(struct conn *c)
 		next(c);
 }
 
+/* A replay gets no further than this, either. */
+static void count_refused(struct conn *c)
+{
+	if (tls_early_was_refused(&c->io))
+		counter_add(&conn_counters(c)->tls_early_refused, 1);
+}
+
 static void handshake_failed(struct conn *c, const char *why)
 {
 	counter_add(&conn_counters(c)->tls_failures, 1);
+	count_refused(c);
 	log_debug("l7: TLS handshake failed service=%s reason=\"%s\"", c->service->name, why);
 	conn_close(c);
 }
@@ -438,13 +477,17 @@ static void handshake(struct conn *c)
 	struct service_counters *n = conn_counters(c);
 	int err = tls_handshake(&c->io);
 
-	if (err == 0) {
+	if (err >= 0) {
 		counter_add(&n->tls_handshakes, 1);
+		counter_add(&n->tls_early, err == TLS_EARLY);
+		count_refused(c);
 		if (tls_was_resumed(&c->io))
 			counter_add(&n->tls_resumed, 1);
 		tls_count_stapled(&c->io, n);
 		set_state(c, CONN_FRESH);
 		wait_ms(c, c->service->timeouts.request_header);
+		conn_resume(c); /* what came early is in the buffer */
+		return;
 	} else if (err != -EAGAIN) {
 		handshake_failed(c, tls_failure(&c->io));
 		return;

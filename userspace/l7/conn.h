@@ -55,6 +55,7 @@ struct conn {
 	uint8_t after;		     /* enum conn_after: the response under way */
 	bool is_running;	     /* conn_resume() is at work further up the stack */
 	uint8_t blank_lines;	     /* skipped before a request line */
+	bool is_held; /* the request in the buffer waits for the end of the TLS handshake */
 };
 
 /* Takes fd, also on error. 0, or -errno. */

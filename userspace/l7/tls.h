@@ -40,9 +40,16 @@ int tls_accept(struct stream *st, struct tls_server *server, struct tls_waker *w
 int tls_connect(struct stream *st, struct tls_client *client, const struct addr *addr,
 		struct tls_session *session, struct tls_waker *w);
 
-/* Go on with the handshake; after any event. 0: done; -EAGAIN: stream_watch(); or another -errno: it
- * failed (tls_failure() says why), and the peer was told. */
+/* Go on with the handshake; after any event. 0: done; TLS_EARLY: there are bytes in st->in that came
+ * before its end, and it goes on with each read; -EAGAIN: stream_watch(); or another -errno: it failed
+ * (tls_failure() says why), and the peer was told. */
+#define TLS_EARLY 1
 int tls_handshake(struct stream *st);
+
+/* Has the handshake not ended yet, so that what was read could be a replay? */
+bool tls_is_early(const struct stream *st);
+bool tls_early_was_refused(const struct stream *st); /* there was some; the peer sends it again */
+
 const char *tls_failure(const struct stream *st);
 /* Of the certificate that the peer was verified by, in the form of RFC 2253 and in visible ASCII alone;
  * empty: it has none. Lives as long as the TLS. */

@@ -32,7 +32,7 @@ struct tls_server {
 	size_t cert_count;
 	enum tls_policy policy;
 	struct tls_authorities *authorities, *crls; /* references; NULL: none */
-	bool clients_may_have_none;
+	bool clients_may_have_none, early_data;
 	struct tls_resumption resumption;
 	struct set *sets; /* the first one serves who names nothing known */
 	size_t set_count;
@@ -238,7 +238,8 @@ static int make_context(struct tls_server *s, struct set *set, const struct tls_
 		return -ENOMEM;
 	if (s->authorities && !ask_for_certificates(s, ctx))
 		return -ENOMEM;
-	SSL_CTX_set_max_early_data(ctx, 0);
+	if (s->early_data)
+		tls_resumption_allow_early_data(ctx, &s->resumption);
 	SSL_CTX_set_tlsext_servername_callback(ctx, on_server_name);
 	SSL_CTX_set_tlsext_servername_arg(ctx, s);
 	SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
@@ -390,6 +391,7 @@ int tls_server_new(const struct tls_server_conf *conf, struct tls_resumer *r,
 	s->authorities = conf->authorities ? tls_authorities_ref(conf->authorities) : NULL;
 	s->crls = conf->crls ? tls_authorities_ref(conf->crls) : NULL;
 	s->clients_may_have_none = conf->clients_may_have_none;
+	s->early_data = conf->early_data;
 	s->resumption.resumer = r;
 	ERR_clear_error();
 	err = fill(s, conf, &bad);
@@ -431,7 +433,8 @@ bool tls_server_is_of(const struct tls_server *s, const struct tls_server_conf *
 {
 	unsigned char id[TLS_DIGEST_LEN];
 
-	if (s->policy != conf->policy || s->cert_count != conf->cert_count || !make_id(conf, id) ||
+	if (s->policy != conf->policy || s->early_data != conf->early_data ||
+	    s->cert_count != conf->cert_count || !make_id(conf, id) ||
 	    memcmp(s->resumption.id, id, sizeof(id)) != 0)
 		return false;
 	for (size_t i = 0; i < s->cert_count; i++)
@@ -452,4 +455,9 @@ SSL *tls_server_connection(struct tls_server *s)
 bool tls_server_asks_the_same(const struct tls_server *a, const struct tls_server *b)
 {
 	return !memcmp(a->resumption.id, b->resumption.id, sizeof(a->resumption.id));
+}
+
+bool tls_server_takes_early_data(const struct tls_server *s)
+{
+	return s->early_data;
 }

@@ -27,6 +27,7 @@ struct tls_server_conf {
 	/* Certificates of clients. authorities NULL: none are asked for. crls NULL: none are revoked. */
 	struct tls_authorities *authorities, *crls;
 	bool clients_may_have_none;
+	bool early_data; /* is taken (0-RTT) */
 };
 
 /* With one reference. r: of the worker, outlives it; NULL: it is only tried. 0, or -EINVAL or -ENOMEM; then *ret_bad: the certificate that OpenSSL did not
@@ -53,6 +54,8 @@ SSL *tls_server_connection(struct tls_server *s);
  * name? Where clients are asked for certificates: for any other. Else for one that has a certificate
  * here, but not the one that this client saw: it could not know whom it speaks to. */
 bool tls_server_is_misdirected(const struct tls_server *s, SSL *ssl, const char *host, size_t len);
+
+bool tls_server_takes_early_data(const struct tls_server *s);
 
 /* What a client got that asked for an OCSP response in its handshake, which is done. WITHHELD: there
  * is one, but it is not good now. */
