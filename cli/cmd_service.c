@@ -334,21 +334,50 @@ static void print_limits(const json_t *l)
 		   format_limit(field_count(l, "connections_per_worker"), format_count, conns));
 }
 
+static void print_staple(const json_t *ocsp)
+{
+	json_int_t left = json_integer_value(json_object_get(ocsp, "expires_in_seconds"));
+	uint64_t ms = (uint64_t)(left < 0 ? -left : left) * 1000;
+	char age[PRINT_UNIT_MAX];
+
+	if (!json_is_object(ocsp))
+		return;
+	print_line("", "OCSP response %s, %s %s%s: %s", field_text(ocsp, "state"),
+		   left < 0 ? "expired" : "expires in", format_age(ms, age), left < 0 ? " ago" : "",
+		   field_text(ocsp, "file"));
+	if (json_is_string(json_object_get(ocsp, "problem")))
+		print_line("", "what is in its file now cannot be used: %s",
+			   field_text(ocsp, "problem"));
+}
+
 /* Policy, handshakes, and of each certificate the key, the names and when it expires. */
 static void print_tls(const json_t *http)
 {
 	const json_t *tls = json_object_get(http, "tls");
 	char done[PRINT_UNIT_MAX], resumed[PRINT_UNIT_MAX], failed[PRINT_UNIT_MAX];
+	char open[PRINT_UNIT_MAX], refused[PRINT_UNIT_MAX], limit[PRINT_UNIT_MAX];
+	bool has_staple = false;
 	size_t i;
 	json_t *c;
 
 	if (!json_is_object(tls))
 		return;
-	print_line("tls", "policy %s; handshakes: %s done, %s of them resumed, %s failed",
+	print_line("tls",
+		   "policy %s; handshakes: %s done, %s of them resumed, %s failed, %s under way, "
+		   "%s refused over the limit of %s a worker",
 		   field_text(tls, "policy"),
 		   format_count(field_count(http, "tls_handshakes"), done),
 		   format_count(field_count(http, "tls_resumed"), resumed),
-		   format_count(field_count(http, "tls_failures"), failed));
+		   format_count(field_count(http, "tls_failures"), failed),
+		   format_count(field_count(http, "open_tls_handshakes"), open),
+		   format_count(field_count(http, "tls_refused"), refused),
+		   format_limit(field_count(json_object_get(http, "limits"),
+					    "tls_handshakes_per_worker"),
+				format_count, limit));
+	if (!strcmp(field_text(tls, "early_data"), "on"))
+		print_line("", "early data taken in %s handshakes, refused in %s",
+			   format_count(field_count(http, "tls_early"), done),
+			   format_count(field_count(http, "tls_early_refused"), failed));
 	json_array_foreach (json_object_get(tls, "certificates"), i, c) {
 		const json_t *names = json_object_get(c, "names");
 		const char *name = json_string_value(json_array_get(names, 0));
@@ -360,7 +389,13 @@ static void print_tls(const json_t *http)
 			   name ? name : "no name", json_array_size(names) > 1 ? " and others" : "",
 			   left < 0 ? "expired" : "expires in", format_age(ms, done),
 			   left < 0 ? " ago" : "", field_text(c, "cert"));
+		print_staple(json_object_get(c, "ocsp"));
+		has_staple |= json_is_object(json_object_get(c, "ocsp"));
 	}
+	if (has_staple)
+		print_line("", "OCSP responses: %s sent, %s not sent as they were not good",
+			   format_count(field_count(http, "ocsp_stapled"), done),
+			   format_count(field_count(http, "ocsp_withheld"), failed));
 }
 
 static void print_proxied(const json_t *http)

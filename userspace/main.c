@@ -22,6 +22,7 @@
 #include "control/reload.h"
 #include "control/server.h"
 #include "control/socket.h"
+#include "control/staple_watch.h"
 #include "control/summary.h"
 #include "core/clock.h"
 #include "core/log.h"
@@ -43,6 +44,7 @@ struct daemon {
 	uv_signal_t signals[SIG_COUNT];
 	uv_timer_t watchdog;
 	struct guard_watch guard_watch;
+	struct staple_watch staple_watch;
 	struct runtime *runtime;
 	char *socket_path;
 	struct control_socket socket;
@@ -208,6 +210,8 @@ static int start_parts(struct daemon *dm, struct diag *d)
 	parts.health = dm->health;
 	if (!err)
 		err = reload_new(&parts, &dm->reload);
+	if (!err)
+		staple_watch_start(&dm->staple_watch, &dm->loop, dm->reload);
 	dm->file.path = dm->options.config_path;
 	dm->file.reload = dm->reload;
 	dm->file.running = true; /* until the first configuration is in force */

@@ -259,6 +259,40 @@ def test_a_handshake_has_its_time(tls_proxy, ca):
         assert client.ask(GET).status == 200
 
 
+def test_handshakes_are_limited(tls_proxy, ca):
+    """Those under way, not connections; and not for good."""
+    proxy = tls_proxy(limits={"tls_handshakes": 3}, timeouts={"tls_handshake": "60s"})
+    with proxy.open(ca.context()) as before:
+        halves = [connect(proxy.port) for _ in range(3)]
+        halves[0].send(b"\x16\x03\x01\x02\x00\x01")
+        proxy.wait_counter("open_tls_handshakes", 3)
+        for i in range(2):
+            with pytest.raises(OSError):
+                proxy.open(ca.context())
+            proxy.wait_counter("tls_refused", i + 1)
+        assert before.ask(GET).status == 200
+        halves.pop().close()
+        proxy.wait_counter("open_tls_handshakes", 2)
+        with proxy.open(ca.context()) as client:
+            assert client.ask(GET).status == 200
+        page = proxy.daemon.ctl("service", "show", "web").stdout
+        assert "2 under way, 2 refused over the limit of 3 a worker" in page
+    for half in halves:
+        half.close()
+    proxy.wait_counter("open_tls_handshakes", 0)
+    assert proxy.counter("tls_failures") == 3
+
+
+def test_any_number_of_handshakes(tls_proxy, ca):
+    proxy = tls_proxy(limits={"tls_handshakes": 0})
+    halves = [connect(proxy.port) for _ in range(50)]
+    proxy.wait_counter("open_tls_handshakes", 50)
+    with proxy.open(ca.context()) as client:
+        assert client.ask(GET).status == 200
+    for half in halves:
+        half.close()
+
+
 @pytest.mark.parametrize("garbage", [
     GET.encode(), b"\x16\x03\x01\xff\xff" + bytes(100), b"\x80\x2e\x01\x00\x02", bytes(1000)])
 def test_what_is_no_tls_is_refused(tls_proxy, garbage):

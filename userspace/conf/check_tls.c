@@ -13,29 +13,29 @@ static const struct tree *certificate_node(const struct service_draft *sd, size_
 	return tree_get(tree_get(sd->node, "tls"), "certificates")->children[i];
 }
 
+static const char *date_text(int64_t seconds, char buf[32])
+{
+	time_t when = (time_t)seconds;
+	struct tm tm;
+
+	(void)strftime(buf, 32, "%Y-%m-%d %H:%M:%S UTC", gmtime_r(&when, &tm));
+	return buf;
+}
+
 /* One that is not valid is served all the same: a name with an old certificate is better off than all
  * names without the change that a configuration brings. */
 static void check_dates(struct draft *dr, const struct pos *pos, const struct service *s, size_t i)
 {
 	const struct tls_cert *c = s->tls.loaded[i];
 	int64_t now = time(NULL);
+	bool is_over = c->not_after < now;
 	char date[32];
-	time_t when;
-	struct tm tm;
-	const char *what;
 
-	if (c->not_after < now) {
-		what = "expired on";
-		when = (time_t)c->not_after;
-	} else if (c->not_before > now) {
-		what = "is not valid before";
-		when = (time_t)c->not_before;
-	} else {
-		return;
-	}
-	(void)strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S UTC", gmtime_r(&when, &tm));
-	diag_warning(dr->reader.diag, pos, "service %s: %s: the certificate %s %s", s->name,
-		     s->tls.certificates[i].cert, what, date);
+	if (is_over || c->not_before > now)
+		diag_warning(dr->reader.diag, pos, "service %s: %s: the certificate %s %s", s->name,
+			     s->tls.certificates[i].cert,
+			     is_over ? "expired on" : "is not valid before",
+			     date_text(is_over ? c->not_after : c->not_before, date));
 }
 
 static void check_policy(struct draft *dr, const struct pos *pos, const struct service *s, size_t i)
@@ -47,6 +47,49 @@ static void check_policy(struct draft *dr, const struct pos *pos, const struct s
 		diag_error(dr->reader.diag, pos, "service %s: %s: expected %s, found %s of %u bits",
 			   s->name, s->tls.certificates[i].cert, expected,
 			   tls_key_kind_name(c->kind), c->bits);
+}
+
+/* A response that is no longer good is not sent; a new one is taken when it comes. */
+static void check_staple(struct draft *dr, const struct pos *pos, const struct service *s, size_t i)
+{
+	const char *path = s->tls.certificates[i].ocsp;
+	struct tls_staple_info info;
+	char date[32];
+
+	tls_staple_info(s->tls.staples[i], &info);
+	switch (info.state) {
+	case TLS_STAPLE_GOOD: break;
+	case TLS_STAPLE_EXPIRED:
+		diag_warning(dr->reader.diag, pos,
+			     "service %s: %s: the OCSP response expired on %s", s->name, path,
+			     date_text(info.next_update, date));
+		break;
+	case TLS_STAPLE_EARLY:
+		diag_warning(dr->reader.diag, pos,
+			     "service %s: %s: the OCSP response is not valid before %s", s->name,
+			     path, date_text(info.this_update, date));
+		break;
+	case TLS_STAPLE_REVOKED:
+	case TLS_STAPLE_UNKNOWN:
+		diag_warning(dr->reader.diag, pos,
+			     "service %s: %s: the OCSP response says that the certificate is %s",
+			     s->name, path, tls_staple_state_text(info.state));
+		break;
+	}
+}
+
+/* False: not there, or an error. */
+static bool load_staple(struct draft *dr, const struct pos *pos, const struct service *s, size_t i)
+{
+	char text[TLS_PROBLEM_MAX];
+	int err = tls_staple_load(s->tls.certificates[i].ocsp, s->tls.loaded[i], &s->tls.staples[i],
+				  text);
+
+	if (err < 0)
+		diag_error(dr->reader.diag, pos, "service %s: tls: %s", s->name, text);
+	else
+		check_staple(dr, pos, s, i);
+	return err == 0;
 }
 
 /* False: not there, or an error. */
@@ -68,6 +111,8 @@ static bool load_one(struct draft *dr, const struct service_draft *sd, const str
 	}
 	check_dates(dr, draft_key_pos(node, "cert"), s, i);
 	check_policy(dr, draft_key_pos(node, "cert"), s, i);
+	if (f->ocsp && !load_staple(dr, draft_key_pos(node, "ocsp"), s, i))
+		return false;
 	return dr->reader.diag->errors == errors;
 }
 

@@ -23,7 +23,8 @@ void field_read_certificates(struct reader *r, const struct keyword *k, const st
 	if (!count)
 		read_expected(r, k, value, k->form);
 	tls->loaded = read_alloc(r, count, sizeof(struct tls_cert *));
-	tls->certificate_count = tls->loaded ? count : 0;
+	tls->staples = read_alloc(r, count, sizeof(struct tls_staple *));
+	tls->certificate_count = tls->loaded && tls->staples ? count : 0;
 }
 
 void field_format_certificates(struct strbuf *b, const void *object)
@@ -36,6 +37,8 @@ void field_format_certificates(struct strbuf *b, const void *object)
 		strbuf_printf(b, "%s{cert: %s", i ? ", " : "[", c->cert);
 		if (c->key)
 			strbuf_printf(b, ", key: %s", c->key);
+		if (c->ocsp)
+			strbuf_printf(b, ", ocsp: %s", c->ocsp);
 		strbuf_add(b, "}");
 	}
 	if (tls->certificate_count)

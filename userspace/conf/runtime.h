@@ -54,7 +54,14 @@ enum health_state { HEALTH_UNKNOWN, HEALTH_UP, HEALTH_DOWN }; /* unknown is usab
 	X(http2_floods, "http2-floods")	    /* ended for sending too many frames that only cost */ \
 	X(tls_handshakes, "tls-handshakes") /* done */                                             \
 	X(tls_resumed, "tls-resumed")	    /* of them, by an earlier session */                   \
-	X(tls_failures, "tls-failures")	    /* not done */
+	X(tls_failures, "tls-failures")	    /* not done */                                         \
+	X(tls_begun, "tls-begun")	    /* under way = begun - ended */                        \
+	X(tls_ended, "tls-ended")                                                                  \
+	X(tls_refused, "tls-refused")		  /* over limits.tls_handshakes */                 \
+	X(tls_early, "tls-early")		  /* of the handshakes, with early data */         \
+	X(tls_early_refused, "tls-early-refused") /* early data was not taken */                   \
+	X(ocsp_stapled, "ocsp-stapled")		  /* clients that asked for a response got one */  \
+	X(ocsp_withheld, "ocsp-withheld")	  /* there is one, but expired, or not good */
 
 /* And for a tcp or tls service beside those; the first three for http services too. */
 #define RELAY_COUNTERS(X)                                                                          \

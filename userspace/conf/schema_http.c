@@ -121,6 +121,14 @@ static const struct keyword limits_keys[] = {
 	 FIELD(struct http_limits, connections),
 	 .max = 10000000,
 	 .fallback = "0"},
+	{.name = "tls_handshakes",
+	 .text = "most TLS handshakes under way in one worker, 0: any; who comes while there are "
+		 "so "
+		 "many is turned away",
+	 .type = KEY_NUMBER,
+	 FIELD(struct http_limits, tls_handshakes),
+	 .max = 10000000,
+	 .fallback = "2000"},
 };
 const struct section schema_http_limits = {.name = "limits of a service",
 					   .text = "What an http service accepts from a client",

@@ -22,10 +22,22 @@ static const struct keyword certificate_keys[] = {
 	 .form = "the absolute path of a file",
 	 .refuse_text = field_refuse_path,
 	 .fallback_text = "the file of the certificate has it too"},
+	{.name = "ocsp",
+	 .text = "file of an OCSP response for it, in DER form, for clients that ask: looked at "
+		 "each "
+		 "second, so that a new one is taken without a reload. What has expired, or says "
+		 "anything but good, is not sent",
+	 .type = KEY_TEXT,
+	 FIELD(struct tls_files, ocsp),
+	 .form = "the absolute path of a file",
+	 .refuse_text = field_refuse_path,
+	 .fallback_text = "none is sent"},
 };
+#define PAIR_KEY_COUNT 2 /* the first ones: those of any certificate */
 static const struct section client_files = {.name = "client certificate of a pool",
 					    .text = "A certificate and its key",
-					    KEYS(certificate_keys)};
+					    .keys = certificate_keys,
+					    .count = PAIR_KEY_COUNT};
 static const struct section certificate = {.name = "certificate of a service",
 					   .text = "A certificate and its key",
 					   KEYS(certificate_keys)};
@@ -59,6 +71,8 @@ static const struct section clients = {
 		"which no client can say itself",
 	KEYS(client_keys)};
 
+static const char *const early_data_words[] = {"off", "on", NULL};
+
 static const struct keyword tls_keys[] = {
 	{.name = "certificates",
 	 .text = "the one for the name that a client asks for is taken, an exact name before a "
@@ -68,7 +82,7 @@ static const struct keyword tls_keys[] = {
 	 .type = KEY_SPECIAL,
 	 .read = field_read_certificates,
 	 .format = field_format_certificates,
-	 .form = "a list of mappings {cert: FILE, key: FILE}",
+	 .form = "a list of mappings {cert: FILE, key: FILE, ocsp: FILE}",
 	 .section = &certificate,
 	 .required = true},
 	{.name = "policy",
@@ -78,6 +92,16 @@ static const struct keyword tls_keys[] = {
 	 FIELD(struct service_tls, policy),
 	 .words = tls_policy_words,
 	 .fallback = "intermediate"},
+	{.name = "early_data",
+	 .text = "are requests taken in the first message of a client that comes back (0-RTT). "
+		 "Somebody else can send them again, though to this daemon only once: safe ones "
+		 "without a body (GET, HEAD, OPTIONS) are passed on at once, with Early-Data: 1, "
+		 "and "
+		 "a backend may answer 425; all others wait for the end of the handshake",
+	 .type = KEY_CHOICE,
+	 FIELD(struct service_tls, early_data),
+	 .words = early_data_words,
+	 .fallback = "off"},
 	{.name = "clients",
 	 .text = "certificates of clients",
 	 .type = KEY_SECTION,

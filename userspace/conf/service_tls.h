@@ -14,11 +14,13 @@ static inline struct tls_server_conf service_tls_conf(const struct service *s)
 		.name = s->name,
 		.certs = s->tls.loaded,
 		.cert_count = s->tls.certificate_count,
+		.staples = s->tls.staples,
 		.policy = s->tls.policy,
 		.http2 = s->http2 == HTTP2_ON,
 		.authorities = s->tls.clients.authorities,
 		.crls = s->tls.clients.crls,
 		.clients_may_have_none = s->tls.clients.verify == CLIENT_VERIFY_OPTIONAL,
+		.early_data = s->tls.early_data == EARLY_DATA_ON,
 	};
 }
 

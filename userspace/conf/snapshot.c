@@ -13,6 +13,7 @@
 #include "conf/tree.h"
 #include "core/arena.h"
 #include "tls/authorities.h"
+#include "tls/staple.h"
 
 struct snapshot_memory {
 	struct snapshot snap;
@@ -68,8 +69,10 @@ void snapshot_unref(struct snapshot *s)
 		service_rt_unref(s->services[i].rt);
 		tls_authorities_unref(s->services[i].tls.clients.authorities);
 		tls_authorities_unref(s->services[i].tls.clients.crls);
-		for (size_t j = 0; j < s->services[i].tls.certificate_count; j++)
+		for (size_t j = 0; j < s->services[i].tls.certificate_count; j++) {
 			tls_cert_unref(s->services[i].tls.loaded[j]);
+			tls_staple_unref(s->services[i].tls.staples[j]);
+		}
 	}
 	tree_free(s->document);
 	arena_deinit(&m->arena);

@@ -21,6 +21,7 @@ struct backend_rt; /* conf/runtime.h */
 struct service_rt;
 struct tls_authorities; /* tls/authorities.h */
 struct tls_cert;	/* tls/cert.h */
+struct tls_staple;	/* tls/staple.h */
 struct tree;
 
 enum xdp_mode { XDP_MODE_NATIVE, XDP_MODE_GENERIC };
@@ -89,6 +90,7 @@ enum admin_state { ADMIN_UP, ADMIN_DRAIN, ADMIN_DISABLED };
 
 struct tls_files {
 	const char *cert, *key; /* key NULL: in the file of cert */
+	const char *ocsp;	/* services: of an OCSP response; NULL: none */
 };
 
 #define TLS_CA_NONE "none"
@@ -207,6 +209,7 @@ struct http_limits {
 	unsigned resets, control_frames; /* a second of one HTTP/2 connection, 100; 0: any */
 	unsigned requests;		 /* of one client connection, 0: no limit (default) */
 	unsigned connections;		 /* of the service in one worker, 0: no limit (default) */
+	unsigned tls_handshakes; /* under way, of the service in one worker, 2000; 0: no limit */
 };
 
 enum dot_segments { DOT_SEGMENTS_RESOLVE, DOT_SEGMENTS_REFUSE, DOT_SEGMENTS_KEEP };
@@ -295,12 +298,16 @@ struct client_tls {
 	struct tls_authorities *authorities, *crls;
 };
 
+enum early_data_rule { EARLY_DATA_OFF, EARLY_DATA_ON };
+
 /* TLS towards clients. */
 struct service_tls {
-	struct tls_files *certificates; /* the first one serves names that none is for */
-	size_t certificate_count;	/* 0: no TLS */
-	struct tls_cert **loaded;	/* what was in the files; the snapshot holds references */
-	enum tls_policy policy;		/* default intermediate */
+	struct tls_files *certificates;	 /* the first one serves names that none is for */
+	size_t certificate_count;	 /* 0: no TLS */
+	struct tls_cert **loaded;	 /* what was in the files; the snapshot holds references */
+	struct tls_staple **staples;	 /* the same; NULL among them: none */
+	enum tls_policy policy;		 /* default intermediate */
+	enum early_data_rule early_data; /* default off */
 	struct client_tls clients;
 };
 

@@ -5,6 +5,7 @@
 #include "control/json_build.h"
 #include "control/objects.h"
 #include "tls/cert.h"
+#include "tls/staple.h"
 
 static json_t *names_json(const struct tls_cert *c)
 {
@@ -26,7 +27,30 @@ static json_t *when_json(int64_t seconds)
 	return json_string(text);
 }
 
-static json_t *certificate_json(const struct tls_files *f, const struct tls_cert *c)
+static json_t *staple_json(const char *path, struct tls_staple *s)
+{
+	struct tls_staple_info info;
+	const char *problem;
+	json_t *o;
+	bool failed;
+
+	if (!s)
+		return json_null();
+	problem = tls_staple_problem(s);
+	tls_staple_info(s, &info);
+	o = json_object();
+	failed = !o;
+	json_put(o, "file", json_string(path), &failed);
+	json_put(o, "state", json_string(tls_staple_state_text(info.state)), &failed);
+	json_put(o, "problem", problem ? json_string(problem) : json_null(), &failed);
+	json_put(o, "this_update", when_json(info.this_update), &failed);
+	json_put(o, "next_update", when_json(info.next_update), &failed);
+	json_put(o, "expires_in_seconds", json_integer(info.next_update - time(NULL)), &failed);
+	return json_finish(o, failed);
+}
+
+static json_t *certificate_json(const struct tls_files *f, const struct tls_cert *c,
+				struct tls_staple *staple)
 {
 	json_t *o = json_object();
 	bool failed = !o;
@@ -38,6 +62,7 @@ static json_t *certificate_json(const struct tls_files *f, const struct tls_cert
 	json_put(o, "not_before", when_json(c->not_before), &failed);
 	json_put(o, "not_after", when_json(c->not_after), &failed);
 	json_put(o, "expires_in_seconds", json_integer(c->not_after - time(NULL)), &failed);
+	json_put(o, "ocsp", staple_json(f->ocsp, staple), &failed);
 	return json_finish(o, failed);
 }
 
@@ -52,9 +77,13 @@ json_t *object_tls(const struct service *s)
 	list = json_array();
 	failed = !o || !list;
 	for (size_t i = 0; i < s->tls.certificate_count; i++)
-		json_push(list, certificate_json(&s->tls.certificates[i], s->tls.loaded[i]),
+		json_push(list,
+			  certificate_json(&s->tls.certificates[i], s->tls.loaded[i],
+					   s->tls.staples[i]),
 			  &failed);
 	json_put(o, "policy", json_string(tls_policy_words[s->tls.policy]), &failed);
+	json_put(o, "early_data", json_string(s->tls.early_data == EARLY_DATA_ON ? "on" : "off"),
+		 &failed);
 	json_put(o, "certificates", list, &failed);
 	return json_finish(o, failed);
 }

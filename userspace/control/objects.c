@@ -340,12 +340,13 @@ static json_t *timeouts_json(const struct http_timeouts *t)
 /* Zero stands for "no limit", as in the configuration. */
 static json_t *limits_json(const struct http_limits *l)
 {
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "request_line_bytes",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "request_line_bytes",
 			 (json_int_t)l->request_line, "header_bytes", (json_int_t)l->header_bytes,
 			 "header_count", (json_int_t)l->header_count, "body_bytes",
 			 (json_int_t)l->body, "client_rate_bytes", (json_int_t)l->client_rate,
 			 "requests_per_connection", (json_int_t)l->requests,
-			 "connections_per_worker", (json_int_t)l->connections);
+			 "connections_per_worker", (json_int_t)l->connections,
+			 "tls_handshakes_per_worker", (json_int_t)l->tls_handshakes);
 }
 
 static json_t *service_http(const struct service *s)
@@ -360,6 +361,7 @@ static json_t *service_http(const struct service *s)
 	o = json_object();
 	failed = !o;
 	json_put_int(o, "open_connections", (sum.connections - sum.closed), &failed);
+	json_put_int(o, "open_tls_handshakes", (sum.tls_begun - sum.tls_ended), &failed);
 #define X(name, text) json_put_counter(o, text, sum.name, &failed);
 	SERVICE_COUNTERS(X)
 #undef X

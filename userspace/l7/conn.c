@@ -48,6 +48,8 @@ static void set_state(struct conn *c, enum conn_state state)
 	};
 
 	assert(legal[c->state] & BIT(state));
+	if (c->state == CONN_HANDSHAKE)
+		counter_add(&conn_counters(c)->tls_ended, 1);
 	c->state = (uint8_t)state;
 }
 
@@ -363,8 +365,47 @@ static const struct client_ops client_ops = {
 	.expire = end_expired,
 };
 
-/* A whole header block of len bytes is here. */
-static void begin(struct conn *c, size_t len)
+/* Early, it may be a replay: only what changes nothing is passed on, and the backend is told so (RFC
+ * 8470). What ends the connection waits, too, as TLS has no word for that yet. */
+static bool may_be_early(const struct head *h)
+{
+	return (slice_eq(h->method, SLICE("GET")) || slice_eq(h->method, SLICE("HEAD")) ||
+		slice_eq(h->method, SLICE("OPTIONS"))) &&
+	       h->body == BODY_NONE && h->persistent && !h->has_upgrade;
+}
+
+static void mark_early(struct head *h)
+{
+	h->is_early = true;
+	for (unsigned i = 0; i < h->count; i++)
+		if (slice_eq_nocase(h->fields[i].name, SLICE("early-data")))
+			h->fields[i].id = FIELD_HOP; /* said once, as this hop says it */
+}
+
+enum reason conn_check_tls(const struct conn *c, struct head *h)
+{
+	if (tls_is_misdirected(&c->io, h->authority))
+		return REASON_MISDIRECTED;
+	if (!tls_is_early(&c->io))
+		return REASON_NONE;
+	if (!may_be_early(h))
+		return REASON_TOO_EARLY;
+	mark_early(h);
+	return REASON_NONE;
+}
+
+/* It waits for the end of the handshake. */
+static void hold(struct conn *c)
+{
+	if (!c->is_held)
+		wait_ms(c, c->service->timeouts.tls_handshake);
+	c->is_held = true;
+	c->scan = (struct http1_scan){0};
+	wait_for_header(c);
+}
+
+/* A whole header block of len bytes is here. False: it is left there for now. */
+static bool begin(struct conn *c, size_t len)
 {
 	const struct client who = {.ops = &client_ops,
 				   .owner = c,
@@ -382,6 +423,13 @@ static void begin(struct conn *c, size_t len)
 		set_state(c, CONN_HEADER);
 	if (h.fields)
 		r = http1_parse_request(buf_head(&c->io.in), len, c->scan.count, &h);
+	if (r == REASON_NONE && c->io.tls)
+		r = conn_check_tls(c, &h);
+	if (r == REASON_TOO_EARLY) { /* which would have the client send it again */
+		hold(c);
+		return false;
+	}
+	c->is_held = false;
 	counter_add(&conn_counters(c)->requests, 1);
 	c->requests++;
 	if (r == REASON_NONE) {
@@ -391,6 +439,7 @@ static void begin(struct conn *c, size_t len)
 	}
 	if (r != REASON_NONE)
 		answer(c, r, h.is_head, CONN_THEN_LINGER);
+	return true;
 }
 
 /* Is what has come of the connection its preface, or the beginning of that? Over TLS it was agreed on
@@ -432,10 +481,8 @@ static bool take_request(struct conn *c)
 		wait_for_header(c);
 		return false;
 	}
-	if (n > 0) {
-		begin(c, (size_t)n);
-		return true;
-	}
+	if (n > 0)
+		return begin(c, (size_t)n);
 	if (c->state != CONN_HEADER)
 		set_state(c, CONN_HEADER);
 	counter_add(&conn_counters(c)->requests, 1);
@@ -472,7 +519,7 @@ static void read_request(struct conn *c)
 	bool more;
 	ssize_t n = stream_read(&c->io, &more);
 
-	if (n > 0)
+	if (n > 0 || (n == -EAGAIN && c->is_held && !tls_is_early(&c->io)))
 		conn_resume(c);
 	/* A socket that is writable for what TLS has to say is to be heard of once. */
 	else if ((n != -EAGAIN && n != -ENOBUFS) || stream_watch(&c->io) < 0)
@@ -512,9 +559,17 @@ static void flush(struct conn *c)
 		next(c);
 }
 
+/* A replay gets no further than this, either. */
+static void count_refused(struct conn *c)
+{
+	if (tls_early_was_refused(&c->io))
+		counter_add(&conn_counters(c)->tls_early_refused, 1);
+}
+
 static void handshake_failed(struct conn *c, const char *why)
 {
 	counter_add(&conn_counters(c)->tls_failures, 1);
+	count_refused(c);
 	log_debug("l7: TLS handshake failed service=%s reason=\"%s\"", c->service->name, why);
 	conn_close(c);
 }
@@ -524,16 +579,21 @@ static void handshake(struct conn *c)
 	struct service_counters *n = conn_counters(c);
 	int err = tls_handshake(&c->io);
 
-	if (err == 0) {
+	if (err >= 0) {
 		counter_add(&n->tls_handshakes, 1);
+		counter_add(&n->tls_early, err == TLS_EARLY);
+		count_refused(c);
 		if (tls_was_resumed(&c->io))
 			counter_add(&n->tls_resumed, 1);
+		tls_count_stapled(&c->io, n);
 		set_state(c, CONN_FRESH);
 		if (tls_is_http2(&c->io)) {
 			begin_http2(c);
 			return;
 		}
 		wait_ms(c, c->service->timeouts.request_header);
+		conn_resume(c); /* what came early is in the buffer */
+		return;
 	} else if (err != -EAGAIN) {
 		handshake_failed(c, tls_failure(&c->io));
 		return;
@@ -590,7 +650,18 @@ static void on_deadline(struct deadline *d)
 		conn_expire(c);
 }
 
-/* 0, or -ENOMEM. */
+/* Half a handshake costs its client nothing, and us more than an idle connection. */
+static bool has_too_many_handshakes(const struct conn *c)
+{
+	const struct service_counters *n = conn_counters(c);
+	unsigned max = c->service->limits.tls_handshakes;
+
+	return max && atomic_load_explicit(&n->tls_begun, memory_order_relaxed) -
+				      atomic_load_explicit(&n->tls_ended, memory_order_relaxed) >=
+			      max;
+}
+
+/* 0, -EBUSY (counted), or -ENOMEM. */
 static int begin_tls(struct conn *c)
 {
 	struct tls_server *server = view_tls(c->view, c->service);
@@ -598,9 +669,14 @@ static int begin_tls(struct conn *c)
 
 	if (!server)
 		return 0;
+	if (has_too_many_handshakes(c)) {
+		counter_add(&conn_counters(c)->tls_refused, 1);
+		return -EBUSY;
+	}
 	err = tls_accept(&c->io, server, &c->l7->waker);
 	if (err < 0)
 		return err;
+	counter_add(&conn_counters(c)->tls_begun, 1);
 	set_state(c, CONN_HANDSHAKE);
 	return 0;
 }
@@ -616,7 +692,7 @@ void conn_await(struct conn *c, enum conn_state state, unsigned ms)
 static void serve_http(struct conn *c)
 {
 	if (begin_tls(c) < 0) {
-		conn_close(c);
+		conn_abort(c);
 	} else if (c->state == CONN_HANDSHAKE) {
 		wait_ms(c, c->service->timeouts.tls_handshake);
 		if (stream_watch(&c->io) < 0)

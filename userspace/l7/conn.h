@@ -17,6 +17,7 @@
 #include "l7/view.h"
 
 struct h2_server;
+struct head;
 struct request;
 struct passage;
 
@@ -60,6 +61,7 @@ struct conn {
 	uint8_t after;		     /* enum conn_after: the response under way */
 	bool is_running;	     /* conn_resume() is at work further up the stack */
 	bool is_http2, is_deferred;
+	bool is_held;	     /* the request in the buffer waits for the end of the TLS handshake */
 	uint8_t blank_lines; /* skipped before a request line */
 };
 
@@ -112,6 +114,9 @@ static inline const struct endpoint *conn_local(const struct conn *c)
 bool conn_rebind(struct conn *c);
 void conn_end_http2(struct conn *c);
 void conn_count_answer(struct conn *c, enum reason reason);
+
+/* Over TLS: may the request h come on this connection, and already? */
+enum reason conn_check_tls(const struct conn *c, struct head *h);
 
 /* Its time is over: the same, but a client that does not take what was written shall not hold it in
  * the kernel's memory either. */

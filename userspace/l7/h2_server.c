@@ -251,6 +251,8 @@ static void begin(struct exchange *e)
 	e->is_grpc = r == REASON_NONE && grpc_is_call(&h);
 	if (r == REASON_NONE && h.has_upgrade)
 		r = ask_for_tunnel(e->service, &h, key);
+	if (r == REASON_NONE && c->io.tls)
+		r = conn_check_tls(c, &h);
 	if (r == REASON_NONE)
 		r = request_start(&who, &h, 0);
 	if (r != REASON_NONE)

@@ -22,6 +22,7 @@ static const struct known {
 	{SLICE("forwarded"), FIELD_FORWARDED},
 	{SLICE("x-real-ip"), FIELD_FORWARDED},
 	{SLICE("connection"), FIELD_CONNECTION},
+	{SLICE("early-data"), FIELD_END_TO_END},
 	{SLICE("keep-alive"), FIELD_HOP},
 	{SLICE("set-cookie"), FIELD_END_TO_END},
 	{SLICE("content-type"), FIELD_END_TO_END},
@@ -36,7 +37,7 @@ static const struct known {
 
 /* Where the names of each length begin in known[]. */
 static const unsigned char first_of_length[LONGEST + 2] = {
-	0, 0, 0, 1, 2, 4, 4, 6, 8, 8, 10, 13, 13, 14, 16, 18, 18, 20, 21,
+	0, 0, 0, 1, 2, 4, 4, 6, 8, 8, 10, 14, 14, 15, 17, 19, 19, 21, 22,
 };
 
 static enum field_id find(struct slice name)

@@ -30,11 +30,12 @@ struct head {
 	struct field *fields;	     /* the caller's */
 	unsigned count, cap;	     /* cap: set by the caller */
 	bool allow_connect;	     /* the caller's: CONNECT is no error */
-	uint64_t length;	     /* as Content-Length says */
-	uint8_t minor;		     /* of HTTP/1.x */
-	uint8_t body;		     /* enum body_kind: how the body is framed */
-	bool has_length;	     /* Content-Length was there, with or without a body */
-	bool persistent;	     /* the sender is willing to go on after this message */
+	bool is_early;	 /* the caller's: it came before the TLS handshake was done (RFC 8470) */
+	uint64_t length; /* as Content-Length says */
+	uint8_t minor;	 /* of HTTP/1.x */
+	uint8_t body;	 /* enum body_kind: how the body is framed */
+	bool has_length; /* Content-Length was there, with or without a body */
+	bool persistent; /* the sender is willing to go on after this message */
 	bool expects_continue;
 	bool is_head;	     /* request: HEAD */
 	bool is_connect;     /* request: CONNECT; target: host and port, as authority */

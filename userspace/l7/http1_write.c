@@ -170,6 +170,8 @@ size_t http1_write_request(char *out, const struct head *h, const struct hop *ho
 	else if (h->has_length)
 		out = put_length(out, h->length);
 	out = put_options(out, h);
+	if (h->is_early)
+		out = put(out, SLICE("Early-Data: 1\r\n"));
 	out = hop->is_trusted ? put_forwarded_on(out, h, hop) : put_forwarded(out, h, hop);
 	if (hop->subject.len)
 		out = put_field(

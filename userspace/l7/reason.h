@@ -45,6 +45,8 @@
 	X(BODY_TIMEOUT, 408, "request body did not come in time")                                  \
 	X(BODY_LARGE, 413, "request body too large")                                               \
 	X(LINE_LONG, 414, "request line too long")                                                 \
+	X(MISDIRECTED, 421, "this connection is not for that host")                                \
+	X(TOO_EARLY, 425, "request came before the end of the TLS handshake")                      \
 	X(EXPECTATION, 417, "expectation is not implemented")                                      \
 	X(HEADER_LARGE, 431, "header too large")                                                   \
 	X(HEADER_COUNT, 431, "too many header fields")                                             \

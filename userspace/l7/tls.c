@@ -24,6 +24,14 @@
  * data (KeyUpdate) by itself, also to a peer that reads none of it. */
 #define RAW_OUT_MAX (1U << 20)
 
+/* What comes before the end of the handshake. */
+enum early {
+	EARLY_NOT,	/* nothing, or it has ended */
+	EARLY_MAY_COME, /* the client has not said yet */
+	EARLY_COMES,
+	EARLY_CAME, /* all of it is read, the handshake's end is not */
+};
+
 struct tls {
 	struct stream *st;
 	struct tls_waker *waker;
@@ -37,6 +45,7 @@ struct tls {
 	bool is_failed;	 /* OpenSSL is not to be called again */
 	bool is_ended;	 /* we said that nothing follows */
 	bool peer_ended; /* the peer said so; read when all before it was */
+	uint8_t early;	 /* enum early */
 };
 
 /* ---- what OpenSSL takes for a network ------------------------------------------------------ */
@@ -215,6 +224,8 @@ static int attach(struct stream *st, SSL *ssl, struct tls_server *server, struct
 	t->waker = w;
 	t->ssl = ssl;
 	t->server = server ? tls_server_ref(server) : NULL;
+	if (server && tls_server_takes_early_data(server))
+		t->early = EARLY_MAY_COME;
 	list_init(&t->node);
 	bio = ssl ? bio_new(t) : NULL;
 	if (!bio) {
@@ -260,6 +271,40 @@ static char *make_subject(const SSL *ssl)
 	return subject;
 }
 
+/* As SSL_read_ex(), before the handshake is done. 1: bytes; 0: see SSL_get_error(); -1: no more come. */
+static int read_early(struct tls *t, void *data, size_t len, size_t *ret_n)
+{
+	switch (SSL_read_early_data(t->ssl, data, len, ret_n)) {
+	case SSL_READ_EARLY_DATA_SUCCESS: t->early = EARLY_COMES; return 1;
+	case SSL_READ_EARLY_DATA_FINISH: return -1;
+	default: return 0;
+	}
+}
+
+/* The handshake up to the first early bytes, which go into st->in. As SSL_do_handshake(), or
+ * SHAKE_EARLY. */
+#define SHAKE_EARLY 2
+static int accept_early(struct tls *t)
+{
+	struct stream *st = t->st;
+	size_t n = 0;
+	int done;
+
+	if (buf_reserve(st->pool, &st->in, BUF_SMALL) < 0)
+		return -1;
+	done = read_early(t, st->in.data + st->in.end, buf_room(&st->in), &n);
+	if (done == 1) {
+		st->in.end += (uint32_t)n;
+		counter_add(st->bytes_in, n);
+		return SHAKE_EARLY;
+	}
+	buf_release(st->pool, &st->in);
+	if (done == 0)
+		return 0;
+	t->early = EARLY_NOT;
+	return SSL_do_handshake(t->ssl);
+}
+
 int tls_handshake(struct stream *st)
 {
 	struct tls *t = st->tls;
@@ -269,15 +314,15 @@ int tls_handshake(struct stream *st)
 		int done, err;
 
 		ERR_clear_error();
-		done = SSL_do_handshake(t->ssl);
-		if (done != 1 && SSL_get_error(t->ssl, done) != SSL_ERROR_WANT_READ)
+		done = t->early ? accept_early(t) : SSL_do_handshake(t->ssl);
+		if (done < 1 && SSL_get_error(t->ssl, done) != SSL_ERROR_WANT_READ)
 			return fail(t);
 		err = flush(t);
 		if (err < 0 && err != -EAGAIN)
 			return err;
-		if (done == 1) {
+		if (done >= 1) {
 			t->subject = t->server ? make_subject(t->ssl) : NULL;
-			return 0;
+			return done == SHAKE_EARLY ? TLS_EARLY : 0;
 		}
 		if (fills == FILLS_PER_TURN)
 			return -EAGAIN;
@@ -288,6 +333,16 @@ int tls_handshake(struct stream *st)
 			return n ? (int)n : -ECONNRESET;
 	}
 	return -EPROTO;
+}
+
+bool tls_is_early(const struct stream *st)
+{
+	return st->tls->early != EARLY_NOT;
+}
+
+bool tls_early_was_refused(const struct stream *st)
+{
+	return SSL_get_early_data_status(st->tls->ssl) == SSL_EARLY_DATA_REJECTED;
 }
 
 const char *tls_failure(const struct stream *st)
@@ -318,9 +373,33 @@ bool tls_is_http2(const struct stream *st)
 	return len == 2 && !memcmp(name, "h2", 2);
 }
 
+/* A port is said behind the last colon, unless that is within the brackets of an address. */
+static size_t host_len(struct slice authority)
+{
+	const char *colon = authority.len ? memrchr(authority.ptr, ':', authority.len) : NULL;
+
+	return colon && authority.ptr[0] != '[' ? (size_t)(colon - authority.ptr) : authority.len;
+}
+
+bool tls_is_misdirected(const struct stream *st, struct slice authority)
+{
+	return tls_server_is_misdirected(st->tls->server, st->tls->ssl, authority.ptr,
+					 host_len(authority));
+}
+
 bool tls_was_resumed(const struct stream *st)
 {
 	return SSL_session_reused(st->tls->ssl);
+}
+
+void tls_count_stapled(const struct stream *st, struct service_counters *n)
+{
+	enum tls_stapled what = tls_server_stapled(st->tls->ssl);
+
+	if (what == TLS_STAPLED_RESPONSE)
+		counter_add(&n->ocsp_stapled, 1);
+	else if (what == TLS_STAPLED_WITHHELD)
+		counter_add(&n->ocsp_withheld, 1);
 }
 
 /* Bytes that OpenSSL has or could have at once. */
@@ -334,13 +413,32 @@ bool tls_has_pending(const struct tls *t)
 	return has_raw(t) || t->is_failed || t->peer_ended;
 }
 
+/* As SSL_read_ex(), which itself goes on with the handshake when all early bytes are read. */
+static int decrypt_early(struct tls *t, void *data, size_t len, size_t *ret_n)
+{
+	int done;
+
+	if (t->early == EARLY_COMES) {
+		done = read_early(t, data, len, ret_n);
+		if (done >= 0)
+			return done;
+		t->early = EARLY_CAME;
+	}
+	done = SSL_read_ex(t->ssl, data, len, ret_n);
+	if (SSL_is_init_finished(t->ssl))
+		t->early = EARLY_NOT;
+	return done;
+}
+
 /* Decrypt. Bytes; 0: what there is makes no whole record; -EPROTO: failed, or the peer's end. */
 static ssize_t decrypt(struct tls *t, void *data, size_t len)
 {
 	size_t n;
+	int done;
 
 	ERR_clear_error();
-	if (SSL_read_ex(t->ssl, data, len, &n) == 1)
+	done = t->early ? decrypt_early(t, data, len, &n) : SSL_read_ex(t->ssl, data, len, &n);
+	if (done == 1)
 		return (ssize_t)n;
 	switch (SSL_get_error(t->ssl, 0)) {
 	case SSL_ERROR_WANT_READ: return 0;
@@ -415,6 +513,13 @@ static void advance(const struct iovec **iov, size_t *count, size_t *skip, size_
 	}
 }
 
+/* Who has not shown yet that it is no replay gets its answer all the same: it alone can read it. */
+static int encrypt(struct tls *t, struct slice s, size_t *ret_n)
+{
+	return t->early ? SSL_write_early_data(t->ssl, s.ptr, s.len, ret_n)
+			: SSL_write_ex(t->ssl, s.ptr, s.len, ret_n);
+}
+
 ssize_t tls_write(struct tls *t, const struct iovec *iov, size_t count)
 {
 	size_t skip = 0, written = 0;
@@ -429,7 +534,7 @@ ssize_t tls_write(struct tls *t, const struct iovec *iov, size_t count)
 			if (s.len + RECORD_OVERHEAD > BUF_SMALL / 2 && !t->raw_out.data)
 				(void)buf_reserve(t->st->pool, &t->raw_out, BUF_LARGE);
 			ERR_clear_error();
-			if (SSL_write_ex(t->ssl, s.ptr, s.len, &n) != 1) {
+			if (encrypt(t, s, &n) != 1) {
 				err = fail(t);
 				break;
 			}
@@ -455,6 +560,11 @@ void tls_flush(struct tls *t)
 
 void tls_end(struct tls *t)
 {
+	char rest[256];
+	bool more;
+
+	if (t->early) /* the end of the handshake may be here: nothing can be said before it */
+		(void)tls_read(t, rest, sizeof(rest), &more);
 	if (t->is_ended || t->is_failed || !SSL_is_init_finished(t->ssl))
 		return;
 	t->is_ended = true;

@@ -17,6 +17,7 @@
 struct stream;
 struct tls;
 struct addr;
+struct service_counters;
 struct tls_client;
 struct tls_server;
 struct tls_session;
@@ -39,9 +40,16 @@ int tls_accept(struct stream *st, struct tls_server *server, struct tls_waker *w
 int tls_connect(struct stream *st, struct tls_client *client, const struct addr *addr,
 		struct tls_session *session, struct tls_waker *w);
 
-/* Go on with the handshake; after any event. 0: done; -EAGAIN: stream_watch(); or another -errno: it
- * failed (tls_failure() says why), and the peer was told. */
+/* Go on with the handshake; after any event. 0: done; TLS_EARLY: there are bytes in st->in that came
+ * before its end, and it goes on with each read; -EAGAIN: stream_watch(); or another -errno: it failed
+ * (tls_failure() says why), and the peer was told. */
+#define TLS_EARLY 1
 int tls_handshake(struct stream *st);
+
+/* Has the handshake not ended yet, so that what was read could be a replay? */
+bool tls_is_early(const struct stream *st);
+bool tls_early_was_refused(const struct stream *st); /* there was some; the peer sends it again */
+
 const char *tls_failure(const struct stream *st);
 /* Of the certificate that the peer was verified by, in the form of RFC 2253 and in visible ASCII alone;
  * empty: it has none. Lives as long as the TLS. */
@@ -50,8 +58,15 @@ struct slice tls_peer_subject(const struct stream *st);
 /* That the client asked for (SNI), as it did; empty: none. */
 struct slice tls_server_name(const struct stream *st);
 
-bool tls_is_http2(const struct stream *st);    /* agreed on by ALPN */
+bool tls_is_http2(const struct stream *st); /* agreed on by ALPN */
+
+/* Must a request for this authority not come on this connection? See tls/server.h. */
+bool tls_is_misdirected(const struct stream *st, struct slice authority);
+
 bool tls_was_resumed(const struct stream *st); /* an earlier session, that is */
+
+/* Count what became of OCSP responses in the handshake, which is done. */
+void tls_count_stapled(const struct stream *st, struct service_counters *n);
 
 /* As stream_read() and stream_write() want them of a socket; count may be 0: what was left of an
  * earlier write is tried again. A peer that ends the connection without saying so in TLS has

@@ -192,12 +192,26 @@ static void set_clients(struct view *v)
 			upstream_set_tls(v->pools[p].upstreams[b], v->pools[p].tls);
 }
 
+/* Contexts that were carried over have OCSP responses of the snapshot before. */
+static void staple(struct view *v)
+{
+	for (size_t s = 0; s < v->snap->service_count; s++) {
+		struct tls_server_conf conf;
+
+		if (!v->tls[s])
+			continue;
+		conf = service_tls_conf(&v->snap->services[s]);
+		tls_server_staple(v->tls[s], &conf);
+	}
+}
+
 void view_activate(struct view *v, const struct view *before)
 {
 	if (before)
 		for_each((struct view *)before, forget);
 	for_each(v, allow);
 	set_clients(v);
+	staple(v);
 	if (before)
 		for_each((struct view *)before, close_unwanted);
 }

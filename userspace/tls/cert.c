@@ -105,15 +105,10 @@ static int take_kind(struct loader *l, X509 *x)
 	EVP_PKEY *key = X509_get0_pubkey(x);
 	char group[32] = "";
 
-	switch (key ? EVP_PKEY_get_base_id(key) : 0) {
-	case EVP_PKEY_RSA: c->kind = TLS_KEY_RSA; break;
-	case EVP_PKEY_EC: c->kind = TLS_KEY_ECDSA; break;
-	case EVP_PKEY_ED25519: c->kind = TLS_KEY_EDDSA; break;
-	default:
+	if (!key || !tls_key_kind_of(key, &c->kind))
 		return fail(l, false,
 			    "%s: expected a certificate with an RSA, ECDSA or Ed25519 key",
 			    l->cert_path);
-	}
 	c->bits = (unsigned)EVP_PKEY_get_bits(key);
 	c->is_p256 = c->kind == TLS_KEY_ECDSA &&
 		     EVP_PKEY_get_group_name(key, group, sizeof(group), NULL) &&
@@ -327,6 +322,16 @@ void tls_cert_unref(struct tls_cert *c)
 	free(c->chain);
 	free(c->names);
 	free(c);
+}
+
+bool tls_key_kind_of(const EVP_PKEY *key, enum tls_key_kind *ret_kind)
+{
+	switch (EVP_PKEY_get_base_id(key)) {
+	case EVP_PKEY_RSA: *ret_kind = TLS_KEY_RSA; return true;
+	case EVP_PKEY_EC: *ret_kind = TLS_KEY_ECDSA; return true;
+	case EVP_PKEY_ED25519: *ret_kind = TLS_KEY_EDDSA; return true;
+	default: return false;
+	}
 }
 
 const char *tls_key_kind_name(enum tls_key_kind kind)

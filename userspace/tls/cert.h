@@ -50,6 +50,10 @@ int tls_cert_load(const char *cert_path, const char *key_path, struct tls_cert *
 struct tls_cert *tls_cert_ref(struct tls_cert *c);
 void tls_cert_unref(struct tls_cert *c); /* NULL is fine */
 
+struct evp_pkey_st;
+/* False: of no kind that we take. */
+bool tls_key_kind_of(const struct evp_pkey_st *key, enum tls_key_kind *ret_kind);
+
 const char *tls_key_kind_name(enum tls_key_kind kind); /* "RSA", "ECDSA", "EdDSA" */
 
 #endif

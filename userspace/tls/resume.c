@@ -10,11 +10,13 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "tls/replay.h"
 
 #define IV_LEN		16
 #define SESSION_SECONDS (4 * 3600)
 #define PLACES		8192U /* a power of two */
 #define SESSION_MAX	4096  /* bytes; larger ones are not kept */
+#define EARLY_DATA_MAX	16384 /* bytes: a request or two */
 
 struct place {
 	unsigned char id[SSL_MAX_SSL_SESSION_ID_LENGTH];
@@ -28,6 +30,7 @@ struct tls_shared {
 	uint64_t start_ms, rotation_ms;
 	pthread_mutex_t lock; /* of the places; for clients without tickets alone */
 	struct place places[PLACES];
+	struct tls_replay replay; /* pages of it that nobody writes to take no memory */
 };
 
 /* ---- what is shared ------------------------------------------------------------------------ */
@@ -45,6 +48,7 @@ struct tls_shared *tls_shared_new(uint64_t rotation_ms)
 	s->start_ms = clock_now_ms();
 	s->rotation_ms = rotation_ms;
 	(void)pthread_mutex_init(&s->lock, NULL); /* always 0 */
+	tls_replay_init(&s->replay);
 	return s;
 }
 
@@ -68,6 +72,7 @@ void tls_shared_free(struct tls_shared *s)
 	for (size_t i = 0; i < PLACES; i++)
 		clear(&s->places[i]);
 	(void)pthread_mutex_destroy(&s->lock);
+	tls_replay_deinit(&s->replay);
 	free(s);
 }
 
@@ -224,4 +229,28 @@ bool tls_resumption_enable(SSL_CTX *ctx, struct tls_resumption *r)
 	SSL_CTX_sess_set_remove_cb(ctx, on_remove);
 	return SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, on_ticket) &&
 	       SSL_CTX_set_session_id_context(ctx, r->id, sizeof(r->id));
+}
+
+/* ---- early data ---------------------------------------------------------------------------- */
+
+/* The key that a ticket brings is its own: who has the same one has the same ticket. */
+static int on_early_data(SSL *ssl, void *arg)
+{
+	const struct tls_resumption *r = arg;
+	unsigned char secret[SSL_MAX_MASTER_KEY_LENGTH], digest[EVP_MAX_MD_SIZE];
+	size_t len = SSL_SESSION_get_master_key(SSL_get_session(ssl), secret, sizeof(secret));
+	bool ok = len && EVP_Digest(secret, len, digest, NULL, EVP_sha256(), NULL) == 1;
+
+	OPENSSL_cleanse(secret, sizeof(secret));
+	return ok && tls_replay_is_first(&r->resumer->shared->replay, digest, clock_now_ms());
+}
+
+void tls_resumption_allow_early_data(SSL_CTX *ctx, struct tls_resumption *r)
+{
+	/* OpenSSL's own rule against replays is one session for each ticket, in a table of the
+	 * context: neither other workers nor a new context would know it. */
+	SSL_CTX_set_options(ctx, SSL_OP_NO_ANTI_REPLAY);
+	SSL_CTX_set_max_early_data(ctx, EARLY_DATA_MAX);
+	SSL_CTX_set_recv_max_early_data(ctx, EARLY_DATA_MAX);
+	SSL_CTX_set_allow_early_data_cb(ctx, on_early_data, r);
 }

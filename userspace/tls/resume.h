@@ -34,4 +34,7 @@ struct tls_resumption {
 /* False: OpenSSL refused it. */
 bool tls_resumption_enable(SSL_CTX *ctx, struct tls_resumption *r);
 
+/* Requests may come with the first message of a resumed session, each ticket good for that once. */
+void tls_resumption_allow_early_data(SSL_CTX *ctx, struct tls_resumption *r);
+
 #endif

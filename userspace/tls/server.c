@@ -7,6 +7,7 @@
 #include <openssl/err.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "tls/context.h"
 
@@ -17,6 +18,7 @@
 /* At most one certificate of each kind of key; the client's abilities decide among them. */
 struct set {
 	const struct tls_cert *certs[TLS_KEY_KIND_COUNT];
+	struct tls_staple *staples[TLS_KEY_KIND_COUNT]; /* of the server's */
 	SSL_CTX *ctx;
 };
 
@@ -26,12 +28,13 @@ struct name {
 };
 
 struct tls_server {
-	struct tls_cert **certs; /* references */
+	struct tls_cert **certs;     /* references */
+	struct tls_staple **staples; /* the same, of each of them; NULL among them: none */
 	size_t cert_count;
 	enum tls_policy policy;
 	bool http2;
 	struct tls_authorities *authorities, *crls; /* references; NULL: none */
-	bool clients_may_have_none;
+	bool clients_may_have_none, early_data;
 	struct tls_resumption resumption;
 	struct set *sets; /* the first one serves who names nothing known */
 	size_t set_count;
@@ -88,6 +91,54 @@ static const struct set *find_set(const struct tls_server *s, const char *host)
 	return found ? &s->sets[found->set] : NULL;
 }
 
+/* Does the certificate name the host, exactly, or by a wildcard where that counts? */
+static bool names(const struct tls_cert *c, const char *host, bool wildcard)
+{
+	const char *dot = strchr(host, '.');
+
+	for (size_t i = 0; i < c->name_count; i++) {
+		const char *n = c->names[i];
+
+		if (!wildcard ? !strcmp(n, host) : dot && n[0] == '*' && !strcmp(n + 1, dot))
+			return true;
+	}
+	return false;
+}
+
+/* Do the certificates of a set name the host? One of them is the client's. */
+static bool set_names(const struct set *set, const char *host)
+{
+	for (int kind = 0; kind < TLS_KEY_KIND_COUNT; kind++)
+		if (set->certs[kind] &&
+		    (names(set->certs[kind], host, false) || names(set->certs[kind], host, true)))
+			return true;
+	return false;
+}
+
+bool tls_server_is_misdirected(const struct tls_server *s, SSL *ssl, const char *host, size_t len)
+{
+	const char *asked = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+	char text[HOST_MAX + 2], name[HOST_MAX + 1], asked_name[HOST_MAX + 1];
+	const struct set *own, *other;
+
+	if (asked && strlen(asked) == len && !strncasecmp(asked, host, len))
+		return false;
+	if (len >= sizeof(text)) /* no name, and none that was asked for */
+		return s->authorities && asked;
+	memcpy(text, host, len);
+	text[len] = 0;
+	if (!canonical(text, name))
+		return false;
+	other = find_set(s, name);
+	own = find_set(s, asked);
+	if (!own)
+		own = &s->sets[0];
+	if (s->authorities && asked)
+		return !canonical(asked, asked_name) || strcmp(asked_name, name) != 0;
+	/* Who asked for nothing, an address for example, was promised nothing. */
+	return (asked || s->authorities) && other && other != own && !set_names(own, name);
+}
+
 static int on_server_name(SSL *ssl, int *alert, void *arg)
 {
 	const struct tls_server *s = arg;
@@ -116,6 +167,43 @@ static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
 		return SSL_TLSEXT_ERR_ALERT_FATAL;
 	*out = chosen;
 	return SSL_TLSEXT_ERR_OK;
+}
+
+/* ---- OCSP responses ---- */
+
+/* The one of the certificate that was chosen; NULL: none. */
+static struct tls_staple *chosen_staple(SSL *ssl, const struct set *set)
+{
+	X509 *x = SSL_get_certificate(ssl);
+	EVP_PKEY *key = x ? X509_get0_pubkey(x) : NULL;
+	enum tls_key_kind kind;
+
+	return key && tls_key_kind_of(key, &kind) ? set->staples[kind] : NULL;
+}
+
+static int on_status(SSL *ssl, void *arg)
+{
+	struct tls_staple *staple = chosen_staple(ssl, arg);
+	size_t len;
+	unsigned char *response = staple ? tls_staple_take(staple, &len) : NULL;
+
+	if (!response)
+		return SSL_TLSEXT_ERR_NOACK;
+	SSL_set_tlsext_status_ocsp_resp(ssl, response, (long)len);
+	return SSL_TLSEXT_ERR_OK;
+}
+
+enum tls_stapled tls_server_stapled(SSL *ssl)
+{
+	const unsigned char *response;
+	void *set;
+
+	if (SSL_get_tlsext_status_type(ssl) != TLSEXT_STATUSTYPE_ocsp || SSL_session_reused(ssl))
+		return TLS_STAPLED_NOTHING;
+	if (SSL_get_tlsext_status_ocsp_resp(ssl, &response) > 0)
+		return TLS_STAPLED_RESPONSE;
+	SSL_CTX_get_tlsext_status_arg(SSL_get_SSL_CTX(ssl), &set);
+	return chosen_staple(ssl, set) ? TLS_STAPLED_WITHHELD : TLS_STAPLED_NOTHING;
 }
 
 /* ---- contexts ---- */
@@ -153,10 +241,13 @@ static int make_context(struct tls_server *s, struct set *set, const struct tls_
 		return -ENOMEM;
 	if (s->authorities && !ask_for_certificates(s, ctx))
 		return -ENOMEM;
-	SSL_CTX_set_max_early_data(ctx, 0);
+	if (s->early_data)
+		tls_resumption_allow_early_data(ctx, &s->resumption);
 	SSL_CTX_set_tlsext_servername_callback(ctx, on_server_name);
 	SSL_CTX_set_tlsext_servername_arg(ctx, s);
 	SSL_CTX_set_alpn_select_cb(ctx, on_alpn, s);
+	SSL_CTX_set_tlsext_status_cb(ctx, on_status);
+	SSL_CTX_set_tlsext_status_arg(ctx, set);
 	for (int kind = 0; kind < TLS_KEY_KIND_COUNT; kind++) {
 		if (!set->certs[kind] || tls_context_use(ctx, set->certs[kind]))
 			continue;
@@ -167,20 +258,6 @@ static int make_context(struct tls_server *s, struct set *set, const struct tls_
 }
 
 /* ---- sets ---- */
-
-/* Does the certificate name the host, exactly, or by a wildcard where that counts? */
-static bool names(const struct tls_cert *c, const char *host, bool wildcard)
-{
-	const char *dot = strchr(host, '.');
-
-	for (size_t i = 0; i < c->name_count; i++) {
-		const char *n = c->names[i];
-
-		if (!wildcard ? !strcmp(n, host) : dot && n[0] == '*' && !strcmp(n + 1, dot))
-			return true;
-	}
-	return false;
-}
 
 /* Of each kind the first certificate that names the host; an exact name goes first. */
 static struct set choose(const struct tls_server *s, const char *host)
@@ -273,14 +350,33 @@ static int fill(struct tls_server *s, const struct tls_server_conf *conf,
 	int err = 0;
 
 	s->certs = calloc(conf->cert_count, sizeof(struct tls_cert *));
-	if (!s->certs || !make_id(conf, s->resumption.id))
+	s->staples = calloc(conf->cert_count, sizeof(struct tls_staple *));
+	if (!s->certs || !s->staples || !make_id(conf, s->resumption.id))
 		return -ENOMEM;
 	for (; s->cert_count < conf->cert_count; s->cert_count++)
 		s->certs[s->cert_count] = tls_cert_ref(conf->certs[s->cert_count]);
 	err = make_sets(s);
 	for (size_t i = 0; err == 0 && i < s->set_count; i++)
 		err = make_context(s, &s->sets[i], ret_bad);
+	if (err == 0)
+		tls_server_staple(s, conf);
 	return err;
+}
+
+void tls_server_staple(struct tls_server *s, const struct tls_server_conf *conf)
+{
+	for (size_t i = 0; i < s->cert_count; i++) {
+		struct tls_staple *old = s->staples[i], *new = conf->staples[i];
+
+		s->staples[i] = new ? tls_staple_ref(new) : NULL;
+		tls_staple_unref(old);
+	}
+	for (size_t i = 0; i < s->set_count; i++)
+		for (int kind = 0; kind < TLS_KEY_KIND_COUNT; kind++) {
+			const struct tls_cert *c = s->sets[i].certs[kind];
+
+			s->sets[i].staples[kind] = c ? s->staples[index_of(s, c)] : NULL;
+		}
 }
 
 int tls_server_new(const struct tls_server_conf *conf, struct tls_resumer *r,
@@ -299,6 +395,7 @@ int tls_server_new(const struct tls_server_conf *conf, struct tls_resumer *r,
 	s->authorities = conf->authorities ? tls_authorities_ref(conf->authorities) : NULL;
 	s->crls = conf->crls ? tls_authorities_ref(conf->crls) : NULL;
 	s->clients_may_have_none = conf->clients_may_have_none;
+	s->early_data = conf->early_data;
 	s->resumption.resumer = r;
 	ERR_clear_error();
 	err = fill(s, conf, &bad);
@@ -323,13 +420,16 @@ void tls_server_unref(struct tls_server *s)
 		return;
 	for (size_t i = 0; i < s->set_count; i++)
 		SSL_CTX_free(s->sets[i].ctx);
-	for (size_t i = 0; i < s->cert_count; i++)
+	for (size_t i = 0; i < s->cert_count; i++) {
 		tls_cert_unref(s->certs[i]);
+		tls_staple_unref(s->staples[i]);
+	}
 	tls_authorities_unref(s->authorities);
 	tls_authorities_unref(s->crls);
 	free(s->sets);
 	free(s->names);
 	free(s->certs);
+	free(s->staples);
 	free(s);
 }
 
@@ -338,8 +438,8 @@ bool tls_server_is_of(const struct tls_server *s, const struct tls_server_conf *
 	unsigned char id[TLS_DIGEST_LEN];
 
 	if (s->policy != conf->policy || s->http2 != conf->http2 ||
-	    s->cert_count != conf->cert_count || !make_id(conf, id) ||
-	    memcmp(s->resumption.id, id, sizeof(id)) != 0)
+	    s->early_data != conf->early_data || s->cert_count != conf->cert_count ||
+	    !make_id(conf, id) || memcmp(s->resumption.id, id, sizeof(id)) != 0)
 		return false;
 	for (size_t i = 0; i < s->cert_count; i++)
 		if (memcmp(s->certs[i]->digest, conf->certs[i]->digest, TLS_DIGEST_LEN) != 0)
@@ -359,4 +459,9 @@ SSL *tls_server_connection(struct tls_server *s)
 bool tls_server_asks_the_same(const struct tls_server *a, const struct tls_server *b)
 {
 	return !memcmp(a->resumption.id, b->resumption.id, sizeof(a->resumption.id));
+}
+
+bool tls_server_takes_early_data(const struct tls_server *s)
+{
+	return s->early_data;
 }
