@@ -9,7 +9,8 @@
 #include "l7/l7_int.h"
 
 #define BURST_S	    10U /* of h2_bucket */
-#define HEADER_OVER 4U	/* times the limit: so much of a header is read without being kept */
+#define RESETS_ANY  UINT32_MAX
+#define HEADER_OVER 4U /* times the limit: so much of a header is read without being kept */
 
 /* ---- what nghttp2 tells -------------------------------------------------------------------- */
 
@@ -326,6 +327,8 @@ static void make_callbacks(void)
 	}
 	nghttp2_option_set_no_auto_window_update(options, 1);
 	nghttp2_option_set_no_closed_streams(options, 1);
+	/* Its own limit, which no service could raise, would come before h2_session.resets. */
+	nghttp2_option_set_stream_reset_rate_limit(options, RESETS_ANY, RESETS_ANY);
 	callbacks = c;
 }
 
