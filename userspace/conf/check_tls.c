@@ -195,18 +195,18 @@ static void check_pool_tls(struct draft *dr, const struct pool_draft *pd, struct
 	bool loaded;
 	int err;
 
-	if (!pool_has_tls(p) || p->forward != FORWARD_PROXY)
+	if (!pool_has_tls(p) || p->forward != FORWARD_PROXY) {
+		if (p->health.tls == HEALTH_TLS_ON)
+			diag_error(
+				dr->reader.diag, draft_key_pos(tree_get(pd->node, "health"), "tls"),
+				"pool %s: health.tls: its backends are not spoken TLS to", p->name);
 		return;
+	}
 	if (p->proxy_out != PROXY_OUT_OFF)
 		diag_error(dr->reader.diag, draft_key_pos(pd->node, "proxy_protocol"),
 			   "pool %s: no PROXY header is sent to backends with tls", p->name);
 	loaded = load_authorities(dr, node, p);
 	loaded &= load_client(dr, node, p);
-	if (p->health.kind == HEALTH_HTTP)
-		diag_warning(
-			dr->reader.diag, draft_key_pos(pd->node, "health"),
-			"pool %s: health.http speaks no TLS; take health.tcp for these backends",
-			p->name);
 	if (!loaded)
 		return;
 	conf = pool_tls_conf(p);
