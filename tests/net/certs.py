@@ -5,7 +5,7 @@ import socket
 import ssl
 import subprocess
 
-from http1 import TIMEOUT_S, Peer
+from http1 import TIMEOUT_S, Peer, Script, answer_ok
 
 KEYS = {
     "ecdsa": ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
@@ -99,3 +99,35 @@ def served(port, context, name):
     """The names in the certificate that a client gets."""
     with connect(port, context, name) as peer:
         return [n for _, n in peer.sock.getpeercert()["subjectAltName"]]
+
+
+class TlsScript(Script):
+    """A backend that speaks TLS; seen: of each handshake what it was asked for."""
+
+    def __init__(self, pair, serve=answer_ok, version=None, ask_for=None, alpn=("http/1.1",)):
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(pair["cert"], pair["key"])
+        self.context.set_alpn_protocols(list(alpn))
+        self.context.sni_callback = lambda sock, name, _: self.names.append(name)
+        if version:
+            self.context.minimum_version = self.context.maximum_version = version
+        if ask_for:
+            self.context.verify_mode = ssl.CERT_REQUIRED
+            self.context.load_verify_locations(ask_for.pem)
+        self.names, self.reused, self.subjects, self.refused = [], [], [], []
+        super().__init__(serve)
+
+    def _run(self, peer):
+        try:
+            peer.sock = self.context.wrap_socket(peer.sock, server_side=True,
+                                                 suppress_ragged_eofs=False)
+            self.reused.append(peer.sock.session_reused)
+            self.subjects.append(peer.sock.getpeercert())
+        except OSError as exc:
+            self.refused.append(exc)
+            peer.close()
+            return
+        try:
+            super()._run(peer)
+        except OSError:
+            pass

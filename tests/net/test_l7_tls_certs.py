@@ -253,6 +253,30 @@ def test_an_expired_certificate_is_a_warning(check, ca):
         "2002-03-04 05:06:07 UTC"]
 
 
+def test_a_key_that_everybody_can_read_is_a_warning(check, ca):
+    pair = ca.issue("a.test")
+    for mode, warned in ((0o600, False), (0o640, False), (0o604, True), (0o644, True)):
+        os.chmod(pair["key"], mode)
+        rc, said = check(**pair)
+        assert rc == 0
+        assert said == [f"FILE:14:16: warning: service web: {pair['key']}: every user of this host "
+                        "may read the private key"] * warned
+
+
+def test_a_key_in_the_file_of_its_certificate_is_one_too(tls_proxy, ca):
+    pair = ca.issue("example.org")
+    with open(pair["cert"], "a", encoding="ascii") as f, open(pair["key"], encoding="ascii") as key:
+        f.write(key.read())
+    os.chmod(pair["cert"], 0o644)
+    proxy = tls_proxy(tls={"certificates": [{"cert": pair["cert"]}]})
+    proxy.config["pools"]["web"]["tls"] = {"ca": ca.pem, "client": {"cert": pair["cert"]}}
+    proxy.daemon.write_config(proxy.config)
+    done = proxy.daemon.ctl("config", "check", proxy.daemon.config_path)
+    said = done.stdout + done.stderr
+    for whose in ("service web", "pool web"):
+        assert f"{whose}: {pair['cert']}: every user of this host may read the private key" in said
+
+
 def test_an_expired_certificate_is_served(tls_proxy, ca):
     proxy = tls_proxy(tls={"certificates": [ca.issue("example.org", until="20020304050607Z")]})
     context = ca.context()

@@ -38,6 +38,16 @@ static void check_dates(struct draft *dr, const struct pos *pos, const struct se
 			     date_text(is_over ? c->not_after : c->not_before, date));
 }
 
+/* whose: "service", "pool". */
+static void check_key_file(struct draft *dr, const struct tree *node, const char *whose,
+			   const char *name, const struct tls_files *f, const struct tls_cert *c)
+{
+	if (c->key_is_open)
+		diag_warning(dr->reader.diag, draft_key_pos(node, f->key ? "key" : "cert"),
+			     "%s %s: %s: every user of this host may read the private key", whose,
+			     name, f->key ? f->key : f->cert);
+}
+
 static void check_policy(struct draft *dr, const struct pos *pos, const struct service *s, size_t i)
 {
 	const struct tls_cert *c = s->tls.loaded[i];
@@ -109,6 +119,7 @@ static bool load_one(struct draft *dr, const struct service_draft *sd, const str
 			   "service %s: tls: %s", s->name, problem.text);
 		return false;
 	}
+	check_key_file(dr, node, "service", s->name, f, s->tls.loaded[i]);
 	check_dates(dr, draft_key_pos(node, "cert"), s, i);
 	check_policy(dr, draft_key_pos(node, "cert"), s, i);
 	if (f->ocsp && !load_staple(dr, draft_key_pos(node, "ocsp"), s, i))
@@ -179,6 +190,7 @@ static bool load_client(struct draft *dr, const struct tree *node, struct pool *
 			   "pool %s: tls: %s", p->name, problem.text);
 		return false;
 	}
+	check_key_file(dr, node, "pool", p->name, f, p->tls.cert);
 	expected = tls_policy_refuses(p->tls.policy, p->tls.cert);
 	if (expected)
 		diag_error(dr->reader.diag, draft_key_pos(node, "cert"),
@@ -195,18 +207,18 @@ static void check_pool_tls(struct draft *dr, const struct pool_draft *pd, struct
 	bool loaded;
 	int err;
 
-	if (!pool_has_tls(p) || p->forward != FORWARD_PROXY)
+	if (!pool_has_tls(p) || p->forward != FORWARD_PROXY) {
+		if (p->health.tls == HEALTH_TLS_ON)
+			diag_error(
+				dr->reader.diag, draft_key_pos(tree_get(pd->node, "health"), "tls"),
+				"pool %s: health.tls: its backends are not spoken TLS to", p->name);
 		return;
+	}
 	if (p->proxy_out != PROXY_OUT_OFF)
 		diag_error(dr->reader.diag, draft_key_pos(pd->node, "proxy_protocol"),
 			   "pool %s: no PROXY header is sent to backends with tls", p->name);
 	loaded = load_authorities(dr, node, p);
 	loaded &= load_client(dr, node, p);
-	if (p->health.kind == HEALTH_HTTP)
-		diag_warning(
-			dr->reader.diag, draft_key_pos(pd->node, "health"),
-			"pool %s: health.http speaks no TLS; take health.tcp for these backends",
-			p->name);
 	if (!loaded)
 		return;
 	conf = pool_tls_conf(p);

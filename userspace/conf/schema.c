@@ -219,6 +219,8 @@ static const struct section health_http = {
 	.text = "Good where a GET is answered with an expected status",
 	KEYS(health_http_keys)};
 
+static const char *const health_tls_words[] = {"auto", "on", "off", NULL};
+
 static const struct keyword health_keys[] = {
 	{.name = "tcp",
 	 .text = "check by opening a TCP connection",
@@ -230,6 +232,13 @@ static const struct keyword health_keys[] = {
 	 .type = KEY_SECTION,
 	 .section = &health_http,
 	 .variant = HEALTH_HTTP},
+	{.name = "tls",
+	 .text = "checks are in TLS, as the pool's tls says: auto, where it has one and no port of "
+		 "its own is checked; on; off. A tcp check is then good where the handshake ends",
+	 .type = KEY_CHOICE,
+	 FIELD(struct health_conf, tls),
+	 .words = health_tls_words,
+	 .fallback = "auto"},
 	{.name = "every",
 	 .text = "from one check to the next",
 	 .type = KEY_DURATION,

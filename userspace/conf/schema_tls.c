@@ -16,7 +16,8 @@ static const struct keyword certificate_keys[] = {
 	 .refuse_text = field_refuse_path,
 	 .required = true},
 	{.name = "key",
-	 .text = "PEM file of its private key, without a passphrase",
+	 .text = "PEM file of its private key, without a passphrase; it is warned of one that "
+		 "every user of the host may read",
 	 .type = KEY_TEXT,
 	 FIELD(struct tls_files, key),
 	 .form = "the absolute path of a file",

@@ -79,6 +79,14 @@ void snapshot_unref(struct snapshot *s)
 	free(m);
 }
 
+bool pool_is_checked_by_tls(const struct pool *p)
+{
+	if (!pool_has_tls(p) || p->forward != FORWARD_PROXY || p->health.kind == HEALTH_NONE)
+		return false;
+	return p->health.tls == HEALTH_TLS_ON ||
+	       (p->health.tls == HEALTH_TLS_AUTO && !p->health.port);
+}
+
 /* All three lists are sorted, and all three structs start with their name. */
 static int compare_name(const void *key, const void *row)
 {

@@ -66,8 +66,11 @@ struct admin_conf {
 
 enum health_kind { HEALTH_NONE, HEALTH_TCP, HEALTH_HTTP };
 
+enum health_tls { HEALTH_TLS_AUTO, HEALTH_TLS_ON, HEALTH_TLS_OFF };
+
 struct health_conf {
 	enum health_kind kind;
+	enum health_tls tls;		 /* auto: where the port for clients is checked */
 	uint16_t port;			 /* 0 (proxy pools only): each backend's own */
 	const char *path;		 /* HTTP: origin-form target */
 	const char *host;		 /* HTTP: Host header; NULL: the address */
@@ -408,6 +411,9 @@ static inline bool pool_has_tls(const struct pool *p)
 {
 	return p->tls.ca != NULL;
 }
+
+/* Are its backends checked in TLS? */
+bool pool_is_checked_by_tls(const struct pool *p);
 
 /* Do its clients speak TLS to us? In other modes the key has no effect. */
 static inline bool service_has_tls(const struct service *s)

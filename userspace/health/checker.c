@@ -8,6 +8,7 @@
 #include <sys/random.h>
 
 #include "conf/runtime.h"
+#include "conf/service_tls.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "health/probe.h"
@@ -29,8 +30,9 @@ struct health {
 	uv_loop_t *loop;
 	health_change_cb on_change;
 	void *ctx;
-	struct snapshot *snap;	 /* reference; NULL before the first apply */
-	struct prober **probers; /* sorted by rt */
+	struct snapshot *snap;	     /* reference; NULL before the first apply */
+	struct tls_client **clients; /* parallel to snap->pools; NULL: checked in the clear */
+	struct prober **probers;     /* sorted by rt */
 	size_t count;
 	uv_timer_t notify; /* gathers the changes of one turn */
 	size_t alive;	   /* probers not freed yet, retired ones too */
@@ -51,10 +53,52 @@ static uint64_t next_random(struct health *h)
 	return h->random;
 }
 
+/* ---- TLS ---- */
+
+static void free_clients(struct tls_client **clients, const struct snapshot *snap)
+{
+	for (size_t i = 0; clients && i < snap->pool_count; i++)
+		tls_client_unref(clients[i]);
+	free(clients);
+}
+
+/* For the pool, carried over where nothing changed; NULL: out of memory. */
+static struct tls_client *make_client(const struct health *h, const struct pool *pool)
+{
+	const struct pool *was = h->snap ? snapshot_pool(h->snap, pool->name) : NULL;
+	struct tls_client *client = was ? h->clients[was - h->snap->pools] : NULL;
+	struct tls_client_conf conf = pool_tls_conf(pool);
+
+	if (client && tls_client_is_of(client, &conf))
+		return tls_client_ref(client);
+	client = NULL;
+	(void)tls_client_new(&conf, &client); /* it was tried when the snapshot was made */
+	return client;
+}
+
+static struct tls_client **make_clients(const struct health *h, const struct snapshot *snap)
+{
+	struct tls_client **clients = calloc(snap->pool_count + 1, sizeof(struct tls_client *));
+
+	for (size_t i = 0; clients && i < snap->pool_count; i++) {
+		if (!pool_is_checked_by_tls(&snap->pools[i]))
+			continue;
+		clients[i] = make_client(h, &snap->pools[i]);
+		if (!clients[i]) {
+			free_clients(clients, snap);
+			return NULL;
+		}
+	}
+	return clients;
+}
+
+/* ---- the end ---- */
+
 static void finish_close(struct health *h)
 {
 	if (!h->closing || h->alive || !h->notify_closed)
 		return;
+	free_clients(h->clients, h->snap);
 	snapshot_unref(h->snap);
 	if (h->done_cb)
 		h->done_cb(h->done_ctx);
@@ -178,16 +222,16 @@ static void start_check(uv_timer_t *timer)
 {
 	struct prober *p = timer->data;
 	struct probe_events events = {.on_result = on_result, .on_freed = on_probe_freed, .ctx = p};
-	enum proxy_out proxy = p->be->pool->proxy_out;
-	struct endpoint target = p->be->ep;
+	const struct pool *pool = p->be->pool;
+	struct probe_target target = {p->be->ep, pool->proxy_out,
+				      p->health->clients[pool - p->health->snap->pools]};
 
-	if (p->be->pool->health.port)
-		target.port = p->be->pool->health.port;
-	if (target.port != p->be->ep.port) /* another server than that for clients */
-		proxy = PROXY_OUT_OFF;
+	if (pool->health.port)
+		target.ep.port = pool->health.port;
+	if (target.ep.port != p->be->ep.port) /* another server than that for clients */
+		target.proxy = PROXY_OUT_OFF;
 	p->started_ms = clock_now_ms();
-	if (probe_start(p->health->loop, &p->be->pool->health, &target, proxy, &events,
-			&p->probe)) {
+	if (probe_start(p->health->loop, &pool->health, &target, &events, &p->probe)) {
 		warn_local(p, "out of memory");
 		schedule_next(p);
 		return;
@@ -330,9 +374,11 @@ int health_apply(struct health *h, struct snapshot *snap)
 {
 	struct prober **old = h->probers, **list;
 	size_t old_count = h->count, count;
+	struct tls_client **clients = make_clients(h, snap);
 
 	list = calloc(count_backends(snap) + 1, sizeof(struct prober *));
-	if (!list || gather_probers(h, snap, list, &count)) {
+	if (!clients || !list || gather_probers(h, snap, list, &count)) {
+		free_clients(clients, snap);
 		free(list);
 		return -ENOMEM;
 	}
@@ -345,7 +391,9 @@ int health_apply(struct health *h, struct snapshot *snap)
 	free(old);
 	(void)snapshot_ref(snap);
 	commit_probers(h, snap);
+	free_clients(h->clients, h->snap);
 	snapshot_unref(h->snap);
+	h->clients = clients;
 	h->snap = snap;
 	return 0;
 }

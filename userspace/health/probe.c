@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "core/clock.h"
+#include "tls/pump.h"
 
 static void on_handle_closed(uv_handle_t *handle)
 {
@@ -16,6 +17,7 @@ static void on_handle_closed(uv_handle_t *handle)
 
 	if (--p->open > 0)
 		return;
+	tls_pump_free(p->tls);
 	free(p->request);
 	free(p);
 	events.on_freed(events.ctx);
@@ -24,9 +26,10 @@ static void on_handle_closed(uv_handle_t *handle)
 static void close_handles(struct probe *p)
 {
 	p->finished = true;
+	probe_io_end(p);
 	uv_close((uv_handle_t *)&p->timer, on_handle_closed);
 	/* A reset is refused by libuv where the socket was never made or is shut down. */
-	if (!p->kind->reset || uv_tcp_close_reset(&p->tcp, on_handle_closed))
+	if (!p->kind->reset || p->tls || uv_tcp_close_reset(&p->tcp, on_handle_closed))
 		uv_close((uv_handle_t *)&p->tcp, on_handle_closed);
 }
 
@@ -113,17 +116,22 @@ static void on_connect(uv_connect_t *req, int status)
 	if (status)
 		connect_failed(p, status);
 	else
-		p->kind->on_connected(p);
+		probe_io_begin(p);
 }
 
-static int prepare(struct probe *p, const struct health_conf *conf, const struct endpoint *target,
-		   enum proxy_out proxy)
+static int prepare(struct probe *p, const struct health_conf *conf,
+		   const struct probe_target *target)
 {
 	p->kind = &probe_kind_tcp;
 	if (conf->kind == HEALTH_HTTP) {
 		p->kind = &probe_kind_http;
-		p->request = probe_http_request(conf, target, proxy, &p->request_len);
+		p->request = probe_http_request(conf, &target->ep, target->proxy, &p->request_len);
 		if (!p->request)
+			return -ENOMEM;
+	}
+	if (target->tls) {
+		p->tls = tls_pump_new(target->tls, &target->ep.addr);
+		if (!p->tls)
 			return -ENOMEM;
 	}
 	p->timeout_ms = conf->timeout_ms;
@@ -133,14 +141,17 @@ static int prepare(struct probe *p, const struct health_conf *conf, const struct
 	return 0;
 }
 
-int probe_start(uv_loop_t *loop, const struct health_conf *conf, const struct endpoint *target,
-		enum proxy_out proxy, const struct probe_events *events, struct probe **ret_probe)
+int probe_start(uv_loop_t *loop, const struct health_conf *conf, const struct probe_target *target,
+		const struct probe_events *events, struct probe **ret_probe)
 {
 	struct sockaddr_storage ss;
 	socklen_t ss_len;
 	struct probe *p = calloc(1, sizeof(*p));
 
-	if (!p || prepare(p, conf, target, proxy)) {
+	if (!p)
+		return -ENOMEM;
+	if (prepare(p, conf, target) < 0) {
+		free(p->request);
 		free(p);
 		return -ENOMEM;
 	}
@@ -148,9 +159,9 @@ int probe_start(uv_loop_t *loop, const struct health_conf *conf, const struct en
 	/* Neither can fail: no socket is made before the connect. */
 	(void)uv_timer_init(loop, &p->timer);
 	(void)uv_tcp_init(loop, &p->tcp);
-	p->timer.data = p->tcp.data = p->connect.data = p->write.data = p;
+	p->timer.data = p->tcp.data = p->connect.data = p;
 	p->open = 2;
-	endpoint_to_sockaddr(target, &ss, &ss_len);
+	endpoint_to_sockaddr(&target->ep, &ss, &ss_len);
 	p->start_status = uv_tcp_connect(&p->connect, &p->tcp, (struct sockaddr *)&ss, on_connect);
 	uv_update_time(loop);
 	(void)uv_timer_start(&p->timer, on_timer, p->start_status ? 0 : p->timeout_ms, 0);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * One check of one backend: connect, perhaps ask, one result. probe.c has what all kinds share
- * (socket, deadline, closing); probe_tcp.c and probe_http.c what they do once connected. Owner:
- * the loop, until on_freed. Main thread.
+ * (socket, deadline, closing), probe_io.c the bytes, in TLS or plain; probe_tcp.c and probe_http.c
+ * what they do once connected. Owner: the loop, until on_freed. Main thread.
  */
 #ifndef HEALTH_PROBE_H
 #define HEALTH_PROBE_H
@@ -14,6 +14,9 @@
 #include "conf/runtime.h"
 #include "conf/snapshot.h"
 #include "health/status_line.h"
+
+struct tls_client;
+struct tls_pump;
 
 struct probe_result {
 	bool ok;
@@ -32,7 +35,8 @@ struct probe_events {
 struct probe;
 
 struct probe_kind {
-	void (*on_connected)(struct probe *p);
+	void (*on_open)(struct probe *p); /* connected; where TLS is spoken, after its handshake */
+	void (*on_data)(struct probe *p, const char *data, size_t len); /* NULL: it hears nothing */
 	bool reset; /* close with RST: nothing was said, and no TIME_WAIT is left here */
 };
 
@@ -41,25 +45,33 @@ struct probe {
 	uv_tcp_t tcp;
 	uv_timer_t timer;
 	uv_connect_t connect;
-	uv_write_t write;
 	const struct probe_kind *kind;
 	struct probe_events events;
 	unsigned open; /* handles not closed yet */
 	bool finished;
-	int start_status; /* connect failed at once: told from the loop */
+	bool is_open;	      /* on_open() was called */
+	struct tls_pump *tls; /* NULL: plain */
+	int start_status;     /* connect failed at once: told from the loop */
 	uint64_t start_ns;
 	unsigned timeout_ms;
 	unsigned status_min, status_max;
 	char *request; /* HTTP: malloc'ed */
 	size_t request_len;
 	struct status_line answer;
-	char inbuf[512];
+	char inbuf[2048];
 };
 
-/* conf and target are copied as far as needed. conf->kind is not HEALTH_NONE. proxy: the header that
- * stands before an HTTP request, which says that nobody is spoken for. 0, or -ENOMEM. */
-int probe_start(uv_loop_t *loop, const struct health_conf *conf, const struct endpoint *target,
-		enum proxy_out proxy, const struct probe_events *events, struct probe **ret_probe);
+/* Whom to check, and how it is spoken to. */
+struct probe_target {
+	struct endpoint ep;
+	enum proxy_out
+		proxy; /* the header before an HTTP request, which says that nobody is spoken for */
+	struct tls_client *tls; /* NULL: plain */
+};
+
+/* conf and target are copied as far as needed. conf->kind is not HEALTH_NONE. 0, or -ENOMEM. */
+int probe_start(uv_loop_t *loop, const struct health_conf *conf, const struct probe_target *target,
+		const struct probe_events *events, struct probe **ret_probe);
 
 /* Give up; only on_freed follows. NULL is fine. */
 void probe_cancel(struct probe *p);
@@ -67,7 +79,13 @@ void probe_cancel(struct probe *p);
 /* For the kinds: the result, and with it the end. status: of the step that failed. */
 void probe_succeed(struct probe *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void probe_fail(struct probe *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The same: say this. A failure is the result. */
+void probe_send(struct probe *p, const char *data, size_t len);
 double probe_elapsed_ms(const struct probe *p);
+
+/* For probe.c: the connection stands; it is about to be closed. (probe_io.c) */
+void probe_io_begin(struct probe *p);
+void probe_io_end(struct probe *p);
 
 extern const struct probe_kind probe_kind_tcp;
 extern const struct probe_kind probe_kind_http;

@@ -60,52 +60,18 @@ static void judge(struct probe *p)
 			   p->status_min, p->status_max);
 }
 
-static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+static void on_data(struct probe *p, const char *data, size_t len)
 {
-	struct probe *p = handle->data;
-
-	(void)suggested;
-	*buf = uv_buf_init(p->inbuf, sizeof(p->inbuf));
-}
-
-static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
-{
-	struct probe *p = stream->data;
-
-	if (nread == 0 || p->finished)
-		return;
-	if (nread == UV_EOF) {
-		probe_fail(p, "closed before an answer");
-		return;
-	}
-	if (nread < 0) {
-		probe_fail(p, "read: %s", uv_strerror((int)nread));
-		return;
-	}
-	switch (status_line_feed(&p->answer, buf->base, (size_t)nread)) {
+	switch (status_line_feed(&p->answer, data, len)) {
 	case STATUS_LINE_MORE: break;
 	case STATUS_LINE_DONE: judge(p); break;
 	case STATUS_LINE_BAD: probe_fail(p, "the answer is not HTTP/1"); break;
 	}
 }
 
-static void on_written(uv_write_t *req, int status)
+static void on_open(struct probe *p)
 {
-	struct probe *p = req->data;
-
-	if (status && !p->finished)
-		probe_fail(p, "write: %s", uv_strerror(status));
+	probe_send(p, p->request, p->request_len);
 }
 
-static void on_connected(struct probe *p)
-{
-	uv_buf_t buf = uv_buf_init(p->request, (unsigned)p->request_len);
-	int status = uv_read_start((uv_stream_t *)&p->tcp, on_alloc, on_read);
-
-	if (!status)
-		status = uv_write(&p->write, (uv_stream_t *)&p->tcp, &buf, 1, on_written);
-	if (status)
-		probe_fail(p, "write: %s", uv_strerror(status));
-}
-
-const struct probe_kind probe_kind_http = {.on_connected = on_connected};
+const struct probe_kind probe_kind_http = {.on_open = on_open, .on_data = on_data};

@@ -61,7 +61,7 @@ int tls_authorities_load(const char *path, bool are_crls, struct tls_authorities
 	}
 	atomic_init(&a->refs, 1);
 	a->are_crls = are_crls;
-	err = tls_file_read(path, &a->file, text);
+	err = tls_file_read(path, &a->file, NULL, text);
 	if (err == 0)
 		err = examine(a, path, text);
 	if (err < 0) {

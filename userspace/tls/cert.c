@@ -267,7 +267,8 @@ static int make_digest(struct loader *l)
 static int load_part(struct loader *l, bool in_key, int (*take)(struct loader *l, BIO *pem))
 {
 	struct tls_blob file = {0};
-	int err = tls_file_read(in_key ? l->key_path : l->cert_path, &file, l->problem->text);
+	int err = tls_file_read(in_key ? l->key_path : l->cert_path, &file, &l->cert->key_is_open,
+				l->problem->text); /* the key's comes last */
 	BIO *pem;
 
 	l->problem->in_key = in_key;

@@ -26,6 +26,7 @@ struct tls_cert {
 	struct tls_blob *chain; /* DER; the certificate itself first */
 	size_t chain_count;
 	struct tls_blob key; /* DER; wiped when it is freed */
+	bool key_is_open;    /* every user of this host may read its file */
 	enum tls_key_kind kind;
 	unsigned bits; /* of the key: 2048, 256, ... */
 	bool is_p256;

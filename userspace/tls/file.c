@@ -21,7 +21,7 @@ void tls_blob_free(struct tls_blob *b)
 	*b = (struct tls_blob){0};
 }
 
-static int read_all(int fd, struct tls_blob *ret_file)
+static int read_all(int fd, struct tls_blob *ret_file, bool *ret_is_open)
 {
 	struct stat st;
 	size_t len = 0;
@@ -32,6 +32,8 @@ static int read_all(int fd, struct tls_blob *ret_file)
 		return -EINVAL;
 	if (st.st_size > (off_t)FILE_MAX)
 		return -EFBIG;
+	if (ret_is_open)
+		*ret_is_open = (st.st_mode & S_IROTH) != 0;
 	*ret_file = (struct tls_blob){malloc((size_t)st.st_size + 1), (size_t)st.st_size};
 	if (!ret_file->data)
 		return -ENOMEM;
@@ -50,11 +52,11 @@ static int read_all(int fd, struct tls_blob *ret_file)
 	return 0;
 }
 
-int tls_file_read(const char *path, struct tls_blob *ret_file, char *text)
+int tls_file_read(const char *path, struct tls_blob *ret_file, bool *ret_is_open, char *text)
 {
 	/* Not to wait for a writer where it is a pipe. */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	int err = fd < 0 ? -errno : read_all(fd, ret_file);
+	int err = fd < 0 ? -errno : read_all(fd, ret_file, ret_is_open);
 
 	if (fd >= 0)
 		close(fd);

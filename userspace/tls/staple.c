@@ -167,7 +167,7 @@ static int read_response(const char *path, const struct tls_cert *cert,
 {
 	struct response r = {0};
 	const char *wrong;
-	int err = tls_file_read(path, &r.der, text);
+	int err = tls_file_read(path, &r.der, NULL, text);
 
 	if (err < 0)
 		return err;
