@@ -11,7 +11,7 @@ loader		loader bpf core skel
 core		core
 tls		tls core
 conf		conf tls core bpf/abi.h
-l4		l4 conf core bpf/abi.h bpf/hash.h loader/loader.h loader/maps.h loader/maps_flows.h loader/maps_wide.h loader/maps_guard.h loader/maps_nat.h loader/maps_devices.h loader/maps_vips.h
+l4		l4 conf core bpf/abi.h bpf/hash.h loader/loader.h loader/maps.h loader/maps_flows.h loader/maps_wide.h loader/maps_guard.h loader/maps_nat.h loader/maps_devices.h loader/maps_vips.h loader/sockets.h
 l7		l7 conf tls core
 health		health l7 conf core
 worker		worker l7 conf core tls/shared.h
