@@ -99,8 +99,11 @@ static int load(struct steering *st, const struct snapshot *snap, struct diag *d
 	struct diag why;
 	int err;
 
-	if (st->sockets)
+	if (st->sockets && l4_sockets_attached(st->sockets))
 		return 0;
+	/* Somebody has taken it off: attached again, with all that is served. */
+	l4_sockets_close(st->sockets);
+	st->sockets = NULL;
 	diag_init(&why);
 	err = l4_sockets_open(snap->node.pin_path, &st->sockets, &why);
 	if (err && sock_rows_needed(snap)) {

@@ -379,6 +379,11 @@ static void add_stats(struct l4_sockets *s, const struct group *g, struct socket
 		sum->count[i] += stats.count[i];
 }
 
+bool l4_sockets_attached(const struct l4_sockets *s)
+{
+	return sockets_attached(s->kernel);
+}
+
 static bool is_of_service(const struct group *g, const struct service *service)
 {
 	char name[LISTEN_GROUP_STRLEN];

@@ -9,6 +9,7 @@
 #ifndef L4_SOCKETS_H
 #define L4_SOCKETS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "conf/snapshot.h"
@@ -38,6 +39,9 @@ void l4_sockets_cancel(struct l4_sockets *s);
  * filled: to be tried again, which goes on from there.
  */
 int l4_sockets_publish(struct l4_sockets *s, const struct snapshot *snap, struct diag *d);
+
+/* Does the program still run? Not, if somebody has detached it. */
+bool l4_sockets_attached(const struct l4_sockets *s);
 
 /* Of all groups of a service. */
 void l4_sockets_stats(struct l4_sockets *s, const struct service *service,
