@@ -334,3 +334,26 @@ def test_beside_steered_services(topology, shuntd, backend, client):
         done = client("connect", target, "--count", 20, ns=net.client).result()
         assert done == {"by": {name: 20}, "errors": {}}, target
     assert daemon.ctl_json("service", "show", "exact")["socket_program"]["chosen"] == 20
+
+
+@pytest.mark.parametrize("target", ["203.0.113.9:8005", "[2001:db8:113::9]:8005"])
+def test_cookies_are_of_the_socket_that_is_chosen(topology, shuntd, backend, client, target):
+    net = topology(backends=1)
+    host = net.backends["b1"]
+    backend("one", ns=host, tcp=[f"{host.addr4}:7000"])
+    net.balancer.ip(f"route add local {net.VIP4}0/24 dev lo",
+                    f"route add local {net.VIP6}/64 dev lo")
+    net.balancer.sysctl({"net.ipv4.tcp_syncookies": 2})
+    daemon = shuntd({
+        "node": {"interfaces": ["eth0"], "workers": 4},
+        "services": {"web": {
+            "listen": ["203.0.113.0/24:8000-8009/tcp", "[2001:db8:113::/64]:8000-8009/tcp"],
+            "mode": "tcp", "pool": "p", "guard": {"syn_cookies": "always"}}},
+        "pools": {"p": {"health": "none", "backends": [
+            {"name": "b", "address": f"{host.addr4}:7000"}]}},
+    }, ns=net.balancer)
+    done = client("connect", target, "--count", 100, "--parallel", 8, ns=net.client).result()
+    assert done == {"by": {"one": 100}, "errors": {}}
+    shown = daemon.ctl_json("service", "show", "web")
+    assert shown["guard"]["syn_cookies_sent"] == 100
+    assert shown["socket_program"]["no_socket"] == shown["socket_program"]["failed"] == 0
