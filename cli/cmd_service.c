@@ -437,6 +437,20 @@ static void print_guard(const json_t *s)
 		print_drops(json_object_get(guard, "drops"));
 }
 
+/* What the program for listening sockets did. */
+static void print_sockets(const json_t *s)
+{
+	const json_t *sockets = json_object_get(s, "socket_program");
+	char chosen[PRINT_UNIT_MAX], lost[PRINT_UNIT_MAX];
+
+	if (!json_is_object(sockets))
+		return;
+	print_line("sockets", "chosen for %s packets, not for %s",
+		   format_count(field_count(sockets, "chosen"), chosen),
+		   format_count(field_count(sockets, "no_socket") + field_count(sockets, "failed"),
+				lost));
+}
+
 /* Has an earlier route the pool of route i, or the service itself? */
 static bool pool_is_shown(const json_t *s, const json_t *routes, size_t i)
 {
@@ -494,6 +508,7 @@ int cmd_service_show(const struct cli *cli)
 		else
 			print_steered(json_object_get(r.json, "l4"));
 		service_print_proxy_in(json_object_get(r.json, "proxy_protocol"));
+		print_sockets(r.json);
 		print_guard(r.json);
 		if (pool.json)
 			putchar('\n');

@@ -29,6 +29,28 @@ static void print_config(const json_t *s)
 	}
 }
 
+static void print_sockets(const json_t *program)
+{
+	const json_t *list = json_object_get(program, "not_local");
+	char chosen[PRINT_UNIT_MAX];
+	size_t i;
+	json_t *it;
+
+	if (json_is_true(json_object_get(program, "in_use")))
+		printf(ROW "given connections by a program, chosen %s times\n", "sockets",
+		       format_count(field_count(program, "chosen"), chosen));
+	if (json_is_string(json_object_get(program, "problem"))) {
+		print_safe(stdout, ROW "no program gives them connections: %s", "sockets",
+			   field_text(program, "problem"));
+		putchar('\n');
+	}
+	json_array_foreach (list, i, it) {
+		print_safe(stdout, ROW "not all of %s is local to this host (ip route add local)",
+			   "", json_string_value(it));
+		putchar('\n');
+	}
+}
+
 static void print_interfaces(const json_t *l4)
 {
 	size_t i;
@@ -131,6 +153,7 @@ int cmd_status(const struct cli *cli)
 	       "proxy", (unsigned long long)field_count(proxy, "workers"),
 	       (unsigned long long)field_count(proxy, "open_connections"),
 	       (unsigned long long)field_count(proxy, "idle_backend_connections"));
+	print_sockets(json_object_get(proxy, "socket_program"));
 	if (json_is_object(l4)) {
 		print_interfaces(l4);
 		print_tables(l4);

@@ -10,6 +10,7 @@
 #include "loader/loader.h"
 #include "loader/probe.h"
 #include "loader/report.h"
+#include "loader/sockets.h"
 
 #define MAX_INTERFACES 64
 
@@ -131,12 +132,21 @@ static int detach_chosen(const struct options *o, struct loader *l, struct diag 
 	return err;
 }
 
+/* The program for listening sockets, which may be pinned alone. 0: done; -ENOENT: it is not there. */
+static int detach_sockets(const struct options *o, struct diag *d)
+{
+	bool found = false;
+	int err = o->all || o->purge ? sockets_remove(o->pin_path, o->purge, &found, d) : 0;
+
+	return err == 0 && !found ? -ENOENT : err;
+}
+
 /* Where nothing is pinned there is nothing to take away: that is no failure. */
 static enum exit_code run_detach(const struct options *o)
 {
 	struct loader *l = NULL;
 	struct diag d;
-	int err;
+	int err, sockets;
 
 	if (o->interface_count == 0 && !o->all && !o->purge) {
 		fputs("shunt-load: detach needs -i IFACE, --all or --purge\n"
@@ -145,9 +155,13 @@ static enum exit_code run_detach(const struct options *o)
 		return EXIT_USAGE;
 	}
 	diag_init(&d);
+	sockets = detach_sockets(o, &d);
+	if (sockets < 0 && sockets != -ENOENT)
+		return finish(sockets, &d);
 	err = loader_open_any(o->pin_path, &l, &d);
 	if (err == -ENOENT) {
-		printf("nothing is pinned at %s\n", o->pin_path);
+		if (sockets == -ENOENT)
+			printf("nothing is pinned at %s\n", o->pin_path);
 		diag_deinit(&d);
 		return EXIT_OK;
 	}
@@ -161,14 +175,20 @@ static enum exit_code run_detach(const struct options *o)
 
 static enum exit_code run_status(const struct options *o)
 {
+	struct sockets_info info;
 	struct loader *l = NULL;
 	struct diag d;
-	int err;
+	int err, sockets;
 
 	diag_init(&d);
+	sockets = sockets_info(o->pin_path, &info);
 	err = loader_open_existing(o->pin_path, &l, &d);
-	if (err == 0) {
-		err = report_status(l, o->json);
+	if (err == -ENOENT && sockets == 0) {
+		diag_deinit(&d);
+		diag_init(&d);
+		err = report_sockets(&info, o->json);
+	} else if (err == 0) {
+		err = report_status(l, sockets == 0 ? &info : NULL, o->json);
 		if (err < 0)
 			diag_error(&d, NULL, "cannot read the tables: %s", strerror(-err));
 	}
@@ -213,7 +233,8 @@ static const struct command commands[] = {
 	{"detach", "take the program off interfaces, remove what is pinned", "ipau",
 	 "Usage: shunt-load detach [-i IFACE]... [--all] [--purge] [--pin-path DIR]\n\n"
 	 "Take our program, and only ours, off interfaces. With --purge also remove tables and\n"
-	 "program from the file system: flows, rings and counters are forgotten.\n\n"
+	 "program from the file system: flows, rings and counters are forgotten. With --all or\n"
+	 "--purge the program that gives connections to listening sockets goes as well.\n\n"
 	 "  -i, --interface IFACE  interface to leave\n"
 	 "      --all              leave all interfaces\n"
 	 "      --purge            remove all that is pinned; with --all, so that nothing stays\n"

@@ -179,15 +179,58 @@ static void print_status(const struct status *st)
 	print_table("nat", st->used.nat, 2 * st->sizes.nat);
 }
 
-int report_status(struct loader *l, bool json)
+/* NULL: the program is not loaded. */
+static json_t *sockets_json(const struct sockets_info *s)
+{
+	if (s == NULL)
+		return json_null();
+	return json_pack("{s:I, s:I, s:I, s:I, s:i}", "program_id", (json_int_t)s->prog_id,
+			 "link_id", (json_int_t)s->link_id, "network_namespace",
+			 (json_int_t)s->netns, "keys", (json_int_t)s->keys, "user_pid",
+			 s->user_pid);
+}
+
+static void print_sockets(const struct sockets_info *s)
+{
+	if (s == NULL)
+		return;
+	if (s->netns == 0)
+		printf("sockets      attached nowhere");
+	else
+		printf("sockets      program %u, in network namespace %u", s->prog_id, s->netns);
+	printf(", %u keys\n", s->keys);
+}
+
+int report_sockets(const struct sockets_info *sockets, bool json)
+{
+	if (json)
+		return print_json(json_pack("{s:o}", "sockets", sockets_json(sockets)));
+	print_sockets(sockets);
+	return 0;
+}
+
+static int print_status_json(const struct status *st, const struct sockets_info *sockets)
+{
+	json_t *root = status_json(st);
+
+	if (root != NULL && json_object_set_new(root, "sockets", sockets_json(sockets)) != 0) {
+		json_decref(root);
+		root = NULL;
+	}
+	return print_json(root);
+}
+
+int report_status(struct loader *l, const struct sockets_info *sockets, bool json)
 {
 	struct status st = {0};
 	int err = read_status(l, &st);
 
-	if (err == 0 && json)
-		err = print_json(status_json(&st));
-	else if (err == 0)
+	if (err == 0 && json) {
+		err = print_status_json(&st, sockets);
+	} else if (err == 0) {
 		print_status(&st);
+		print_sockets(sockets);
+	}
 	free(st.attachments);
 	return err;
 }

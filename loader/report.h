@@ -8,9 +8,11 @@
 
 #include "loader/loader.h"
 #include "loader/probe.h"
+#include "loader/sockets.h"
 
-/* To standard output. 0, or -errno where something could not be read. */
-int report_status(struct loader *l, bool json);
+/* To standard output. sockets: of the program for listening sockets; NULL: not loaded. 0, or -errno where something could not be read. */
+int report_status(struct loader *l, const struct sockets_info *sockets, bool json);
+int report_sockets(const struct sockets_info *sockets, bool json); /* where they are all there is */
 int report_probe(const struct probe_item *items, size_t count, bool json);
 
 #endif

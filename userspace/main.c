@@ -23,6 +23,7 @@
 #include "control/server.h"
 #include "control/socket.h"
 #include "control/staple_watch.h"
+#include "control/steering.h"
 #include "control/summary.h"
 #include "core/clock.h"
 #include "core/log.h"
@@ -52,6 +53,7 @@ struct daemon {
 	struct l4 *l4;
 	struct workers *workers;
 	struct health *health;
+	struct steering *steering;
 	struct reload *reload;
 	struct server *server;
 	struct commands_env env;
@@ -96,6 +98,7 @@ static void stop_parts(struct daemon *dm)
 			log_warning("main: the loop was not empty");
 	}
 	snapshot_unref(dm->first);
+	steering_free(dm->steering);
 	l4_close(dm->l4);
 	free(dm->socket_path);
 	runtime_free(dm->runtime);
@@ -192,10 +195,9 @@ static int start_parts(struct daemon *dm, struct diag *d)
 	struct reload_parts parts = {.loop = &dm->loop, .runtime = dm->runtime};
 	int err = 0;
 
-	if (snap->node.interface_count) {
-		loader_init_logging();
+	loader_init_logging();
+	if (snap->node.interface_count)
 		err = l4_open(snap, &dm->l4, d);
-	}
 	if (!err)
 		err = start_loop(dm);
 	if (!err && dm->l4)
@@ -205,6 +207,11 @@ static int start_parts(struct daemon *dm, struct diag *d)
 				    &dm->workers, d);
 	if (!err)
 		err = health_start(&dm->loop, on_health_change, dm, &dm->health);
+	if (!err) {
+		dm->steering = steering_new();
+		err = dm->steering ? 0 : -ENOMEM;
+	}
+	parts.steering = dm->steering;
 	parts.l4 = dm->l4;
 	parts.workers = dm->workers;
 	parts.health = dm->health;
@@ -223,6 +230,7 @@ static int start_server(struct daemon *dm)
 	dm->env.reload = dm->reload;
 	dm->env.l4 = dm->l4;
 	dm->env.workers = dm->workers;
+	dm->env.steering = dm->steering;
 	dm->env.config_path = dm->options.config_path;
 	dm->env.started_ms = clock_now_ms();
 	return server_start(&dm->loop, &dm->socket, commands_handle, &dm->env, &dm->server);

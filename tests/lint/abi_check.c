@@ -5,6 +5,7 @@
  */
 #include "bpf/abi.h"
 #include "bpf/decap_abi.h"
+#include "bpf/sockets_abi.h"
 
 /* One of each, apart: what a struct of them all would need to line up is not the question. */
 struct shunt_vip_key vip_key;
@@ -43,6 +44,15 @@ struct shunt_bucket bucket;
 struct shunt_switches switches;
 struct decap_key decap_key;
 struct decap_settings decap_settings;
+struct sockets_meta sockets_meta;
+struct sockets_exact_key sockets_exact_key;
+struct sockets_addr_key sockets_addr_key;
+struct sockets_prefix_key sockets_prefix_key;
+struct sockets_range sockets_range;
+struct sockets_ranges sockets_ranges;
+struct sockets_stats sockets_stats;
+
+_Static_assert(SOCKETS_MAX_RANGES == SHUNT_MAX_RANGES, "what can be configured fits");
 
 _Static_assert(SHUNT_MAX_BACKENDS <= 1U << SHUNT_ID_INDEX_BITS, "an id has room for any index");
 

@@ -44,7 +44,8 @@ class Daemon:
     """One shuntd with its own configuration file, control socket and pin path.
 
     config: a dict, or YAML text in which @PIN@ stands for the pin path. In a dict with
-    node.interfaces the pin path and small limits are filled in where they are not said."""
+    node.interfaces the pin path and small limits are filled in where they are not said; with
+    node.steer_sockets the pin path."""
 
     def __init__(self, lab, config, ns=None, args=(), env=None, wrap=(), pin_path=None):
         self.lab, self.ns, self.args = lab, ns, list(args)
@@ -71,6 +72,8 @@ class Daemon:
             if node.get("interfaces"):
                 node.setdefault("pin_path", self.pin_path)
                 node["limits"] = {**SMALL_LIMITS, **node.get("limits", {})}
+            elif "steer_sockets" in node:
+                node.setdefault("pin_path", self.pin_path)
             node.setdefault("workers", 2)
             text = yaml.safe_dump(config, sort_keys=False)
         else:

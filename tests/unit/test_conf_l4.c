@@ -125,6 +125,9 @@ static void what_a_listen_covers(void **state)
 #define B1 "{name: a, address: 10.0.0.1}"
 #define I1 "{name: a, address: 10.0.0.1, server_id: 0x0a0b}"
 /* The listen address stands in line 9, more in 10. */
+#define HTTP(listen)                                                                               \
+	"services: {a: {mode: http, pool: p, listen: " listen "}}\n"                               \
+	"pools: {p: {health: none, backends: [{name: a, address: \"10.0.0.1:80\"}]}}\n"
 #define LISTEN(value)	     L4(B1, "    listen: " value "\n")
 #define MORE(text)	     L4(B1, "    listen: [10.9.0.1:443/tcp, 10.9.0.1:443/udp]\n    " text "\n")
 #define QUIC(backends, text) L4(backends, "    listen: 10.9.0.1:443/udp\n    quic: {" text "}\n")
@@ -182,15 +185,6 @@ static void errors_are_told(void **state)
 		{L4("{name: a, address: \"10.0.0.1:80\"}", "    listen: 10.9.0.1:80-90/tcp\n"),
 		 "t:4:53: %s: backend web/a: forward: ipip cannot change ports 80 to 90 of service "
 		 "web to 80; leave the port out\n"},
-		/* Modes. */
-		{"services: {a: {mode: http, pool: p, listen: 10.9.0.1:80-81/tcp}}\n"
-		 "pools: {p: {health: none, backends: [{name: a, address: \"10.0.0.1:80\"}]}}",
-		 "t:1:45: %s: service a: listen: expected one port of one address in mode http "
-		 "(ranges and prefixes are for mode l4), found 10.9.0.1:80-81/tcp\n"},
-		{"services: {a: {mode: http, pool: p, listen: 10.9.0.0/24:80/tcp}}\n"
-		 "pools: {p: {health: none, backends: [{name: a, address: \"10.0.0.1:80\"}]}}",
-		 "t:1:45: %s: service a: listen: expected one port of one address in mode http "
-		 "(ranges and prefixes are for mode l4), found 10.9.0.0/24:80/tcp\n"},
 		/* Source routes. */
 		{MORE("source_routes: x"),
 		 "t:10:20: %s: service web: source_routes: expected a list of mappings {from: "
@@ -233,6 +227,39 @@ static void errors_are_told(void **state)
 		 "and service web uses both\n"},
 		{L4(I1, "    listen: 10.9.0.1:443/tcp\n    quic: {cid: lb}\n"),
 		 "t:10:11: %s: service web: quic needs a listen address with /udp\n"},
+	};
+
+	(void)state;
+	check_rows(rows, sizeof(rows) / sizeof(rows[0]), "error");
+}
+
+static void errors_of_proxied_services_are_told(void **state)
+{
+	static const struct row rows[] = {
+		{HTTP("10.9.0.1:80-81/tcp") "node: {steer_sockets: off}",
+		 "t:1:45: %s: service a: listen: expected one port of one address where "
+		 "node.steer_sockets is off, found 10.9.0.1:80-81/tcp\n"},
+		{HTTP("10.9.0.0/24:80/tcp") "node: {steer_sockets: off}",
+		 "t:1:45: %s: service a: listen: expected one port of one address where "
+		 "node.steer_sockets is off, found 10.9.0.0/24:80/tcp\n"},
+		{HTTP("0.0.0.0:80-81/tcp"),
+		 "t:1:45: %s: service a: listen: expected one port, as it is every address, found "
+		 "0.0.0.0:80-81/tcp\n"},
+		{HTTP("\"[::]:any/tcp\""),
+		 "t:1:45: %s: service a: listen: expected one port, as it is every address, found "
+		 "[::]:any/tcp\n"},
+		{HTTP("10.9.0.0/24:any/udp"),
+		 "t:1:45: %s: service a: listen: expected tcp in mode http, found "
+		 "10.9.0.0/24:any/udp\n"},
+		{HTTP("12.0.0.0/7:80/tcp"),
+		 "t:1:45: %s: service a: listen: expected a prefix of at least 8 bits, of IPv6 16, "
+		 "found 12.0.0.0/7:80/tcp\n"},
+		{HTTP("10.0.0.0/24:any/tcp"),
+		 "t:2:57: %s: backend p/a: 10.0.0.1:80 is where service a listens (t:1:45): a "
+		 "loop\n"},
+		{HTTP("10.0.0.1:79-81/tcp"),
+		 "t:2:57: %s: backend p/a: 10.0.0.1:80 is where service a listens (t:1:45): a "
+		 "loop\n"},
 	};
 
 	(void)state;
@@ -374,10 +401,15 @@ static void differences_are_told(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(listens_are_read),  cmocka_unit_test(what_a_listen_covers),
-		cmocka_unit_test(errors_are_told),   cmocka_unit_test(warnings_are_told),
-		cmocka_unit_test(lists_have_an_end), cmocka_unit_test(tables_have_an_end),
-		cmocka_unit_test(a_whole_service),   cmocka_unit_test(differences_are_told),
+		cmocka_unit_test(listens_are_read),
+		cmocka_unit_test(what_a_listen_covers),
+		cmocka_unit_test(errors_are_told),
+		cmocka_unit_test(errors_of_proxied_services_are_told),
+		cmocka_unit_test(warnings_are_told),
+		cmocka_unit_test(lists_have_an_end),
+		cmocka_unit_test(tables_have_an_end),
+		cmocka_unit_test(a_whole_service),
+		cmocka_unit_test(differences_are_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,6 +16,7 @@
 
 #include "conf/runtime.h"
 #include "control/reload.h"
+#include "control/steering.h"
 #include "core/log.h"
 #include "health/health.h"
 #include "l4/l4.h"
@@ -32,6 +33,10 @@ struct worker_sockets {
 
 static struct {
 	int check_err, prepare_err, apply_err, attach_err, commit_err;
+	int steer_err, publish_err;
+	unsigned cancels;
+	bool behind;
+	const struct snapshot *published;
 	unsigned apply_fails_left;     /* of apply_err; 0: for ever */
 	const struct snapshot *mapped; /* what the last good apply wrote */
 	unsigned applies, attaches, sockets_open, commits;
@@ -83,6 +88,40 @@ void workers_status(const struct workers *w, struct workers_status *ret_status)
 {
 	(void)w;
 	memset(ret_status, 0, sizeof(*ret_status));
+}
+
+int steering_prepare(struct steering *st, const struct snapshot *snap,
+		     struct worker_sockets *sockets, struct diag *d)
+{
+	(void)st;
+	(void)snap;
+	assert_non_null(sockets);
+	if (fake.steer_err)
+		diag_error(d, NULL, "no room for sockets");
+	return fake.steer_err;
+}
+
+void steering_cancel(struct steering *st)
+{
+	(void)st;
+	fake.cancels++;
+}
+
+int steering_publish(struct steering *st, const struct snapshot *snap, struct diag *d)
+{
+	(void)st;
+	fake.behind = fake.publish_err != 0;
+	if (fake.publish_err)
+		diag_error(d, NULL, "a write failed");
+	else
+		fake.published = snap;
+	return fake.publish_err;
+}
+
+bool steering_is_behind(const struct steering *st)
+{
+	(void)st;
+	return fake.behind;
 }
 
 int l4_check(struct l4 *l4, const struct snapshot *snap, struct diag *d)
@@ -318,6 +357,7 @@ static void test_good_ones_take_effect(void **state)
 	assert_int_equal(o.status, 0);
 	assert_int_equal(o.generation, 1);
 	assert_ptr_equal(fake.mapped, reload_current(f->reload));
+	assert_ptr_equal(fake.published, reload_current(f->reload));
 	assert_int_equal(fake.attaches, 1);
 	o = apply(f, 2, "eth0");
 	assert_int_equal(o.status, 0);
@@ -332,7 +372,7 @@ static void test_good_ones_take_effect(void **state)
 static void test_a_failing_step_changes_nothing(void **state)
 {
 	struct fixture *f = *state;
-	int *const steps[] = {&fake.check_err, &fake.prepare_err, &fake.apply_err};
+	int *const steps[] = {&fake.check_err, &fake.prepare_err, &fake.steer_err, &fake.apply_err};
 	struct outcome o = apply(f, 1, "eth0");
 
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
@@ -378,6 +418,37 @@ static void test_a_failed_attach_is_rolled_back(void **state)
 	assert_int_equal(weight_in_force(f), 1);
 	assert_ptr_equal(fake.mapped, reload_current(f->reload));
 	assert_int_equal(fake.attaches, 3); /* at first, the new one, the old one again */
+}
+
+static void test_what_was_prepared_is_taken_back(void **state)
+{
+	struct fixture *f = *state;
+	struct outcome o = apply(f, 1, "eth0");
+	unsigned before = fake.cancels;
+
+	fake.apply_err = -EIO;
+	fake.apply_fails_left = 1;
+	o = apply(f, 2, "eth0");
+	assert_int_equal(o.status, -EIO);
+	assert_int_equal(fake.cancels, before + 1);
+	assert_ptr_equal(fake.published, reload_current(f->reload));
+}
+
+/* It is in force, and new connections follow as soon as they can. */
+static void test_who_gets_connections_is_repaired_later(void **state)
+{
+	struct fixture *f = *state;
+	struct outcome o = apply(f, 1, "eth0");
+
+	fake.publish_err = -ENOMEM;
+	o = apply(f, 2, "eth0");
+	assert_int_equal(o.status, 0);
+	assert_int_equal(o.errors, 0);
+	assert_ptr_not_equal(fake.published, reload_current(f->reload));
+	fake.publish_err = 0;
+	for (uint64_t end = uv_hrtime() + 5000000000ULL; fake.behind && uv_hrtime() < end;)
+		(void)uv_run(&f->loop, UV_RUN_ONCE);
+	assert_ptr_equal(fake.published, reload_current(f->reload));
 }
 
 /* Where even the roll-back fails, it is tried again until the tables are right. */
@@ -547,6 +618,8 @@ int main(void)
 		T(test_a_failed_write_is_rolled_back),
 		T(test_a_failed_attach_is_rolled_back),
 		T(test_tables_are_repaired_later),
+		T(test_what_was_prepared_is_taken_back),
+		T(test_who_gets_connections_is_repaired_later),
 		T(test_an_edit_that_fails_tells_its_status),
 		T(test_requests_run_one_after_another),
 		T(test_the_queue_has_an_end),

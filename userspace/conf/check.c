@@ -121,11 +121,12 @@ static void check_listens(struct draft *dr, const struct service_draft *sd, cons
 			continue;
 		if (service_is_proxied(s) && l->proto != IPPROTO_TCP)
 			(void)snprintf(proxied, sizeof(proxied), "tcp in mode %s", mode);
-		else if (service_is_proxied(s) && !listen_is_exact(l))
-			(void)snprintf(proxied, sizeof(proxied),
-				       "one port of one address in mode %s (ranges and prefixes "
-				       "are for mode l4)",
-				       mode);
+		else if (service_is_proxied(s) && !listen_is_exact(l) &&
+			 dr->snap->node.steer_sockets == STEER_SOCKETS_OFF)
+			expected = "one port of one address where node.steer_sockets is off";
+		else if (service_is_proxied(s) && !listen_is_exact(l) &&
+			 addr_is_unspecified(&l->ep.addr))
+			expected = "one port, as it is every address";
 		else if (l->prefix_len &&
 			 l->prefix_len < (l->ep.addr.family == AF_INET ? PREFIX4_MIN : PREFIX6_MIN))
 			expected = "a prefix of at least 8 bits, of IPv6 16";
@@ -276,7 +277,7 @@ static size_t find_row(const struct listen_row *rows, size_t count, const struct
 	return low;
 }
 
-/* A TCP listen on exactly this; NULL: none. */
+/* A TCP listen on exactly this, or a range or prefix that has it; NULL: none. */
 static const struct listen_row *find_tcp(const struct listen_row *rows, size_t count,
 					 const struct addr *addr, uint16_t port)
 {
@@ -286,6 +287,14 @@ static const struct listen_row *find_tcp(const struct listen_row *rows, size_t c
 		if (addr_cmp(&l->ep.addr, addr) != 0 || l->ep.port != port)
 			break;
 		if (l->proto == IPPROTO_TCP)
+			return &rows[i];
+	}
+	for (size_t i = 0; i < count; i++) {
+		const struct listen *l = rows[i].listen;
+
+		if (l->proto == IPPROTO_TCP && !listen_is_exact(l) &&
+		    service_is_proxied(rows[i].service) && listen_has_port(l, port) &&
+		    listen_has_addr(l, addr))
 			return &rows[i];
 	}
 	return NULL;

@@ -132,6 +132,59 @@ bool listen_has_addr(const struct listen *l, const struct addr *addr)
 	       addr_in_prefix(addr, &l->ep.addr, l->prefix_len);
 }
 
+bool listen_has(const struct listen *l, const struct endpoint *ep)
+{
+	if (!listen_has_port(l, ep->port))
+		return false;
+	if (!l->prefix_len && addr_is_unspecified(&l->ep.addr))
+		return l->ep.addr.family == ep->addr.family;
+	return listen_has_addr(l, &ep->addr);
+}
+
+/* Is a to be asked before b, where both have the address and port? */
+static bool goes_before(const struct listen *a, const struct listen *b)
+{
+	bool any_a = !a->prefix_len && addr_is_unspecified(&a->ep.addr);
+	bool any_b = !b->prefix_len && addr_is_unspecified(&b->ep.addr);
+	unsigned len_a = a->prefix_len ? a->prefix_len : UINT8_MAX;
+	unsigned len_b = b->prefix_len ? b->prefix_len : UINT8_MAX;
+	int width_a = a->port_hi ? a->port_hi - a->ep.port : 0;
+	int width_b = b->port_hi ? b->port_hi - b->ep.port : 0;
+
+	if (any_a != any_b)
+		return any_b;
+	return len_a != len_b ? len_a > len_b : width_a < width_b;
+}
+
+const struct service *listen_find_proxied(const struct snapshot *snap, const struct endpoint *ep)
+{
+	const struct service *found = NULL;
+	const struct listen *first = NULL;
+
+	for (size_t i = 0; i < snap->service_count; i++) {
+		const struct service *s = &snap->services[i];
+
+		for (size_t k = 0; service_is_proxied(s) && k < s->listen_count; k++) {
+			const struct listen *l = &s->listens[k];
+
+			if (!listen_has(l, ep) || (first && !goes_before(l, first)))
+				continue;
+			first = l;
+			found = s;
+		}
+	}
+	return found;
+}
+
+char *listen_group(const struct service *s, const struct listen *l, char buf[LISTEN_GROUP_STRLEN])
+{
+	if (listen_is_exact(l))
+		return endpoint_format(&l->ep, buf, LISTEN_GROUP_STRLEN);
+	snprintf(buf, LISTEN_GROUP_STRLEN, "%s/%c", s->name,
+		 l->ep.addr.family == AF_INET ? '4' : '6');
+	return buf;
+}
+
 bool listen_overlaps(const struct listen *l, const struct addr *prefix, unsigned len, uint16_t low,
 		     uint16_t high)
 {

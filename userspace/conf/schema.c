@@ -139,6 +139,13 @@ static const struct keyword node_keys[] = {
 	 FIELD(struct node, icmp_rate),
 	 .max = 65535,
 	 .fallback = "100"},
+	{.name = "steer_sockets",
+	 .text = "a program gives connections to the sockets of proxied services, which prefixes, "
+		 "ranges and any port need; auto: where there is one of those, or node.interfaces",
+	 .type = KEY_CHOICE,
+	 FIELD(struct node, steer_sockets),
+	 .words = steer_sockets_words,
+	 .fallback = "auto"},
 	{.name = "drain_timeout",
 	 .text = "how long a daemon that is told to stop waits for its connections",
 	 .type = KEY_DURATION,
@@ -453,10 +460,11 @@ const struct section schema_pool = {
 
 static const struct keyword service_keys[] = {
 	{.name = "listen",
-	 .text = "addresses that clients connect to, one or a list; in mode l4 the port may be a "
-		 "range (8000-8099) or any, the address a prefix (203.0.113.0/24:443/tcp, "
+	 .text = "addresses that clients connect to, one or a list; the port may be a range "
+		 "(8000-8099) or any, the address a prefix (203.0.113.0/24:443/tcp, "
 		 "[2001:db8::/64]:any/udp): an address comes before a longer before a shorter "
-		 "prefix, of each a port before a narrower before a wider range",
+		 "prefix, of each a port before a narrower before a wider range; only tcp, and "
+		 "see node.steer_sockets, in the other modes than l4",
 	 SPECIAL(listen),
 	 .form = "ADDRESS:PORT/tcp or /udp, such as \"203.0.113.10:80/tcp\"",
 	 .required = true},

@@ -41,6 +41,10 @@ struct node_limits {
 enum fragments { FRAGMENTS_FOLLOW, FRAGMENTS_DROP, FRAGMENTS_PASS };
 enum echo { ECHO_ON, ECHO_OFF };
 
+/* Does a program give connections to the sockets of proxied services? AUTO: where a service needs it, and
+ * where there are interfaces, so that programs are loaded anyway. */
+enum steer_sockets { STEER_SOCKETS_AUTO, STEER_SOCKETS_ON, STEER_SOCKETS_OFF };
+
 struct node {
 	const char *const
 		*interfaces; /* none: the proxy alone, nothing is loaded into the kernel */
@@ -54,6 +58,7 @@ struct node {
 	enum fragments fragments;      /* the first one, default follow */
 	enum echo echo;	    /* are echo requests to steered services answered, default on */
 	unsigned icmp_rate; /* answers and errors of ours, a second and processor, default 100 */
+	enum steer_sockets steer_sockets; /* default auto */
 	struct node_limits limits;
 	unsigned workers;	     /* resolved: at least 1 */
 	unsigned drain_ms;	     /* how long SIGTERM waits for connections */
@@ -436,6 +441,7 @@ char *prefix_format(const struct addr *addr, unsigned len, char *buf, size_t buf
 extern const char *const xdp_mode_words[];
 extern const char *const fragments_words[];
 extern const char *const echo_words[];
+extern const char *const steer_sockets_words[];
 extern const char *const forward_words[];
 extern const char *const next_hop_words[];
 extern const char *const admin_state_words[];

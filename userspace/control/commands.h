@@ -18,6 +18,7 @@ struct commands_env {
 	struct reload *reload;
 	struct l4 *l4; /* NULL: the proxy alone */
 	struct workers *workers;
+	struct steering *steering;
 	const char *config_path; /* "-": standard input, nothing can be saved */
 	uint64_t started_ms;	 /* clock_now_ms() at the start */
 	bool stopping;

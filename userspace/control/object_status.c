@@ -6,6 +6,7 @@
 #include "control/message.h"
 #include "control/json_build.h"
 #include "control/objects.h"
+#include "control/steering.h"
 #include "core/clock.h"
 #include "l4/l4.h"
 #include "l4/nat_sweep.h"
@@ -126,7 +127,7 @@ static json_t *l4_json(const struct commands_env *env, const struct snapshot *sn
 	return json_finish(o, failed);
 }
 
-static json_t *proxy_json(const struct commands_env *env)
+static json_t *proxy_json(const struct commands_env *env, const struct snapshot *snap)
 {
 	struct workers_status w = {0};
 	json_t *o = json_object();
@@ -137,6 +138,7 @@ static json_t *proxy_json(const struct commands_env *env)
 	json_put_int(o, "oldest_generation", w.generation, &failed);
 	json_put_int(o, "open_connections", w.connections, &failed);
 	json_put_int(o, "idle_backend_connections", w.upstream_idle, &failed);
+	json_put(o, "socket_program", steering_json(env->steering, snap), &failed);
 	return json_finish(o, failed);
 }
 
@@ -163,7 +165,7 @@ json_t *object_status(const struct commands_env *env, const struct snapshot *sna
 	json_put_int(o, "services", snap->service_count, &failed);
 	json_put_int(o, "pools", snap->pool_count, &failed);
 	json_put(o, "backend_states", object_backend_states(snap, NULL), &failed);
-	json_put(o, "proxy", proxy_json(env), &failed);
+	json_put(o, "proxy", proxy_json(env, snap), &failed);
 	json_put(o, "l4", l4_json(env, snap, flows), &failed);
 	return json_finish(o, failed);
 }

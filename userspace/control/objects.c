@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* JSON of services, pools, backends, health and changes: see objects.h. */
 #include "control/objects.h"
+#include "control/steering.h"
 
 #include <string.h>
 
@@ -388,6 +389,7 @@ json_t *object_service(const struct commands_env *env, const struct snapshot *sn
 	json_put(o, "relay", object_relay(snap, s), &failed);
 	json_put(o, "proxy_protocol", object_proxy_in(s), &failed);
 	json_put(o, "guard", object_service_guard(env, s), &failed);
+	json_put(o, "socket_program", steering_service_json(env->steering, s), &failed);
 	return json_finish(o, failed);
 }
 

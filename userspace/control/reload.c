@@ -8,6 +8,7 @@
 
 #include "control/diag_log.h"
 #include "control/restart_list.h"
+#include "control/steering.h"
 #include "control/summary.h"
 #include "core/clock.h"
 #include "core/list.h"
@@ -139,13 +140,39 @@ static void sync_maps(struct reload *r)
 			log_info("config: kernel tables are in step again");
 		r->repair_ms = 0;
 		(void)uv_timer_stop(&r->repair);
+		if (steering_is_behind(r->parts.steering))
+			schedule_repair(r);
+	}
+	diag_deinit(&d);
+}
+
+/* Connections go by what is in force; try again later where that fails. */
+static void publish_sockets(struct reload *r)
+{
+	bool was_behind = steering_is_behind(r->parts.steering);
+	struct diag d;
+
+	diag_init(&d);
+	if (steering_publish(r->parts.steering, r->current, &d)) {
+		diag_log(&d);
+		schedule_repair(r);
+		log_error("config: tables of listening sockets are behind retry_ms=%llu",
+			  (unsigned long long)r->repair_ms);
+	} else if (was_behind) {
+		log_info("config: tables of listening sockets are in step again");
+		if (!r->parts.l4)
+			r->repair_ms = 0;
 	}
 	diag_deinit(&d);
 }
 
 static void on_repair(uv_timer_t *timer)
 {
-	sync_maps(timer->data);
+	struct reload *r = timer->data;
+
+	sync_maps(r);
+	if (steering_is_behind(r->parts.steering))
+		publish_sockets(r);
 }
 
 static void on_tick(uv_timer_t *timer)
@@ -281,6 +308,11 @@ static void on_committed(void *ctx, int status)
 	struct reload *r = ctx;
 	struct job *job = r->running;
 
+	publish_sockets(r);
+	if (steering_is_behind(r->parts.steering))
+		diag_warning(&job->result.diag, NULL,
+			     "new connections go by the former listen addresses until the kernel's "
+			     "tables can be written");
 	/* In force all the same, and so it is said; at the start it is a reason to give up. */
 	if (status < 0 && r->generation > 1) {
 		diag_warning(&job->result.diag, NULL,
@@ -305,11 +337,16 @@ static int run_job(struct reload *r, struct job *job)
 	if (!err)
 		err = workers_prepare(r->parts.workers, job->snap, &job->sockets, d);
 	if (!err)
+		err = steering_prepare(r->parts.steering, job->snap, job->sockets, d);
+	if (!err)
 		err = apply_kernel(r, job);
-	if (err)
+	if (err) {
+		steering_cancel(r->parts.steering);
 		return err;
+	}
 	err = health_apply(r->parts.health, job->snap);
 	if (err) {
+		steering_cancel(r->parts.steering);
 		restore(r, interfaces_differ(former, job->snap));
 		return err;
 	}

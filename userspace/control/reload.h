@@ -20,6 +20,7 @@ struct runtime;
 struct l4;
 struct workers;
 struct health;
+struct steering;
 
 struct reload_parts {
 	uv_loop_t *loop;
@@ -27,6 +28,7 @@ struct reload_parts {
 	struct l4 *l4; /* NULL: no interfaces, the proxy alone */
 	struct workers *workers;
 	struct health *health;
+	struct steering *steering;
 };
 
 int reload_new(const struct reload_parts *parts, struct reload **ret_reload);

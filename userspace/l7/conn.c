@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "conf/listen.h"
 #include "core/log.h"
 #include "l7/h2_server.h"
 #include "l7/http1_write.h"
@@ -66,17 +67,9 @@ static bool awaits_request(const struct conn *c)
 /* Is c served by this service: does it listen where c was accepted? */
 static bool listens_at(const struct service *s, const struct endpoint *local)
 {
-	static const struct addr any;
-
-	for (size_t i = 0; i < s->listen_count; i++) {
-		const struct endpoint *ep = &s->listens[i].ep;
-
-		if (ep->port != local->port || ep->addr.family != local->addr.family)
-			continue;
-		if (!memcmp(ep->addr.bytes, any.bytes, sizeof(any.bytes)) ||
-		    !addr_cmp(&ep->addr, &local->addr))
+	for (size_t i = 0; i < s->listen_count; i++)
+		if (listen_has(&s->listens[i], local))
 			return true;
-	}
 	return false;
 }
 

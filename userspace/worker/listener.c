@@ -18,19 +18,26 @@ static int set_option(int fd, int level, int name)
 	return setsockopt(fd, level, name, &one, sizeof(one)) < 0 ? -errno : 0;
 }
 
-static bool is_any(const struct endpoint *ep)
+/*
+ * Where detached sockets are bound: addresses that nothing is sent to, set aside as the source of
+ * messages (192.0.0.8, RFC 7600) and for packets that are to be discarded (100::/64, RFC 6666). The
+ * port is the kernel's choice.
+ */
+static int detached_place(int family, struct endpoint *ret_ep)
 {
-	static const struct addr any;
-
-	return !memcmp(ep->addr.bytes, any.bytes, sizeof(any.bytes));
+	return endpoint_parse(family == AF_INET ? "192.0.0.8" : "100::1", ret_ep);
 }
 
-static int set_options(int fd, const struct endpoint *ep, bool shared)
+enum sharing { ALONE, SHARED, DETACHED };
+
+static int set_options(int fd, const struct endpoint *ep, enum sharing sharing)
 {
 	bool v6 = ep->addr.family == AF_INET6;
-	int err = set_option(fd, SOL_SOCKET, SO_REUSEADDR);
+	int err = 0;
 
-	if (err == 0 && shared)
+	if (sharing != DETACHED) /* else the kernel might choose one port twice */
+		err = set_option(fd, SOL_SOCKET, SO_REUSEADDR);
+	if (err == 0 && sharing == SHARED)
 		err = set_option(fd, SOL_SOCKET, SO_REUSEPORT);
 	/* A service address may come to this host only later. */
 	if (err == 0)
@@ -44,17 +51,20 @@ static int set_options(int fd, const struct endpoint *ep, bool shared)
 	return err;
 }
 
-/* A bound socket. shared: with others that say so too. */
-static int bind_at(const struct endpoint *ep, bool shared, int *ret_fd)
+/* A bound socket. SHARED: with others that say so too. */
+static int bind_at(const struct endpoint *ep, enum sharing sharing, int *ret_fd)
 {
 	struct sockaddr_storage ss;
 	socklen_t len;
 	int fd = socket(ep->addr.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int err = fd < 0 ? -errno : set_options(fd, ep, shared);
+	int err = fd < 0 ? -errno : set_options(fd, ep, sharing);
 
 	endpoint_to_sockaddr(ep, &ss, &len);
 	if (err == 0 && bind(fd, (struct sockaddr *)&ss, len) < 0)
 		err = -errno;
+	/* Its connections inherit it: they must not be in the way of who binds their address later. */
+	if (err == 0 && sharing == DETACHED)
+		err = set_option(fd, SOL_SOCKET, SO_REUSEADDR);
 	if (err == 0)
 		*ret_fd = fd;
 	else if (fd >= 0)
@@ -64,7 +74,7 @@ static int bind_at(const struct endpoint *ep, bool shared, int *ret_fd)
 
 int listener_probe(const struct endpoint *ep)
 {
-	int fd, err = bind_at(ep, false, &fd);
+	int fd, err = bind_at(ep, ALONE, &fd);
 
 	if (err == 0)
 		close(fd);
@@ -74,21 +84,45 @@ int listener_probe(const struct endpoint *ep)
 bool listener_overlaps(const struct endpoint *a, const struct endpoint *b)
 {
 	return a->port == b->port && a->addr.family == b->addr.family &&
-	       (is_any(a) || is_any(b) || !endpoint_cmp(a, b));
+	       (addr_is_unspecified(&a->addr) || addr_is_unspecified(&b->addr) ||
+		!endpoint_cmp(a, b));
 }
 
-int listener_new(const struct endpoint *ep, struct listener **ret_listener)
+struct listener_group listener_group_of(const struct service *s, const struct listen *l)
+{
+	struct listener_group g = {.is_detached = !listen_is_exact(l)};
+
+	listen_group(s, l, g.name);
+	if (g.is_detached)
+		g.ep.addr.family = l->ep.addr.family;
+	else
+		g.ep = l->ep;
+	return g;
+}
+
+static int bind_group(const struct listener_group *group, int *ret_fd)
+{
+	struct endpoint place;
+	int err;
+
+	if (!group->is_detached)
+		return bind_at(&group->ep, SHARED, ret_fd);
+	err = detached_place(group->ep.addr.family, &place);
+	return err < 0 ? err : bind_at(&place, DETACHED, ret_fd);
+}
+
+int listener_new(const struct listener_group *group, struct listener **ret_listener)
 {
 	struct listener *l = calloc(1, sizeof(*l));
 	int err;
 
 	if (!l)
 		return -ENOMEM;
-	l->ep = *ep;
+	l->group = *group;
 	l->fd = -1;
-	l->is_any = is_any(ep);
+	l->asks_local = group->is_detached || addr_is_unspecified(&group->ep.addr);
 	list_init(&l->node);
-	err = bind_at(ep, true, &l->fd);
+	err = bind_group(group, &l->fd);
 	if (err == 0 && listen(l->fd, SOMAXCONN) < 0)
 		err = -errno;
 	if (err < 0) {
@@ -110,7 +144,7 @@ void listener_free(struct listener *l)
 
 static void deliver(struct listener *l, int fd, const struct sockaddr_storage *from)
 {
-	struct endpoint peer, local = l->ep;
+	struct endpoint peer, local = l->group.ep;
 	struct sockaddr_storage ss;
 	socklen_t len = sizeof(ss);
 
@@ -118,7 +152,7 @@ static void deliver(struct listener *l, int fd, const struct sockaddr_storage *f
 		close(fd);
 		return;
 	}
-	if (l->is_any && getsockname(fd, (struct sockaddr *)&ss, &len) == 0)
+	if (l->asks_local && getsockname(fd, (struct sockaddr *)&ss, &len) == 0)
 		(void)endpoint_from_sockaddr((struct sockaddr *)&ss, &local); /* same family */
 	l->events.on_accept(l, fd, &peer, &local);
 }
@@ -161,13 +195,12 @@ static void on_pause_over(uv_timer_t *timer)
 /* The queue stays as it is: to ask again at once would only spin. */
 static void pause_accept(struct listener *l, int err)
 {
-	char text[ENDPOINT_STRLEN];
 	unsigned held;
 
 	l->events.on_fail(l);
 	if (log_limit_ok(&l->limit, &held))
 		log_warning("worker: cannot accept, pausing address=%s error=\"%s\" held-back=%u",
-			    endpoint_format(&l->ep, text, sizeof(text)), strerror(-err), held);
+			    l->group.name, strerror(-err), held);
 	(void)uv_poll_stop(&l->poll);
 	(void)uv_timer_start(&l->pause, on_pause_over, PAUSE_MS, 0);
 }

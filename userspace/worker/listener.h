@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * One listening socket of one worker. Made on the main thread (listener_new), then handed to its
- * worker, which alone touches it from then on.
+ * worker, which alone touches it from then on. A socket is bound to the address and port that it
+ * serves; or it is *detached*, bound where nobody comes by, and gets what a program gives to it.
  */
 #ifndef WORKER_LISTENER_H
 #define WORKER_LISTENER_H
@@ -9,6 +10,7 @@
 #include <stdbool.h>
 #include <uv.h>
 
+#include "conf/listen.h"
 #include "core/addr.h"
 #include "core/list.h"
 #include "core/log.h"
@@ -28,17 +30,28 @@ struct listener_events {
 	void *ctx;
 };
 
+/* Which listening sockets, one for each worker. */
+struct listener_group {
+	char name[LISTEN_GROUP_STRLEN]; /* listen_group(): what it is found by */
+	struct endpoint ep;		/* detached: of its family alone */
+	bool is_detached;
+};
+
+/* That of a proxied service's listen. */
+struct listener_group listener_group_of(const struct service *s, const struct listen *l);
+
 struct listener {
 	uv_poll_t poll;
 	uv_timer_t pause; /* after accept4() failed for want of something */
 	struct list node; /* free for the owner's use */
-	struct endpoint ep;
+	struct listener_group group;
+	uint64_t until_ms;   /* the owner's: when one that is on its way out is closed */
 	const char *service; /* the owner's: for its callbacks */
 	struct listener_events events;
 	struct log_limit limit;
 	int fd;
 	uint8_t open_handles;
-	bool is_any; /* a wildcard: the local address differs by connection */
+	bool asks_local; /* the local end differs by connection */
 };
 
 /* May this daemon listen at ep? SO_REUSEPORT would let another process of the same user share it in
@@ -49,8 +62,8 @@ int listener_probe(const struct endpoint *ep);
 /* Could one connection come to both? */
 bool listener_overlaps(const struct endpoint *a, const struct endpoint *b);
 
-/* Bind and listen (SO_REUSEPORT, free bind). 0, or -errno. */
-int listener_new(const struct endpoint *ep, struct listener **ret_listener);
+/* Bind and listen (SO_REUSEPORT and free bind, where it is not detached). 0, or -errno. */
+int listener_new(const struct listener_group *group, struct listener **ret_listener);
 
 /* Begin to accept, on this loop's thread. 0, or -errno; then listener_free(). */
 int listener_start(struct listener *l, uv_loop_t *loop, const struct listener_events *events);

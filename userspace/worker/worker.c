@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/listen.h"
+#include "core/clock.h"
 #include "tls/shared.h"
 #include "worker/worker_thread.h"
 
@@ -18,13 +20,31 @@ struct commit {
 	int status;
 };
 
+/* Those of the sockets that are served, by group. */
+struct served {
+	struct served_group {
+		struct listener_group group;
+		int *fds; /* for each worker, which own them */
+	} * groups;
+	size_t count;
+	int *fds; /* of all groups */
+};
+
+/* Sockets that have been let go of and may still be open for a while. */
+struct leaving {
+	struct endpoint ep;
+	uint64_t until_ms;
+};
+
+#define LEAVING_MAX 64	  /* the latest: with more, a new listen address may seem to be in use */
+#define LEAVING_MS  10000 /* longer than a worker lets them linger */
+
 /* All that a commit needs, so that it cannot fail for want of memory. */
 struct worker_sockets {
 	struct commit *commit;
 	struct worker_message **messages; /* for each worker, with its listeners */
 	unsigned count;
-	struct endpoint *served; /* addresses that have listeners afterwards */
-	size_t served_count;
+	struct served served; /* afterwards */
 };
 
 struct workers {
@@ -34,8 +54,9 @@ struct workers {
 	struct mailbox mailbox; /* what comes back from them */
 	uv_timer_t deadline;	/* of the drain */
 	unsigned open_handles;
-	struct endpoint *served; /* addresses that have listeners */
-	size_t served_count;
+	struct served served; /* what has listeners */
+	struct leaving leaving[LEAVING_MAX];
+	unsigned next_leaving;
 	struct drain {
 		bool started;
 		workers_cb cb;
@@ -83,6 +104,12 @@ static void on_message(struct mailbox *mailbox, struct list *node)
 	commit_done(op, status);
 }
 
+static void served_deinit(struct served *s)
+{
+	free(s->groups);
+	free(s->fds);
+}
+
 /* ---- start and stop -------------------------------------------------------------------------- */
 
 static void on_handle_closed(uv_handle_t *handle)
@@ -94,7 +121,7 @@ static void on_handle_closed(uv_handle_t *handle)
 	mailbox_deinit(&w->mailbox);
 	tls_shared_free(w->tls);
 	free(w->workers);
-	free(w->served);
+	served_deinit(&w->served);
 	free(w);
 }
 
@@ -180,12 +207,12 @@ static size_t count_listens(const struct snapshot *snap)
 	return n;
 }
 
-static bool contains(const struct endpoint *list, size_t count, const struct endpoint *ep)
+static struct served_group *find_group(const struct served *s, const char *name)
 {
-	for (size_t i = 0; i < count; i++)
-		if (!endpoint_cmp(&list[i], ep))
-			return true;
-	return false;
+	for (size_t i = 0; i < s->count; i++)
+		if (!strcmp(s->groups[i].group.name, name))
+			return &s->groups[i];
+	return NULL;
 }
 
 static struct worker_sockets *sockets_new(unsigned count, size_t listens)
@@ -196,8 +223,9 @@ static struct worker_sockets *sockets_new(unsigned count, size_t listens)
 		return NULL;
 	s->commit = calloc(1, sizeof(*s->commit));
 	s->messages = calloc(count, sizeof(struct worker_message *));
-	s->served = calloc(listens + 1, sizeof(*s->served));
-	if (!s->commit || !s->messages || !s->served)
+	s->served.groups = calloc(listens + 1, sizeof(*s->served.groups));
+	s->served.fds = calloc((listens + 1) * count, sizeof(*s->served.fds));
+	if (!s->commit || !s->messages || !s->served.groups || !s->served.fds)
 		goto fail;
 	for (; s->count < count; s->count++) {
 		s->messages[s->count] = worker_message_new(WORKER_COMMIT);
@@ -218,24 +246,32 @@ void worker_sockets_free(struct worker_sockets *s)
 		worker_message_free(s->messages[i]);
 	free(s->commit);
 	free(s->messages);
-	free(s->served);
+	served_deinit(&s->served);
 	free(s);
 }
 
-static void report(const struct service *service, const struct endpoint *ep, int err,
-		   struct diag *d)
+static void report(const struct service *service, const struct listen *l, int err, struct diag *d)
 {
-	char text[ENDPOINT_STRLEN];
+	char text[LISTEN_STRLEN];
 
-	diag_error(d, NULL, "service %s: cannot listen at %s: %s", service->name,
-		   endpoint_format(ep, text, sizeof(text)), strerror(-err));
+	if (listen_is_exact(l))
+		endpoint_format(&l->ep, text, sizeof(text));
+	else
+		listen_format(l, text, sizeof(text));
+	diag_error(d, NULL, "service %s: cannot listen at %s: %s", service->name, text,
+		   strerror(-err));
 }
 
 /* Does a listener of this daemon stand in the way of asking who else is there? */
 static bool is_ours(const struct workers *w, const struct endpoint *ep)
 {
-	for (size_t i = 0; i < w->served_count; i++)
-		if (listener_overlaps(&w->served[i], ep))
+	uint64_t now = clock_now_ms();
+
+	for (size_t i = 0; i < w->served.count; i++)
+		if (listener_overlaps(&w->served.groups[i].group.ep, ep))
+			return true;
+	for (unsigned i = 0; i < LEAVING_MAX; i++)
+		if (w->leaving[i].until_ms > now && listener_overlaps(&w->leaving[i].ep, ep))
 			return true;
 	return false;
 }
@@ -247,11 +283,11 @@ static int probe_all(const struct workers *w, const struct service *service, str
 	int first = 0;
 
 	for (size_t i = 0; i < service->listen_count; i++) {
-		const struct endpoint *ep = &service->listens[i].ep;
-		int err = is_ours(w, ep) ? 0 : listener_probe(ep);
+		const struct listen *l = &service->listens[i];
+		int err = !listen_is_exact(l) || is_ours(w, &l->ep) ? 0 : listener_probe(&l->ep);
 
 		if (err < 0)
-			report(service, ep, err, d);
+			report(service, l, err, d);
 		if (!first)
 			first = err;
 	}
@@ -259,16 +295,34 @@ static int probe_all(const struct workers *w, const struct service *service, str
 }
 
 /* One socket for each worker. */
-static int listen_at(struct worker_sockets *s, const struct endpoint *ep)
+static int listen_at(struct worker_sockets *s, struct served_group *group)
 {
 	for (unsigned i = 0; i < s->count; i++) {
 		struct listener *l;
-		int err = listener_new(ep, &l);
+		int err = listener_new(&group->group, &l);
 
 		if (err < 0)
 			return err;
+		group->fds[i] = l->fd;
 		list_append(&s->messages[i]->listeners, &l->node);
 	}
+	return 0;
+}
+
+static int listen_group_at(const struct workers *w, const struct listener_group *group,
+			   struct worker_sockets *s)
+{
+	const struct served_group *had = find_group(&w->served, group->name);
+	struct served_group *g;
+
+	if (find_group(&s->served, group->name))
+		return 0;
+	g = &s->served.groups[s->served.count];
+	*g = (struct served_group){*group, &s->served.fds[s->served.count * w->count]};
+	s->served.count++;
+	if (!had)
+		return listen_at(s, g);
+	memcpy(g->fds, had->fds, w->count * sizeof(*g->fds));
 	return 0;
 }
 
@@ -278,15 +332,12 @@ static int listen_all(const struct workers *w, const struct service *service,
 	int first = 0;
 
 	for (size_t i = 0; i < service->listen_count; i++) {
-		const struct endpoint *ep = &service->listens[i].ep;
-		int err = 0;
+		const struct listener_group group =
+			listener_group_of(service, &service->listens[i]);
+		int err = listen_group_at(w, &group, s);
 
-		if (!contains(w->served, w->served_count, ep) &&
-		    !contains(s->served, s->served_count, ep))
-			err = listen_at(s, ep);
-		s->served[s->served_count++] = *ep;
 		if (err < 0)
-			report(service, ep, err, d);
+			report(service, &service->listens[i], err, d);
 		if (!first)
 			first = err;
 	}
@@ -330,15 +381,45 @@ int workers_prepare(struct workers *w, const struct snapshot *snap,
 	return 0;
 }
 
+int worker_sockets_each(const struct worker_sockets *s, worker_sockets_fn fn, void *ctx)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < s->served.count && !err; i++)
+		err = fn(ctx, s->served.groups[i].group.name, s->served.groups[i].fds, s->count);
+	return err;
+}
+
+void worker_sockets_set_steered(struct worker_sockets *s)
+{
+	for (unsigned i = 0; i < s->count; i++)
+		s->messages[i]->is_steered = true;
+}
+
+/* What is served no more may stay open for a while. */
+static void note_leaving(struct workers *w, const struct served *next)
+{
+	uint64_t until = clock_now_ms() + LEAVING_MS;
+
+	for (size_t i = 0; i < w->served.count; i++) {
+		const struct listener_group *g = &w->served.groups[i].group;
+
+		if (g->is_detached || find_group(next, g->name))
+			continue;
+		w->leaving[w->next_leaving++ % LEAVING_MAX] = (struct leaving){g->ep, until};
+	}
+}
+
 void workers_commit(struct workers *w, struct snapshot *snap, struct worker_sockets *sockets,
 		    workers_cb cb, void *ctx)
 {
 	struct commit *c = sockets->commit;
 
 	*c = (struct commit){.cb = cb, .ctx = ctx, .pending = w->count};
-	free(w->served);
+	if (sockets->count && sockets->messages[0]->is_steered)
+		note_leaving(w, &sockets->served);
+	served_deinit(&w->served);
 	w->served = sockets->served;
-	w->served_count = sockets->served_count;
 	for (unsigned i = 0; i < w->count; i++) {
 		struct worker_message *m = sockets->messages[i];
 
@@ -347,7 +428,7 @@ void workers_commit(struct workers *w, struct snapshot *snap, struct worker_sock
 		worker_post(w->workers[i], m);
 	}
 	sockets->commit = NULL;
-	sockets->served = NULL;
+	sockets->served = (struct served){0};
 	sockets->count = 0;
 	worker_sockets_free(sockets);
 }

@@ -25,12 +25,22 @@ int workers_start(uv_loop_t *main_loop, unsigned count, unsigned ticket_rotation
 
 /*
  * Bind and listen, once a worker (SO_REUSEPORT, IP_FREEBIND), for each address of a proxied service
- * that is not served yet. Nothing is accepted before the commit. 0, or -errno with a line in d for
+ * that is not served yet; for its ranges and prefixes, somewhere else: these get only what a program
+ * gives them, and there has to be one. Nothing is accepted before the commit. 0, or -errno with a line in d for
  * each address that failed; then nothing is kept.
  */
 int workers_prepare(struct workers *w, const struct snapshot *snap,
 		    struct worker_sockets **ret_sockets, struct diag *d);
 void worker_sockets_free(struct worker_sockets *s); /* not committed; NULL is fine */
+
+/* All groups of sockets that the snapshot is served by, also those that are there already, until fn
+ * returns other than 0, which is returned. group: as listen_group(). fds: one a worker, theirs. */
+typedef int (*worker_sockets_fn)(void *ctx, const char *group, const int *fds, size_t count);
+int worker_sockets_each(const struct worker_sockets *s, worker_sockets_fn fn, void *ctx);
+
+/* Once all have taken over, a program is told who gets new connections. Sockets in whose place there
+ * are others then, also of another address, stay open for some seconds after the commit. */
+void worker_sockets_set_steered(struct worker_sockets *s);
 
 /*
  * Hand snap and the new sockets to every worker; cb once all have taken over. New requests are

@@ -7,10 +7,17 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
+#include "conf/listen.h"
 #include "l7/l7.h"
 
 #define RETRY_MS 100
+
+/* How long sockets stay whose place others have taken: until the program that gives connections to
+ * sockets knows of it, and whoever was about to connect has done so, with a lost packet or two. */
+#define LINGER_MS 3000U
 
 struct worker {
 	pthread_t thread;
@@ -25,8 +32,10 @@ struct worker {
 	struct l7 *l7;
 	struct snapshot *snapshot; /* the one served; a reference, NULL before the first */
 	struct list listeners;
-	struct list commits; /* to be done, in the order they came */
-	uv_timer_t retry;    /* the first one found no memory */
+	struct list lingering; /* listeners in whose place there are others */
+	uv_timer_t linger;     /* the first of them is to be closed */
+	struct list commits;   /* to be done, in the order they came */
+	uv_timer_t retry;      /* the first one found no memory */
 	bool is_draining;
 	bool is_drained; /* and has said so */
 };
@@ -76,59 +85,139 @@ static void on_prepare(uv_prepare_t *prepare)
 	}
 }
 
+/*
+ * Whose is it? Mostly that of the listener. What came to sockets by a program before it knew of a change
+ * is that of whoever has the address now. NULL: nobody.
+ */
+static const char *service_of(const struct worker *w, const struct listener *l,
+			      const struct endpoint *local)
+{
+	const struct service *s;
+
+	if (l->service && !l->group.is_detached)
+		return l->service;
+	s = l->service ? snapshot_service(w->snapshot, l->service) : NULL;
+	for (size_t i = 0; s && i < s->listen_count; i++)
+		if (listen_has(&s->listens[i], local))
+			return s->name;
+	s = listen_find_proxied(w->snapshot, local);
+	return s ? s->name : NULL;
+}
+
 /* A client that the service refuses, or that there is no memory for, is counted there. */
 static void on_accept(struct listener *l, int fd, const struct endpoint *peer,
 		      const struct endpoint *local)
 {
 	struct worker *w = l->events.ctx;
+	const char *service = service_of(w, l, local);
 
-	(void)l7_accept(w->l7, fd, l->service, peer, local);
+	if (service)
+		(void)l7_accept(w->l7, fd, service, peer, local);
+	else
+		close(fd);
 }
 
 static void on_accept_failed(struct listener *l)
 {
 	struct worker *w = l->events.ctx;
 
-	l7_accept_failed(w->l7, l->service);
+	if (l->service)
+		l7_accept_failed(w->l7, l->service);
 }
 
-/* The proxied service of a snapshot that listens at ep; NULL: none. */
-static const char *service_at(const struct snapshot *snap, const struct endpoint *ep)
+/* The proxied service of a snapshot that these sockets are of; NULL: none. */
+static const char *service_at(const struct snapshot *snap, const struct listener_group *group)
 {
+	char name[LISTEN_GROUP_STRLEN];
+
 	for (size_t s = 0; s < snap->service_count; s++) {
 		const struct service *service = &snap->services[s];
 
 		if (!service_is_proxied(service))
 			continue;
 		for (size_t i = 0; i < service->listen_count; i++)
-			if (!endpoint_cmp(&service->listens[i].ep, ep))
+			if (!strcmp(listen_group(service, &service->listens[i], name), group->name))
 				return service->name;
 	}
 	return NULL;
 }
 
-static void close_listeners(struct worker *w)
+static void close_list(struct list *listeners)
 {
-	list_for_each_safe (it, &w->listeners) {
+	list_for_each_safe (it, listeners) {
 		list_unlink(it);
 		listener_close(list_entry(it, struct listener, node));
 	}
 }
 
+static void close_listeners(struct worker *w)
+{
+	close_list(&w->listeners);
+	close_list(&w->lingering);
+	(void)uv_timer_stop(&w->linger); /* always 0 */
+}
+
+/* Do clients of l's now come to other sockets of this daemon? */
+static bool has_heirs(const struct worker *w, const struct listener *l)
+{
+	const struct endpoint *ep = &l->group.ep;
+
+	if (l->group.is_detached)
+		return true; /* only by the program: there are none any more, or they have */
+	if (!addr_is_unspecified(&ep->addr))
+		return listen_find_proxied(w->snapshot, ep) != NULL;
+	for (size_t s = 0; s < w->snapshot->service_count; s++) {
+		const struct service *service = &w->snapshot->services[s];
+
+		for (size_t i = 0; service_is_proxied(service) && i < service->listen_count; i++)
+			if (service->listens[i].ep.addr.family == ep->addr.family &&
+			    listen_has_port(&service->listens[i], ep->port))
+				return true;
+	}
+	return false;
+}
+
+static void on_linger(uv_timer_t *timer)
+{
+	struct worker *w = timer->data;
+	uint64_t now = uv_now(&w->loop);
+
+	list_for_each_safe (it, &w->lingering) {
+		struct listener *l = list_entry(it, struct listener, node);
+
+		if (l->until_ms > now) {
+			(void)uv_timer_start(timer, on_linger, l->until_ms - now, 0); /* 0 */
+			return;
+		}
+		list_unlink(it);
+		listener_close(l);
+	}
+}
+
+static void linger(struct worker *w, struct listener *l)
+{
+	l->service = NULL;
+	l->until_ms = uv_now(&w->loop) + LINGER_MS;
+	list_append(&w->lingering, &l->node);
+	if (!uv_is_active((uv_handle_t *)&w->linger))
+		(void)uv_timer_start(&w->linger, on_linger, LINGER_MS, 0); /* 0 */
+}
+
 /* Each listener that is there gets the name that its service has now; or goes. */
-static void rename_listeners(struct worker *w)
+static void rename_listeners(struct worker *w, bool steered)
 {
 	list_for_each_safe (it, &w->listeners) {
 		struct listener *l = list_entry(it, struct listener, node);
-		const char *service = service_at(w->snapshot, &l->ep);
 
-		if (service) {
-			l->service = service;
-		} else {
-			/* Nobody is served there any more, nor is who waits in the queue. */
-			list_unlink(it);
+		l->service = service_at(w->snapshot, &l->group);
+		if (l->service)
+			continue;
+		list_unlink(it);
+		/* Else nobody is served there any more, nor is who waits in the queue. */
+		if (steered && has_heirs(w, l))
+			linger(w, l);
+		else
 			listener_close(l);
-		}
 	}
 }
 
@@ -140,7 +229,7 @@ static void take_listeners(struct worker *w, struct worker_message *m)
 		struct listener *l = list_entry(it, struct listener, node);
 		int err;
 
-		l->service = service_at(w->snapshot, &l->ep);
+		l->service = service_at(w->snapshot, &l->group);
 		if (!l->service) /* prepared for another snapshot: the message frees it */
 			continue;
 		list_unlink(it);
@@ -163,7 +252,7 @@ static int commit(struct worker *w, struct worker_message *m)
 	if (err < 0)
 		return err;
 	w->snapshot = snapshot_ref(m->snapshot);
-	rename_listeners(w);
+	rename_listeners(w, m->is_steered);
 	if (!w->is_draining)
 		take_listeners(w, m);
 	snapshot_unref(before);
@@ -213,6 +302,7 @@ static void end(struct worker *w)
 	l7_close_all(w->l7);
 	uv_close((uv_handle_t *)&w->publish, NULL);
 	uv_close((uv_handle_t *)&w->retry, NULL);
+	uv_close((uv_handle_t *)&w->linger, NULL);
 	mailbox_close(&w->mailbox, NULL);
 }
 
@@ -280,6 +370,7 @@ int worker_start(unsigned index, struct tls_shared *tls, struct mailbox *main_ma
 	w->close_all.task = WORKER_CLOSE;
 	w->stop.task = WORKER_STOP;
 	list_init(&w->listeners);
+	list_init(&w->lingering);
 	list_init(&w->commits);
 	err = uv_loop_init(&w->loop);
 	if (err < 0)
@@ -293,8 +384,9 @@ int worker_start(unsigned index, struct tls_shared *tls, struct mailbox *main_ma
 		goto fail_mailbox;
 	/* These are always 0. */
 	(void)uv_timer_init(&w->loop, &w->retry);
+	(void)uv_timer_init(&w->loop, &w->linger);
 	(void)uv_prepare_init(&w->loop, &w->publish);
-	w->publish.data = w->retry.data = w;
+	w->publish.data = w->retry.data = w->linger.data = w;
 	(void)uv_prepare_start(&w->publish, on_prepare);
 	err = start_thread(w);
 	if (err == 0) {

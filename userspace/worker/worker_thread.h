@@ -26,6 +26,7 @@ struct worker_message {
 	enum worker_task task;
 	struct snapshot *snapshot; /* WORKER_COMMIT: a reference, the receiver's */
 	struct list listeners;	   /* WORKER_COMMIT: not started; the receiver's */
+	bool is_steered;	   /* WORKER_COMMIT: as workers_commit() says */
 	int status;		   /* on the way back */
 	void *op;		   /* the sender's */
 };
