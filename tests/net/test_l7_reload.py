@@ -167,7 +167,8 @@ def test_a_stop_lets_requests_end(http_proxy):
 
 
 def test_a_stop_has_an_end(http_proxy):
-    proxy = http_proxy(hold([]))
+    release = []
+    proxy = http_proxy(hold(release))
     proxy.config["node"]["drain_timeout"] = "1s"
     proxy.daemon.reload(proxy.config)
     with proxy.connect() as busy:
@@ -175,6 +176,7 @@ def test_a_stop_has_an_end(http_proxy):
         proxy.wait_counter("requests", 1)
         assert proxy.daemon.terminate() == 0
         assert busy.is_closed()
+        release.append(True)
 
 
 def test_workers_share_the_connections(http_proxy):
