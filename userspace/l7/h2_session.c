@@ -168,7 +168,6 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t
 		return NGHTTP2_ERR_CALLBACK_FAILURE;
 	s->arrived += (uint32_t)len;
 	s->unconsumed += (uint32_t)len;
-
 	note(s, H2_READ);
 	return 0;
 }
