@@ -744,36 +744,12 @@ void loader_describe(const struct loader *l, struct loader_info *ret_info)
 		snprintf(ret_info->tag + 2 * i, 3, "%02x", info.tag[i]);
 }
 
-static int remove_pin(void *ctx, const char *dir, const char *name)
-{
-	char path[PATH_MAX];
-	int n = snprintf(path, sizeof(path), "%s/%s", dir, name);
-
-	(void)ctx;
-	if (n < 0 || (size_t)n >= sizeof(path))
-		return -ENAMETOOLONG;
-	return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
-}
-
 int loader_purge(const char *pin_path, struct diag *d)
 {
 	char dir[PATH_MAX];
-	int fd, err = pins_dir(pin_path, dir, sizeof(dir), d);
+	int err = pins_dir(pin_path, dir, sizeof(dir), d);
 
 	if (err < 0)
 		return err;
-	if (access(dir, F_OK) < 0)
-		return 0;
-	err = pins_lock(dir, &fd, d);
-	if (err < 0)
-		return err;
-	err = pins_each(dir, remove_pin, NULL);
-	if (err == 0 && rmdir(dir) < 0)
-		err = -errno;
-	close(fd);
-	if (err < 0)
-		diag_error(d, NULL, "cannot remove %s: %s", dir, strerror(-err));
-	else
-		(void)rmdir(pin_path); /* if it was ours alone */
-	return err;
+	return access(dir, F_OK) < 0 ? 0 : pins_purge(pin_path, dir, d);
 }

@@ -247,3 +247,31 @@ int pins_each(const char *dir, pins_each_fn fn, void *ctx)
 	closedir(stream);
 	return err;
 }
+
+static int remove_pin(void *ctx, const char *dir, const char *name)
+{
+	char path[PATH_MAX];
+	int n = snprintf(path, sizeof(path), "%s/%s", dir, name);
+
+	(void)ctx;
+	if (n < 0 || (size_t)n >= sizeof(path))
+		return -ENAMETOOLONG;
+	return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+int pins_purge(const char *pin_path, const char *dir, struct diag *d)
+{
+	int fd, err = pins_lock(dir, &fd, d);
+
+	if (err < 0)
+		return err;
+	err = pins_each(dir, remove_pin, NULL);
+	if (err == 0 && rmdir(dir) < 0)
+		err = -errno;
+	close(fd);
+	if (err < 0)
+		diag_error(d, NULL, "cannot remove %s: %s", dir, strerror(-err));
+	else
+		(void)rmdir(pin_path); /* if it was ours alone */
+	return err;
+}

@@ -31,4 +31,8 @@ pid_t pins_lock_owner(const char *dir);
 typedef int (*pins_each_fn)(void *ctx, const char *dir, const char *name);
 int pins_each(const char *dir, pins_each_fn fn, void *ctx);
 
+/* Remove all that is pinned in dir, dir itself, and pin_path if nothing else is in it. 0, or as
+ * pins_lock(), or another -errno with d filled. */
+int pins_purge(const char *pin_path, const char *dir, struct diag *d);
+
 #endif

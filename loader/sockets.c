@@ -357,34 +357,6 @@ static int detach(const char *dir)
 	return err == 0 && unlink(path) < 0 ? -errno : err;
 }
 
-static int remove_pin(void *ctx, const char *dir, const char *name)
-{
-	char path[PATH_MAX];
-	int err = path_of(dir, name, path, sizeof(path));
-
-	(void)ctx;
-	if (err < 0)
-		return err;
-	return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
-}
-
-static int purge_all(const char *pin_path, const char *dir, struct diag *d)
-{
-	int fd, err = pins_lock(dir, &fd, d);
-
-	if (err < 0)
-		return err;
-	err = pins_each(dir, remove_pin, NULL);
-	if (err == 0 && rmdir(dir) < 0)
-		err = -errno;
-	close(fd);
-	if (err < 0)
-		diag_error(d, NULL, "cannot remove %s: %s", dir, strerror(-err));
-	else
-		(void)rmdir(pin_path); /* if it was ours alone */
-	return err;
-}
-
 int sockets_remove(const char *pin_path, bool purge, bool *ret_found, struct diag *d)
 {
 	char dir[PATH_MAX];
@@ -401,7 +373,7 @@ int sockets_remove(const char *pin_path, bool purge, bool *ret_found, struct dia
 			   strerror(-err));
 		return err;
 	}
-	return purge ? purge_all(pin_path, dir, d) : 0;
+	return purge ? pins_purge(pin_path, dir, d) : 0;
 }
 
 static uint32_t count_keys(int fd)

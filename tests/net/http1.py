@@ -156,6 +156,15 @@ def answer_ok(peer):
         peer.send(OK)
 
 
+def see(requests):
+    """A backend that keeps what it was asked."""
+    def serve(peer):
+        while True:
+            requests.append(peer.message())
+            peer.send(OK)
+    return serve
+
+
 class Script:
     """A backend: serve(peer) runs in a thread of its own for each connection. The end of a
     connection ends it; any other error is the test's."""

@@ -7,17 +7,9 @@ import subprocess
 import pytest
 
 from h2peer import get, open_h2
-from http1 import OK
+from http1 import see
 
 CHUNKED = "Transfer-Encoding: chunked\r\n\r\n"
-
-
-def see(requests):
-    def serve(peer):
-        while True:
-            requests.append(peer.message())
-            peer.send(OK)
-    return serve
 
 
 def test_requests_over_one_connection(http_proxy):

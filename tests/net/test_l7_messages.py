@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from http1 import NOBODY, OK
+from http1 import NOBODY, OK, see
 
 GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -26,15 +26,6 @@ def then_close(text):
     def serve(peer):
         peer.message()
         peer.send(text)
-    return serve
-
-
-def see(requests):
-    """A backend that keeps what it was asked."""
-    def serve(peer):
-        while True:
-            requests.append(peer.message())
-            peer.send(OK)
     return serve
 
 

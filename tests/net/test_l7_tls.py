@@ -9,19 +9,11 @@ import threading
 
 import pytest
 
-from http1 import OK, connect
+from http1 import OK, connect, see
 from lab import wait_until
 
 GET = "GET / HTTP/1.1\r\nHost: example.org\r\n\r\n"
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
-
-
-def see(requests):
-    def serve(peer):
-        while True:
-            requests.append(peer.message())
-            peer.send(OK)
-    return serve
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -5,7 +5,7 @@ import ssl
 import pytest
 
 import certs
-from http1 import OK
+from http1 import see
 
 GET = "GET / HTTP/1.1\r\nHost: example.org\r\n\r\n"
 V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
@@ -30,14 +30,6 @@ def revoke(authority, *pairs):
         certs.openssl("ca", *config, "-revoke", pair["cert"])
     certs.openssl("ca", *config, "-gencrl", "-out", stem + ".pem")
     return stem + ".pem"
-
-
-def see(requests):
-    def serve(peer):
-        while True:
-            requests.append(peer.message())
-            peer.send(OK)
-    return serve
 
 
 def known_as(ca, pair, version=None):
