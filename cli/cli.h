@@ -19,15 +19,21 @@ enum option_flag {
 	TAKES_NOTE = 1 << 4,
 	TAKES_ALLOW = 1 << 5,
 	TAKES_SERVICE = 1 << 6,
+	TAKES_HEADER = 1 << 7,
+	TAKES_SOURCE = 1 << 8,
 };
+
+#define CLI_HEADERS_MAX 64
 
 struct cli {
 	const char *socket;
 	enum output output;
 	unsigned given; /* enum option_flag */
 	unsigned weight;
-	const char *for_time, *note, *service; /* as given */
-	int argc;			       /* after the verbs */
+	const char *for_time, *note, *service, *source; /* as given */
+	const char *headers[CLI_HEADERS_MAX];		/* NAME: VALUE */
+	unsigned header_count;
+	int argc; /* after the verbs */
 	char **argv;
 };
 
@@ -52,6 +58,7 @@ int cmd_config_apply(const struct cli *cli);
 int cmd_config_show(const struct cli *cli);
 int cmd_config_diff(const struct cli *cli);
 int cmd_config_save(const struct cli *cli);
+int cmd_route_test(const struct cli *cli);
 int cmd_guard_list(const struct cli *cli);
 int cmd_guard_add(const struct cli *cli);
 int cmd_guard_remove(const struct cli *cli);

@@ -24,6 +24,9 @@ static const struct verb {
 	{"service", "list", "", "all services with their traffic", 0, 0, 0, cmd_service_list},
 	{"service", "show", "SERVICE", "one service, its counters, drops and backends", 1, 1, 0,
 	 cmd_service_show},
+	{"route", "test", "SERVICE METHOD URL [-H 'NAME: VALUE']... [--source ADDRESS]",
+	 "which route a request would go by, and why not by others", 3, 3,
+	 TAKES_HEADER | TAKES_SOURCE, cmd_route_test},
 	{"pool", "list", "", "all pools", 0, 0, 0, cmd_pool_list},
 	{"pool", "show", "POOL", "one pool and its backends", 1, 1, 0, cmd_pool_show},
 	{"backend", "list", "[POOL]", "backends of all pools, or of one", 0, 1, 0,
@@ -84,6 +87,8 @@ static const char notes[] =
 	"      --note TEXT         a few words that guard list shows, up to 47 bytes\n"
 	"      --allow             the entry allows, instead of blocking\n"
 	"      --service SERVICE   the block is this service's, not the node's\n"
+	"  -H, --header TEXT       of the request that is asked about: NAME: VALUE; any number\n"
+	"      --source ADDRESS    its client's address\n"
 	"      --flows             status: count the flow tables too, which takes a while\n"
 	"                          where they are full\n"
 	"  -h, --help              of everything, or of the verb in front of it\n"
@@ -253,7 +258,16 @@ static int parse_weight(struct cli *cli, const char *text)
 	return API_EXIT_OK;
 }
 
-enum { OPT_SAVE = 256, OPT_WEIGHT, OPT_FLOWS, OPT_FOR, OPT_NOTE, OPT_ALLOW, OPT_SERVICE };
+enum {
+	OPT_SAVE = 256,
+	OPT_WEIGHT,
+	OPT_FLOWS,
+	OPT_FOR,
+	OPT_NOTE,
+	OPT_ALLOW,
+	OPT_SERVICE,
+	OPT_SOURCE
+};
 
 static const struct option longs[] = {
 	{"socket", required_argument, NULL, 's'},
@@ -264,6 +278,8 @@ static const struct option longs[] = {
 	{"note", required_argument, NULL, OPT_NOTE},
 	{"allow", no_argument, NULL, OPT_ALLOW},
 	{"service", required_argument, NULL, OPT_SERVICE},
+	{"header", required_argument, NULL, 'H'},
+	{"source", required_argument, NULL, OPT_SOURCE},
 	{"flows", no_argument, NULL, OPT_FLOWS},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'V'},
@@ -275,6 +291,17 @@ static int take_text(struct cli *cli, unsigned flag, const char **ret_text)
 {
 	*ret_text = optarg;
 	cli->given |= flag;
+	return API_EXIT_OK;
+}
+
+static int take_header(struct cli *cli, const char *text)
+{
+	if (cli->header_count == CLI_HEADERS_MAX) {
+		tell_error("-H: at most %d", CLI_HEADERS_MAX);
+		return usage();
+	}
+	cli->headers[cli->header_count++] = text;
+	cli->given |= TAKES_HEADER;
 	return API_EXIT_OK;
 }
 
@@ -290,6 +317,8 @@ static int parse_option(struct cli *cli, int c)
 	case OPT_NOTE: return take_text(cli, TAKES_NOTE, &cli->note);
 	case OPT_SERVICE: return take_text(cli, TAKES_SERVICE, &cli->service);
 	case OPT_ALLOW: cli->given |= TAKES_ALLOW; return API_EXIT_OK;
+	case OPT_SOURCE: return take_text(cli, TAKES_SOURCE, &cli->source);
+	case 'H': return take_header(cli, optarg);
 	default: return usage();
 	}
 }
@@ -301,7 +330,7 @@ int main(int argc, char **argv)
 	bool help = false;
 	int c, code;
 
-	while ((c = getopt_long(argc, argv, "s:o:hV", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "s:o:H:hV", longs, NULL)) != -1) {
 		if (c == 'V') {
 			puts("shuntctl " SHUNT_VERSION);
 			return API_EXIT_OK;

@@ -14,7 +14,7 @@ VERBS = ["status", "service list", "service show", "pool list", "pool show", "ba
          "backend add", "backend remove", "backend drain", "backend undrain", "backend disable",
          "backend enable", "backend weight", "config check", "config apply", "config show",
          "config diff", "config save", "guard list", "guard add", "guard remove", "guard flush",
-         "health", "version"]
+         "route test", "health", "version"]
 
 
 def shuntctl(*args, env=None, **kw):

@@ -176,3 +176,50 @@ def test_routes_change_by_reload(routed):
             proxy.config["services"]["web"]["routes"] = [{"pool": name.decode()}]
             proxy.daemon.reload(proxy.config)
             assert client.ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n").body == name
+
+
+ROUTES = [
+    {"name": "calls", "match": {"host": "api.test", "header": {"x-v": {"prefix": "2"}}},
+     "pool": "one"},
+    {"match": {"path": {"prefix": "/old"}, "source": "10.0.0.0/8"},
+     "redirect": {"to": "/new", "status": 308}},
+    {"name": "share", "match": {"expr": 'query["q"] == "a b"'},
+     "split": [{"pool": "one", "weight": 3}, {"pool": "two"}]},
+]
+
+
+def test_which_route_it_would_be(routed):
+    seen = []
+    proxy = routed(ROUTES, pools={"one": who("one", seen), "two": who("two", seen)}, seen=seen)
+
+    def test(*args):
+        return proxy.daemon.ctl_json("route", "test", "web", *args)
+    told = test("GET", "http://API.test:80/a/../b?x", "-H", "X-V: 2.1")
+    assert (told["path"], told["action"], told["skipped"]) == ("/b", "pool", [])
+    assert (told["route"]["index"], told["route"]["name"]) == (0, "calls")
+    assert told["pools"] == [{"pool": "one", "weight": 1}]
+    told = test("GET", "/old/x", "-H", "Host: api.test", "-H", "x-v: 1", "--source", "10.1.1.1")
+    assert (told["route"]["index"], told["action"], told["status"]) == (1, "redirect", 308)
+    assert [(s["index"], s["part"]) for s in told["skipped"]] == [(0, "header")]
+    assert '"1"' in told["skipped"][0]["why"], told
+    told = test("GET", "/old?q=a+b")
+    assert [(s["index"], s["part"]) for s in told["skipped"]] == [(0, "host"), (1, "source")]
+    assert told["pools"] == [{"pool": "one", "weight": 3}, {"pool": "two", "weight": 1}]
+    told = test("GET", "/")
+    assert (told["route"], told["pools"]) == (None, [{"pool": "web", "weight": 1}])
+    assert len(told["skipped"]) == 3
+    # What the daemon says is what it does.
+    assert ask(proxy, "/old?q=a+b").body in (b"one", b"two")
+    text = proxy.daemon.ctl("route", "test", "web", "GET", "/old?q=a+b").stdout
+    assert "share" in text and "weight 3" in text and "source: " in text
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("args, code", [
+    (["web", "GET", "nonsense"], 3), (["web", "GET", "/%zz"], 3), (["none", "GET", "/"], 3),
+    (["web", "GET", "/", "-H", "no colon"], 3), (["web", "GET"], 2),
+    (["web", "GET", "/", "--source", "x"], 3)])
+def test_questions_that_make_no_sense(routed, args, code):
+    proxy = routed(ROUTES, pools={"one": who("one"), "two": who("two")})
+    done = proxy.daemon.ctl("route", "test", *args)
+    assert done.rc == code and done.stderr

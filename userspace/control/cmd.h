@@ -40,6 +40,9 @@ void cmd_guard_add(struct commands_env *env, struct request *rq, const struct ro
 void cmd_guard_remove(struct commands_env *env, struct request *rq, const struct route_args *args);
 void cmd_guard_flush(struct commands_env *env, struct request *rq, const struct route_args *args);
 
+/* cmd_route.c */
+void cmd_route_test(struct commands_env *env, struct request *rq, const struct route_args *args);
+
 /* What became of a change, for all that change something (a reload_cb; ctx: struct request). */
 void cmd_reply_result(struct request *rq, const struct reload_result *result);
 
