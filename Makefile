@@ -247,7 +247,7 @@ bench-proxy: $(BENCH_PROXY) ## Shunt beside nginx and HAProxy, as root; ONLY=kee
 	$(Q).ci/deps $(DEPS_NET) $(DEPS_PROXY)
 	$(Q)SHUNT_BUILD=$(BUILD) $(PYTHON) bench/proxy/run.py $(if $(QUICK),--quick) \
 		$(if $(ONLY),--only '$(ONLY)') --json $(PROXY_JSON)
-bench-docs: ## the last measurements into docs/benchmarks.md and its picture
+bench-docs: ## the last measurements into docs/benchmarks.md and its pictures
 	$(Q).ci/deps $(DEPS_BENCH)
 	$(Q)$(PYTHON) bench/plot.py docs/benchmarks.md docs/img/packet.svg \
 		$(foreach b,packet veth vm proxy,$(addprefix --$b ,$(wildcard $(JSON_$b))))
