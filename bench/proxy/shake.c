@@ -266,7 +266,12 @@ static void run(struct run *r)
 	       "\"error\": \"%s\"}\n",
 	       (unsigned long long)*r->counter, (unsigned long long)r->failed,
 	       (unsigned long long)r->full, percentile(r, 50), percentile(r, 99), r->error);
-	free(clients); /* their connections end with the program */
+	for (unsigned i = 0; i < r->parallel; i++)
+		client_close(&clients[i]);
+	free(clients);
+	free(r->samples);
+	SSL_SESSION_free(r->session);
+	SSL_CTX_free(r->ctx);
 }
 
 static int usage(void)
