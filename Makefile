@@ -21,10 +21,10 @@ DEPS_BUILD := gcc make clang llvm pkg-config bpftool libc6-dev libbpf-dev libxdp
 	libyaml-dev libjansson-dev libmicrohttpd-dev libcurl4-openssl-dev 'libllhttp-dev|node-llhttp' \
 	libelf-dev zlib1g-dev libmnl-dev libssl-dev libnghttp2-dev libpcre2-dev
 DEPS_NET := iproute2 ethtool curl openssl procps util-linux python3 python3-yaml
+DEPS_PROXY := haproxy nginx-light wrk nghttp2-client nghttp2-server
 DEPS_TEST := $(DEPS_NET) libcmocka-dev python3-pytest python3-pytest-xdist python3-pytest-timeout \
 	python3-scapy python3-websockets pyflakes3 iputils-ping nftables tcpdump clang-format shellcheck cppcheck valgrind \
-	bear xdp-tools libclang-rt-14-dev haproxy nginx-light \
-	nghttp2-client nghttp2-server python3-h2 python3-grpcio
+	bear xdp-tools libclang-rt-14-dev $(DEPS_PROXY) python3-h2 python3-grpcio
 DEPS_BENCH := python3-matplotlib
 DEPS_IPVS := ipvsadm
 DEPS_VM := qemu-system-x86 'virtiofsd|qemu-system-common' busybox-static kmod xz-utils
@@ -165,17 +165,19 @@ ROUTE_BIN := $(BUILD)/bench/route/lookup
 FLOOD_BIN  := $(BUILD)/bench/veth/flood
 BENCH_VETH := $(BINS) $(FLOOD_BIN) \
 	$(patsubst %,$(BUILD)/%.bpf.o,bench/floor bench/veth/segment tests/net/xdp_pass)
+PROXY_BIN  := $(patsubst %,$(BUILD)/bench/proxy/%,origin relay shake)
+BENCH_PROXY := $(BINS) $(PROXY_BIN)
 
 .PHONY: test check-build check-unit check-bpf check-net check-san check-valgrind check-clang test-vm
 test: deps ## install what is needed, build, run every test (as root)
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) check-build
 	$(Q)$(RUN) unit bpf lint net
-check-build: all $(UNIT_BIN) $(FUZZ_BIN) $(BPF_BIN) $(BPF_RUNNER) $(TEST_BPF) $(BENCH_BIN) $(ROUTE_BIN) $(BENCH_VETH) ## build all that the tests need
+check-build: all $(UNIT_BIN) $(FUZZ_BIN) $(BPF_BIN) $(BPF_RUNNER) $(TEST_BPF) $(BENCH_BIN) $(ROUTE_BIN) $(BENCH_VETH) $(BENCH_PROXY) ## build all that the tests need
 check-unit: $(UNIT_BIN) $(FUZZ_BIN) $(ROUTE_BIN) ## unit tests and fuzz corpora, without root
 	$(Q)$(RUN) unit
 check-bpf: $(BPF_BIN) $(BENCH_BIN) ## the kernel programs, packet by packet, as root
 	$(Q)$(RUN) bpf
-check-net: all $(TEST_BPF) $(BPF_RUNNER) $(BENCH_VETH) ## tests over network namespaces, as root; K=EXPR picks some
+check-net: all $(TEST_BPF) $(BPF_RUNNER) $(BENCH_VETH) $(BENCH_PROXY) ## tests over network namespaces, as root; K=EXPR picks some
 	$(Q)$(RUN) net
 check-san: ## unit and net tests under sanitizers: SAN=address,undefined or SAN=thread
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) BUILD=$(BUILD)-san SAN=$(or $(SAN),address$(comma)undefined) check-build
@@ -215,6 +217,8 @@ BENCH_KERNEL ?= 6.12
 JSON_packet = $(BENCH_JSON)
 JSON_veth   = $(VETH_JSON)
 JSON_vm     = $(VM_JSON)
+PROXY_JSON ?= $(BUILD)/bench/proxy.json
+JSON_proxy  = $(PROXY_JSON)
 
 $(call obj,bench/veth/flood.c): | $(BUILD)/bench/veth/flood.skel.h
 $(FLOOD_BIN): %: %.o
@@ -223,7 +227,10 @@ $(FLOOD_BIN): %: %.o
 $(ROUTE_BIN): %: %.o $(LIB_A)
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,libpcre2-8) -o $@
 
-.PHONY: bench-packet bench-veth bench-vm bench-route bench-docs
+$(PROXY_BIN): %: %.o $(call obj,bench/proxy/tool.c)
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,openssl) -o $@
+
+.PHONY: bench-packet bench-veth bench-vm bench-route bench-proxy bench-docs
 bench-packet: $(BENCH_BIN) ## nanoseconds a packet, by case, as root; QUICK=1: does it run?
 	$(Q)$< $(if $(QUICK),--quick) --json $(BENCH_JSON)
 bench-veth: $(BENCH_VETH) ## packets a second through veth pairs, as root; QUICK=1: does it run?
@@ -236,10 +243,14 @@ bench-vm: $(BENCH_VETH) ## Shunt beside IPVS on a stock kernel in qemu, as root;
 		$(if $(QUICK),--quick) --json $(VM_JSON)
 bench-route: $(ROUTE_BIN) ## nanoseconds to find a route, by index and by scan; QUICK=1: does it run?
 	$(Q)$< $(if $(QUICK),--quick)
-bench-docs: ## the last measurements into docs/benchmarks.md and its picture
+bench-proxy: $(BENCH_PROXY) ## Shunt beside nginx and HAProxy, as root; ONLY=keepalive,tls: these; QUICK=1: does it run?
+	$(Q).ci/deps $(DEPS_NET) $(DEPS_PROXY)
+	$(Q)SHUNT_BUILD=$(BUILD) $(PYTHON) bench/proxy/run.py $(if $(QUICK),--quick) \
+		$(if $(ONLY),--only '$(ONLY)') --json $(PROXY_JSON)
+bench-docs: ## the last measurements into docs/benchmarks.md and its pictures
 	$(Q).ci/deps $(DEPS_BENCH)
 	$(Q)$(PYTHON) bench/plot.py docs/benchmarks.md docs/img/packet.svg \
-		$(foreach b,packet veth vm,$(addprefix --$b ,$(wildcard $(JSON_$b))))
+		$(foreach b,packet veth vm proxy,$(addprefix --$b ,$(wildcard $(JSON_$b))))
 
 .PHONY: lint format
 lint: ## format, layers, ABI, banned calls, sizes, shellcheck, cppcheck

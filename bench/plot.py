@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Put what the benchmarks measured into a page, and into a picture what bench/packet did.
+"""Put what the benchmarks measured into a page, and into pictures what bench/packet and
+bench/proxy/run.py did.
 
 In the page, what stands between two BEGIN/END comments is replaced by the table of that name. Of
 benchmarks whose results are not given, the tables stay.
@@ -15,6 +16,8 @@ import matplotlib
 matplotlib.use("svg")
 matplotlib.rcParams["svg.hashsalt"] = "shunt"  # the same picture has the same text
 import matplotlib.pyplot as plt  # noqa: E402
+
+import plot_proxy  # noqa: E402
 
 COLOURS = {"never": "#4c78a8", "on-change": "#54a24b", "always": "#e0803c"}
 PASSED = "#9a9a9a"
@@ -102,9 +105,12 @@ def main():
     parser.add_argument("--packet", metavar="JSON", help="of make bench-packet")
     parser.add_argument("--veth", metavar="JSON", help="of make bench-veth")
     parser.add_argument("--vm", metavar="JSON", help="of make bench-vm")
+    parser.add_argument("--proxy", metavar="JSON", help="of make bench-proxy")
+    parser.add_argument("--proxy-svg", metavar="FILE", default="docs/img/proxy.svg",
+                        help="its picture (docs/img/proxy.svg)")
     options = parser.parse_args()
-    if not (options.packet or options.veth or options.vm):
-        parser.error("nothing was measured: make bench-packet, bench-veth or bench-vm")
+    if not (options.packet or options.veth or options.vm or options.proxy):
+        parser.error("nothing was measured: make bench-packet, bench-veth, bench-vm or bench-proxy")
     if options.packet:
         data = load(options.packet)
         data["results"] = [row for row in data["results"] if not row["program"]]
@@ -113,6 +119,10 @@ def main():
     for name in ("veth", "vm"):
         if getattr(options, name):
             write_page(options.page, name, veth_table(load(getattr(options, name))))
+    if options.proxy:
+        data = load(options.proxy)
+        write_page(options.page, "proxy", plot_proxy.page(data, made_on(data)))
+        plot_proxy.draw(data, options.proxy_svg, plt)
 
 
 if __name__ == "__main__":

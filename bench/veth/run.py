@@ -17,7 +17,6 @@ import json
 import os
 import platform
 import re
-import shutil
 import statistics
 import subprocess
 import sys
@@ -27,9 +26,10 @@ import yaml
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-sys.path.insert(0, os.path.join(ROOT, "tests", "net"))
+sys.path[:0] = [os.path.join(ROOT, "bench"), os.path.join(ROOT, "tests", "net")]
 
 # pylint: disable=wrong-import-position
+from common import BenchError, cpu_model, need, shunt_version
 from daemon import Daemon, SMALL_LIMITS
 from lab import Lab, Topology, TUNNEL_MTU, binary, mount_bpffs, sweep_dead_runs, wait_until
 
@@ -55,10 +55,6 @@ TOOLS = {"ip": "iproute2", "tc": "iproute2", "ethtool": "ethtool", "nsenter": "u
 IPVS_TOOLS = {"ipvsadm": "ipvsadm", "modprobe": "kmod"}
 VM_TOOLS = {"qemu-system-x86_64": "qemu-system-x86", "busybox": "busybox-static",
             "depmod": "kmod"}
-
-
-class BenchError(Exception):
-    """Something that a person can put right, or a measurement that means nothing."""
 
 
 class Segment(Topology):
@@ -354,18 +350,6 @@ def summarise(samples):
     return rows
 
 
-def cpu_model():
-    with open("/proc/cpuinfo", encoding="utf-8") as info:
-        match = re.search(r"^model name\s*: (.*)$", info.read(), re.MULTILINE)
-    return match.group(1) if match else "unknown"
-
-
-def shunt_version():
-    out = subprocess.run([binary("shuntd"), "--version"], capture_output=True, text=True,
-                         check=True).stdout
-    return re.search(r"\d+\.\d+\.\d+", out).group(0)
-
-
 def print_table(rows):
     columns = [("case", "case", "s"), ("per CPU s", "pps_cpu", ",.0f"), ("per s", "pps", ",.0f"),
                ("ns", "ns", ".0f"), ("least", "ns_min", ".0f"),
@@ -375,13 +359,6 @@ def print_table(rows):
     print("  ".join(f"{title:>12}" for title, _, _ in columns))
     for row in rows:
         print("  ".join(f"{format(row[key], spec):>12}" for _, key, spec in columns))
-
-
-def need(tools):
-    missing = [f"{tool} (Debian package {package})" for tool, package in tools.items()
-               if not shutil.which(tool, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")]
-    if missing:
-        raise BenchError("missing: " + ", ".join(missing))
 
 
 def need_built():

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The benchmark of the proxy runs, counts what it measures and hides nothing. No times here."""
+import json
+import os
+import subprocess
+
+import pytest
+
+from lab import PATIENCE, PYTHON, ROOT
+
+
+def bench(*args, env=None):
+    argv = [PYTHON, os.path.join(ROOT, "bench/proxy/run.py"), "--quick", *args]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=120 * PATIENCE,
+                          env={**os.environ, **(env or {})}, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def measure(tmp_path, only):
+    result = tmp_path / "proxy.json"
+    code, output = bench("--only", only, "--json", str(result))
+    assert code == 0, output
+    return {row["target"]: row for row in json.loads(result.read_text())["results"]}, output
+
+
+@pytest.mark.parametrize("only, targets", [
+    ("close", {"floor", "shunt", "nginx", "haproxy"}),
+    ("resumed", {"shunt", "nginx", "haproxy"}),
+])
+def test_requests_and_handshakes(tmp_path, only, targets):
+    rows, output = measure(tmp_path, only)
+    assert set(rows) == targets, output
+    for row in rows.values():
+        assert row["us"] > 0 and row["rps"] > 0 and row["x_best"] > 0, row
+        assert row["errors"] == 0, row
+    assert rows["shunt"]["goal"] and rows["shunt"]["met"] in (True, False)
+
+
+def test_idle_connections(tmp_path):
+    rows, output = measure(tmp_path, "idle-ws")
+    assert set(rows) == {"shunt", "nginx", "haproxy"}, output
+    assert all(row["bytes"] > 0 for row in rows.values()), rows
+
+
+def test_what_shunt_lacks_is_said(tmp_path):
+    """One day it has all of it: then this is a measurement like any other."""
+    rows, output = measure(tmp_path, "h2,grpc")
+    assert set(rows) == {"shunt", "nginx", "haproxy"}, output
+    assert "lacking" not in rows["nginx"] and "lacking" not in rows["haproxy"]
+    if "lacking" in rows["shunt"]:
+        assert rows["shunt"]["lacking"] and "not supported: " + rows["shunt"]["lacking"] in output
+    else:
+        assert rows["shunt"]["us"] > 0 and rows["shunt"]["errors"] == 0, output
+
+
+def test_wrong_arguments_are_refused():
+    code, output = bench("--only", "keepalive,nothing")
+    assert code == 2 and "no such scenario: nothing" in output
+    code, output = bench("--proxy-cpu", "4095")
+    assert code == 1 and "there is no processor 4095" in output
+
+
+def test_a_proxy_that_does_not_start_ends_the_run(tmp_path):
+    """Not a row that is missing: an error, with what the proxy says."""
+    fake = tmp_path / "nginx"
+    fake.write_text("#!/bin/sh\necho no thanks\nexit 3\n")
+    fake.chmod(0o755)
+    code, output = bench("--only", "keepalive",
+                         env={"PATH": f"{tmp_path}:{os.environ['PATH']}:/usr/sbin"})
+    assert code == 1 and "nginx ended with 3: no thanks" in output, output
