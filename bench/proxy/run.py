@@ -54,7 +54,10 @@ class Bench:
         self.lab, self.options, self.scenario = lab, options, scenario
         self.ns = lab.namespace("bench")
         self.ns.sysctl({"net.ipv4.ip_local_port_range": "10000 65000",
-                        "net.core.somaxconn": 65535})
+                        "net.core.somaxconn": 65535,
+                        # One that paces, as bbr does, would set the speed of large bodies; this one
+                        # is in every kernel and allowed in every namespace.
+                        "net.ipv4.tcp_congestion_control": "reno"})
         self.certificates = {}
         if scenario.is_tls:
             ca = Authority(lab.path("certs"))
