@@ -197,8 +197,11 @@ enum tls_stapled tls_server_stapled(SSL *ssl)
 
 	if (SSL_get_tlsext_status_type(ssl) != TLSEXT_STATUSTYPE_ocsp || SSL_session_reused(ssl))
 		return TLS_STAPLED_NOTHING;
-	if (SSL_get_tlsext_status_ocsp_resp(ssl, &response) > 0)
+	if (SSL_get_tlsext_status_ocsp_resp(ssl, &response) > 0) {
+		/* Else the connection would keep its copy to its end. */
+		SSL_set_tlsext_status_ocsp_resp(ssl, NULL, 0);
 		return TLS_STAPLED_RESPONSE;
+	}
 	SSL_CTX_get_tlsext_status_arg(SSL_get_SSL_CTX(ssl), &set);
 	return chosen_staple(ssl, set) ? TLS_STAPLED_WITHHELD : TLS_STAPLED_NOTHING;
 }
