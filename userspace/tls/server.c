@@ -119,6 +119,8 @@ bool tls_server_is_misdirected(const struct tls_server *s, SSL *ssl, const char 
 	char text[HOST_MAX + 2], name[HOST_MAX + 1], asked_name[HOST_MAX + 1];
 	const struct set *own, *other;
 
+	if (!len) /* none said: HTTP/1.0 */
+		return false;
 	if (asked && strlen(asked) == len && !strncasecmp(asked, host, len))
 		return false;
 	if (len >= sizeof(text)) /* no name, and none that was asked for */
