@@ -229,6 +229,7 @@ def test_a_client_that_says_it_itself(early, ca, said):
         assert later.ask(GET.format(2, own)).status == 200
     proxy.daemon.proc.terminate()
     running.join()
+    assert proxy.daemon.wait_exit() == 0
     assert [m.all("Early-Data") for m in seen[1:]] == [["1"], [said]]
     assert not any(m.all("Early_Data") for m in seen)
 

@@ -121,6 +121,8 @@ bool tls_server_is_misdirected(const struct tls_server *s, SSL *ssl, const char 
 	char text[HOST_MAX + 2], name[HOST_MAX + 1], asked_name[HOST_MAX + 1];
 	const struct set *own, *other;
 
+	if (!len) /* none said: HTTP/1.0 */
+		return false;
 	if (asked && strlen(asked) == len && !strncasecmp(asked, host, len))
 		return false;
 	if (len >= sizeof(text)) /* no name, and none that was asked for */
@@ -200,8 +202,11 @@ enum tls_stapled tls_server_stapled(SSL *ssl)
 
 	if (SSL_get_tlsext_status_type(ssl) != TLSEXT_STATUSTYPE_ocsp || SSL_session_reused(ssl))
 		return TLS_STAPLED_NOTHING;
-	if (SSL_get_tlsext_status_ocsp_resp(ssl, &response) > 0)
+	if (SSL_get_tlsext_status_ocsp_resp(ssl, &response) > 0) {
+		/* Else the connection would keep its copy to its end. */
+		SSL_set_tlsext_status_ocsp_resp(ssl, NULL, 0);
 		return TLS_STAPLED_RESPONSE;
+	}
 	SSL_CTX_get_tlsext_status_arg(SSL_get_SSL_CTX(ssl), &set);
 	return chosen_staple(ssl, set) ? TLS_STAPLED_WITHHELD : TLS_STAPLED_NOTHING;
 }

@@ -58,8 +58,8 @@ bool tls_server_is_misdirected(const struct tls_server *s, SSL *ssl, const char 
 
 bool tls_server_takes_early_data(const struct tls_server *s);
 
-/* What a client got that asked for an OCSP response in its handshake, which is done. WITHHELD: there
- * is one, but it is not good now. */
+/* What a client got that asked for an OCSP response in its handshake, which is done; asked once, as the
+ * response is let go of. WITHHELD: there is one, but it is not good now. */
 enum tls_stapled { TLS_STAPLED_NOTHING, TLS_STAPLED_RESPONSE, TLS_STAPLED_WITHHELD };
 enum tls_stapled tls_server_stapled(SSL *ssl);
 
