@@ -110,7 +110,7 @@ static const char *split_url(struct question *q, const struct service *s)
 	for (size_t i = 0; i < host.len; i++)
 		((char *)(uintptr_t)host.ptr)[i] |=
 			host.ptr[i] >= 'A' && host.ptr[i] <= 'Z' ? 0x20 : 0;
-	port = memrchr(host.ptr, ':', host.len);
+	port = host.len ? memrchr(host.ptr, ':', host.len) : NULL;
 	if (port && !memchr(port, ']', (size_t)(host.ptr + host.len - port)))
 		host.len = (size_t)(port - host.ptr);
 	q->in.host = host;
