@@ -111,9 +111,12 @@ class H2load(Client):
             raise BenchError(f"h2load got no answer from {self.target.name}: {out}")
         with open(self.log, "wb"):
             pass  # the next run appends to it
-        bad = counts["done"] - counts["succeeded"] + counts["errored"] + counts["timeout"]
+        # An error of gRPC has status 200 too, but no body.
+        bodies = int(re.search(r"\((\d+)\) data", out)[1]) // self.scenario.body
+        empty = max(counts["succeeded"] - bodies, 0)
+        bad = counts["done"] - counts["succeeded"] + counts["errored"] + counts["timeout"] + empty
         return {"requests": counts["done"], "errors": bad,
-                "error": line[0] if bad else "",
+                "error": f"{line[0]}; {empty} without a body" if bad else "",
                 "p50_us": times[len(times) // 2], "p99_us": times[len(times) * 99 // 100]}
 
     def counter(self):
