@@ -33,6 +33,19 @@ def test_a_session_goes_on_at_any_worker(tls_proxy, ca, version):
     assert (proxy.counter("tls_resumed"), proxy.counter("tls_handshakes")) == (20, 21)
 
 
+def test_a_resumed_handshake_brings_another_ticket(tls_proxy, ca):
+    """A client that uses each ticket of TLS 1.3 once goes on all the same."""
+    proxy = tls_proxy(workers=4)
+    context = ca.context(V13)
+    _, session = session_of(proxy, context)
+    seen = {session.id}
+    for _ in range(5):
+        resumed, session = session_of(proxy, context, session=session)
+        assert resumed and session.has_ticket
+        seen.add(session.id)
+    assert len(seen) == 6  # each its own
+
+
 def test_a_client_without_tickets_at_any_worker(tls_proxy, ca):
     proxy = tls_proxy(workers=4)
     context = ca.context(V12)
