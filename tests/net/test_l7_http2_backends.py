@@ -362,3 +362,12 @@ def test_a_backend_that_takes_no_websocket(http_proxy):
     reply = proxy.ask("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
                       f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n")
     assert reply.status == 502
+
+
+def test_a_backend_that_does_not_say_what_it_takes(http_proxy):
+    """Without its settings nobody knows whether it takes WebSocket: the wait has an end."""
+    proxy = http_proxy(lambda peer: peer.to_end(), pool={**POOL, "connect_timeout": "300ms"})
+    reply = proxy.ask("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                      f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n")
+    assert reply.status == 504
+

@@ -33,7 +33,8 @@ struct shared {
 	struct list node;  /* upstream.shared */
 	struct list calls; /* all of them */
 	unsigned call_count;
-	unsigned idle_ms;
+	unsigned connect_ms, idle_ms;
+	uint64_t settings_at; /* until when calls wait for the backend's settings */
 	enum shared_state state;
 	bool has_settings; /* the backend's came */
 	bool has_session;
@@ -139,14 +140,29 @@ static void call_open(struct call *call)
 	call->h2.is_extended = call->extended;
 }
 
-static void wait_idle(struct shared *s)
+/* Does a call wait for what the backend's settings say? */
+static bool has_waiting(const struct shared *s)
+{
+	if (s->has_settings)
+		return false;
+	list_for_each (it, &s->calls)
+		if (list_entry(it, struct call, node)->uc.state == UPSTREAM_CONNECTING)
+			return true;
+	return false;
+}
+
+/* Of a connection that is made. */
+static void set_deadline(struct shared *s)
 {
 	struct deadline *d;
 
-	if (s->call_count || (s->state != SHARED_OPEN && s->state != SHARED_RETIRED))
+	if (s->state != SHARED_OPEN && s->state != SHARED_RETIRED)
 		return;
 	d = &s->link->io.deadline;
-	deadline_set(d, deadline_in(d, s->idle_ms));
+	if (has_waiting(s))
+		deadline_set(d, s->settings_at);
+	else
+		deadline_set(d, s->call_count ? DEADLINE_NONE : deadline_in(d, s->idle_ms));
 }
 
 /* Over as soon as nothing is under way. */
@@ -163,14 +179,14 @@ void h2_client_close(struct upstream_conn *uc)
 {
 	struct call *call = call_of(uc);
 	struct shared *s = call->shared;
-	bool is_last = s->state == SHARED_CLOSED; /* it may be gone with the call */
+	bool is_gone = s->state == SHARED_CLOSED; /* perhaps, with the call */
 
 	if (uc->state == UPSTREAM_BUSY)
 		h2_stream_detach(&call->h2, NGHTTP2_CANCEL);
 	call_free(call);
-	if (is_last)
+	if (is_gone)
 		return;
-	wait_idle(s);
+	set_deadline(s);
 	settle(s);
 }
 
@@ -225,7 +241,7 @@ static void tell_waiting(struct shared *s)
 	}
 }
 
-/* err: -errno, what its requests are told; 0: there are none. */
+/* err: -errno, what requests that wait for it are told; 0: it is said goodbye to. */
 static void shared_close(struct shared *s, int err)
 {
 	if (s->state == SHARED_CLOSED)
@@ -239,6 +255,7 @@ static void shared_close(struct shared *s, int err)
 	}
 	while (!list_empty(&s->calls)) {
 		struct call *call = list_entry(s->calls.next, struct call, node);
+
 		list_unlink(&call->node);
 		if (call->uc.state == UPSTREAM_CONNECTING) {
 			call_fail(call, err ? err : -ECONNRESET);
@@ -299,8 +316,9 @@ static void on_link_connect(void *ctx, int status)
 	}
 	if (s->state == SHARED_CONNECTING)
 		set_state(s, SHARED_OPEN);
+	s->settings_at = deadline_in(&s->link->io.deadline, s->connect_ms);
 	tell_waiting(s);
-	wait_idle(s);
+	set_deadline(s);
 	settle(s);
 }
 
@@ -320,8 +338,10 @@ static void on_link_event(void *ctx, int events)
 	}
 	if (s->state == SHARED_CLOSED)
 		return;
-	if (err == 0 && s->has_settings && !had_settings)
+	if (err == 0 && s->has_settings && !had_settings) {
 		tell_waiting(s);
+		set_deadline(s);
+	}
 	if (s->state == SHARED_CLOSED)
 		return;
 	if (err == -EPROTO)
@@ -332,10 +352,15 @@ static void on_link_event(void *ctx, int events)
 		settle(s);
 }
 
-/* It was idle for long enough. */
+/* It was idle for long enough, or the backend has not said what it takes. */
 static void on_link_deadline(void *ctx)
 {
-	shared_close(ctx, 0);
+	struct shared *s = ctx;
+
+	if (has_waiting(s))
+		shared_close(s, -ETIMEDOUT);
+	else
+		shared_close(s, 0);
 }
 
 static void on_link_closed(void *ctx)
@@ -373,7 +398,7 @@ struct upstream_conn *h2_client_take(struct upstream *up, uint16_t port, const s
 
 	if (!call)
 		return NULL;
-	deadline_set(&s->link->io.deadline, DEADLINE_NONE);
+	set_deadline(s);
 	call_open(call);
 	return &call->uc;
 }
@@ -391,6 +416,7 @@ int h2_client_open(struct upstream *up, const struct endpoint *ep, const struct 
 			return -ENOMEM;
 		list_init(&s->calls);
 		s->idle_ms = wish->idle_ms;
+		s->connect_ms = wish->connect_ms;
 		err = upstream_conn_open(up, ep, wish->connect_ms, &link_user, s, &s->link);
 		if (err < 0) {
 			free(s);

@@ -556,6 +556,7 @@ void h2_stream_detach(struct h2_stream *s, uint32_t code)
 		h2_session_schedule(h);
 	}
 	h2_head_release(&s->head, s->io->pool);
+	s->heads = 0;
 	h2_head_release(&s->tail, s->io->pool);
 	buf_release(s->io->pool, &s->section);
 	s->session = NULL;

@@ -92,7 +92,7 @@ struct h2_session {
 	struct h2_bucket resets, controls;
 	uint8_t flood; /* which bucket ran over; 0: none */
 	bool is_server;
-	bool is_busy;	       /* nghttp2 is at work further up the stack */
+	bool is_busy;	       /* nghttp2 is at work further up the stack: it is not to be called */
 	bool is_broken;	       /* nghttp2 must not be called again, but to end it */
 	bool is_draining;      /* we said that no new streams will be taken soon */
 	bool is_shut;	       /* and which one was the last */

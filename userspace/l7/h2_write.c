@@ -2,6 +2,7 @@
 /* The way out of HTTP/2 connections: see h2_write.h. */
 #include "l7/h2_write.h"
 
+#include <assert.h>
 #include <errno.h>
 
 #include "l7/l7_int.h"
@@ -23,6 +24,7 @@ static int gather(struct h2_session *h)
 
 		if (h->is_broken)
 			return -EPIPE;
+		assert(!h->is_busy);
 		h->is_busy = true;
 		n = nghttp2_session_mem_send(h->ng, &data);
 		h->is_busy = false;
@@ -277,9 +279,15 @@ static ssize_t carried_read(struct stream *io, bool *ret_more)
 		*ret_more = s->is_closed; /* what the end was like */
 		return n;
 	}
-	if (!s->session ||
-	    (s->is_closed && (!io->is_eof || (s->session->is_server && !s->is_ended))))
-		return -ECONNRESET;
+	/* All of a response may have come before its connection went; a client that resets its request
+	 * gives up, although all of that has come. */
+	if (!s->session || s->is_closed) {
+		bool is_whole = io->is_eof;
+
+		if (s->session && s->session->is_server)
+			is_whole &= s->is_ended;
+		return is_whole ? -EAGAIN : -ECONNRESET;
+	}
 	return -EAGAIN;
 }
 
@@ -289,8 +297,8 @@ static int push(struct h2_session *h, struct h2_stream *s)
 	for (;;) {
 		int err;
 
-		(void)nghttp2_session_resume_data(h->ng,
-						  s->id); /* fails where it waits for nothing */
+		/* Fails where it waits for nothing. */
+		(void)nghttp2_session_resume_data(h->ng, s->id);
 		err = gather(h);
 		if (err < 0 || buf_len(&h->out) < H2_OUT_MAX)
 			return err;
