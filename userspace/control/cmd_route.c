@@ -11,6 +11,7 @@
 #include "control/reply.h"
 #include "core/strbuf.h"
 #include "l7/path.h"
+#include "l7/routing.h"
 
 #define URL_MAX	    8192U
 #define METHOD_MAX  32U
@@ -19,7 +20,7 @@
 
 /* What is asked about. */
 struct question {
-	char method[METHOD_MAX], url[URL_MAX], path[3 * URL_MAX];
+	char method[METHOD_MAX], url[URL_MAX], path[3 * URL_MAX], host[ROUTING_HOST_MAX];
 	struct addr source;
 	struct route_field fields[HEADERS_MAX];
 	char *texts[HEADERS_MAX]; /* of fields */
@@ -81,7 +82,7 @@ static const char *take_field(void *ctx, const char *key, const json_t *value)
 /* "http://host:port/path?query", or "/path?query" with a Host field. NULL, or what is wrong. */
 static const char *split_url(struct question *q, const struct service *s)
 {
-	char *rest = strstr(q->url, "://"), *port;
+	char *rest = strstr(q->url, "://");
 	struct slice target, host = {0};
 	enum reason reason;
 	const char *mark;
@@ -107,13 +108,7 @@ static const char *split_url(struct question *q, const struct service *s)
 	for (size_t i = 0; !host.len && i < q->field_count; i++)
 		if (slice_eq_nocase(q->fields[i].name, SLICE("host")))
 			host = q->fields[i].value;
-	for (size_t i = 0; i < host.len; i++)
-		((char *)(uintptr_t)host.ptr)[i] |=
-			host.ptr[i] >= 'A' && host.ptr[i] <= 'Z' ? 0x20 : 0;
-	port = host.len ? memrchr(host.ptr, ':', host.len) : NULL;
-	if (port && !memchr(port, ']', (size_t)(host.ptr + host.len - port)))
-		host.len = (size_t)(port - host.ptr);
-	q->in.host = host;
+	q->in.host = routing_host(host, q->host);
 	return NULL;
 }
 

@@ -14,7 +14,6 @@
 
 #define TEXT_MAX  65536U /* bytes of all that one request's templates give */
 #define EDITS_MAX 256U
-#define HOST_MAX  255U
 
 /* Of a worker. */
 struct routing_room {
@@ -74,8 +73,7 @@ static bool next_field(const struct route_input *in, struct slice name, unsigned
 	return false;
 }
 
-/* Without port and the dot of a whole name, in lower case; a longer one than names can be is none. */
-static struct slice plain_host(struct slice authority, char buf[HOST_MAX])
+struct slice routing_host(struct slice authority, char buf[ROUTING_HOST_MAX])
 {
 	const char *colon, *bracket;
 	size_t len = authority.len;
@@ -88,7 +86,7 @@ static struct slice plain_host(struct slice authority, char buf[HOST_MAX])
 		len = (size_t)(colon - authority.ptr);
 	if (len && authority.ptr[len - 1] == '.')
 		len--;
-	if (len > HOST_MAX)
+	if (len > ROUTING_HOST_MAX)
 		return (struct slice){0};
 	for (size_t i = 0; i < len; i++) {
 		char c = authority.ptr[i];
@@ -99,7 +97,7 @@ static struct slice plain_host(struct slice authority, char buf[HOST_MAX])
 }
 
 static struct route_input input_of(const struct client *who, const struct head *h,
-				   char host[HOST_MAX], char sni[HOST_MAX])
+				   char host[ROUTING_HOST_MAX], char sni[ROUTING_HOST_MAX])
 {
 	const struct stream *io = &who->conn->io;
 	const char *mark = memchr(h->target.ptr, '?', h->target.len);
@@ -108,10 +106,10 @@ static struct route_input input_of(const struct client *who, const struct head *
 	return (struct route_input){
 		.method = h->method,
 		.scheme = io->tls ? SLICE("https") : SLICE("http"),
-		.host = plain_host(h->authority, host),
+		.host = routing_host(h->authority, host),
 		.path = {h->target.ptr, path},
 		.query = {mark ? mark + 1 : NULL, mark ? h->target.len - path - 1 : 0},
-		.sni = io->tls ? plain_host(tls_server_name(io), sni) : (struct slice){0},
+		.sni = io->tls ? routing_host(tls_server_name(io), sni) : (struct slice){0},
 		.source = conn_peer(who->conn)->addr,
 		.next_field = next_field,
 		.fields = h->fields,
@@ -248,7 +246,7 @@ enum reason routing_find(const struct client *who, struct head *h, struct routin
 	const struct route_set *set = who->service->routes;
 	struct route_found found;
 	struct route_input in;
-	char host[HOST_MAX], sni[HOST_MAX];
+	char host[ROUTING_HOST_MAX], sni[ROUTING_HOST_MAX];
 
 	*ret_routing = (struct routing){.pool = who->service->pool};
 	if (!set)

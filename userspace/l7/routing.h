@@ -33,6 +33,11 @@ struct routing {
 int routing_prepare(struct l7 *l7, const struct snapshot *snap);
 void routing_forget(struct l7 *l7);
 
+/* The host that routes are asked about: without port and the dot of a whole name, in lower case; a longer
+ * one than names can be is none. */
+#define ROUTING_HOST_MAX 255U
+struct slice routing_host(struct slice authority, char buf[ROUTING_HOST_MAX]);
+
 /* h: of the request, its path in the one form and its fields from l7_fields(). Changed as the route
  * says. */
 enum reason routing_find(const struct client *who, struct head *h, struct routing *ret_routing);
