@@ -37,10 +37,7 @@ def cost_table(data):
             continue
         scenario = "" if row["scenario"] == last else row["scenario"]
         last = row["scenario"]
-        if "lacking" in row:
-            cells = ["not supported"] + [""] * (len(FORMATS) - 1)
-        else:
-            cells = [format(row[key], spec) if key in row else "" for key, spec in FORMATS]
+        cells = [format(row[key], spec) if key in row else "" for key, spec in FORMATS]
         yield line([scenario, NAMES[row["target"]], *cells, goal(row)])
 
 
@@ -61,11 +58,6 @@ def page(data, made_on):
            f"{data['seconds']:g} s.")
     yield ""
     yield from cost_table(data)
-    lacking = [row for row in data["results"] if "lacking" in row]
-    for row in lacking:
-        yield ""
-        yield f"Not supported, {row['scenario']}, in {NAMES[row['target']]}'s words: " \
-            f"`{row['lacking']}`"
     yield ""
     yield "Bytes of user memory for each idle connection:"
     yield ""

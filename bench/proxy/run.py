@@ -176,8 +176,8 @@ def sample_idle(target, quick):
 
 
 def start_targets(bench, scenario):
-    """Those that can do it, and for the others why not, by name."""
-    running, lacking = {}, {}
+    """Those that take part, by name."""
+    running = {}
     for name, cls in TARGETS.items():
         if name == "floor" and not scenario.has_floor:
             continue
@@ -187,13 +187,9 @@ def start_targets(bench, scenario):
             if not scenario.websocket:  # idle.py sees for itself
                 probe(target)
         except Lacking as exc:
-            if not scenario.may_lack or name in PEERS:
-                raise BenchError(f"{name}, {scenario.name}: {exc}") from exc
-            lacking[name] = str(exc)
-            print(f"{scenario.name:<16}{name:<9}not supported: {exc}", flush=True)
-            continue
+            raise BenchError(f"{name}, {scenario.name}: {exc}") from exc
         running[name] = target
-    return running, lacking
+    return running
 
 
 def run_scenario(scenario, options):
@@ -201,7 +197,7 @@ def run_scenario(scenario, options):
     samples = {}
     idle = scenario.client == "idle"
     with Lab() as lab:
-        running, lacking = start_targets(Bench(lab, options, scenario), scenario)
+        running = start_targets(Bench(lab, options, scenario), scenario)
         order = list(running)
         for number in range(1 if idle else options.rounds):
             for name in order[number % len(order):] + order[:number % len(order)]:
@@ -209,10 +205,7 @@ def run_scenario(scenario, options):
                     else sample(running[name], options.seconds)
                 samples.setdefault(name, []).append(taken)
                 print(f"{scenario.name:<16}{name:<9}{told(taken)}", flush=True)
-    rows = [summarise(scenario, name, samples) for name in running]
-    rows += [{"scenario": scenario.name, "target": name, "lacking": text}
-             for name, text in lacking.items()]
-    return rows
+    return [summarise(scenario, name, samples) for name in running]
 
 
 def told(taken):
@@ -265,9 +258,6 @@ def print_table(rows):
           f"{'p99 us':>9}{'busy':>6}{'x best':>8}{'x floor':>8}{'errors':>8}  goal")
     for row in rows:
         start = f"{row['scenario']:<16}{row['target']:<9}"
-        if "lacking" in row:
-            print(f"{start}not supported: {row['lacking']}")
-            continue
         first = f"{row['bytes']:9,.0f} bytes" + " " * 44 if "bytes" in row else \
             "".join(f"{number(row, key, spec):>{width}}" for key, spec, width in (
                 ("us", ".2f", 9), ("us_min", ".2f", 9), ("user", ".0%", 6), ("rps", ",.0f", 11),

@@ -22,8 +22,6 @@ class Scenario:
     websocket: bool = False
     has_floor: bool = False
     goal: tuple = ()  # ("floor" or "best", ratio), or ("bytes", number)
-    # A proxy that cannot do it is reported as one that cannot. Otherwise, that is an error.
-    may_lack: bool = False
 
     @property
     def is_tls(self):
@@ -49,9 +47,9 @@ SCENARIOS = [
              goal=("best", 0.87)),
     Scenario("tls-1000", "the same, 1,000 connections", "wrk", front="https", connections=1000),
     Scenario("h2", "HTTPS, HTTP/2, 8 connections of 16 streams", "h2load", front="h2",
-             connections=8, streams=16, goal=("best", 0.80), may_lack=True),
+             connections=8, streams=16, goal=("best", 0.80)),
     Scenario("grpc", "gRPC unary calls, HTTP/2 over TLS to HTTP/2, 8 connections of 16 streams",
-             "h2load", front="grpc", connections=8, streams=16, may_lack=True),
+             "h2load", front="grpc", connections=8, streams=16),
     Scenario("handshake-p256", "full TLS 1.3 handshakes, P-256", "shake", front="https",
              connections=HANDSHAKES, goal=("best", 0.85)),
     Scenario("handshake-rsa", "full TLS 1.3 handshakes, RSA-2048", "shake", front="https",
