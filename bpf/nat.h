@@ -15,6 +15,7 @@
 #include "bpf/maps.h"
 #include "bpf/nat_port.h"
 #include "bpf/nat_rewrite.h"
+#include "bpf/nat_share.h"
 #include "bpf/nat_table.h"
 #include "bpf/next_hop.h"
 #include "bpf/pkt.h"
@@ -170,8 +171,10 @@ static __always_inline void nat_leave(struct nat_work *w, const struct shunt_nat
 		return;
 	nat_reply_key(w, former);
 	e = nat_find(w->family, &w->reply_key);
-	if (e && nat_is_of(e, w))
+	if (e && nat_is_of(e, w)) {
+		nat_share_give(w->service, w->family);
 		nat_delete(w->family, &w->reply_key);
+	}
 }
 
 /*
@@ -194,8 +197,10 @@ static __always_inline enum verdict nat_claim_own(struct nat_work *w,
 		if (e && !nat_is_of(e, w) && nat_is_live(w, e) &&
 		    !(e->state == SHUNT_FLOW_FIN && nat_is_open(w)))
 			return V_DROP_NAT_CLASH;
-		if (e)
+		if (e) {
+			nat_share_give_of(w, e);
 			nat_forget_source(w, e);
+		}
 		err = nat_put(w->family, &w->reply_key, &w->entry, BPF_ANY);
 	}
 	return err ? V_DROP_NAT_FULL : V_NEXT;
@@ -216,14 +221,19 @@ static __always_inline enum verdict nat_enter_pair(struct nat_work *w,
 	} else if (known) {
 		nat_leave(w, known);
 	}
+	if (!nat_share_take(w->service, w->family))
+		return V_DROP_NAT_FULL;
 	v = be->nat_port_count ? nat_claim_source(w, be) : nat_claim_own(w, be);
-	if (v != V_NEXT)
-		return v;
-	w->source.backend = be->id;
-	if (!nat_source_put(w->family, &w->client, &w->source, known ? BPF_ANY : BPF_NOEXIST))
-		return V_NEXT;
-	nat_delete(w->family, &w->reply_key); /* never one half alone */
-	return V_DROP_NAT_FULL;
+	if (v == V_NEXT) {
+		w->source.backend = be->id;
+		if (!nat_source_put(w->family, &w->client, &w->source,
+				    known ? BPF_ANY : BPF_NOEXIST))
+			return V_NEXT;
+		nat_delete(w->family, &w->reply_key); /* never one half alone */
+		v = V_DROP_NAT_FULL;
+	}
+	nat_share_give(w->service, w->family);
+	return v;
 }
 
 /* The entry of a flow that begins. */
@@ -287,6 +297,7 @@ static __always_inline enum verdict nat_forward_flow(struct xdp_md *ctx, const s
 		return V_DROP_FORWARD; /* gone this moment */
 	w->reply = 0;
 	w->hash = p->hash;
+	w->service = p->svc->index;
 	w->backend = p->backend->id;
 	v = nat_route(ctx, w);
 	if (v == V_NEXT)

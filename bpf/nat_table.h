@@ -39,6 +39,7 @@ struct nat_work {
 	__u8 reply;  /* from a backend to a client */
 	__u8 routed; /* leaves by hop, and not by the way that entry names */
 	struct hop hop;
+	__u32 service; /* row, of one to the backend */
 	__u32 backend; /* id */
 	__u32 ip_len;
 	__u64 hash;

@@ -182,6 +182,26 @@ def test_ports_run_out_and_come_back(nat, client):
     assert f"source {it.net.balancer.addr4}: 5 TCP flows" in it.daemon.ctl("status").stdout
 
 
+def test_a_flood_leaves_other_services_their_share(nat, client):
+    """1024 flows of each family: 512 in equal parts to two services, and 512 for all."""
+    it = nat(backends=1, source="auto", node={"limits": {"nat": 1024}},
+             service={"idle": {"udp": "1h"}})
+    flood = client("udp", it.target(4), "--flows", 1200, ns=it.net.client).result()
+    assert set(flood["by"]) == {"b1"} and flood["lost"] == 1200 - 768
+    assert it.drops("echo4") == {"nat_full": it.drops("echo4")["nat_full"]}
+    use = it.counters("echo4")["nat"]["ipv4"]
+    assert use == {"flows": 768, "own": 256, "common": 512, "common_used": 512}
+    assert "768 ipv4, room for 256 of its own" in it.daemon.ctl("service", "show", "echo4").stdout
+    others = client("http", f"http://{it.target(4, HTTP_PORT)}/close", "--requests", 200,
+                    ns=it.net.client).result()
+    assert others["ok"] == 200 and others["errors"] == {} and it.drops("web4") == {}
+    # Void by the sweep's count: the account goes down with the entries.
+    it.service = {"idle": {"udp": "1s"}}
+    it.daemon.reload(it.config())
+    wait_until(lambda: it.counters("echo4")["nat"]["ipv4"]["flows"] == 0, 60,
+               what=lambda: it.counters("echo4")["nat"])
+
+
 def test_one_service_mixes_nat_and_tunnels(nat, client):
     it = nat(backends=2, source="auto", start=False)
     it.net.serve_vips(it.vip(4), backends=["b1"])
