@@ -46,8 +46,8 @@
 #define SHUNT_MAP_NAT_REV4    "sh_nat_rev4" /* flow key of replies -> struct shunt_nat */
 #define SHUNT_MAP_NAT_REV6    "sh_nat_rev6"
 #define SHUNT_MAP_NAT_SHARES  "sh_nat_shares" /* service index -> struct shunt_nat_share */
-#define SHUNT_MAP_VIPS	      "sh_vips"	  /* address -> struct shunt_vip */
-#define SHUNT_MAP_FRAGS4      "sh_frags4" /* where the first fragment of a packet went */
+#define SHUNT_MAP_VIPS	      "sh_vips"	      /* address -> struct shunt_vip */
+#define SHUNT_MAP_FRAGS4      "sh_frags4"     /* where the first fragment of a packet went */
 #define SHUNT_MAP_FRAGS6      "sh_frags6"
 #define SHUNT_MAP_ICMP_RATE   "sh_icmp_rate" /* 0 -> struct shunt_bucket, per CPU */
 #define SHUNT_MAP_SVC_META                                                                         \

@@ -12,6 +12,7 @@
 #define SHUNT_BPF_NAT_H
 
 #include "bpf/encap.h"
+#include "bpf/frag.h"
 #include "bpf/maps.h"
 #include "bpf/nat_port.h"
 #include "bpf/nat_rewrite.h"
@@ -19,6 +20,7 @@
 #include "bpf/nat_table.h"
 #include "bpf/next_hop.h"
 #include "bpf/pkt.h"
+#include "bpf/rare_room.h"
 
 /* ---- ways ---- */
 
@@ -141,8 +143,8 @@ __noinline int nat_rewrite(struct xdp_md *ctx)
 	if (!w)
 		return V_DROP_FORWARD;
 	if (w->family == 4)
-		return nat_rewrite4(ctx, w->at, w->proto, &w->to);
-	return nat_rewrite6(ctx, w->at, w->proto, &w->to);
+		return nat_rewrite4(ctx, w->at, w->later ? 0 : w->proto, &w->to);
+	return nat_rewrite6(ctx, w->at, w->later ? 0 : w->proto, &w->to);
 }
 
 /* ---- towards the backend ---- */
@@ -325,7 +327,7 @@ static __always_inline enum verdict nat_forward(struct xdp_md *ctx, struct pkt *
 static __always_inline void nat_attribute(struct pkt *p, struct nat_work *w)
 {
 	p->svc = nat_service(w, &w->entry);
-	p->note = 0;
+	p->note = p->frag ? SHUNT_COUNT_FRAGMENTS : 0;
 	p->peek = w->reply ? PEEK_REPLY : PEEK_NOT;
 	p->ip_len = w->ip_len;
 	if (!w->reply)
@@ -358,23 +360,39 @@ __noinline int nat_answer(struct xdp_md *ctx, __u32 defect)
 	return V_NEXT;
 }
 
-/* A packet for no service: what a backend answers to a client? */
+/* The first fragment of an answer that goes on: the others follow it. */
+static __always_inline void nat_lead(struct xdp_md *ctx, const struct pkt *p,
+				     const struct nat_work *w)
+{
+	struct rare *r = rare_room();
+
+	if (!r)
+		return;
+	rare_put(r, p);
+	frag_note(ctx, w->entry.backend);
+}
+
+/* A packet for no service: what a backend answers to a client? Of a later fragment the ports are known if
+ * its first one was an answer. */
 static __always_inline enum verdict nat_reply(struct xdp_md *ctx, struct pkt *p)
 {
 	struct nat_work *w = nat_work();
 	enum verdict v;
 
+	p->backend = NULL; /* that a fragment has found: it comes from there */
 	if (!nat_is_on() || !w)
 		return V_PASS_NO_SERVICE;
 	pkt_reload(ctx, p); /* for the verifier: a frame that was sent does not come here */
-	if ((void *)(p->eth + 1) > p->end || is_group_frame(p) || p->frag == FRAG_LATER)
+	if ((void *)(p->eth + 1) > p->end || is_group_frame(p))
 		return V_PASS_NO_SERVICE;
 	nat_describe(w, p);
 	w->reply = 1;
 	w->reply_key.v6 = p->flow6; /* or flow4 */
-	v = nat_answer(ctx, p->defect);
+	v = nat_answer(ctx, p->frag == FRAG_FIRST ? frag_defect(p) : p->defect);
 	if (v == V_PASS_NO_SERVICE)
 		return v;
+	if (v == V_NEXT && p->frag == FRAG_FIRST)
+		nat_lead(ctx, p, w);
 	nat_attribute(p, w);
 	if (v == V_NEXT)
 		v = nat_rewrite(ctx);

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """NAT with real clients and servers: there and back, over a restart, with errors on the way."""
 import hashlib
+import json
 import os
 import time
 
 import pytest
 
-from lab import PYTHON, wait_until
-from nat import BEHIND, HTTP_PORT
+from lab import HERE, PYTHON, wait_until
+from nat import BEHIND, ECHO_PORT, HTTP_PORT
 
 STEADY_S = float(os.environ.get("SHUNT_TEST_STEADY_S", "30"))
 WAYS = [None, "auto"]
@@ -180,6 +181,19 @@ def test_ports_run_out_and_come_back(nat, client):
     listed = it.daemon.ctl_json("backend", "list", "echo4")["backends"]
     assert listed[0]["l4"]["nat_ports"] == {"tcp": 5, "udp": 0, "all": 5}
     assert f"source {it.net.balancer.addr4}: 5 TCP flows" in it.daemon.ctl("status").stdout
+
+
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("source", WAYS)
+def test_datagrams_in_fragments(nat, family, source):
+    """Questions and answers of many packets each."""
+    it = nat(backends=3, source=source)
+    done = it.net.client.run([PYTHON, f"{HERE}/big_datagrams.py", it.vip(family), str(ECHO_PORT),
+                              "9000", "40"])
+    result = json.loads(done.stdout)
+    assert result["lost"] == 0 and set(result["by"]) == {"b1", "b2", "b3"}, result
+    assert it.counters(f"echo{family}")["fragments"] >= 2 * 40 * 7
+    assert it.drops(f"echo{family}") == {}
 
 
 def test_a_flood_leaves_other_services_their_share(nat, client):
