@@ -129,6 +129,36 @@ static void print_forward(const json_t *p)
 	print_line("proxy header", "%s", field_text(p, "proxy_protocol"));
 }
 
+/* "round-robin", and where there are several groups, what each gets. */
+static void print_balance(const json_t *balance)
+{
+	const json_t *groups = json_object_get(balance, "groups");
+	const char *by = json_string_value(json_object_get(balance, "by"));
+	char slow[PRINT_UNIT_MAX];
+	size_t i;
+	json_t *g;
+
+	if (!json_is_object(balance))
+		return;
+	print_line("balance", "%s%s%s", field_text(balance, "policy"), by ? " by " : "",
+		   by ? by : "");
+	if (field_count(balance, "slow_start_ms"))
+		print_line("slow_start", "%s",
+			   format_age(field_count(balance, "slow_start_ms"), slow));
+	json_array_foreach (groups, i, g) {
+		bool panic = json_is_true(json_object_get(g, "panic"));
+
+		if (json_array_size(groups) < 2 && !panic)
+			break;
+		print_line(i ? "" : "groups", "priority %llu, %s: %.1f%% over %zu%s",
+			   (unsigned long long)field_count(g, "priority"),
+			   json_is_true(json_object_get(g, "local_zone")) ? "own zone" : "others",
+			   json_number_value(json_object_get(g, "share_percent")),
+			   json_object_size(json_object_get(g, "weights")),
+			   panic ? ", panic: also those that are down" : "");
+	}
+}
+
 int cmd_pool_show(const struct cli *cli)
 {
 	char usable[96], *services = NULL;
@@ -144,6 +174,7 @@ int cmd_pool_show(const struct cli *cli)
 			   cmd_usable(json_object_get(r.json, "backend_states"), usable,
 				      sizeof(usable)));
 		print_forward(r.json);
+		print_balance(json_object_get(r.json, "balance"));
 		print_check(json_object_get(r.json, "health"));
 		putchar('\n');
 		code = cmd_print_backends(json_object_get(r.json, "backends"));

@@ -260,6 +260,7 @@ struct snapshot *conf_build(const struct tree *document, struct runtime *rt, str
 	read_section(&dr.reader, &schema_root, document, dr.snap);
 	draft_read_guard(&dr);
 	read_pools(&dr);
+	draft_build_pool_rules(&dr);
 	read_services(&dr);
 	if (!dr.reader.out_of_memory) {
 		draft_resolve(&dr);

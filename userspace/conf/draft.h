@@ -37,6 +37,9 @@ void draft_unknown_pool(struct draft *dr, const struct tree *name);
 /* build_route.c: the variables and routes of a service. All pools have been read. */
 void draft_build_routes(struct draft *dr, const struct tree *node, struct service *s);
 
+/* build_pool.c: the expressions of pools, which have been read. */
+void draft_build_pool_rules(struct draft *dr);
+
 /* build_guard.c: the block and allow lists; what is wrong with them goes to the reader's diag. */
 void draft_read_guard(struct draft *dr);
 

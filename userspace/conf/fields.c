@@ -85,6 +85,12 @@ const char *field_refuse_ring_size(uint64_t n)
 	return value_is_prime(n) ? NULL : "a prime number, such as 65537";
 }
 
+/* With less than all have together, some would always be over it. */
+const char *field_refuse_load_bound(uint64_t n)
+{
+	return n == 0 || n > 100 ? NULL : "0, or percent above 100, such as 125";
+}
+
 /* ---- node ---- */
 
 static bool is_ifname(const char *text)

@@ -59,6 +59,7 @@ const char *field_refuse_target(const char *text); /* of an HTTP request */
 const char *field_refuse_host(const char *text);   /* Host header */
 const char *field_refuse_note(const char *text);   /* of an entry of a list */
 const char *field_refuse_ring_size(uint64_t n);
+const char *field_refuse_load_bound(uint64_t n);
 
 /* Is it an address that a host cannot have as its own? Then it is reported. */
 struct addr;

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/clock.h"
+
 #include "core/text.h"
 
 #define COUNTER_ALIGN 64U
@@ -188,6 +190,7 @@ static struct backend_item *backend_new(const char *pool, const char *name,
 	b->rt.name = strdup(name);
 	b->rt.ep = *ep;
 	b->rt.counters = counters_new(&b->item, sizeof(*b->rt.counters));
+	b->rt.up_since_ms = clock_now_ms();
 	b->rt.priv = &b->item;
 	if (!b->rt.pool || !b->rt.name || !b->rt.counters) {
 		free_backend(&b->item);
@@ -266,6 +269,50 @@ void service_rt_unref(struct service_rt *s)
 {
 	if (s)
 		drop_ref(s->priv);
+}
+
+static _Atomic uint64_t epoch;
+
+uint64_t runtime_epoch(void)
+{
+	return atomic_load_explicit(&epoch, memory_order_acquire);
+}
+
+bool backend_rt_set_health(struct backend_rt *b, enum health_state health)
+{
+	int before = atomic_exchange(&b->health, (int)health);
+
+	if (before == (int)health)
+		return false;
+	if (before == HEALTH_DOWN)
+		atomic_store(&b->up_since_ms, clock_now_ms());
+	atomic_fetch_add_explicit(&epoch, 1, memory_order_release);
+	return true;
+}
+
+#define LATENCY_HALF_MS	 5000 /* without a request */
+#define LATENCY_FALL	 8
+#define LATENCY_HALVINGS 31U
+
+uint64_t backend_rt_latency_us(const struct backend_rt *b, uint64_t now_ms)
+{
+	uint64_t since = atomic_load_explicit(&b->latency_ms, memory_order_relaxed);
+	uint64_t us = atomic_load_explicit(&b->latency_us, memory_order_relaxed);
+	uint64_t halvings = now_ms > since ? (now_ms - since) / LATENCY_HALF_MS : 0;
+
+	return us >> (halvings < LATENCY_HALVINGS ? halvings : LATENCY_HALVINGS);
+}
+
+void backend_rt_note_latency(struct backend_rt *b, uint64_t us, uint64_t now_ms)
+{
+	uint64_t before = backend_rt_latency_us(b, now_ms);
+
+	if (us < before)
+		us = before - (before - us) / LATENCY_FALL;
+	if (us > UINT32_MAX)
+		us = UINT32_MAX;
+	atomic_store_explicit(&b->latency_us, (uint32_t)us, memory_order_relaxed);
+	atomic_store_explicit(&b->latency_ms, now_ms, memory_order_relaxed);
 }
 
 static void add(_Atomic uint64_t *sum, const _Atomic uint64_t *row)

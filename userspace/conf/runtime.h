@@ -100,7 +100,12 @@ static inline void counter_add(_Atomic uint64_t *counter, uint64_t n)
 struct backend_rt {
 	char *pool, *name;
 	struct endpoint ep;
-	_Atomic int health;		   /* enum health_state */
+	_Atomic int health;	      /* enum health_state */
+	_Atomic uint64_t up_since_ms; /* clock_now_ms(): it was added, or came up again */
+	/* Of all workers, where the pool's policy looks at them (pool_counts_active()): */
+	_Atomic uint32_t active;	   /* requests, or connections of tcp and tls services */
+	_Atomic uint32_t latency_us;	   /* backend_rt_latency_us() has it as it is now */
+	_Atomic uint64_t latency_ms;	   /* clock_now_ms() of its last change */
 	struct backend_counters *counters; /* [RUNTIME_MAX_WORKERS] */
 	/* Main thread, written by health/: */
 	char health_text[HEALTH_TEXT_MAX]; /* last result: "200 OK in 1 ms", "connect: refused" */
@@ -132,6 +137,20 @@ struct service_rt *runtime_service(struct runtime *rt, const char *name);
 void backend_rt_unref(struct backend_rt *b);
 void service_rt_unref(struct service_rt *s);
 void runtime_sweep(struct runtime *rt);
+
+/* False: it was so before. Any other moves the epoch. Main thread. */
+bool backend_rt_set_health(struct backend_rt *b, enum health_state health);
+
+/* Another number whenever it has changed which backends are usable, anywhere. Any thread. */
+uint64_t runtime_epoch(void);
+
+/*
+ * How long requests take there, in microseconds until the response's header: a moving average that
+ * rises to a slower one at once, falls by an eighth of what a faster one is faster, and by half in five
+ * seconds of none. 0: not known. Workers may write over each other's. Any thread.
+ */
+void backend_rt_note_latency(struct backend_rt *b, uint64_t us, uint64_t now_ms);
+uint64_t backend_rt_latency_us(const struct backend_rt *b, uint64_t now_ms);
 
 /* Sums over the workers. */
 void backend_rt_sum(const struct backend_rt *b, struct backend_counters *ret_sum);

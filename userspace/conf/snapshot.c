@@ -14,6 +14,7 @@
 #include "core/arena.h"
 #include "tls/authorities.h"
 #include "tls/staple.h"
+#include "route/mem.h"
 
 struct snapshot_memory {
 	struct snapshot snap;
@@ -74,6 +75,9 @@ void snapshot_unref(struct snapshot *s)
 			tls_staple_unref(s->services[i].tls.staples[j]);
 		}
 	}
+	if (s->pool_rules)
+		route_mem_deinit(s->pool_rules);
+	free(s->pool_rules);
 	tree_free(s->document);
 	arena_deinit(&m->arena);
 	free(m);
@@ -203,6 +207,8 @@ const char *const forward_words[] = {"ipip", "gue", "l2", "local", "nat", "proxy
 const char *const next_hop_words[] = {"reflect", "fib", NULL};
 const char *const admin_state_words[] = {"up", "drain", "disabled", NULL};
 const char *const service_mode_words[] = {"l4", "http", "tcp", "tls", NULL};
+const char *const balance_words[] = {"round-robin", "least-request", "ewma",
+				     "random",	    "maglev",	     NULL};
 const char *const pool_protocol_words[] = {"http1", "http2", NULL};
 const char *const proxy_out_words[] = {"off", "v1", "v2", NULL};
 const char *const proxy_header_rule_words[] = {"required", "optional", NULL};

@@ -17,6 +17,8 @@
 #include "tls/policy_words.h"
 
 struct arena;
+struct expr;
+struct route_mem;
 struct backend_rt; /* conf/runtime.h */
 struct service_rt;
 struct tls_authorities; /* tls/authorities.h */
@@ -60,6 +62,7 @@ struct node {
 	unsigned icmp_rate; /* answers and errors of ours, a second and processor, default 100 */
 	enum steer_sockets steer_sockets; /* default auto */
 	struct node_limits limits;
+	const char *zone;	     /* where it stands; NULL: not said */
 	unsigned workers;	     /* resolved: at least 1 */
 	unsigned drain_ms;	     /* how long SIGTERM waits for connections */
 	unsigned ticket_rotation_ms; /* of the keys of TLS session tickets, default 8 h */
@@ -122,6 +125,8 @@ struct backend {
 	enum forward forward; /* its own, else the pool's; proxy only with a proxy pool */
 	struct endpoint ep;   /* port: 0 where packets keep the service's, never 0 in proxy pools */
 	unsigned weight;      /* 0..1000, default 1; 0 takes no new flows */
+	unsigned priority;    /* proxy: others come first, below POOL_PRIORITIES */
+	const char *zone;     /* proxy: NULL: none */
 	enum admin_state admin;
 	bool has_server_id;
 	uint64_t server_id;    /* in QUIC connection ids, as a number */
@@ -132,6 +137,17 @@ struct backend {
 enum proxy_out { PROXY_OUT_OFF, PROXY_OUT_V1, PROXY_OUT_V2 };
 
 enum pool_protocol { POOL_HTTP1, POOL_HTTP2 };
+
+/* Which backend a request, or a connection, is for. */
+enum balance {
+	BALANCE_ROUND_ROBIN,
+	BALANCE_LEAST_REQUEST,
+	BALANCE_EWMA, /* of two by chance the one with less to do, and faster */
+	BALANCE_RANDOM,
+	BALANCE_MAGLEV,
+};
+
+#define POOL_PRIORITIES 8
 
 struct pool {
 	const char *name;
@@ -151,8 +167,15 @@ struct pool {
 	unsigned
 		streams; /* proxy, HTTP/2: most requests at a time of one connection, default 100 */
 	unsigned idle_max; /* proxy: idle connections to one backend in one worker, default 128 */
-	enum proxy_out proxy_out; /* proxy: what its backends are told of the client */
-	struct backend *backends; /* sorted by name */
+	enum proxy_out proxy_out;      /* proxy: what its backends are told of the client */
+	enum balance balance;	       /* proxy */
+	const char *balance_by_text;   /* maglev; NULL: by the client's address */
+	const struct expr *balance_by; /* of balance_by_text, in the snapshot's pool_rules */
+	unsigned load_bound;	       /* maglev: percent of its share that one may have; 0: any */
+	unsigned slow_start_ms;	       /* proxy: 0: none */
+	unsigned panic_percent;	       /* proxy: all are used where less of a group is healthy */
+	const char *local_zone;	       /* the node's; NULL: none */
+	struct backend *backends;      /* sorted by name */
 	size_t backend_count;
 };
 
@@ -363,8 +386,9 @@ struct snapshot {
 	size_t pool_count;
 	struct service *services; /* sorted by name */
 	size_t service_count;
-	struct tree *document; /* what it was built from; main thread only */
-	void *priv;	       /* reference count and memory: snapshot.c */
+	struct route_mem *pool_rules; /* of the expressions of pools; NULL: there are none */
+	struct tree *document;	      /* what it was built from; main thread only */
+	void *priv;		      /* reference count and memory: snapshot.c */
 };
 
 struct snapshot *snapshot_ref(struct snapshot *s);
@@ -411,6 +435,18 @@ bool backend_is_usable(const struct backend *b);
 /* Of its listen addresses of a protocol: never AUTO. */
 enum tracking service_tracking(const struct service *s, uint8_t proto);
 
+/* Does its policy look at what backends have to do? At how fast they answer? */
+static inline bool pool_counts_active(const struct pool *p)
+{
+	return p->balance == BALANCE_LEAST_REQUEST || p->balance == BALANCE_EWMA ||
+	       (p->balance == BALANCE_MAGLEV && p->load_bound);
+}
+
+static inline bool pool_times(const struct pool *p)
+{
+	return p->balance == BALANCE_EWMA;
+}
+
 /* Do its backends speak TLS? */
 static inline bool pool_has_tls(const struct pool *p)
 {
@@ -447,6 +483,7 @@ extern const char *const next_hop_words[];
 extern const char *const admin_state_words[];
 extern const char *const service_mode_words[];
 extern const char *const pool_protocol_words[];
+extern const char *const balance_words[];
 extern const char *const proxy_out_words[];
 extern const char *const proxy_header_rule_words[];
 extern const char *const tracking_words[];

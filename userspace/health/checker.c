@@ -145,7 +145,7 @@ static void on_notify(uv_timer_t *timer)
 
 static void set_health(struct health *h, struct backend_rt *rt, enum health_state state)
 {
-	if (atomic_exchange(&rt->health, (int)state) == (int)state)
+	if (!backend_rt_set_health(rt, state))
 		return;
 	rt->health_changed_ms = clock_now_ms();
 	(void)uv_timer_start(&h->notify, on_notify, 0, 0); /* fails only while closing */

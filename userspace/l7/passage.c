@@ -33,6 +33,7 @@ struct passage {
 	size_t head_len;
 	enum passage_state state;
 	uint8_t tried_count;
+	uint64_t hash; /* of its client, for maglev */
 };
 
 static void dispatch(struct passage *t);
@@ -63,6 +64,7 @@ void passage_cancel(struct passage *t)
 	if (t->state == PASSAGE_RELAY)
 		counter_add(&upstream_of(t)->counters->active_down, 1);
 	upstream_conn_close(t->up);
+	balance_move(&t->backend, NULL);
 	set_state(t, PASSAGE_OVER);
 	free(t->head);
 	free(t);
@@ -184,9 +186,10 @@ static void dispatch(struct passage *t)
 	struct balancer *balancer = view_pool(t->conn->view, t->pool)->balancer;
 
 	while (t->tried_count < BACKENDS_MAX) {
+		const struct balance_ask ask = {t->tried, t->tried_count, t->hash};
 		int err;
 
-		t->backend = balancer_pick(balancer, t->tried, t->tried_count);
+		balance_move(&t->backend, balancer_pick(balancer, &ask));
 		if (!t->backend)
 			break;
 		if (t->tried_count)
@@ -214,6 +217,8 @@ int passage_start(struct conn *c, const struct pool *pool, const struct client_h
 		return -ENOMEM;
 	t->conn = c;
 	t->pool = pool;
+	if (pool->balance == BALANCE_MAGLEV)
+		t->hash = balance_hash_addr(&conn_peer(c)->addr);
 	if (head_len) {
 		t->head = malloc(head_len);
 		if (!t->head) {

@@ -7,6 +7,7 @@
 #include <stdalign.h>
 #include <stdlib.h>
 
+#include "core/clock.h"
 #include "core/log.h"
 #include "l7/balance.h"
 #include "l7/h2_client.h"
@@ -18,7 +19,9 @@
 #include "l7/tunnel.h"
 #include "l7/upstream.h"
 
-#define READS_PER_TURN 4 /* of one connection */
+#define READS_PER_TURN 4       /* of one connection */
+#define FAILURE_US     1000000 /* that a failure counts as, where answers are timed */
+#define NS_PER_US      1000
 
 static void dispatch(struct request *r);
 
@@ -77,6 +80,7 @@ static void end(struct request *r, bool keep)
 	flow_deinit(&r->body);
 	flow_deinit(&r->reply);
 	detach(r, keep);
+	balance_move(&r->backend, NULL);
 	request_set_state(r, REQUEST_OVER);
 	free(r);
 }
@@ -84,6 +88,16 @@ static void end(struct request *r, bool keep)
 void request_fail_backend(struct request *r)
 {
 	counter_add(&upstream_of(r)->counters->failures, 1);
+	/* Who fails fast is not fast. */
+	if (pool_times(r->backend->pool))
+		backend_rt_note_latency(r->backend->rt, FAILURE_US, clock_now_ms());
+}
+
+void request_note_answer(struct request *r)
+{
+	if (pool_times(r->backend->pool))
+		backend_rt_note_latency(r->backend->rt, (clock_now_ns() - r->sent_ns) / NS_PER_US,
+					clock_now_ms());
 }
 
 void request_give_up(struct request *r)
@@ -367,6 +381,8 @@ static void attach(struct request *r, struct upstream_conn *up, bool reused)
 	up->ctx = r;
 	r->was_reused = reused;
 	r->scan = (struct http1_scan){0};
+	if (pool_times(r->backend->pool))
+		r->sent_ns = clock_now_ns();
 	counter_add(&n->requests, 1);
 	counter_add(&n->active_up, 1);
 	if (reused)
@@ -511,9 +527,10 @@ static void dispatch(struct request *r)
 	struct balancer *balancer = view_pool(r->client.view, r->pool)->balancer;
 
 	while (r->tried_count < REQUEST_BACKENDS_MAX) {
+		const struct balance_ask ask = {r->tried, r->tried_count, r->hash};
 		struct upstream_conn *idle;
 
-		r->backend = balancer_pick(balancer, r->tried, r->tried_count);
+		balance_move(&r->backend, balancer_pick(balancer, &ask));
 		if (!r->backend)
 			break;
 		r->tried[r->tried_count++] = r->backend;
@@ -610,6 +627,7 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 	*r = (struct request){
 		.client = *who,
 		.pool = routing.pool,
+		.hash = routing.hash,
 		.response_ms = routing.action && routing.action->timeout_ms
 				       ? routing.action->timeout_ms
 				       : s->timeouts.response_header,

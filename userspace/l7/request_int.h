@@ -50,6 +50,8 @@ struct request {
 	struct http1_scan scan;		/* of the response header */
 	const struct backend *tried[REQUEST_BACKENDS_MAX];
 	const struct pool *pool; /* that serves it */
+	uint64_t hash;		 /* that it is balanced by, for maglev */
+	uint64_t sent_ns;	 /* clock_now_ns(), where its pool_times() */
 	unsigned response_ms;	 /* wait for the header of the response */
 	unsigned edit_count;
 	struct rendered_edit *edits; /* of the response's header, in head's memory */
@@ -70,6 +72,8 @@ void request_time_reply(struct request *r, enum flow_status status);
 
 /* Count a failure of the backend. */
 void request_fail_backend(struct request *r);
+/* The header of its final response is here. */
+void request_note_answer(struct request *r);
 
 /* The ways to end; r is gone afterwards, so each is the last thing that a caller does with it.
  * complete: the response is written. fail: an answer of our own, if it is not too late for that.

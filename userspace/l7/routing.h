@@ -24,6 +24,7 @@ struct routing {
 	const struct route_action *action; /* NULL: no route fits, or there are none */
 	const struct pool *pool;	   /* NULL: answered without a backend */
 	struct slice location;		   /* of a redirect */
+	uint64_t hash;			   /* for maglev, that pool is balanced by */
 	/* Of the response. They and what h points to are good until the next routing_find(). */
 	const struct rendered_edit *edits;
 	size_t edit_count;
