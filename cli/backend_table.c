@@ -35,10 +35,16 @@ static void add_forward(struct table *t, const json_t *b)
 
 static void add_state(struct table *t, const json_t *b)
 {
+	const json_t *http = json_object_get(b, "http");
+	const json_t *ejected = json_object_get(http, "ejected_ms_left");
+	bool trial = json_is_true(json_object_get(http, "on_trial"));
 	const json_t *changed = json_object_get(json_object_get(b, "health"), "changed_ms_ago");
 	char buf[PRINT_UNIT_MAX];
 
-	table_add(t, "%s", field_text(b, "state"));
+	if (json_is_integer(ejected))
+		table_add(t, "ejected, %s", format_age((uint64_t)json_integer_value(ejected), buf));
+	else
+		table_add(t, "%s%s", field_text(b, "state"), trial ? ", on trial" : "");
 	table_add(t, "%s",
 		  json_is_integer(changed) ? format_age((uint64_t)json_integer_value(changed), buf)
 					   : "-");

@@ -197,3 +197,121 @@ def test_what_is_refused(http_proxy, named, keys, text):
     proxy.daemon.write_config(proxy.config)
     done = proxy.daemon.ctl("config", "check", proxy.daemon.config_path)
     assert done.rc != 0 and text in done.stderr + done.stdout
+
+
+# ---- backends in trouble
+
+def failing(name, state):
+    """Answers with state["status"], or resets the connection where that is None."""
+    def serve(peer):
+        while True:
+            peer.message()
+            if state["status"] is None:
+                return peer.reset()
+            peer.send(f"HTTP/1.1 {state['status']} X\r\nContent-Length: {len(name)}\r\n\r\n{name}")
+    return serve
+
+
+def backend(proxy, name):
+    rows = proxy.daemon.ctl_json("backend", "list", "web")["backends"]
+    return next(b for b in rows if b["name"] == name)["http"]
+
+
+@pytest.fixture
+def troubled(http_proxy):
+    """troubled(state, **outlier) -> Proxy over "bad", which does what state says, and two others."""
+    scripts = []
+
+    def make(state, workers=2, **pool):
+        scripts.extend([Script(failing("bad", state)), Script(who("one")), Script(who("two"))])
+        return http_proxy(backends=[{"address": s.target} for s in scripts], workers=workers,
+                          pool=pool)
+    yield make
+    for script in scripts:
+        script.close()
+
+
+@pytest.mark.parametrize("status", [500, 503, None])
+def test_who_fails_is_ejected_and_tried_again(troubled, status):
+    state = {"status": status}
+    proxy = troubled(state, outlier={"consecutive": 3, "base": "1s", "max_ejected": 50})
+    for _ in range(12):
+        with proxy.connect() as peer:
+            peer.ask("GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n")
+    shown = backend(proxy, "b1")
+    assert shown["ejected_ms_left"] > 0 and shown["ejections"] == 1
+    assert shown["requests"] + shown["failures"] <= 6 + 2
+    assert "backend is ejected pool=web backend=b1" in proxy.daemon.log
+    assert "ejected" in proxy.daemon.ctl("backend", "list", "web").stdout
+    assert set(count(proxy, 30)) == {"one", "two"}
+    # Its time is over: one request finds out, and it is ejected for longer.
+    proxy.wait(lambda: backend(proxy, "b1")["ejected_ms_left"] is None)
+    assert backend(proxy, "b1")["on_trial"]
+    for _ in range(6):
+        with proxy.connect() as peer:
+            peer.ask("GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n")
+    assert backend(proxy, "b1")["ejections"] == 2
+    assert backend(proxy, "b1")["ejected_ms_left"] > 1000
+    # It is well again.
+    state["status"] = 200
+    proxy.wait(lambda: backend(proxy, "b1")["ejected_ms_left"] is None)
+    assert count(proxy, 60)["bad"] > 15
+    assert not backend(proxy, "b1")["on_trial"]
+
+
+def test_not_more_than_a_share_is_ejected(http_proxy):
+    state = {"status": 500}
+    scripts = [Script(failing("bad", state)) for _ in range(4)]
+    proxy = http_proxy(backends=[{"address": s.target} for s in scripts],
+                       pool={"outlier": {"consecutive": 1, "max_ejected": 50}})
+    count(proxy, 40)
+    rows = proxy.daemon.ctl_json("backend", "list", "web")["backends"]
+    assert sum(b["http"]["ejected_ms_left"] is not None for b in rows) == 2
+    for script in scripts:
+        script.close()
+
+
+def test_the_rate_of_errors(troubled):
+    state = {"status": 200}
+    proxy = troubled(state, outlier={"error_rate": 50, "min_requests": 5, "interval": "300ms"})
+    count(proxy, 60)
+    assert backend(proxy, "b1")["ejections"] == 0
+    state["status"] = 500
+
+    def is_ejected():
+        count(proxy, 12)
+        return backend(proxy, "b1")["ejections"] > 0
+    proxy.wait(is_ejected)
+
+
+def test_what_clients_break_off_counts_against_nobody(http_proxy, named):
+    hold = threading.Event()
+    proxy = http_proxy(backends=[named("a", hold)], pool={"outlier": {"consecutive": 1}})
+    for _ in range(3):
+        with proxy.connect() as peer:
+            peer.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
+            proxy.wait(lambda: backend(proxy, "b1")["active_requests"] == 1)
+        proxy.wait(lambda: backend(proxy, "b1")["active_requests"] == 0)
+    hold.set()
+    assert backend(proxy, "b1")["ejections"] == 0 and backend(proxy, "b1")["failures"] == 0
+    assert count(proxy, 3) == {"a": 3}
+
+
+def test_full_backends(http_proxy, named):
+    """Two each, over both workers; a seventh is told so."""
+    hold = threading.Event()
+    proxy = http_proxy(backends=[named(x, hold) for x in "abc"], workers=2, pool={"requests": 2})
+    peers = [proxy.connect() for _ in range(6)]
+    for peer in peers:
+        peer.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
+        proxy.wait(lambda n=peers.index(peer) + 1: sum(
+            backend(proxy, f"b{i}")["active_requests"] for i in (1, 2, 3)) == n)
+    with proxy.connect() as peer:
+        answer = peer.ask("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
+        assert answer.status == 503 and b"as many requests as they may" in answer.body
+    hold.set()
+    by = collections.Counter(bytes(peer.message().body).decode() for peer in peers)
+    for peer in peers:
+        peer.close()
+    assert by == {"a": 2, "b": 2, "c": 2}
+    assert sum(count(proxy, 6).values()) == 6

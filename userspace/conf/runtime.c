@@ -278,6 +278,11 @@ uint64_t runtime_epoch(void)
 	return atomic_load_explicit(&epoch, memory_order_acquire);
 }
 
+void runtime_epoch_move(void)
+{
+	atomic_fetch_add_explicit(&epoch, 1, memory_order_release);
+}
+
 bool backend_rt_set_health(struct backend_rt *b, enum health_state health)
 {
 	int before = atomic_exchange(&b->health, (int)health);
@@ -286,7 +291,7 @@ bool backend_rt_set_health(struct backend_rt *b, enum health_state health)
 		return false;
 	if (before == HEALTH_DOWN)
 		atomic_store(&b->up_since_ms, clock_now_ms());
-	atomic_fetch_add_explicit(&epoch, 1, memory_order_release);
+	runtime_epoch_move();
 	return true;
 }
 

@@ -103,9 +103,17 @@ struct backend_rt {
 	_Atomic int health;	      /* enum health_state */
 	_Atomic uint64_t up_since_ms; /* clock_now_ms(): it was added, or came up again */
 	/* Of all workers, where the pool's policy looks at them (pool_counts_active()): */
-	_Atomic uint32_t active;	   /* requests, or connections of tcp and tls services */
-	_Atomic uint32_t latency_us;	   /* backend_rt_latency_us() has it as it is now */
-	_Atomic uint64_t latency_ms;	   /* clock_now_ms() of its last change */
+	_Atomic uint32_t active;     /* requests, or connections of tcp and tls services */
+	_Atomic uint32_t latency_us; /* backend_rt_latency_us() has it as it is now */
+	_Atomic uint64_t latency_ms; /* clock_now_ms() of its last change */
+	/* Of all workers, written by l7/outlier.c: */
+	_Atomic uint64_t ejected_until_ms;
+	_Atomic uint64_t window_ms;		    /* when the interval began */
+	_Atomic uint32_t window_all, window_failed; /* requests of it */
+	_Atomic uint32_t failed_row;
+	_Atomic uint32_t ejections;	/* since it last did well for long */
+	_Atomic uint32_t ejected_times; /* ever */
+	_Atomic bool on_trial;
 	struct backend_counters *counters; /* [RUNTIME_MAX_WORKERS] */
 	/* Main thread, written by health/: */
 	char health_text[HEALTH_TEXT_MAX]; /* last result: "200 OK in 1 ms", "connect: refused" */
@@ -143,6 +151,7 @@ bool backend_rt_set_health(struct backend_rt *b, enum health_state health);
 
 /* Another number whenever it has changed which backends are usable, anywhere. Any thread. */
 uint64_t runtime_epoch(void);
+void runtime_epoch_move(void);
 
 /*
  * How long requests take there, in microseconds until the response's header: a moving average that

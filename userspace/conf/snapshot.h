@@ -149,6 +149,16 @@ enum balance {
 
 #define POOL_PRIORITIES 8
 
+/* l7/outlier.h. Off where neither of the first two is set. */
+struct outlier_conf {
+	unsigned consecutive;	/* failures in a row; 0: any number */
+	unsigned error_percent; /* of the requests of an interval; 0: any */
+	unsigned min_requests;	/* of an interval that says something */
+	unsigned interval_ms;
+	unsigned base_ms, max_ms; /* how long the first ejection lasts, and any at most */
+	unsigned max_percent;	  /* of the pool's backends, ejected at a time */
+};
+
 struct pool {
 	const char *name;
 	enum forward forward;	/* ipip for l4 services; proxy for http ones, also where not said */
@@ -174,6 +184,8 @@ struct pool {
 	unsigned load_bound;	       /* maglev: percent of its share that one may have; 0: any */
 	unsigned slow_start_ms;	       /* proxy: 0: none */
 	unsigned panic_percent;	       /* proxy: all are used where less of a group is healthy */
+	struct outlier_conf outlier;   /* proxy */
+	unsigned requests_max;	       /* proxy: at a time of one backend; 0: any number */
 	const char *local_zone;	       /* the node's; NULL: none */
 	struct backend *backends;      /* sorted by name */
 	size_t backend_count;
@@ -438,7 +450,8 @@ enum tracking service_tracking(const struct service *s, uint8_t proto);
 /* Does its policy look at what backends have to do? At how fast they answer? */
 static inline bool pool_counts_active(const struct pool *p)
 {
-	return p->balance == BALANCE_LEAST_REQUEST || p->balance == BALANCE_EWMA ||
+	return p->requests_max || p->outlier.consecutive || p->outlier.error_percent ||
+	       p->balance == BALANCE_LEAST_REQUEST || p->balance == BALANCE_EWMA ||
 	       (p->balance == BALANCE_MAGLEV && p->load_bound);
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "l7/outlier.h"
 #include "route/hash.h"
 
 static balance_policy policy_of(enum balance balance)
@@ -39,8 +40,19 @@ uint64_t balance_random(struct balancer *b)
 	return x * 0x2545f4914f6cdd1dULL;
 }
 
-bool balance_is_tried(const struct backend *be, const struct balance_ask *ask)
+/* With as much under way as it may have; on trial, with any. */
+static bool is_full(const struct backend *be)
 {
+	uint32_t limit =
+		outlier_is_on_trial(be) && pool_ejects(be->pool) ? 1 : be->pool->requests_max;
+
+	return limit && atomic_load_explicit(&be->rt->active, memory_order_relaxed) >= limit;
+}
+
+bool balance_is_out(const struct backend *be, const struct balance_ask *ask)
+{
+	if (is_full(be))
+		return true;
 	for (unsigned i = 0; i < ask->tried_count; i++) {
 		if (ask->tried[i] == be)
 			return true;

@@ -57,12 +57,19 @@ static inline void balance_move(const struct backend **at, const struct backend 
 	*at = to;
 }
 
+/* Nobody was picked, of some who could have been: they are full. */
+static inline bool balancer_is_full(const struct balancer *b)
+{
+	return b->set.group_count > 0;
+}
+
 /* ---- for policies ---- */
 
 /* 64 bits that nobody needs to be surprised by. */
 uint64_t balance_random(struct balancer *b);
 
-bool balance_is_tried(const struct backend *be, const struct balance_ask *ask);
+/* Tried already, or full. Two workers may see the last place at once: so many more can get in. */
+bool balance_is_out(const struct backend *be, const struct balance_ask *ask);
 
 const struct candidate *balance_round_robin(struct balancer *b, const struct candidate *list,
 					    unsigned count, const struct balance_ask *ask);

@@ -27,7 +27,7 @@ const struct candidate *balance_least(struct balancer *b, const struct candidate
 		const struct candidate *c = &list[at];
 
 		at = at + 1 < count ? at + 1 : 0;
-		if (!balance_is_tried(c->be, ask) && (!best || has_less(c, best)))
+		if (!balance_is_out(c->be, ask) && (!best || has_less(c, best)))
 			best = c;
 	}
 	return best;
@@ -41,12 +41,12 @@ const struct candidate *balance_by_chance(struct balancer *b, const struct candi
 	uint64_t total = 0, at;
 
 	for (unsigned i = 0; i < count; i++)
-		total += balance_is_tried(list[i].be, ask) ? 0 : list[i].weight;
+		total += balance_is_out(list[i].be, ask) ? 0 : list[i].weight;
 	if (!total)
 		return NULL;
 	at = balance_random(b) % total;
 	for (unsigned i = 0; i < count; i++) {
-		if (balance_is_tried(list[i].be, ask))
+		if (balance_is_out(list[i].be, ask))
 			continue;
 		chosen = &list[i];
 		if (at < chosen->weight)

@@ -112,7 +112,7 @@ const struct candidate *balance_maglev(struct balancer *b, const struct candidat
 		hash = mix(hash + 1);
 		be = &b->pool->backends[b->slots[hash % b->slot_count]];
 		c = find(list, count, be);
-		if (c && !balance_is_tried(be, ask) && !is_over(c, bound))
+		if (c && !balance_is_out(be, ask) && !is_over(c, bound))
 			return c;
 	}
 	return balance_least(b, list, count, ask);

@@ -18,7 +18,7 @@ const struct candidate *balance_round_robin(struct balancer *b, const struct can
 	int64_t total = 0;
 
 	for (const struct candidate *c = list; c < list + count; c++) {
-		if (balance_is_tried(c->be, ask))
+		if (balance_is_out(c->be, ask))
 			continue;
 		total += c->weight;
 		*credit_of(b, c) += c->weight;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "l7/outlier.h"
 
 #define OVERPROVISION 1.4
 #define START_LEAST   10 /* percent of its weight that a backend begins with */
@@ -26,12 +27,26 @@ static bool is_local(const struct backend *be)
 	return !own || (be->zone && strcmp(own, be->zone) == 0);
 }
 
+/* next_ms: brought forward to when it is to be asked again. */
+static bool is_good(const struct backend *be, uint64_t now_ms, uint64_t *next_ms)
+{
+	uint64_t until = atomic_load_explicit(&be->rt->ejected_until_ms, memory_order_relaxed);
+
+	if (!backend_is_usable(be))
+		return false;
+	if (!pool_ejects(be->pool) || now_ms >= until)
+		return true;
+	if (until < *next_ms)
+		*next_ms = until;
+	return false;
+}
+
 static unsigned group_of(const struct backend *be)
 {
 	return 2 * be->priority + !is_local(be);
 }
 
-/* next_ms: brought forward to when it is to be asked again. */
+/* next_ms: as there. */
 static uint32_t weight_now(const struct backend *be, uint64_t now_ms, uint64_t *next_ms)
 {
 	uint64_t full = (uint64_t)be->weight * BALANCE_WEIGHT_ONE, part, step;
@@ -76,7 +91,8 @@ static bool share_out(const struct sums sums[BALANCE_GROUPS], uint32_t shares[BA
 	return total < 1;
 }
 
-static void sum_up(const struct pool *pool, struct sums sums[BALANCE_GROUPS])
+static void sum_up(const struct pool *pool, struct sums sums[BALANCE_GROUPS], uint64_t now_ms,
+		   uint64_t *next_ms)
 {
 	memset(sums, 0, BALANCE_GROUPS * sizeof(*sums));
 	for (size_t i = 0; i < pool->backend_count; i++) {
@@ -85,7 +101,7 @@ static void sum_up(const struct pool *pool, struct sums sums[BALANCE_GROUPS])
 		if (!is_enabled(be))
 			continue;
 		sums[group_of(be)].all += be->weight;
-		sums[group_of(be)].healthy += backend_is_usable(be) ? be->weight : 0;
+		sums[group_of(be)].healthy += is_good(be, now_ms, next_ms) ? be->weight : 0;
 	}
 }
 
@@ -105,7 +121,8 @@ static void add_group(struct balance_set *set, const struct pool *pool, unsigned
 	for (size_t i = 0; i < pool->backend_count; i++) {
 		const struct backend *be = &pool->backends[i];
 
-		if (!is_enabled(be) || group_of(be) != g || (!panic && !backend_is_usable(be)))
+		if (!is_enabled(be) || group_of(be) != g ||
+		    (!panic && !is_good(be, now_ms, &set->next_ms)))
 			continue;
 		set->list[first + group->count++] =
 			(struct candidate){be, weight_now(be, now_ms, &set->next_ms)};
@@ -122,7 +139,7 @@ void balance_set_fill(struct balance_set *set, const struct pool *pool, uint64_t
 	set->epoch = runtime_epoch();
 	set->next_ms = UINT64_MAX;
 	set->group_count = 0;
-	sum_up(pool, sums);
+	sum_up(pool, sums, now_ms, &set->next_ms);
 	too_little = share_out(sums, shares);
 	for (unsigned g = 0; g < BALANCE_GROUPS; g++) {
 		bool panic = too_little &&

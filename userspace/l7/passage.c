@@ -8,6 +8,7 @@
 
 #include "core/log.h"
 #include "l7/balance.h"
+#include "l7/outlier.h"
 #include "l7/conn.h"
 #include "l7/duplex.h"
 #include "l7/proxy_out.h"
@@ -159,8 +160,10 @@ static void note_failure(struct passage *t, int err)
 {
 	bool is_ours = err == -EMFILE || err == -ENFILE || err == -ENOMEM || err == -ENOBUFS;
 
-	if (!is_ours)
+	if (!is_ours) {
 		counter_add(&upstream_of(t)->counters->failures, 1);
+		outlier_note(t->backend, false);
+	}
 	log_debug("l7: connect failed backend=%s/%s error=%d", t->pool->name, t->backend->name,
 		  -err);
 }
@@ -174,6 +177,7 @@ static void on_connect(void *ctx, int status)
 		note_failure(t, status);
 		dispatch(t);
 	} else {
+		outlier_note(t->backend, true);
 		attach(t);
 	}
 }

@@ -62,6 +62,7 @@
 	X(BACKEND_CLOSED, 502, "backend closed the connection before a response")                  \
 	X(CONNECT_FAILED, 502, "no backend could be connected to")                                 \
 	X(NO_BACKEND, 503, "no backend is available")                                              \
+	X(BACKENDS_FULL, 503, "all backends have as many requests as they may")                    \
 	X(NO_RESOURCES, 503, "out of memory or file descriptors")                                  \
 	X(CONNECT_TIMEOUT, 504, "connecting to a backend timed out")                               \
 	X(SEND_TIMEOUT, 504, "backend did not take the request in time")                           \

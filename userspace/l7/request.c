@@ -12,6 +12,7 @@
 #include "l7/balance.h"
 #include "l7/h2_client.h"
 #include "l7/http1_write.h"
+#include "l7/outlier.h"
 #include "l7/path.h"
 #include "l7/proxy_out.h"
 #include "l7/request_int.h"
@@ -88,13 +89,15 @@ static void end(struct request *r, bool keep)
 void request_fail_backend(struct request *r)
 {
 	counter_add(&upstream_of(r)->counters->failures, 1);
+	outlier_note(r->backend, false);
 	/* Who fails fast is not fast. */
 	if (pool_times(r->backend->pool))
 		backend_rt_note_latency(r->backend->rt, FAILURE_US, clock_now_ms());
 }
 
-void request_note_answer(struct request *r)
+void request_note_answer(struct request *r, unsigned status)
 {
+	outlier_note(r->backend, status < 500);
 	if (pool_times(r->backend->pool))
 		backend_rt_note_latency(r->backend->rt, (clock_now_ns() - r->sent_ns) / NS_PER_US,
 					clock_now_ms());
@@ -542,7 +545,9 @@ static void dispatch(struct request *r)
 		if (connect_backend(r))
 			return;
 	}
-	request_fail(r, r->tried_count ? r->connect_failure : REASON_NO_BACKEND);
+	request_fail(r, r->tried_count		     ? r->connect_failure
+			: balancer_is_full(balancer) ? REASON_BACKENDS_FULL
+						     : REASON_NO_BACKEND);
 }
 
 /* The path in its one form. */

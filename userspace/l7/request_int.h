@@ -73,7 +73,7 @@ void request_time_reply(struct request *r, enum flow_status status);
 /* Count a failure of the backend. */
 void request_fail_backend(struct request *r);
 /* The header of its final response is here. */
-void request_note_answer(struct request *r);
+void request_note_answer(struct request *r, unsigned status);
 
 /* The ways to end; r is gone afterwards, so each is the last thing that a caller does with it.
  * complete: the response is written. fail: an answer of our own, if it is not too late for that.

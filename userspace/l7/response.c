@@ -109,7 +109,7 @@ static bool begin_reply(struct request *r, struct head *h, size_t block_len)
 	enum flow_status status;
 	struct slice head = {0};
 
-	request_note_answer(r);
+	request_note_answer(r, h->status);
 	r->close_backend = !h->persistent;
 	r->close_client = !r->is_persistent || !r->body_done || framing == BODY_EOF ||
 			  conn_is_last_request(r->client.conn);
