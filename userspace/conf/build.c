@@ -246,10 +246,25 @@ static void find_runtime(struct draft *dr, struct runtime *rt)
 	}
 }
 
+/* The document with the environment's values in place of its references; NULL: it has none, or there is
+ * no memory. */
+static struct tree *resolve_environ(struct draft *dr, const struct tree *document)
+{
+	struct tree *resolved;
+
+	if (!environ_is_used(document))
+		return NULL;
+	resolved = environ_resolve(document, snapshot_arena(dr->snap), &dr->snap->secrets,
+				   dr->reader.diag);
+	dr->reader.out_of_memory |= !resolved;
+	return resolved;
+}
+
 struct snapshot *conf_build(const struct tree *document, struct runtime *rt, struct diag *d)
 {
-	struct draft dr = {.snap = snapshot_new(), .root = document};
+	struct draft dr = {.snap = snapshot_new()};
 	size_t errors = d->errors, first = d->count;
+	struct tree *resolved;
 
 	runtime_sweep(rt);
 	if (!dr.snap) {
@@ -257,7 +272,9 @@ struct snapshot *conf_build(const struct tree *document, struct runtime *rt, str
 		return NULL;
 	}
 	reader_init(&dr.reader, snapshot_arena(dr.snap), d);
-	read_section(&dr.reader, &schema_root, document, dr.snap);
+	resolved = resolve_environ(&dr, document);
+	dr.root = resolved ? resolved : document;
+	read_section(&dr.reader, &schema_root, dr.root, dr.snap);
 	draft_read_guard(&dr);
 	read_pools(&dr);
 	read_services(&dr);
@@ -272,6 +289,8 @@ struct snapshot *conf_build(const struct tree *document, struct runtime *rt, str
 	}
 	if (dr.reader.out_of_memory)
 		diag_error(d, NULL, "out of memory");
+	tree_free(resolved);
+	secrets_mask_diag(&dr.snap->secrets, d, first);
 	diag_sort(d, first);
 	if (d->errors > errors) {
 		snapshot_unref(dr.snap);

@@ -15,8 +15,9 @@
 
 struct walk {
 	struct change_list list;
-	const char *object; /* of the changes found now */
-	bool failed;	    /* out of memory */
+	const struct snapshot *old, *new; /* old: NULL where there is none */
+	const char *object;		  /* of the changes found now */
+	bool failed;			  /* out of memory */
 };
 
 static void change_deinit(struct change *c)
@@ -82,16 +83,40 @@ static char *format(const struct section *s, const struct keyword *k, const void
 	return strbuf_take(&b);
 }
 
+/* What needs no text to be compared: most of what there is. */
+static bool is_same_value(const struct keyword *k, const void *old, const void *new)
+{
+	const char *a = (const char *)old + k->offset, *b = (const char *)new + k->offset;
+	const char *const *x = (const void *)a, *const *y = (const void *)b;
+
+	switch (k->type) {
+	case KEY_NUMBER:
+	case KEY_DURATION:
+	case KEY_SIZE:
+	case KEY_CHOICE: return !memcmp(a, b, k->width);
+	case KEY_TEXT:
+	case KEY_NAME: return *x && *y && !strcmp(*x, *y);
+	default: return false;
+	}
+}
+
 static void compare_value(struct walk *w, const char *prefix, const struct section *s,
 			  const struct keyword *k, const void *old, const void *new)
 {
-	char *old_text = format(s, k, old), *new_text = format(s, k, new);
+	char *old_text, *new_text;
 
+	if (is_same_value(k, old, new))
+		return;
+	old_text = format(s, k, old);
+	new_text = format(s, k, new);
 	if (old_text && new_text && !strcmp(old_text, new_text)) {
 		free(old_text);
 		free(new_text);
 		return;
 	}
+	if (w->old)
+		old_text = secrets_mask(&w->old->secrets, old_text);
+	new_text = secrets_mask(&w->new->secrets, new_text);
 	add(w, CHANGE_CHANGED, join(prefix, k->name), old_text, new_text,
 	    k->restart || (k->restart_if && k->restart_if(old, new)));
 }
@@ -235,7 +260,7 @@ static void compare_guard(struct walk *w, const struct guard_conf *old,
 int diff_snapshots(const struct snapshot *old, const struct snapshot *new,
 		   struct change_list *ret_list)
 {
-	struct walk w = {0};
+	struct walk w = {.old = old, .new = new};
 
 	if (old) {
 		compare_object(&w, &schema_node, "node", &old->node, &new->node);

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "conf/environ.h"
 #include "core/addr.h"
 #include "core/diag.h"
 #include "tls/policy_words.h"
@@ -363,8 +364,9 @@ struct snapshot {
 	size_t pool_count;
 	struct service *services; /* sorted by name */
 	size_t service_count;
-	struct tree *document; /* what it was built from; main thread only */
-	void *priv;	       /* reference count and memory: snapshot.c */
+	struct tree *document;	/* what it was built from; main thread only */
+	struct secrets secrets; /* what its references to the environment stand for; the same */
+	void *priv;		/* reference count and memory: snapshot.c */
 };
 
 struct snapshot *snapshot_ref(struct snapshot *s);

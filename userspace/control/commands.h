@@ -8,7 +8,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/stat.h>
 
 #include "control/reload.h"
 #include "control/server.h"
@@ -24,7 +23,7 @@ struct commands_env {
 	bool stopping;
 	struct {
 		uint64_t generation; /* 0: nothing is known */
-		struct stat file;
+		uint64_t stamp; /* of the file */
 		bool differs;
 	} saved; /* control/saved.c: what the last comparison found */
 };

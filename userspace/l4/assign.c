@@ -217,18 +217,61 @@ bool assign_row_loses_key(const struct tables *t, const struct desired *want, ui
 	return claim_on_row(t, want, index, service) == CLAIM_FOREIGN;
 }
 
-/* Only a change that was cut short leaves two rows of one name. */
-static bool find_service(const struct tables *t, const struct desired *want, size_t service,
-			 uint32_t *ret_index)
+/* A row of the table of services that has an owner, to be found by its name. */
+struct named {
+	const char *name;
+	uint32_t index;
+};
+
+static int named_cmp(const void *va, const void *vb)
 {
-	uint32_t found = t->sizes.services;
+	const struct named *a = va, *b = vb;
+	int cmp = strcmp(a->name, b->name);
+
+	return cmp != 0 ? cmp : a->index < b->index ? -1 : 1;
+}
+
+static size_t list_named(const struct tables *t, struct named *ret_rows)
+{
+	size_t count = 0;
 
 	for (uint32_t i = 0; i < t->sizes.services; i++) {
-		if (strcmp(t->services[i].meta.name, want->services[service].name) != 0)
-			continue;
-		if (found == t->sizes.services ||
-		    claim_on_row(t, want, i, service) > claim_on_row(t, want, found, service))
-			found = i;
+		if (t->services[i].meta.name[0] != '\0')
+			ret_rows[count++] = (struct named){t->services[i].meta.name, i};
+	}
+	if (count > 0)
+		qsort(ret_rows, count, sizeof(*ret_rows), named_cmp);
+	return count;
+}
+
+/* The first row of that name, or where it would be. */
+static size_t find_named(const struct named *rows, size_t count, const char *name)
+{
+	size_t low = 0;
+
+	while (low < count) {
+		size_t middle = low + (count - low) / 2;
+
+		if (strcmp(rows[middle].name, name) < 0)
+			low = middle + 1;
+		else
+			count = middle;
+	}
+	return low;
+}
+
+/* Only a change that was cut short leaves two rows of one name. */
+static bool find_service(const struct tables *t, const struct desired *want, size_t service,
+			 const struct named *rows, size_t count, uint32_t *ret_index)
+{
+	const char *name = want->services[service].name;
+	uint32_t found = t->sizes.services;
+
+	for (size_t i = find_named(rows, count, name); i < count && strcmp(rows[i].name, name) == 0;
+	     i++) {
+		if (found == t->sizes.services || claim_on_row(t, want, rows[i].index, service) >
+							  claim_on_row(t, want, found, service))
+			found = rows[i].index;
 	}
 	if (found == t->sizes.services)
 		return false;
@@ -240,14 +283,19 @@ static int assign_services(const struct tables *t, const struct desired *want,
 			   struct assigned_service *ret, struct diag *d)
 {
 	bool *taken = calloc(t->sizes.services + 1, sizeof(*taken));
+	struct named *rows = calloc(t->sizes.services + 1, sizeof(*rows));
 	uint32_t next = 0;
+	size_t count;
 	int err = 0;
 
-	if (taken == NULL)
-		return -ENOMEM;
+	if (taken == NULL || rows == NULL) {
+		err = -ENOMEM;
+		goto out;
+	}
 	mark_named(t, taken);
+	count = list_named(t, rows);
 	for (size_t i = 0; i < want->service_count; i++) {
-		if (find_service(t, want, i, &ret[i].index))
+		if (find_service(t, want, i, rows, count, &ret[i].index))
 			continue;
 		while (next < t->sizes.services && taken[next])
 			next++;
@@ -263,6 +311,8 @@ static int assign_services(const struct tables *t, const struct desired *want,
 		ret[i] = (struct assigned_service){next, true};
 		taken[next] = true;
 	}
+out:
+	free(rows);
 	free(taken);
 	return err;
 }
