@@ -68,6 +68,7 @@ static int compare(const struct cli *cli, const char *path, struct reply *ret_re
 
 	memset(ret_reply, 0, sizeof(*ret_reply));
 	init_request(cli, &rq, path);
+	rq.strict = cli->given & TAKES_STRICT;
 	if (cli->argc) {
 		code = read_file(cli->argv[0], &text, &rq.body_len);
 		rq.method = "POST";
@@ -102,10 +103,14 @@ int cmd_config_check(const struct cli *cli)
 
 int cmd_config_diff(const struct cli *cli)
 {
+	const json_t *changes;
 	struct reply r;
-	int code = compare(cli, "/v1/config/diff", &r);
-	const json_t *changes = json_object_get(r.json, "changes");
+	int code;
 
+	if (cli->argc == 2)
+		return cmd_compare_generations(cli);
+	code = compare(cli, "/v1/config/diff", &r);
+	changes = json_object_get(r.json, "changes");
 	if (!code && cli->output == OUTPUT_TABLE) {
 		cmd_print_changes(changes);
 		if (!json_array_size(changes))
@@ -122,6 +127,7 @@ int cmd_config_apply(const struct cli *cli)
 	int code;
 
 	init_request(cli, &rq, "/v1/config/apply");
+	rq.strict = cli->given & TAKES_STRICT;
 	rq.method = "POST";
 	rq.file = strcmp(cli->argv[0], "-") != 0 ? cli->argv[0] : "(standard input)";
 	code = read_file(cli->argv[0], &text, &rq.body_len);
@@ -138,6 +144,8 @@ int cmd_config_show(const struct cli *cli)
 	struct reply r;
 	int code;
 
+	if (cli->argc)
+		return cmd_show_generation(cli);
 	init_request(cli, &rq,
 		     cli->output == OUTPUT_JSON ? "/v1/config?format=json" : "/v1/config");
 	code = client_ask(&rq, &r);

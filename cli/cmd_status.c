@@ -18,6 +18,10 @@ static void print_config(const json_t *s)
 	print_safe(stdout, ROW "%s, generation %llu", "configuration", field_text(s, "config_file"),
 		   (unsigned long long)field_count(s, "generation"));
 	putchar('\n');
+	if (field_count(s, "started_from_generation"))
+		printf(ROW "THE FILE IS BAD and was not taken: started from generation %llu, the "
+			   "last good one (shuntctl config check)\n",
+		       "", (unsigned long long)field_count(s, "started_from_generation"));
 	if (json_is_true(json_object_get(s, "unsaved_changes")))
 		printf(ROW "unsaved changes: the file differs from what is in force "
 			   "(shuntctl config diff, config save)\n",

@@ -170,6 +170,8 @@ const struct section schema_node = {.name = "node", .text = "This machine", KEYS
 
 /* ---- admin ---- */
 
+static const char *const watch_words[] = {"off", "on", NULL};
+
 static const struct keyword admin_keys[] = {
 	{.name = "socket",
 	 .text = "path of the control socket",
@@ -179,6 +181,19 @@ static const struct keyword admin_keys[] = {
 	 .refuse_text = field_refuse_socket,
 	 .fallback = "/run/shunt/control.sock",
 	 .restart = true},
+	{.name = "history",
+	 .text = "generations that are kept, to be compared with and to go back to",
+	 .type = KEY_NUMBER,
+	 FIELD(struct admin_conf, history),
+	 .min = 1,
+	 .max = 1000,
+	 .fallback = "50"},
+	{.name = "watch",
+	 .text = "the file, or the directory, is read again when it was written",
+	 .type = KEY_CHOICE,
+	 FIELD(struct admin_conf, watch),
+	 .words = watch_words,
+	 .fallback = "off"},
 };
 const struct section schema_admin = {
 	.name = "admin", .text = "How the daemon is talked to", KEYS(admin_keys)};

@@ -68,6 +68,8 @@ struct node {
 
 struct admin_conf {
 	const char *socket; /* path of the control socket, default /run/shunt/control.sock */
+	unsigned history;   /* generations that are kept, default 50 */
+	enum watch { WATCH_OFF, WATCH_ON } watch;
 };
 
 enum health_kind { HEALTH_NONE, HEALTH_TCP, HEALTH_HTTP };

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "control/message.h"
+#include "control/config_file.h"
 #include "control/json_build.h"
 #include "control/objects.h"
 #include "control/steering.h"
@@ -159,6 +160,9 @@ json_t *object_status(const struct commands_env *env, const struct snapshot *sna
 	json_put_int(o, "uptime_seconds", (clock_now_ms() - env->started_ms) / 1000, &failed);
 	json_put_int(o, "generation", snap->generation, &failed);
 	json_put(o, "config_file", json_text(env->config_path), &failed);
+	json_put(o, "started_from_generation",
+		 env->file->fallback ? json_integer((json_int_t)env->file->fallback) : json_null(),
+		 &failed);
 	json_put(o, "unsaved_changes", json_boolean(unsaved), &failed);
 	json_put(o, "restart_needed_for", object_changes(reload_restart_changes(env->reload)),
 		 &failed);

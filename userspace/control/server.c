@@ -263,6 +263,11 @@ const char *request_query(const struct request *rq, const char *name)
 	return MHD_lookup_connection_value(rq->io->conn, MHD_GET_ARGUMENT_KIND, name);
 }
 
+const char *request_header(const struct request *rq, const char *name)
+{
+	return MHD_lookup_connection_value(rq->io->conn, MHD_HEADER_KIND, name);
+}
+
 static struct MHD_Response *make_response(const char *content_type, const char *allow, char *body,
 					  size_t len)
 {
