@@ -21,6 +21,7 @@
 #include "control/notify.h"
 #include "control/options.h"
 #include "control/process.h"
+#include "control/reconcile_watch.h"
 #include "control/reload.h"
 #include "control/server.h"
 #include "control/socket.h"
@@ -48,6 +49,7 @@ struct daemon {
 	uv_timer_t watchdog;
 	struct guard_watch guard_watch;
 	struct staple_watch staple_watch;
+	struct reconcile_watch reconcile_watch;
 	struct runtime *runtime;
 	char *socket_path;
 	struct control_socket socket;
@@ -226,6 +228,8 @@ static int start_parts(struct daemon *dm, struct diag *d)
 	history_start(dm->history, &dm->loop);
 	if (!err)
 		err = reload_new(&parts, &dm->reload);
+	if (!err && dm->l4)
+		reconcile_watch_start(&dm->reconcile_watch, &dm->loop, dm->l4, dm->reload);
 	if (!err)
 		staple_watch_start(&dm->staple_watch, &dm->loop, dm->reload);
 	dm->file.path = dm->options.config_path;

@@ -152,6 +152,13 @@ static const struct keyword node_keys[] = {
 	 FIELD(struct node, drain_ms),
 	 .max = DAY,
 	 .fallback = "30s"},
+	{.name = "reconcile",
+	 .text = "how often the kernel's tables are compared with what they should say, and what "
+		 "another has changed in them is put back; 0s: never",
+	 .type = KEY_DURATION,
+	 FIELD(struct node, reconcile_ms),
+	 .max = HOUR,
+	 .fallback = "30s"},
 	{.name = "ticket_rotation",
 	 .text = "how long a key makes TLS session tickets, which are good for as long again",
 	 .type = KEY_DURATION,

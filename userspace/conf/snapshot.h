@@ -63,6 +63,7 @@ struct node {
 	struct node_limits limits;
 	unsigned workers;	     /* resolved: at least 1 */
 	unsigned drain_ms;	     /* how long SIGTERM waits for connections */
+	unsigned reconcile_ms;	     /* from one look at the kernel's tables to the next; 0: none */
 	unsigned ticket_rotation_ms; /* of the keys of TLS session tickets, default 8 h */
 };
 

@@ -11,6 +11,7 @@
 #include "core/clock.h"
 #include "l4/l4.h"
 #include "l4/nat_sweep.h"
+#include "l4/reconcile.h"
 #include "loader/loader.h"
 #include "loader/maps.h"
 #include "worker/worker.h"
@@ -106,6 +107,22 @@ static json_t *verdicts_json(struct loader *l)
 	return json_finish(o, failed);
 }
 
+/* What was found changed by another in the kernel's tables. */
+static json_t *drift_json(const struct reconcile *r)
+{
+	json_t *o = json_object();
+	bool failed = !o;
+
+	json_put_int(o, "passes", r->runs, &failed);
+	json_put_int(o, "repaired", r->repaired, &failed);
+	json_put(o, "last", r->repaired_ms ? json_text(r->repaired_row) : json_null(), &failed);
+	json_put(o, "last_age_ms",
+		 r->repaired_ms ? json_integer((json_int_t)(clock_now_ms() - r->repaired_ms))
+				: json_null(),
+		 &failed);
+	return json_finish(o, failed);
+}
+
 static json_t *l4_json(const struct commands_env *env, const struct snapshot *snap, bool flows)
 {
 	struct loader *l;
@@ -124,6 +141,7 @@ static json_t *l4_json(const struct commands_env *env, const struct snapshot *sn
 	json_put(o, "tables", tables_json(l, flows), &failed);
 	json_put(o, "nat", nat_json(l4_nat_use(env->l4)), &failed);
 	json_put(o, "verdicts", verdicts_json(l), &failed);
+	json_put(o, "drift", drift_json(l4_reconciled(env->l4)), &failed);
 	json_put_int(o, "lingering_backends", reload_lingering(env->reload), &failed);
 	return json_finish(o, failed);
 }

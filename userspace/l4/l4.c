@@ -20,6 +20,7 @@
 #include "l4/nat.h"
 #include "l4/neigh.h"
 #include "l4/plan.h"
+#include "l4/reconcile.h"
 #include "l4/slots.h"
 #include "l4/sweep.h"
 #include "l4/sync.h"
@@ -57,6 +58,8 @@ struct l4 {
 	struct nat nat;
 	struct followed *followed;
 	size_t followed_count;
+	struct reconcile reconcile;
+	uint64_t reconciled_ms; /* the last pass */
 };
 
 /* Whatever goes wrong, there is a sentence about it. */
@@ -283,7 +286,7 @@ int l4_apply(struct l4 *l4, const struct snapshot *snap, struct l4_report *ret_r
 	if (err == 0)
 		err = sync_run(l4->loader, &l4->tables, &plan, &report, d);
 	if (err == 0)
-		err = vips_sync(l4->loader, &l4->tables, d);
+		err = vips_sync(l4->loader, &l4->tables, &report.addresses_written, d);
 	l4->in_step = err == 0;
 	plan_deinit(&plan);
 	desired_deinit(&want);
@@ -674,6 +677,21 @@ const char *l4_next_hop(const struct l4 *l4, const struct backend *b)
 	if (!forward_is_kernel(b->forward) || b->forward == FORWARD_LOCAL)
 		return NULL;
 	return backend_is_routed(b) ? neigh_state(l4->neigh, b->pool->name, b->name) : "reflect";
+}
+
+void l4_reconcile(struct l4 *l4, unsigned every_ms, struct diag *d)
+{
+	uint64_t now = clock_now_ms();
+
+	if (every_ms == 0 || !l4->in_step || now - l4->reconciled_ms < every_ms)
+		return;
+	l4->reconciled_ms = now;
+	(void)reconcile_run(&l4->reconcile, l4->loader, &l4->tables, d); /* has said why */
+}
+
+const struct reconcile *l4_reconciled(const struct l4 *l4)
+{
+	return &l4->reconcile;
 }
 
 struct loader *l4_loader(struct l4 *l4)
