@@ -60,6 +60,7 @@ int cmd_config_check(const struct cli *cli);
 int cmd_config_apply(const struct cli *cli);
 int cmd_config_show(const struct cli *cli);
 int cmd_config_diff(const struct cli *cli);
+int cmd_config_schema(const struct cli *cli);
 int cmd_config_save(const struct cli *cli);
 int cmd_config_history(const struct cli *cli);
 int cmd_config_rollback(const struct cli *cli);

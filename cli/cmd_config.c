@@ -155,6 +155,20 @@ int cmd_config_show(const struct cli *cli)
 	return code;
 }
 
+int cmd_config_schema(const struct cli *cli)
+{
+	struct request rq;
+	struct reply r;
+	int code;
+
+	init_request(cli, &rq, "/v1/config/schema");
+	code = client_ask(&rq, &r);
+	if (!code)
+		fputs(r.body ? r.body : "", stdout);
+	reply_deinit(&r);
+	return code;
+}
+
 int cmd_config_save(const struct cli *cli)
 {
 	struct request rq;

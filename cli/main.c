@@ -58,6 +58,8 @@ static const struct verb {
 	 1, TAKES_CHANGE | TAKES_STRICT, cmd_config_apply},
 	{"config", "show", "[GENERATION]", "the configuration in force, or a former one, as YAML",
 	 0, 1, 0, cmd_config_show},
+	{"config", "schema", "", "a JSON schema of configurations, for editors", 0, 0, 0,
+	 cmd_config_schema},
 	{"config", "history", "", "generations that were in force: who, when, what", 0, 0, 0,
 	 cmd_config_history},
 	{"config", "rollback", "GENERATION [--save]", "put a former generation in force again", 1,

@@ -42,6 +42,7 @@ struct keyword {
 	const char *form;	   /* what is expected, "an IPv4 or IPv6 address" */
 	const char *const *words;  /* choices, NULL at the end */
 	const struct section *section;
+	bool bare_items;	 /* items: one may be the value of its first key alone */
 	const char *empty_word;	 /* sections: a scalar that says none of it, "none" */
 	unsigned variant;	 /* sections of a one_of: the value of the tag that this one sets */
 	const char *only_key;	 /* has effect only where this key of the section ... */

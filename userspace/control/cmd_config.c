@@ -4,12 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/json_schema.h"
 #include "control/message.h"
 #include "control/cmd.h"
 #include "control/json_build.h"
 #include "control/objects.h"
 #include "control/reply.h"
 #include "control/saved.h"
+#include "core/strbuf.h"
 
 static json_t *scalar_json(const struct tree *t)
 {
@@ -46,6 +48,17 @@ static json_t *tree_json(const struct tree *t)
 			json_push(value, tree_json(child), &failed);
 	}
 	return json_finish(value, failed);
+}
+
+void cmd_config_schema(struct commands_env *env, struct request *rq, const struct route_args *args)
+{
+	struct strbuf b;
+
+	(void)env;
+	(void)args;
+	strbuf_init(&b);
+	json_schema_write(&b);
+	reply_text(rq, API_JSON, strbuf_take(&b));
 }
 
 void cmd_config_show(struct commands_env *env, struct request *rq, const struct route_args *args)

@@ -30,6 +30,7 @@ static const struct command {
 	{"POST", "/v1/config/diff", false, cmd_config_check},
 	{"POST", "/v1/config/apply", true, cmd_config_apply},
 	{"POST", "/v1/config/save", true, cmd_config_save},
+	{"GET", "/v1/config/schema", false, cmd_config_schema},
 	{"GET", "/v1/config/history", false, cmd_config_history},
 	{"GET", "/v1/config/generations/{}", false, cmd_config_generation},
 	{"GET", "/v1/config/generations/{}/diff/{}", false, cmd_config_compare},

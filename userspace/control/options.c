@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "bpf/abi.h"
+#include "conf/json_schema.h"
 #include "conf/reference.h"
 #include "core/log.h"
 #include "core/strbuf.h"
@@ -25,6 +26,7 @@ static const char help[] =
 	"                         FILE is bad; default: $STATE_DIRECTORY, else in memory\n"
 	"      --strict           warnings of FILE are errors\n"
 	"      --check            read and check FILE, print what is wrong with it, and exit\n"
+	"      --schema           print a JSON schema of FILE, for editors, and exit\n"
 	"  -l, --log-level LEVEL  error, warning, info (default) or debug\n"
 	"  -h, --help             print this and exit\n"
 	"  -V, --version          print the version and exit\n"
@@ -53,14 +55,14 @@ static int set_log_level(const char *text)
 	return -1;
 }
 
-/* What `make man` puts into shunt.yaml(5). */
-static int print_keywords(void)
+/* What `make man` puts into shunt.yaml(5), or what an editor wants to know. */
+static int print_table(void (*write)(struct strbuf *b))
 {
 	struct strbuf b;
 	int code;
 
 	strbuf_init(&b);
-	reference_write(&b);
+	write(&b);
 	code = b.failed || fputs(b.text, stdout) < 0;
 	strbuf_deinit(&b);
 	return code;
@@ -77,6 +79,7 @@ int options_parse(int argc, char **argv, struct options *ret_options)
 		{"log-level", required_argument, NULL, 'l'},
 		{"version", no_argument, NULL, 'V'},
 		{"help", no_argument, NULL, 'h'},
+		{"schema", no_argument, NULL, 'J'},
 		{"keywords", no_argument, NULL, 'K'}, /* for `make man`, in no help */
 		{NULL, 0, NULL, 0},
 	};
@@ -96,7 +99,8 @@ int options_parse(int argc, char **argv, struct options *ret_options)
 				SHUNT_ABI_VERSION);
 			return 0;
 		case 'h': fputs(help, stdout); return 0;
-		case 'K': return print_keywords();
+		case 'J': return print_table(json_schema_write);
+		case 'K': return print_table(reference_write);
 		default: return usage_error(NULL, NULL); /* getopt has said why */
 		}
 	}
