@@ -231,7 +231,7 @@ $(ROUTE_BIN): %: %.o $(LIB_A)
 $(PROXY_BIN): %: %.o $(call obj,bench/proxy/tool.c)
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,openssl) -o $@
 
-.PHONY: bench-packet bench-veth bench-vm bench-route bench-proxy bench-docs
+.PHONY: bench-packet bench-veth bench-vm bench-route bench-apply bench-proxy bench-docs
 bench-packet: $(BENCH_BIN) ## nanoseconds a packet, by case, as root; QUICK=1: does it run?
 	$(Q)$< $(if $(QUICK),--quick) --json $(BENCH_JSON)
 bench-veth: $(BENCH_VETH) ## packets a second through veth pairs, as root; QUICK=1: does it run?
@@ -244,6 +244,9 @@ bench-vm: $(BENCH_VETH) ## Shunt beside IPVS on a stock kernel in qemu, as root;
 		$(if $(QUICK),--quick) --json $(VM_JSON)
 bench-route: $(ROUTE_BIN) ## nanoseconds to find a route, by index and by scan; QUICK=1: does it run?
 	$(Q)$< $(if $(QUICK),--quick)
+bench-apply: $(BINS) ## milliseconds a change of a large configuration, as root; QUICK=1: does it run?
+	$(Q).ci/deps $(DEPS_NET)
+	$(Q)SHUNT_BUILD=$(BUILD) $(PYTHON) bench/apply/run.py $(if $(QUICK),--quick) --json $(BUILD)/bench/apply.json
 bench-proxy: $(BENCH_PROXY) ## Shunt beside nginx and HAProxy, as root; ONLY=keepalive,tls: these; QUICK=1: does it run?
 	$(Q).ci/deps $(DEPS_NET) $(DEPS_PROXY)
 	$(Q)SHUNT_BUILD=$(BUILD) $(PYTHON) bench/proxy/run.py $(if $(QUICK),--quick) \

@@ -296,4 +296,5 @@ def test_edits_that_wait_together_are_one_generation(keeper):
     assert len(generations) <= daemon.generation() - before
     shared = [body for _, _, body in done if body["edits"] > 1]
     for body in shared:
-        assert len(body["changes"]) == body["edits"]
+        assert body["change_count"] == body["edits"]
+        assert len(body["changes"]) == min(body["edits"], 16)

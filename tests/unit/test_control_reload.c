@@ -124,7 +124,7 @@ bool steering_is_behind(const struct steering *st)
 	return fake.behind;
 }
 
-int l4_check(struct l4 *l4, const struct snapshot *snap, struct diag *d)
+int l4_check(struct l4 *l4, struct snapshot *snap, struct diag *d)
 {
 	(void)l4;
 	(void)snap;

@@ -260,7 +260,8 @@ static struct tree *resolve_environ(struct draft *dr, const struct tree *documen
 	return resolved;
 }
 
-struct snapshot *conf_build(const struct tree *document, struct runtime *rt, struct diag *d)
+/* All of it but the document. */
+static struct snapshot *build(const struct tree *document, struct runtime *rt, struct diag *d)
 {
 	struct draft dr = {.snap = snapshot_new()};
 	size_t errors = d->errors, first = d->count;
@@ -282,11 +283,8 @@ struct snapshot *conf_build(const struct tree *document, struct runtime *rt, str
 		draft_resolve(&dr);
 		draft_check(&dr);
 	}
-	if (!dr.reader.out_of_memory && d->errors == errors) {
+	if (!dr.reader.out_of_memory && d->errors == errors)
 		find_runtime(&dr, rt);
-		dr.snap->document = tree_copy(document);
-		dr.reader.out_of_memory |= !dr.snap->document;
-	}
 	if (dr.reader.out_of_memory)
 		diag_error(d, NULL, "out of memory");
 	tree_free(resolved);
@@ -297,4 +295,30 @@ struct snapshot *conf_build(const struct tree *document, struct runtime *rt, str
 		return NULL;
 	}
 	return dr.snap;
+}
+
+struct snapshot *conf_build_taking(struct tree **document, struct runtime *rt, struct diag *d)
+{
+	struct snapshot *snap = build(*document, rt, d);
+
+	if (!snap)
+		return NULL;
+	snap->document = *document;
+	*document = NULL;
+	return snap;
+}
+
+struct snapshot *conf_build(const struct tree *document, struct runtime *rt, struct diag *d)
+{
+	struct snapshot *snap = build(document, rt, d);
+
+	if (!snap)
+		return NULL;
+	snap->document = tree_copy(document);
+	if (!snap->document) {
+		diag_error(d, NULL, "out of memory");
+		snapshot_unref(snap);
+		return NULL;
+	}
+	return snap;
 }

@@ -316,6 +316,7 @@ static const struct keyword backend_keys[] = {
 	 .text = "its address, with a port in proxy pools, and with one where nat shall change it; "
 		 "of a local one any of this host, for the health checks",
 	 SPECIAL(address),
+	 FIELD(struct backend, ep),
 	 .form = "an address, with or without a port: 10.0.0.1, 10.0.0.1:8080, [2001:db8::1]:8080",
 	 .required = true},
 	{.name = "forward",
@@ -341,6 +342,8 @@ static const struct keyword backend_keys[] = {
 		 "are "
 		 "those of the number, the highest first",
 	 SPECIAL(server_id),
+	 .offset = offsetof(struct backend, has_server_id),
+	 .width = offsetof(struct backend, rt) - offsetof(struct backend, has_server_id),
 	 .form = "a number, in decimal or with 0x in hexadecimal digits"},
 };
 const struct section schema_backend = {

@@ -57,7 +57,8 @@ struct keyword {
 	/* KEY_TEXT, numbers: NULL where the value is good, else what is expected. */
 	const char *(*refuse_text)(const char *text);
 	const char *(*refuse_number)(uint64_t n);
-	/* KEY_SPECIAL: object is what the section describes. */
+	/* KEY_SPECIAL: object is what the section describes. offset and width, where they are given,
+	 * are of bytes that say the same where they are the same. */
 	void (*read)(struct reader *r, const struct keyword *k, const struct tree *value,
 		     void *object);
 	void (*format)(struct strbuf *b, const void *object);

@@ -392,6 +392,11 @@ bool service_routes_to(const struct service *s, const struct pool *p);
 
 /* Does an l4 service steer to the pool, as its own or by a source route? */
 bool service_uses_pool(const struct service *s, const struct pool *p);
+/* Pools of snap, from first to before end: those of an l4 service are among them. */
+struct pool_span {
+	size_t first, end;
+};
+struct pool_span service_pools(const struct snapshot *snap, const struct service *s);
 
 /* The same of a service of any mode, and of the pools that its SNI routes lead to. */
 bool service_has_pool(const struct service *s, const struct pool *p);

@@ -13,6 +13,8 @@
 #include "control/saved.h"
 #include "core/strbuf.h"
 
+#define SHARED_CHANGES_SHOWN 16
+
 static json_t *scalar_json(const struct tree *t)
 {
 	char *end;
@@ -149,17 +151,41 @@ static enum reply_reason reason_of(int status)
 	}
 }
 
+/* Rows of the kernel's tables that the change took. */
+static json_t *written_json(const struct l4_report *w)
+{
+	return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i}", "backends", (int)w->backends_set,
+			 "rings", (int)w->rings_built, "services", (int)w->services_set,
+			 "services_deleted", (int)w->services_deleted, "entries",
+			 (int)w->entries_set, "entries_deleted", (int)w->entries_deleted,
+			 "addresses", (int)w->addresses_written);
+}
+
+/* Of a generation that many edits share, each is told of a few changes. */
+static json_t *result_json(const struct reload_result *r)
+{
+	struct change_list shown = r->changes;
+	json_t *o = json_object();
+	bool failed = !o;
+
+	if (r->edits > 1 && shown.count > SHARED_CHANGES_SHOWN)
+		shown.count = SHARED_CHANGES_SHOWN;
+	json_put_int(o, "generation", r->generation, &failed);
+	json_put_int(o, "duration_us", r->duration_us, &failed);
+	json_put_int(o, "edits", r->edits, &failed);
+	json_put(o, "written", written_json(&r->written), &failed);
+	json_put_int(o, "change_count", r->changes.count, &failed);
+	json_put(o, "changes", object_changes(&shown), &failed);
+	json_put(o, "diagnostics", reply_diagnostics(&r->diag), &failed);
+	return json_finish(o, failed);
+}
+
 void cmd_reply_result(struct request *rq, const struct reload_result *r)
 {
 	enum reply_reason reason = reason_of(r->status);
 
 	if (!r->status)
-		reply_json(rq, 200,
-			   json_pack("{s:I, s:I, s:I, s:o, s:o}", "generation",
-				     (json_int_t)r->generation, "duration_us",
-				     (json_int_t)r->duration_us, "edits", (json_int_t)r->edits,
-				     "changes", object_changes(&r->changes), "diagnostics",
-				     reply_diagnostics(&r->diag)));
+		reply_json(rq, 200, result_json(r));
 	else if (reason == REPLY_REFUSED)
 		cmd_reply_refused(rq, r->status, &r->diag);
 	else

@@ -17,7 +17,9 @@
 #include "l4/l4.h"
 #include "worker/worker.h"
 
-#define QUEUE_MAX	256
+#define QUEUE_MAX	1024 /* as many as the control socket has connections */
+#define GATHER_SHARE	4
+#define GATHER_MAX_MS	25
 #define TICK_MS		10000
 #define FOLLOW_MS	1000
 #define REPAIR_FIRST_MS 1000
@@ -52,6 +54,7 @@ struct reload {
 	uv_timer_t repair;   /* writes the maps again after a failure */
 	uv_poll_t events;    /* l4_read_events() */
 	uint64_t repair_ms;
+	uint64_t last_ms; /* what the last job took */
 	unsigned lingering;
 	unsigned open; /* timers, and events, not closed yet */
 	struct change_list restart_changes;
@@ -133,6 +136,7 @@ static void finish_batch(struct reload *r, struct job *job, int status)
 			diag_error(&other->result.diag, NULL, "%s", job->result.diag.items[0].text);
 		other->result.edits = job->result.edits;
 		other->result.changes = job->result.changes; /* lent */
+		other->result.written = job->result.written;
 		tell_result(r, other, status);
 		if (status)
 			log_job(other);
@@ -144,6 +148,7 @@ static void finish_batch(struct reload *r, struct job *job, int status)
 static void finish_job(struct reload *r, struct job *job, int status)
 {
 	r->running = NULL;
+	r->last_ms = (clock_now_ns() - job->start_ns) / 1000000;
 	tell_result(r, job, status);
 	log_job(job);
 	finish_batch(r, job, status);
@@ -294,12 +299,11 @@ static void restore(struct reload *r, bool interfaces)
 static int apply_kernel(struct reload *r, struct job *job)
 {
 	bool interfaces = interfaces_differ(r->current, job->snap);
-	struct l4_report report;
 	int err;
 
 	if (!r->parts.l4)
 		return 0;
-	err = l4_apply(r->parts.l4, job->snap, &report, &job->result.diag);
+	err = l4_apply(r->parts.l4, job->snap, &job->result.written, &job->result.diag);
 	if (!err && interfaces)
 		err = l4_attach(r->parts.l4, job->snap, &job->result.diag);
 	if (err)
@@ -353,10 +357,10 @@ static int check_terms(const struct reload *r, const struct reload_origin *origi
 	return -ESTALE;
 }
 
-static int build(struct reload *r, const struct tree *document, struct diag *d,
+/* Is snap, NULL where it could not be built, good here and now? Takes it. */
+static int judge(struct reload *r, struct snapshot *snap, struct diag *d,
 		 struct change_list *ret_changes, struct snapshot **ret_snap)
 {
-	struct snapshot *snap = conf_build(document, r->parts.runtime, d);
 	int err;
 
 	if (!snap)
@@ -410,7 +414,8 @@ static int run_job(struct reload *r, struct job *job)
 	if (!err)
 		err = take_document(r, job);
 	if (!err)
-		err = build(r, job->document, d, &job->result.changes, &job->snap);
+		err = judge(r, conf_build_taking(&job->document, r->parts.runtime, d), d,
+			    &job->result.changes, &job->snap);
 	if (!err && job->origin.strict)
 		err = diag_refuse_warnings(d);
 	if (!err)
@@ -526,10 +531,16 @@ static void on_start(uv_timer_t *timer)
 	run_next(timer->data);
 }
 
+/* Where several wait already and a change takes long, more will come while it would run: they are let in
+ * first, for a fraction of the time that it saves. */
 static void start_soon(struct reload *r)
 {
-	if (!list_empty(&r->queue))
-		(void)uv_timer_start(&r->start, on_start, 0, 0); /* fails only when closing */
+	uint64_t wait_ms = r->queued > 1 ? r->last_ms / GATHER_SHARE : 0;
+
+	if (!list_empty(&r->queue) && !uv_is_active((uv_handle_t *)&r->start))
+		(void)uv_timer_start(&r->start, on_start,
+				     wait_ms > GATHER_MAX_MS ? GATHER_MAX_MS : wait_ms,
+				     0); /* fails only when closing */
 }
 
 static struct job *new_job(const struct reload_origin *origin, reload_cb cb, void *ctx)
@@ -608,7 +619,7 @@ int reload_check(struct reload *r, const struct tree *document, struct diag *d,
 		 struct change_list *ret_changes)
 {
 	struct snapshot *snap;
-	int err = build(r, document, d, ret_changes, &snap);
+	int err = judge(r, conf_build(document, r->parts.runtime, d), d, ret_changes, &snap);
 
 	if (!err)
 		snapshot_unref(snap);

@@ -14,6 +14,7 @@
 #include "conf/build.h"
 #include "conf/diff.h"
 #include "core/diag.h"
+#include "l4/l4.h"
 
 struct reload;
 struct runtime;
@@ -58,6 +59,7 @@ struct reload_result {
 	struct diag diag;	    /* errors and warnings; valid during the callback */
 	struct change_list changes; /* of all edits that took effect with this one */
 	size_t edits;		    /* how many those were; 0: a document */
+	struct l4_report written;   /* into the kernel's tables */
 };
 typedef void (*reload_cb)(void *ctx, const struct reload_result *result);
 

@@ -15,7 +15,7 @@
 #include "core/list.h"
 #include "core/log.h"
 
-#define CONNECTIONS_MAX 256
+#define CONNECTIONS_MAX 1024
 #define IDLE_SECONDS	10
 #define PAUSE_MS	100 /* without descriptors */
 

@@ -46,6 +46,14 @@ struct followed {
 	unsigned failed; /* of the device that was told of last, that it could not be */
 };
 
+/* What l4_check() has found out, for an l4_apply() of the same snapshot that comes next. */
+struct prepared {
+	struct snapshot *snap; /* a reference; NULL: nothing */
+	struct desired want;
+	struct plan plan;
+	struct host host;
+};
+
 struct l4 {
 	struct loader *loader;
 	struct tables tables;
@@ -58,6 +66,7 @@ struct l4 {
 	struct nat nat;
 	struct followed *followed;
 	size_t followed_count;
+	struct prepared prepared;
 	struct reconcile reconcile;
 	uint64_t reconciled_ms; /* the last pass */
 };
@@ -121,10 +130,23 @@ int l4_open(const struct snapshot *snap, struct l4 **ret_l4, struct diag *d)
 	return 0;
 }
 
+static void drop_prepared(struct l4 *l4)
+{
+	struct prepared *p = &l4->prepared;
+
+	if (p->snap == NULL)
+		return;
+	plan_deinit(&p->plan);
+	desired_deinit(&p->want);
+	snapshot_unref(p->snap);
+	*p = (struct prepared){0};
+}
+
 void l4_close(struct l4 *l4)
 {
 	if (l4 == NULL)
 		return;
+	drop_prepared(l4);
 	sweep_deinit(&l4->sweep);
 	guard_close(l4->guard);
 	nat_deinit(&l4->nat);
@@ -196,7 +218,7 @@ static int make_plan(struct l4 *l4, const struct snapshot *snap, const struct ho
 	return 0;
 }
 
-int l4_check(struct l4 *l4, const struct snapshot *snap, struct diag *d)
+int l4_check(struct l4 *l4, struct snapshot *snap, struct diag *d)
 {
 	struct desired want;
 	struct plan plan;
@@ -213,9 +235,31 @@ int l4_check(struct l4 *l4, const struct snapshot *snap, struct diag *d)
 	if (err < 0)
 		return finish(err, errors, "plan the kernel's tables", d);
 	err = moves_warn(&l4->tables, &want, d);
-	plan_deinit(&plan);
-	desired_deinit(&want);
+	drop_prepared(l4);
+	l4->prepared = (struct prepared){snapshot_ref(snap), want, plan, host};
+	if (err < 0)
+		drop_prepared(l4);
 	return finish(err, errors, "plan the kernel's tables", d);
+}
+
+/* As make_plan(), where l4_check() has not done it. */
+static int take_plan(struct l4 *l4, const struct snapshot *snap, struct host *ret_host,
+		     struct desired *ret_want, struct plan *ret_plan, struct diag *d)
+{
+	struct prepared *p = &l4->prepared;
+	int err;
+
+	if (p->snap == snap) {
+		*ret_host = p->host;
+		*ret_want = p->want;
+		*ret_plan = p->plan;
+		snapshot_unref(p->snap);
+		*p = (struct prepared){0};
+		return 0;
+	}
+	drop_prepared(l4);
+	err = read_host(l4, &snap->node, ret_host, d);
+	return err < 0 ? err : make_plan(l4, snap, ret_host, ret_want, ret_plan, d);
 }
 
 /* Which rows the configuration names now, and how long the flows of each may rest once it does not
@@ -264,15 +308,15 @@ int l4_apply(struct l4 *l4, const struct snapshot *snap, struct l4_report *ret_r
 	struct plan plan;
 	struct host host;
 	size_t errors = d->errors;
-	int err = read_host(l4, &snap->node, &host, d);
+	bool was_in_step;
+	int err = take_plan(l4, snap, &host, &want, &plan, d);
 
-	if (err == 0)
-		err = make_plan(l4, snap, &host, &want, &plan, d);
 	if (err < 0)
 		return finish(err, errors, "plan the kernel's tables", d);
 	host.interface = NULL; /* the snapshot's */
 	l4->host = host;
 	l4->host_known = true;
+	was_in_step = l4->in_step;
 	l4->in_step = false;
 	write_switches(maps_switches(l4->loader), &snap->node);
 	nat_prepare(&l4->nat, l4->loader, &l4->tables, &want);
@@ -285,7 +329,8 @@ int l4_apply(struct l4 *l4, const struct snapshot *snap, struct l4_report *ret_r
 		err = neigh_want(l4->neigh, &want, &l4->tables); /* before a packet needs them */
 	if (err == 0)
 		err = sync_run(l4->loader, &l4->tables, &plan, &report, d);
-	if (err == 0)
+	/* They follow from the keys, which stand as they did. */
+	if (err == 0 && (!was_in_step || report.services_set > 0 || report.services_deleted > 0))
 		err = vips_sync(l4->loader, &l4->tables, &report.addresses_written, d);
 	l4->in_step = err == 0;
 	plan_deinit(&plan);
@@ -451,6 +496,7 @@ unsigned l4_tick(struct l4 *l4)
 	unsigned lingering = 0, freed = 0;
 	int err;
 
+	drop_prepared(l4); /* the tables may become other ones */
 	for (uint32_t i = 1; i < t->sizes.backends; i++) {
 		if (t->backends[i].row.id == 0 || t->backends[i].wanted)
 			continue;
@@ -496,6 +542,7 @@ unsigned l4_sweep(struct l4 *l4)
 	uint64_t due_ms = sweep_due_ms(l4);
 	int err = 0;
 
+	drop_prepared(l4); /* the tables may become other ones */
 	if (l4->sweep.phase == SWEEP_IDLE) {
 		/* Looked at often enough that a change is noticed. */
 		if (due_ms > 0 || !l4->in_step)

@@ -39,8 +39,9 @@ int l4_open(const struct snapshot *snap, struct l4 **ret_l4, struct diag *d);
 void l4_close(struct l4 *l4);
 
 /* Are the interfaces and their addresses there, and would l4_apply() find room? Writes nothing. 0, or
- * -errno with d filled. */
-int l4_check(struct l4 *l4, const struct snapshot *snap, struct diag *d);
+ * -errno with d filled. What it has found out is kept for an l4_apply() of the same snapshot before the
+ * loop's next turn. */
+int l4_check(struct l4 *l4, struct snapshot *snap, struct diag *d);
 
 /*
  * Make the maps say what snap and the health of its backends say now: new backend rows, then rings
