@@ -23,6 +23,7 @@ enum option_flag {
 	TAKES_SOURCE = 1 << 8,
 	TAKES_GENERATION = 1 << 9,
 	TAKES_STRICT = 1 << 10,
+	TAKES_CHECK = 1 << 11,
 };
 
 #define CLI_HEADERS_MAX 64
@@ -60,6 +61,7 @@ int cmd_config_check(const struct cli *cli);
 int cmd_config_apply(const struct cli *cli);
 int cmd_config_show(const struct cli *cli);
 int cmd_config_diff(const struct cli *cli);
+int cmd_config_fmt(const struct cli *cli);
 int cmd_config_schema(const struct cli *cli);
 int cmd_config_save(const struct cli *cli);
 int cmd_config_history(const struct cli *cli);

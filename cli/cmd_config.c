@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli/cmd.h"
 #include "cli/fields.h"
@@ -152,6 +154,69 @@ int cmd_config_show(const struct cli *cli)
 	if (!code)
 		fputs(r.body ? r.body : "", stdout);
 	reply_deinit(&r);
+	return code;
+}
+
+/* In place of path, with its mode; standard output for "-". An exit code. */
+static int write_formatted(const char *path, const char *text)
+{
+	char *temporary = NULL;
+	struct stat st;
+	FILE *out;
+	int err = 0;
+
+	if (!strcmp(path, "-"))
+		return fputs(text, stdout) < 0 ? API_EXIT_FAILED : API_EXIT_OK;
+	if (asprintf(&temporary, "%s.new.%d", path, (int)getpid()) < 0)
+		temporary = NULL;
+	out = temporary ? fopen(temporary, "wxe") : NULL;
+	if (!out || stat(path, &st) || fchmod(fileno(out), st.st_mode & 07777) ||
+	    fchown(fileno(out), st.st_uid, st.st_gid) || fputs(text, out) < 0 || fflush(out) ||
+	    fsync(fileno(out)))
+		err = -errno;
+	if (out && fclose(out) && !err)
+		err = -errno;
+	if (!err && rename(temporary, path))
+		err = -errno;
+	if (err) {
+		tell_error("%s: %s", path, strerror(-err));
+		if (out)
+			(void)unlink(temporary);
+	}
+	free(temporary);
+	return err ? API_EXIT_FAILED : API_EXIT_OK;
+}
+
+int cmd_config_fmt(const struct cli *cli)
+{
+	const char *path = cli->argv[0];
+	struct request rq;
+	struct reply r = {0};
+	char *text = NULL;
+	int code;
+
+	init_request(cli, &rq, "/v1/config/format");
+	rq.method = "POST";
+	rq.file = strcmp(path, "-") != 0 ? path : "(standard input)";
+	code = read_file(path, &text, &rq.body_len);
+	rq.body = text;
+	if (!code)
+		code = client_ask(&rq, &r);
+	if (!code && r.body) {
+		bool same = strlen(r.body) == rq.body_len && !memcmp(r.body, text, rq.body_len);
+
+		if (cli->given & TAKES_CHECK) {
+			if (!same)
+				print_safe(stdout, "%s: another form", rq.file);
+			if (!same)
+				putchar('\n');
+			code = same ? API_EXIT_OK : API_EXIT_FAILED;
+		} else if (!same || !strcmp(path, "-")) {
+			code = write_formatted(path, r.body);
+		}
+	}
+	reply_deinit(&r);
+	free(text);
 	return code;
 }
 

@@ -58,6 +58,9 @@ static const struct verb {
 	 1, TAKES_CHANGE | TAKES_STRICT, cmd_config_apply},
 	{"config", "show", "[GENERATION]", "the configuration in force, or a former one, as YAML",
 	 0, 1, 0, cmd_config_show},
+	{"config", "fmt", "FILE [--check]",
+	 "write FILE in the usual form, or (--check) say whether it is in it", 1, 1, TAKES_CHECK,
+	 cmd_config_fmt},
 	{"config", "schema", "", "a JSON schema of configurations, for editors", 0, 0, 0,
 	 cmd_config_schema},
 	{"config", "history", "", "generations that were in force: who, when, what", 0, 0, 0,
@@ -92,6 +95,7 @@ static const char notes[] =
 	"                          changes that are not saved are lost when it starts again\n"
 	"      --if-generation N   change nothing where another generation is in force\n"
 	"      --strict            warnings about FILE are errors\n"
+	"      --check             config fmt: write nothing, exit with 1 where the form differs\n"
 	"      --weight N          of a backend that is added: 0 to 1000, default 1\n"
 	"      --for TIME          of an entry of the guard: 1s to 8760h; without it, the entry "
 	"is\n"
@@ -280,7 +284,8 @@ enum {
 	OPT_SERVICE,
 	OPT_SOURCE,
 	OPT_GENERATION,
-	OPT_STRICT
+	OPT_STRICT,
+	OPT_CHECK
 };
 
 static const struct option longs[] = {
@@ -297,6 +302,7 @@ static const struct option longs[] = {
 	{"flows", no_argument, NULL, OPT_FLOWS},
 	{"if-generation", required_argument, NULL, OPT_GENERATION},
 	{"strict", no_argument, NULL, OPT_STRICT},
+	{"check", no_argument, NULL, OPT_CHECK},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'V'},
 	{NULL, 0, NULL, 0},
@@ -335,6 +341,7 @@ static int parse_option(struct cli *cli, int c)
 	case OPT_ALLOW: cli->given |= TAKES_ALLOW; return API_EXIT_OK;
 	case OPT_SOURCE: return take_text(cli, TAKES_SOURCE, &cli->source);
 	case OPT_GENERATION: return take_text(cli, TAKES_GENERATION, &cli->generation);
+	case OPT_CHECK: cli->given |= TAKES_CHECK; return API_EXIT_OK;
 	case OPT_STRICT: cli->given |= TAKES_STRICT; return API_EXIT_OK;
 	case 'H': return take_header(cli, optarg);
 	default: return usage();

@@ -25,6 +25,7 @@ void cmd_config_check(struct commands_env *env, struct request *rq, const struct
 void cmd_config_diff_file(struct commands_env *env, struct request *rq,
 			  const struct route_args *args);
 void cmd_config_apply(struct commands_env *env, struct request *rq, const struct route_args *args);
+void cmd_config_format(struct commands_env *env, struct request *rq, const struct route_args *args);
 void cmd_config_schema(struct commands_env *env, struct request *rq, const struct route_args *args);
 void cmd_config_save(struct commands_env *env, struct request *rq, const struct route_args *args);
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/format.h"
 #include "conf/json_schema.h"
 #include "control/message.h"
 #include "control/cmd.h"
@@ -50,6 +51,22 @@ static json_t *tree_json(const struct tree *t)
 			json_push(value, tree_json(child), &failed);
 	}
 	return json_finish(value, failed);
+}
+
+void cmd_config_format(struct commands_env *env, struct request *rq, const struct route_args *args)
+{
+	struct diag d;
+	char *text;
+
+	(void)env;
+	(void)args;
+	diag_init(&d);
+	text = format_document(API_BODY_NAME, rq->body, rq->body_len, &d);
+	if (text)
+		reply_text(rq, API_YAML, text);
+	else
+		reply_error(rq, REPLY_REFUSED, &d, "the document cannot be formatted");
+	diag_deinit(&d);
 }
 
 void cmd_config_schema(struct commands_env *env, struct request *rq, const struct route_args *args)

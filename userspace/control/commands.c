@@ -27,6 +27,7 @@ static const struct command {
 	{"GET", "/v1/config", false, cmd_config_show},
 	{"GET", "/v1/config/diff", false, cmd_config_diff_file},
 	{"POST", "/v1/config/check", false, cmd_config_check},
+	{"POST", "/v1/config/format", false, cmd_config_format},
 	{"POST", "/v1/config/diff", false, cmd_config_check},
 	{"POST", "/v1/config/apply", true, cmd_config_apply},
 	{"POST", "/v1/config/save", true, cmd_config_save},
