@@ -3,10 +3,10 @@
 """How long a change takes, and how many can come: a shuntd that steers 1,000 services with 10,000
 backends in a namespace of its own, and clients on its control socket.
 
-One change at a time: the weight of a backend, as `shuntctl backend weight` sends it. What it took is
-the daemon's own word: from the moment it begins until workers and kernel have it; and which rows of
-the kernel's tables it wrote. All at once: as many connections as there may be ask for changes as fast
-as they are answered."""
+One change at a time: the weight of a backend, as `shuntctl backend weight` sends it. What it took
+is the daemon's own word: from the moment it begins until workers and kernel have it; and which rows
+of the kernel's tables it wrote. All at once: as many connections as there may be ask for changes as
+fast as they are answered."""
 import argparse
 import json
 import os
@@ -140,8 +140,8 @@ def main():
     r = measure(QUICK if args.quick else FULL)
     ms = r["change_ms"]
     print(f"{r['services']} services, {r['backends']} backends")
-    print(f"one change: {ms['median']:.1f} ms (least {ms['least']:.1f}, most {ms['most']:.1f}; goal "
-          f"{GOAL_MS:.0f}), rows written {r['rows_written']['median']:.0f} (most "
+    print(f"one change: {ms['median']:.1f} ms (least {ms['least']:.1f}, most {ms['most']:.1f}; "
+          f"goal {GOAL_MS:.0f}), rows written {r['rows_written']['median']:.0f} (most "
           f"{r['rows_written']['most']})")
     print(f"all at once: {r['changes_a_second']:.0f} changes a second (goal {GOAL_RATE}), "
           f"{r['changes']} in {r['generations']} generations")

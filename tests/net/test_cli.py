@@ -13,8 +13,9 @@ from lab import ROOT, binary
 VERBS = ["status", "service list", "service show", "pool list", "pool show", "backend list",
          "backend add", "backend remove", "backend drain", "backend undrain", "backend disable",
          "backend enable", "backend weight", "config check", "config apply", "config show",
-         "config diff", "config save", "config history", "config rollback", "config schema", "config fmt",
-         "guard list", "guard add", "guard remove", "guard flush", "route test", "health", "version"]
+         "config diff", "config save", "config history", "config rollback", "config schema",
+         "config fmt", "guard list", "guard add", "guard remove", "guard flush", "route test",
+         "health", "version"]
 
 
 def shuntctl(*args, env=None, **kw):

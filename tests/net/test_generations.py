@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Configurations one after another: generations, going back, watched files, directories, secrets."""
+"""Configurations one after another: generations, going back, watched files, directories,
+secrets."""
 import concurrent.futures
 import os
 import time

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The daemon is killed at random moments while its configuration changes: what is in force after the
-next start is one of the generations, whole, and packets are steered all the while."""
+"""The daemon is killed at random moments while its configuration changes: what is in force after
+the next start is one of the generations, whole, and packets are steered all the while."""
 import glob
 import hashlib
 import os

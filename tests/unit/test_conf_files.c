@@ -9,6 +9,7 @@
 #include "conf/diff.h"
 #include "conf/environ.h"
 #include "conf/tree_dir.h"
+#include "core/strbuf.h"
 
 static char dir[64];
 
@@ -47,22 +48,20 @@ static void put(const char *name, const char *text)
 /* The YAML text of the directory, or what is said of it; the directory's name is taken out. */
 static char *load(void)
 {
+	struct strbuf b;
 	struct tree *t;
 	struct diag d;
-	char *text = NULL, line[512];
+	char *text, line[512];
 
 	diag_init(&d);
+	strbuf_init(&b);
 	t = tree_load(dir, &d);
-	if (t) {
-		text = tree_emit(t);
-	} else {
-		text = calloc(d.count + 1, sizeof(line));
-		assert_non_null(text);
-		for (size_t i = 0; i < d.count; i++) {
-			diag_format(&d.items[i], line, sizeof(line));
-			strcat(strcat(text, line + strlen(dir) + 1), "\n");
-		}
+	for (size_t i = 0; !t && i < d.count; i++) {
+		diag_format(&d.items[i], line, sizeof(line));
+		strbuf_printf(&b, "%s\n", line + strlen(dir) + 1);
 	}
+	text = t ? tree_emit(t) : strbuf_take(&b);
+	strbuf_deinit(&b);
 	tree_free(t);
 	diag_deinit(&d);
 	assert_non_null(text);
