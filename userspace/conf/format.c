@@ -149,12 +149,12 @@ static void scan_text(struct format *f, const char *text, size_t len)
 
 static void add_node(struct format *f, const struct tree *before, const struct tree *after)
 {
-	const struct node *last = f->node_count ? &f->nodes[f->node_count - 1] : NULL;
+	int last = f->node_count ? f->nodes[f->node_count - 1].to : 0;
 	struct node n = {.from = before->key ? before->key_pos.line : before->pos.line,
 			 .to = after->key ? after->key_pos.line : after->pos.line};
 	struct node *more = realloc(f->nodes, (f->node_count + 1) * sizeof(*more));
 
-	n.first = !last || last->to != n.to;
+	n.first = last != n.to;
 	f->failed |= !more;
 	if (!more)
 		return;
