@@ -74,8 +74,18 @@ class Client:
         return body
 
 
+def main_thread_ms(pid):
+    """Processor time of the daemon's main thread, where changes are made; other programs cost it
+    cache lines and no more."""
+    with open(f"/proc/{pid}/task/{pid}/schedstat", encoding="ascii") as f:
+        return int(f.read().split()[0]) / 1e6
+
+
 def one_by_one(daemon, services, count):
+    """(milliseconds of each, rows that each wrote, processor milliseconds of one)"""
     took, written = [], []
+    pid = daemon.ctl_json("status")["pid"]
+    before = main_thread_ms(pid)
     client = Client(daemon.socket, f"p{services // 2}", "b3")
     for _ in range(count):
         client.ask()
@@ -86,7 +96,7 @@ def one_by_one(daemon, services, count):
         assert reply["change_count"] == 1, reply
         took.append(reply["duration_us"] / 1000)
         written.append(sum(reply["written"].values()))
-    return took, written
+    return took, written, (main_thread_ms(pid) - before) / count
 
 
 def all_at_once(daemon, services, connections, seconds):
@@ -119,12 +129,13 @@ def measure(size):
         for ns, ifname, number in ((box, "eth0", 1), (other, "lb", 2)):
             ns.ip(f"link set {ifname} up", f"addr add 10.255.0.{number}/24 dev {ifname}")
         daemon = Daemon(lab, config(size["services"]), ns=box, args=["-l", "warning"]).start(60)
-        took, written = one_by_one(daemon, size["services"], size["changes"])
+        took, written, processor_ms = one_by_one(daemon, size["services"], size["changes"])
         answered, seconds, generations = all_at_once(daemon, size["services"],
                                                      size["connections"], size["seconds"])
     return {"services": size["services"], "backends": size["services"] * POOL_BACKENDS,
             "change_ms": {"median": statistics.median(took), "least": min(took),
                           "most": max(took)},
+            "processor_ms": processor_ms,
             "rows_written": {"median": statistics.median(written), "most": max(written)},
             "changes_a_second": answered / seconds, "generations": generations,
             "changes": answered, "cpu": cpu_model(), "shunt": shunt_version()}
@@ -143,6 +154,7 @@ def main():
     print(f"one change: {ms['median']:.1f} ms (least {ms['least']:.1f}, most {ms['most']:.1f}; "
           f"goal {GOAL_MS:.0f}), rows written {r['rows_written']['median']:.0f} (most "
           f"{r['rows_written']['most']})")
+    print(f"processor time of one, on the main thread: {r['processor_ms']:.1f} ms")
     print(f"all at once: {r['changes_a_second']:.0f} changes a second (goal {GOAL_RATE}), "
           f"{r['changes']} in {r['generations']} generations")
     if args.json:
