@@ -163,9 +163,12 @@ static void tell_change(const json_t *reply, const char *file)
 
 int cmd_change(const struct cli *cli, const struct request *rq)
 {
+	struct request on_terms = *rq;
 	struct reply r;
-	int code = client_ask(rq, &r);
+	int code;
 
+	on_terms.if_generation = cli->generation;
+	code = client_ask(&on_terms, &r);
 	if (!code && cli->output == OUTPUT_TABLE)
 		tell_change(r.json, rq->file);
 	if (!code && (cli->given & TAKES_SAVE))

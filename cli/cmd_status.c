@@ -18,6 +18,10 @@ static void print_config(const json_t *s)
 	print_safe(stdout, ROW "%s, generation %llu", "configuration", field_text(s, "config_file"),
 		   (unsigned long long)field_count(s, "generation"));
 	putchar('\n');
+	if (field_count(s, "started_from_generation"))
+		printf(ROW "THE FILE IS BAD and was not taken: started from generation %llu, the "
+			   "last good one (shuntctl config check)\n",
+		       "", (unsigned long long)field_count(s, "started_from_generation"));
 	if (json_is_true(json_object_get(s, "unsaved_changes")))
 		printf(ROW "unsaved changes: the file differs from what is in force "
 			   "(shuntctl config diff, config save)\n",
@@ -69,6 +73,20 @@ static void print_interfaces(const json_t *l4)
 	}
 }
 
+static void print_drift(const json_t *drift)
+{
+	char age[PRINT_UNIT_MAX];
+
+	if (!field_count(drift, "repaired"))
+		return;
+	print_safe(stdout,
+		   ROW "%llu rows that another program had changed were put back, the last %s "
+		       "ago: %s",
+		   "", (unsigned long long)field_count(drift, "repaired"),
+		   format_age(field_count(drift, "last_age_ms"), age), field_text(drift, "last"));
+	putchar('\n');
+}
+
 static void print_tables(const json_t *l4)
 {
 	const json_t *t = json_object_get(l4, "tables");
@@ -81,6 +99,7 @@ static void print_tables(const json_t *l4)
 		printf(", %s flows, %s pending", format_count(field_count(t, "flows"), flows),
 		       format_count(field_count(t, "pending_flows"), pending));
 	putchar('\n');
+	print_drift(json_object_get(l4, "drift"));
 	if (field_count(l4, "lingering_backends"))
 		printf(ROW "%llu removed backends still have flows\n", "",
 		       (unsigned long long)field_count(l4, "lingering_backends"));

@@ -14,11 +14,14 @@
 #include "conf/runtime.h"
 #include "control/commands.h"
 #include "control/config_file.h"
+#include "control/config_watch.h"
 #include "control/diag_log.h"
 #include "control/guard_watch.h"
+#include "control/history.h"
 #include "control/notify.h"
 #include "control/options.h"
 #include "control/process.h"
+#include "control/reconcile_watch.h"
 #include "control/reload.h"
 #include "control/server.h"
 #include "control/socket.h"
@@ -46,6 +49,7 @@ struct daemon {
 	uv_timer_t watchdog;
 	struct guard_watch guard_watch;
 	struct staple_watch staple_watch;
+	struct reconcile_watch reconcile_watch;
 	struct runtime *runtime;
 	char *socket_path;
 	struct control_socket socket;
@@ -58,6 +62,8 @@ struct daemon {
 	struct server *server;
 	struct commands_env env;
 	struct config_file file;
+	struct config_watch watch;
+	struct history *history;
 	bool loop_ready;
 	bool started; /* the first configuration is in force */
 	int exit_code;
@@ -91,6 +97,7 @@ static void stop_parts(struct daemon *dm)
 	server_close(dm->server, NULL, NULL);
 	health_close(dm->health, NULL, NULL);
 	reload_close(dm->reload, NULL, NULL);
+	history_close(dm->history);
 	if (dm->loop_ready) {
 		uv_walk(&dm->loop, close_handle, NULL); /* signals and watchdog */
 		(void)uv_run(&dm->loop, UV_RUN_DEFAULT);
@@ -151,7 +158,7 @@ static void on_signal(uv_signal_t *handle, int number)
 		if (dm->env.stopping)
 			log_info("main: stopping, the file is not read again");
 		else
-			config_file_reload(&dm->file);
+			config_file_reload(&dm->file, "signal");
 		break;
 	case SIGUSR1:
 		if (dm->started)
@@ -215,12 +222,19 @@ static int start_parts(struct daemon *dm, struct diag *d)
 	parts.l4 = dm->l4;
 	parts.workers = dm->workers;
 	parts.health = dm->health;
+	parts.generation = history_last(dm->history);
+	parts.note = history_note;
+	parts.note_ctx = dm->history;
+	history_start(dm->history, &dm->loop);
 	if (!err)
 		err = reload_new(&parts, &dm->reload);
+	if (!err && dm->l4)
+		reconcile_watch_start(&dm->reconcile_watch, &dm->loop, dm->l4, dm->reload);
 	if (!err)
 		staple_watch_start(&dm->staple_watch, &dm->loop, dm->reload);
 	dm->file.path = dm->options.config_path;
 	dm->file.reload = dm->reload;
+	dm->file.strict = dm->options.strict;
 	dm->file.running = true; /* until the first configuration is in force */
 	return err;
 }
@@ -231,6 +245,9 @@ static int start_server(struct daemon *dm)
 	dm->env.l4 = dm->l4;
 	dm->env.workers = dm->workers;
 	dm->env.steering = dm->steering;
+	dm->env.history = dm->history;
+	dm->env.runtime = dm->runtime;
+	dm->env.file = &dm->file;
 	dm->env.config_path = dm->options.config_path;
 	dm->env.started_ms = clock_now_ms();
 	return server_start(&dm->loop, &dm->socket, commands_handle, &dm->env, &dm->server);
@@ -259,8 +276,34 @@ static void on_first(void *ctx, const struct reload_result *result)
 	snapshot_unref(dm->first);
 	dm->first = NULL;
 	dm->file.running = false;
+	config_watch_start(&dm->watch, &dm->loop, &dm->file);
 	if (dm->file.again)
-		config_file_reload(&dm->file);
+		config_file_reload(&dm->file, dm->file.why);
+}
+
+/* The file or, where that is bad, the last generation that was not. */
+static int load_document(struct daemon *dm, struct tree **ret_document, struct diag *d)
+{
+	int err =
+		config_file_load(dm->options.config_path, dm->runtime, ret_document, &dm->first, d);
+
+	if (!err && dm->options.strict)
+		err = diag_refuse_warnings(d);
+	if (!err)
+		return 0;
+	snapshot_unref(dm->first);
+	tree_free(*ret_document);
+	*ret_document = NULL;
+	dm->first = NULL;
+	dm->file.fallback = history_last_good(dm->history, dm->runtime, ret_document, &dm->first);
+	if (!dm->file.fallback)
+		return err;
+	diag_log(d);
+	log_error(
+		"config: the file is bad and was NOT taken; started from the last good generation "
+		"generation=%llu file=%s errors=%zu",
+		(unsigned long long)dm->file.fallback, dm->options.config_path, d->errors);
+	return 0;
 }
 
 static int start(struct daemon *dm)
@@ -272,7 +315,11 @@ static int start(struct daemon *dm)
 	int err;
 
 	diag_init(&d);
-	err = config_file_load(dm->options.config_path, dm->runtime, &document, &dm->first, &d);
+	err = history_open(dm->options.state_dir, &dm->history, &d);
+	if (!err)
+		err = load_document(dm, &document, &d);
+	if (dm->file.fallback)
+		origin.what = "last-good";
 	if (!err) {
 		path = dm->options.socket_path ? dm->options.socket_path : dm->first->admin.socket;
 		dm->socket_path = strdup(path);
@@ -314,7 +361,8 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	if (dm.options.check) {
-		dm.exit_code = config_file_check(dm.options.config_path, dm.runtime);
+		dm.exit_code =
+			config_file_check(dm.options.config_path, dm.runtime, dm.options.strict);
 	} else if (!start(&dm)) {
 		(void)uv_run(&dm.loop, UV_RUN_DEFAULT);
 		log_info("main: ends exit_code=%d", dm.exit_code);

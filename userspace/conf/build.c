@@ -246,10 +246,26 @@ static void find_runtime(struct draft *dr, struct runtime *rt)
 	}
 }
 
-struct snapshot *conf_build(const struct tree *document, struct runtime *rt, struct diag *d)
+/* The document with the environment's values in place of its references; NULL: it has none, or there is
+ * no memory. */
+static struct tree *resolve_environ(struct draft *dr, const struct tree *document)
 {
-	struct draft dr = {.snap = snapshot_new(), .root = document};
+	struct tree *resolved;
+
+	if (!environ_is_used(document))
+		return NULL;
+	resolved = environ_resolve(document, snapshot_arena(dr->snap), &dr->snap->secrets,
+				   dr->reader.diag);
+	dr->reader.out_of_memory |= !resolved;
+	return resolved;
+}
+
+/* All of it but the document. */
+static struct snapshot *build(const struct tree *document, struct runtime *rt, struct diag *d)
+{
+	struct draft dr = {.snap = snapshot_new()};
 	size_t errors = d->errors, first = d->count;
+	struct tree *resolved;
 
 	runtime_sweep(rt);
 	if (!dr.snap) {
@@ -257,7 +273,9 @@ struct snapshot *conf_build(const struct tree *document, struct runtime *rt, str
 		return NULL;
 	}
 	reader_init(&dr.reader, snapshot_arena(dr.snap), d);
-	read_section(&dr.reader, &schema_root, document, dr.snap);
+	resolved = resolve_environ(&dr, document);
+	dr.root = resolved ? resolved : document;
+	read_section(&dr.reader, &schema_root, dr.root, dr.snap);
 	draft_read_guard(&dr);
 	read_pools(&dr);
 	draft_build_pool_rules(&dr);
@@ -266,17 +284,42 @@ struct snapshot *conf_build(const struct tree *document, struct runtime *rt, str
 		draft_resolve(&dr);
 		draft_check(&dr);
 	}
-	if (!dr.reader.out_of_memory && d->errors == errors) {
+	if (!dr.reader.out_of_memory && d->errors == errors)
 		find_runtime(&dr, rt);
-		dr.snap->document = tree_copy(document);
-		dr.reader.out_of_memory |= !dr.snap->document;
-	}
 	if (dr.reader.out_of_memory)
 		diag_error(d, NULL, "out of memory");
+	tree_free(resolved);
+	secrets_mask_diag(&dr.snap->secrets, d, first);
 	diag_sort(d, first);
 	if (d->errors > errors) {
 		snapshot_unref(dr.snap);
 		return NULL;
 	}
 	return dr.snap;
+}
+
+struct snapshot *conf_build_taking(struct tree **document, struct runtime *rt, struct diag *d)
+{
+	struct snapshot *snap = build(*document, rt, d);
+
+	if (!snap)
+		return NULL;
+	snap->document = *document;
+	*document = NULL;
+	return snap;
+}
+
+struct snapshot *conf_build(const struct tree *document, struct runtime *rt, struct diag *d)
+{
+	struct snapshot *snap = build(document, rt, d);
+
+	if (!snap)
+		return NULL;
+	snap->document = tree_copy(document);
+	if (!snap->document) {
+		diag_error(d, NULL, "out of memory");
+		snapshot_unref(snap);
+		return NULL;
+	}
+	return snap;
 }

@@ -302,7 +302,7 @@ static const struct listen_row *find_tcp(const struct listen_row *rows, size_t c
 
 /* The listen that packets or requests for a backend would come back to; NULL: none. */
 static const struct listen_row *find_loop(const struct listen_row *rows, size_t count,
-					  const struct backend *b)
+					  bool prefixes, const struct backend *b)
 {
 	const struct addr any = {.family = b->ep.addr.family};
 	const struct listen_row *found;
@@ -321,7 +321,7 @@ static const struct listen_row *find_loop(const struct listen_row *rows, size_t 
 		if (rows[i].service->mode == SERVICE_L4)
 			return &rows[i];
 	}
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; prefixes && i < count; i++)
 		if (rows[i].listen->prefix_len && listen_has_addr(rows[i].listen, &b->ep.addr))
 			return &rows[i];
 	return NULL;
@@ -336,7 +336,7 @@ static void check_backend(struct draft *dr, const struct backend *b, const struc
 
 	if (!b->ep.addr.family)
 		return;
-	loop = find_loop(rows, count, b);
+	loop = find_loop(rows, count, dr->prefix_listens, b);
 	if (loop)
 		diag_error(d, pos, "backend %s/%s: %s is where service %s listens%s: a loop",
 			   b->pool->name, b->name, endpoint_format(&b->ep, text, sizeof(text)),
@@ -545,14 +545,18 @@ void draft_check(struct draft *dr)
 
 	if (count)
 		qsort(rows, count, sizeof(*rows), compare_listen_row);
+	for (size_t i = 0; i < count; i++)
+		dr->prefix_listens |= rows[i].listen->prefix_len > 0;
 
 	/* Within the limits each backend can be held against each listen of its services. */
 	bool within = check_limits(dr);
 
 	check_overlap(dr, rows, count);
 	for (size_t i = 0; i < snap->service_count; i++) {
+		struct pool_span span = service_pools(snap, &snap->services[i]);
+
 		check_service(dr, &dr->services[i], &snap->services[i]);
-		for (size_t k = 0; within && k < snap->pool_count; k++)
+		for (size_t k = span.first; within && k < span.end; k++)
 			if (service_uses_pool(&snap->services[i], &snap->pools[k]))
 				check_kept_ports(dr, &snap->services[i], &snap->pools[k]);
 	}

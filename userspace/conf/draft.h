@@ -29,6 +29,7 @@ struct draft {
 	struct reader reader;
 	struct pool_draft *pools;	/* as snap->pools */
 	struct service_draft *services; /* as snap->services */
+	bool prefix_listens;		/* some service listens on a prefix */
 };
 
 /* There is no pool of that name: which was meant? */

@@ -159,6 +159,13 @@ static const struct keyword node_keys[] = {
 	 FIELD(struct node, drain_ms),
 	 .max = DAY,
 	 .fallback = "30s"},
+	{.name = "reconcile",
+	 .text = "how often the kernel's tables are compared with what they should say, and what "
+		 "another has changed in them is put back; 0s: never",
+	 .type = KEY_DURATION,
+	 FIELD(struct node, reconcile_ms),
+	 .max = HOUR,
+	 .fallback = "30s"},
 	{.name = "ticket_rotation",
 	 .text = "how long a key makes TLS session tickets, which are good for as long again",
 	 .type = KEY_DURATION,
@@ -177,6 +184,8 @@ const struct section schema_node = {.name = "node", .text = "This machine", KEYS
 
 /* ---- admin ---- */
 
+static const char *const watch_words[] = {"off", "on", NULL};
+
 static const struct keyword admin_keys[] = {
 	{.name = "socket",
 	 .text = "path of the control socket",
@@ -186,6 +195,19 @@ static const struct keyword admin_keys[] = {
 	 .refuse_text = field_refuse_socket,
 	 .fallback = "/run/shunt/control.sock",
 	 .restart = true},
+	{.name = "history",
+	 .text = "generations that are kept, to be compared with and to go back to",
+	 .type = KEY_NUMBER,
+	 FIELD(struct admin_conf, history),
+	 .min = 1,
+	 .max = 1000,
+	 .fallback = "50"},
+	{.name = "watch",
+	 .text = "the file, or the directory, is read again when it was written",
+	 .type = KEY_CHOICE,
+	 FIELD(struct admin_conf, watch),
+	 .words = watch_words,
+	 .fallback = "off"},
 };
 const struct section schema_admin = {
 	.name = "admin", .text = "How the daemon is talked to", KEYS(admin_keys)};
@@ -301,6 +323,7 @@ static const struct keyword backend_keys[] = {
 	 .text = "its address, with a port in proxy pools, and with one where nat shall change it; "
 		 "of a local one any of this host, for the health checks",
 	 SPECIAL(address),
+	 FIELD(struct backend, ep),
 	 .form = "an address, with or without a port: 10.0.0.1, 10.0.0.1:8080, [2001:db8::1]:8080",
 	 .required = true},
 	{.name = "forward",
@@ -341,6 +364,8 @@ static const struct keyword backend_keys[] = {
 		 "are "
 		 "those of the number, the highest first",
 	 SPECIAL(server_id),
+	 .offset = offsetof(struct backend, has_server_id),
+	 .width = offsetof(struct backend, rt) - offsetof(struct backend, has_server_id),
 	 .form = "a number, in decimal or with 0x in hexadecimal digits"},
 };
 const struct section schema_backend = {

@@ -141,6 +141,17 @@ bool service_uses_pool(const struct service *s, const struct pool *p)
 	return s->mode == SERVICE_L4 && (s->pool == p || service_routes_to(s, p));
 }
 
+struct pool_span service_pools(const struct snapshot *snap, const struct service *s)
+{
+	size_t first = s->pool ? (size_t)(s->pool - snap->pools) : 0;
+
+	if (s->mode != SERVICE_L4)
+		return (struct pool_span){0, 0};
+	if (s->source_route_count)
+		return (struct pool_span){0, snap->pool_count};
+	return (struct pool_span){first, s->pool ? first + 1 : first};
+}
+
 bool service_has_pool(const struct service *s, const struct pool *p)
 {
 	for (size_t i = 0; i < s->sni_route_count; i++)

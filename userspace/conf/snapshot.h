@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "conf/environ.h"
 #include "core/addr.h"
 #include "core/diag.h"
 #include "tls/policy_words.h"
@@ -65,11 +66,14 @@ struct node {
 	const char *zone;	     /* where it stands; NULL: not said */
 	unsigned workers;	     /* resolved: at least 1 */
 	unsigned drain_ms;	     /* how long SIGTERM waits for connections */
+	unsigned reconcile_ms;	     /* from one look at the kernel's tables to the next; 0: none */
 	unsigned ticket_rotation_ms; /* of the keys of TLS session tickets, default 8 h */
 };
 
 struct admin_conf {
 	const char *socket; /* path of the control socket, default /run/shunt/control.sock */
+	unsigned history;   /* generations that are kept, default 50 */
+	enum watch { WATCH_OFF, WATCH_ON } watch;
 };
 
 enum health_kind { HEALTH_NONE, HEALTH_TCP, HEALTH_HTTP };
@@ -400,6 +404,7 @@ struct snapshot {
 	size_t service_count;
 	struct route_mem *pool_rules; /* of the expressions of pools; NULL: there are none */
 	struct tree *document;	      /* what it was built from; main thread only */
+	struct secrets secrets;	      /* what its references to the environment stand for; the same */
 	void *priv;		      /* reference count and memory: snapshot.c */
 };
 
@@ -423,6 +428,11 @@ bool service_routes_to(const struct service *s, const struct pool *p);
 
 /* Does an l4 service steer to the pool, as its own or by a source route? */
 bool service_uses_pool(const struct service *s, const struct pool *p);
+/* Pools of snap, from first to before end: those of an l4 service are among them. */
+struct pool_span {
+	size_t first, end;
+};
+struct pool_span service_pools(const struct snapshot *snap, const struct service *s);
 
 /* The same of a service of any mode, and of the pools that its SNI routes lead to. */
 bool service_has_pool(const struct service *s, const struct pool *p);

@@ -25,7 +25,19 @@ void cmd_config_check(struct commands_env *env, struct request *rq, const struct
 void cmd_config_diff_file(struct commands_env *env, struct request *rq,
 			  const struct route_args *args);
 void cmd_config_apply(struct commands_env *env, struct request *rq, const struct route_args *args);
+void cmd_config_format(struct commands_env *env, struct request *rq, const struct route_args *args);
+void cmd_config_schema(struct commands_env *env, struct request *rq, const struct route_args *args);
 void cmd_config_save(struct commands_env *env, struct request *rq, const struct route_args *args);
+
+/* cmd_history.c */
+void cmd_config_history(struct commands_env *env, struct request *rq,
+			const struct route_args *args);
+void cmd_config_generation(struct commands_env *env, struct request *rq,
+			   const struct route_args *args);
+void cmd_config_compare(struct commands_env *env, struct request *rq,
+			const struct route_args *args);
+void cmd_config_rollback(struct commands_env *env, struct request *rq,
+			 const struct route_args *args);
 
 /* cmd_backend.c */
 void cmd_backend_add(struct commands_env *env, struct request *rq, const struct route_args *args);
@@ -42,6 +54,16 @@ void cmd_guard_flush(struct commands_env *env, struct request *rq, const struct 
 
 /* cmd_route.c */
 void cmd_route_test(struct commands_env *env, struct request *rq, const struct route_args *args);
+
+/* Who asks for a change, and on which terms: "If-Match: GENERATION", "?strict=1". False: rq was
+ * answered. */
+bool cmd_take_origin(struct request *rq, const char *what, struct reload_origin *ret_origin);
+
+/* A document, in the format that was asked for; NULL: yaml. */
+void cmd_reply_document(struct request *rq, const struct tree *document, const char *format);
+
+/* An error about a configuration; status: -errno. */
+void cmd_reply_refused(struct request *rq, int status, const struct diag *d);
 
 /* What became of a change, for all that change something (a reload_cb; ctx: struct request). */
 void cmd_reply_result(struct request *rq, const struct reload_result *result);

@@ -16,6 +16,7 @@
 	X(METHOD, 405, "method-not-allowed")                                                       \
 	X(EXISTS, 409, "exists")                                                                   \
 	X(CONFLICT, 409, "conflict")                                                               \
+	X(STALE, 412, "stale")                                                                     \
 	X(TOO_LARGE, 413, "too-large")                                                             \
 	X(REFUSED, 422, "refused")                                                                 \
 	X(FAILED, 500, "failed")                                                                   \

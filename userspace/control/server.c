@@ -15,7 +15,7 @@
 #include "core/list.h"
 #include "core/log.h"
 
-#define CONNECTIONS_MAX 256
+#define CONNECTIONS_MAX 1024
 #define IDLE_SECONDS	10
 #define PAUSE_MS	100 /* without descriptors */
 
@@ -261,6 +261,11 @@ static void on_completed(void *ctx, struct MHD_Connection *conn, void **conn_ctx
 const char *request_query(const struct request *rq, const char *name)
 {
 	return MHD_lookup_connection_value(rq->io->conn, MHD_GET_ARGUMENT_KIND, name);
+}
+
+const char *request_header(const struct request *rq, const char *name)
+{
+	return MHD_lookup_connection_value(rq->io->conn, MHD_HEADER_KIND, name);
 }
 
 static struct MHD_Response *make_response(const char *content_type, const char *allow, char *body,

@@ -44,8 +44,9 @@ int server_start(uv_loop_t *loop, struct control_socket *socket, server_handler 
  * done_cb (may be NULL) when the loop holds nothing of it. NULL is fine. */
 void server_close(struct server *s, void (*done_cb)(void *ctx), void *ctx);
 
-/* Value of a query parameter, NULL where it is not there. Borrowed. */
+/* Value of a query parameter, or of a header field, NULL where it is not there. Borrowed. */
 const char *request_query(const struct request *rq, const char *name);
+const char *request_header(const struct request *rq, const char *name);
 
 /* Answer. Takes body (malloc'ed; NULL: out of memory, and a 500 is sent that says so). allow: value of
  * an Allow header, or NULL. rq is not to be used afterwards. */
