@@ -438,8 +438,8 @@ static const struct keyword pool_keys[] = {
 		 "which "
 		 "then serves one client alone; v2 with the server name, the protocol (ALPN) and "
 		 "the "
-		 "unique id of the connection, where they are known. HTTP health checks send one "
-		 "too",
+		 "unique id of the connection, where they are known. HTTP health checks, and "
+		 "those in TLS, send one too; ahead of TLS it goes in the clear",
 	 .type = KEY_CHOICE,
 	 FIELD(struct pool, proxy_out),
 	 .words = proxy_out_words,

@@ -125,7 +125,7 @@ static int prepare(struct probe *p, const struct health_conf *conf,
 	p->kind = &probe_kind_tcp;
 	if (conf->kind == HEALTH_HTTP) {
 		p->kind = &probe_kind_http;
-		p->request = probe_http_request(conf, &target->ep, target->proxy, &p->request_len);
+		p->request = probe_http_request(conf, &target->ep, &p->request_len);
 		if (!p->request)
 			return -ENOMEM;
 	}
@@ -134,6 +134,7 @@ static int prepare(struct probe *p, const struct health_conf *conf,
 		if (!p->tls)
 			return -ENOMEM;
 	}
+	p->proxy = target->proxy;
 	p->timeout_ms = conf->timeout_ms;
 	p->status_min = conf->status_min;
 	p->status_max = conf->status_max;

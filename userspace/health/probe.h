@@ -51,6 +51,7 @@ struct probe {
 	bool finished;
 	bool is_open;	      /* on_open() was called */
 	struct tls_pump *tls; /* NULL: plain */
+	enum proxy_out proxy; /* as in struct probe_target */
 	int start_status;     /* connect failed at once: told from the loop */
 	uint64_t start_ns;
 	unsigned timeout_ms;
@@ -64,8 +65,8 @@ struct probe {
 /* Whom to check, and how it is spoken to. */
 struct probe_target {
 	struct endpoint ep;
-	enum proxy_out
-		proxy; /* the header before an HTTP request, which says that nobody is spoken for */
+	/* The header before anything that is said, which says that nobody is spoken for. */
+	enum proxy_out proxy;
 	struct tls_client *tls; /* NULL: plain */
 };
 
@@ -92,6 +93,6 @@ extern const struct probe_kind probe_kind_http;
 
 /* What an HTTP check sends, malloc'ed; NULL: out of memory. */
 char *probe_http_request(const struct health_conf *conf, const struct endpoint *target,
-			 enum proxy_out proxy, size_t *ret_len);
+			 size_t *ret_len);
 
 #endif

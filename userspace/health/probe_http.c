@@ -4,27 +4,11 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-
-#include "l7/proxy_header.h"
-
-static size_t write_header(char out[PROXY_WRITE_MAX], enum proxy_out proxy)
-{
-	static const struct proxy_header nobody;
-
-	switch (proxy) {
-	case PROXY_OUT_OFF: return 0;
-	case PROXY_OUT_V1: return proxy_header_write_v1(out, &nobody);
-	case PROXY_OUT_V2: return proxy_header_write_v2(out, &nobody);
-	}
-	return 0;
-}
 
 char *probe_http_request(const struct health_conf *conf, const struct endpoint *target,
-			 enum proxy_out proxy, size_t *ret_len)
+			 size_t *ret_len)
 {
-	char address[ENDPOINT_STRLEN], header[PROXY_WRITE_MAX], *whole;
-	size_t header_len = write_header(header, proxy);
+	char address[ENDPOINT_STRLEN];
 	const char *host =
 		conf->host ? conf->host : endpoint_format(target, address, sizeof(address));
 	char *request;
@@ -36,14 +20,8 @@ char *probe_http_request(const struct health_conf *conf, const struct endpoint *
 		       conf->path, host);
 	if (len < 0)
 		return NULL;
-	whole = malloc(header_len + (size_t)len);
-	if (whole) {
-		memcpy(whole, header, header_len);
-		memcpy(whole + header_len, request, (size_t)len);
-		*ret_len = header_len + (size_t)len;
-	}
-	free(request);
-	return whole;
+	*ret_len = (size_t)len;
+	return request;
 }
 
 static void judge(struct probe *p)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "l7/proxy_header.h"
 #include "tls/pump.h"
 
 /* One write, until the loop is done with it. */
@@ -128,15 +129,31 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
 	}
 }
 
+/* False: it failed, and the check with it. */
+static bool say_header(struct probe *p)
+{
+	static const struct proxy_header nobody;
+	char header[PROXY_WRITE_MAX];
+	size_t len = 0;
+
+	switch (p->proxy) {
+	case PROXY_OUT_OFF: return true;
+	case PROXY_OUT_V1: len = proxy_header_write_v1(header, &nobody); break;
+	case PROXY_OUT_V2: len = proxy_header_write_v2(header, &nobody); break;
+	}
+	return write_all(p, header, len);
+}
+
 void probe_io_begin(struct probe *p)
 {
-	int status = 0;
+	bool talks = p->tls || p->kind->on_data;
+	int status = talks ? uv_read_start((uv_stream_t *)&p->tcp, on_alloc, on_read) : 0;
 
-	if (p->tls || p->kind->on_data)
-		status = uv_read_start((uv_stream_t *)&p->tcp, on_alloc, on_read);
-	if (status) {
+	if (status)
 		probe_fail(p, "read: %s", uv_strerror(status));
-	} else if (p->tls) {
+	if (status || (talks && !say_header(p)))
+		return;
+	if (p->tls) {
 		shake_hands(p);
 	} else {
 		p->is_open = true;

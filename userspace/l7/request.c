@@ -371,8 +371,6 @@ static void attach(struct request *r, struct upstream_conn *up, bool reused)
 	counter_add(&n->active_up, 1);
 	if (reused)
 		counter_add(&n->reused, 1);
-	else if (r->backend->pool->proxy_out != PROXY_OUT_OFF)
-		proxy_out_send(&up->io, r->client.conn, r->backend->pool->proxy_out);
 	flow_send_to(&r->body, &up->io, r->framing);
 	request_set_state(r, REQUEST_AWAIT);
 	(void)advance(r, (struct slice){r->head, r->head_len});
@@ -442,9 +440,15 @@ static bool connect_backend(struct request *r)
 	struct endpoint ep = {r->backend->ep.addr, backend_port(r)};
 	struct upstream *up = upstream_of(r);
 	struct h2_wish w = wish(r);
+	enum proxy_out proxy = r->backend->pool->proxy_out;
 	int err = is_http2(r) ? h2_client_open(up, &ep, &w, &user, r, &r->up)
 			      : upstream_conn_open(up, &ep, w.connect_ms, &user, r, &r->up);
 
+	if (err == 0 && proxy != PROXY_OUT_OFF) {
+		err = proxy_out_queue(&r->up->io, r->client.conn, proxy);
+		if (err < 0)
+			detach(r, false);
+	}
 	if (err < 0) {
 		note_connect(r, err);
 		return false;
