@@ -69,17 +69,29 @@ struct admin_conf {
 	const char *socket; /* path of the control socket, default /run/shunt/control.sock */
 };
 
-enum health_kind { HEALTH_NONE, HEALTH_TCP, HEALTH_HTTP };
+enum health_kind { HEALTH_NONE, HEALTH_TCP, HEALTH_HTTP, HEALTH_GRPC };
 
 enum health_tls { HEALTH_TLS_AUTO, HEALTH_TLS_ON, HEALTH_TLS_OFF };
 
+struct status_range {
+	unsigned low, high; /* both included */
+};
+
+struct health_pattern; /* conf/health_pattern.h */
+
 struct health_conf {
 	enum health_kind kind;
-	enum health_tls tls;		 /* auto: where the port for clients is checked */
-	uint16_t port;			 /* 0 (proxy pools only): each backend's own */
-	const char *path;		 /* HTTP: origin-form target */
-	const char *host;		 /* HTTP: Host header; NULL: the address */
-	unsigned status_min, status_max; /* HTTP: expected, default 200..299 */
+	enum health_tls tls;	       /* auto: where the port for clients is checked */
+	uint16_t port;		       /* 0 (proxy pools only): each backend's own */
+	const char *path;	       /* HTTP: origin-form target */
+	const char *host;	       /* HTTP, gRPC: Host header; NULL: the address */
+	struct status_range *statuses; /* HTTP: expected, default 200..299 */
+	size_t status_count;
+	const char *body;		/* HTTP: what must be in the body; NULL: anything */
+	const char *body_regex;		/* HTTP: the same as an expression */
+	struct health_pattern *pattern; /* body_regex, compiled; the snapshot's */
+	size_t body_limit;		/* HTTP: bytes of the body that are looked at, 16 KiB */
+	const char *service;		/* gRPC: that is asked for; NULL: the server as a whole */
 	unsigned every_ms, timeout_ms;
 	unsigned rise, fall; /* results in a row that change the state */
 };

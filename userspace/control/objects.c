@@ -99,6 +99,19 @@ json_t *object_backend_states(const struct snapshot *snap, const struct pool *po
 
 /* ---- pools ---- */
 
+/* Each as [lowest, highest]. */
+static json_t *statuses_json(const struct health_conf *h)
+{
+	json_t *list = json_array();
+	bool failed = !list;
+
+	for (size_t i = 0; i < h->status_count && !failed; i++)
+		json_push(list,
+			  json_pack("[i, i]", (int)h->statuses[i].low, (int)h->statuses[i].high),
+			  &failed);
+	return json_finish(list, failed);
+}
+
 static json_t *health_conf_json(const struct health_conf *h)
 {
 	json_t *o;
@@ -113,8 +126,13 @@ static json_t *health_conf_json(const struct health_conf *h)
 	if (h->kind == HEALTH_HTTP) {
 		json_put(o, "path", json_string(h->path), &failed);
 		json_put(o, "host", h->host ? json_string(h->host) : json_null(), &failed);
-		json_put(o, "status_min", json_integer(h->status_min), &failed);
-		json_put(o, "status_max", json_integer(h->status_max), &failed);
+		json_put(o, "statuses", statuses_json(h), &failed);
+		json_put(o, "body", h->body ? json_string(h->body) : json_null(), &failed);
+		json_put(o, "body_regex", h->body_regex ? json_string(h->body_regex) : json_null(),
+			 &failed);
+	} else if (h->kind == HEALTH_GRPC) {
+		json_put(o, "service", h->service ? json_string(h->service) : json_null(), &failed);
+		json_put(o, "host", h->host ? json_string(h->host) : json_null(), &failed);
 	}
 	json_put(o, "every_ms", json_integer(h->every_ms), &failed);
 	json_put(o, "timeout_ms", json_integer(h->timeout_ms), &failed);

@@ -80,6 +80,15 @@ static void shake_hands(struct probe *p)
 	}
 }
 
+/* The backend says no more. */
+static void end(struct probe *p)
+{
+	if (p->kind->on_end)
+		p->kind->on_end(p);
+	else
+		probe_fail(p, "closed before an answer");
+}
+
 static void hear_tls(struct probe *p)
 {
 	char data[512];
@@ -92,7 +101,7 @@ static void hear_tls(struct probe *p)
 		else if (n == 0)
 			return;
 		else if (n == -EPIPE)
-			probe_fail(p, "closed before an answer");
+			end(p);
 		else
 			fail_tls(p);
 	}
@@ -113,8 +122,12 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
 	if (nread == 0 || p->finished)
 		return;
 	if (nread == UV_EOF) {
-		probe_fail(p, p->is_open ? "closed before an answer"
-					 : "TLS: closed during the handshake");
+		/* What TLS speaks ends with a word of its own. */
+		if (p->is_open && !p->tls)
+			end(p);
+		else
+			probe_fail(p, p->is_open ? "closed before an answer"
+						 : "TLS: closed during the handshake");
 	} else if (nread < 0) {
 		probe_fail(p, "read: %s", uv_strerror((int)nread));
 	} else if (!p->tls) {
