@@ -375,13 +375,15 @@ static void mark_early(struct head *h)
 			h->fields[i].id = FIELD_HOP; /* said once, as this hop says it */
 }
 
-enum reason conn_check_tls(const struct conn *c, struct head *h)
+enum reason conn_check_tls(const struct client *who, struct head *h)
 {
+	const struct conn *c = who->conn;
+
 	if (tls_is_misdirected(&c->io, h->authority))
 		return REASON_MISDIRECTED;
 	if (!tls_is_early(&c->io))
 		return REASON_NONE;
-	if (!may_be_early(h))
+	if (!may_be_early(h) || !request_may_be_early(who, h))
 		return REASON_TOO_EARLY;
 	mark_early(h);
 	return REASON_NONE;
@@ -417,7 +419,7 @@ static bool begin(struct conn *c, size_t len)
 	if (h.fields)
 		r = http1_parse_request(buf_head(&c->io.in), len, c->scan.count, &h);
 	if (r == REASON_NONE && c->io.tls)
-		r = conn_check_tls(c, &h);
+		r = conn_check_tls(&who, &h);
 	if (r == REASON_TOO_EARLY) { /* which would have the client send it again */
 		hold(c);
 		return false;

@@ -16,6 +16,7 @@
 #include "l7/stream.h"
 #include "l7/view.h"
 
+struct client;
 struct h2_server;
 struct head;
 struct request;
@@ -116,7 +117,7 @@ void conn_end_http2(struct conn *c);
 void conn_count_answer(struct conn *c, enum reason reason);
 
 /* Over TLS: may the request h come on this connection, and already? */
-enum reason conn_check_tls(const struct conn *c, struct head *h);
+enum reason conn_check_tls(const struct client *who, struct head *h);
 
 /* Its time is over: the same, but a client that does not take what was written shall not hold it in
  * the kernel's memory either. */

@@ -252,7 +252,7 @@ static void begin(struct exchange *e)
 	if (r == REASON_NONE && h.has_upgrade)
 		r = ask_for_tunnel(e->service, &h, key);
 	if (r == REASON_NONE && c->io.tls)
-		r = conn_check_tls(c, &h);
+		r = conn_check_tls(&who, &h);
 	if (r == REASON_NONE)
 		r = request_start(&who, &h, 0);
 	if (r != REASON_NONE)

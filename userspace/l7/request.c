@@ -544,6 +544,14 @@ static enum reason normalise(const struct client *who, struct head *h)
 		   : REASON_NO_RESOURCES;
 }
 
+bool request_may_be_early(const struct client *who, const struct head *h)
+{
+	struct head plain = *h;
+
+	/* What has no path is refused at once, early or not. */
+	return normalise(who, &plain) != REASON_NONE || routing_takes_early(who, &plain);
+}
+
 /* The changes to the response's header, with their values: bytes for keep_edits(). */
 static size_t edits_size(const struct routing *routing)
 {
