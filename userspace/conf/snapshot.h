@@ -220,12 +220,17 @@ struct http_timeouts {
 };
 
 struct http_limits {
-	size_t request_line;   /* bytes, 8 KiB; more is 414 */
-	size_t header_bytes;   /* whole header block, 32 KiB; more is 431 */
-	unsigned header_count; /* 100; more is 431 */
-	uint64_t body;	       /* bytes; more is 413; 0: no limit (default) */
-	uint64_t client_rate;  /* bytes of body a second that a client must send or take, 200 */
-	unsigned streams;      /* at a time of one HTTP/2 connection, 100 */
+	size_t request_line;	   /* bytes, 8 KiB; more is 414 */
+	size_t header_bytes;	   /* whole header block, 32 KiB; more is 431 */
+	unsigned header_count;	   /* 100; more is 431 */
+	uint64_t body;		   /* bytes; more is 413; 0: no limit (default) */
+	uint64_t client_rate;	   /* bytes of body a second that a client must send or take, 200 */
+	unsigned pipelined;	   /* requests of one connection that come at once, 1000; 0: any */
+	unsigned chunk_extensions; /* bytes in one request, 4 KiB; more is 400 */
+	unsigned trailer_bytes;	   /* of a request, 8 KiB; more is 431 */
+	unsigned trailer_count;	   /* fields of these, 100; more is 431 */
+	unsigned continuations;	   /* frames of one HTTP/2 header behind the first, 8 */
+	unsigned streams;	   /* at a time of one HTTP/2 connection, 100 */
 	unsigned resets, control_frames; /* a second of one HTTP/2 connection, 100; 0: any */
 	unsigned requests;		 /* of one client connection, 0: no limit (default) */
 	unsigned connections;		 /* of the service in one worker, 0: no limit (default) */

@@ -359,13 +359,33 @@ static json_t *timeouts_json(const struct http_timeouts *t)
 /* Zero stands for "no limit", as in the configuration. */
 static json_t *limits_json(const struct http_limits *l)
 {
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "request_line_bytes",
-			 (json_int_t)l->request_line, "header_bytes", (json_int_t)l->header_bytes,
-			 "header_count", (json_int_t)l->header_count, "body_bytes",
-			 (json_int_t)l->body, "client_rate_bytes", (json_int_t)l->client_rate,
-			 "requests_per_connection", (json_int_t)l->requests,
-			 "connections_per_worker", (json_int_t)l->connections,
-			 "tls_handshakes_per_worker", (json_int_t)l->tls_handshakes);
+	const struct {
+		const char *name;
+		uint64_t value;
+	} rows[] = {
+		{"request_line_bytes", l->request_line},
+		{"header_bytes", l->header_bytes},
+		{"header_count", l->header_count},
+		{"body_bytes", l->body},
+		{"chunk_extension_bytes", l->chunk_extensions},
+		{"trailer_bytes", l->trailer_bytes},
+		{"trailer_count", l->trailer_count},
+		{"client_rate_bytes", l->client_rate},
+		{"requests_per_connection", l->requests},
+		{"pipelined_requests", l->pipelined},
+		{"streams", l->streams},
+		{"resets_per_second", l->resets},
+		{"control_frames_per_second", l->control_frames},
+		{"continuations", l->continuations},
+		{"connections_per_worker", l->connections},
+		{"tls_handshakes_per_worker", l->tls_handshakes},
+	};
+	json_t *o = json_object();
+	bool failed = !o;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		json_put_int(o, rows[i].name, rows[i].value, &failed);
+	return json_finish(o, failed);
 }
 
 static json_t *service_http(const struct service *s)

@@ -101,11 +101,19 @@ bool conn_is_ending(const struct conn *c)
 	return c->l7->is_draining || !newest_service(c);
 }
 
+/* Who waits for its responses after so many requests never gets there: no more come in one piece. */
+static bool pipelines_too_much(const struct conn *c)
+{
+	unsigned max = c->service->limits.pipelined;
+
+	return max && c->pipelined >= max && buf_len(&c->io.in);
+}
+
 bool conn_is_last_request(const struct conn *c)
 {
 	unsigned max = c->service->limits.requests;
 
-	return (max && c->requests >= max) || conn_is_ending(c);
+	return (max && c->requests >= max) || pipelines_too_much(c) || conn_is_ending(c);
 }
 
 static void bind_counters(struct conn *c)
@@ -217,6 +225,8 @@ static void await_flush(struct conn *c)
 static void next(struct conn *c)
 {
 	if (c->after != CONN_GO_ON) {
+		if (c->state == CONN_BUSY || c->state == CONN_HEADER)
+			counter_add(&conn_counters(c)->pipelined_over, pipelines_too_much(c));
 		stream_end(&c->io);
 		if (c->io.is_blocked) {
 			await_flush(c);
@@ -427,6 +437,7 @@ static bool begin(struct conn *c, size_t len)
 	c->is_held = false;
 	counter_add(&conn_counters(c)->requests, 1);
 	c->requests++;
+	c->pipelined++;
 	if (r == REASON_NONE) {
 		set_state(c, CONN_BUSY);
 		c->request = NULL;
@@ -514,6 +525,8 @@ static void read_request(struct conn *c)
 	bool more;
 	ssize_t n = stream_read(&c->io, &more);
 
+	if (n > 0)
+		c->pipelined = 0;
 	if (n > 0 || (n == -EAGAIN && c->is_held && !tls_is_early(&c->io)))
 		conn_resume(c);
 	/* A socket that is writable for what TLS has to say is to be heard of once. */

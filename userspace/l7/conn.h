@@ -58,6 +58,7 @@ struct conn {
 	struct endpoint peer, local; /* of its socket: see conn_peer(), conn_local() */
 	uint32_t forgotten;	     /* CONN_LINGER: bytes read and dropped */
 	uint32_t requests;	     /* begun so far */
+	uint32_t pipelined;	     /* of them, since anything was read */
 	uint8_t state;		     /* enum conn_state */
 	uint8_t after;		     /* enum conn_after: the response under way */
 	bool is_running;	     /* conn_resume() is at work further up the stack */

@@ -428,6 +428,7 @@ struct h2_server *h2_server_new(struct conn *c)
 		.streams = l->streams,
 		.resets = l->resets,
 		.controls = l->control_frames,
+		.continuations = l->continuations,
 		.takes_connect = c->service->upgrade_any || c->service->upgrade_count,
 	};
 

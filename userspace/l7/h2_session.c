@@ -8,9 +8,10 @@
 #include "l7/h2_write.h"
 #include "l7/l7_int.h"
 
-#define BURST_S	    10U /* of h2_bucket */
-#define RESETS_ANY  UINT32_MAX
-#define HEADER_OVER 4U /* times the limit: so much of a header is read without being kept */
+#define BURST_S		  10U /* of h2_bucket */
+#define RESETS_ANY	  UINT32_MAX
+#define CONTINUATIONS_ANY UINT32_MAX
+#define HEADER_OVER	  4U /* times the limit: so much of a header is read without being kept */
 
 /* ---- what nghttp2 tells -------------------------------------------------------------------- */
 
@@ -39,12 +40,22 @@ static bool runs_over(struct h2_bucket *b, uint64_t now)
 	return b->level > (uint64_t)b->rate * BURST_S * 1000;
 }
 
-static void count(struct h2_session *h, struct h2_bucket *b, uint8_t flood)
+static void calm(struct h2_session *h, uint8_t flood)
 {
-	if (h->flood || !runs_over(b, uv_now(h->l7->env.loop)))
-		return;
 	h->flood = flood;
 	(void)nghttp2_session_terminate_session(h->ng, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+static void count(struct h2_session *h, struct h2_bucket *b, uint8_t flood)
+{
+	if (!h->flood && runs_over(b, uv_now(h->l7->env.loop)))
+		calm(h, flood);
+}
+
+static void count_continuation(struct h2_session *h)
+{
+	if (++h->continuations > h->continuations_max && !h->flood)
+		calm(h, H2_FLOOD_CONTROLS);
 }
 
 /* What only costs us, where there is much of it. */
@@ -79,6 +90,10 @@ static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void 
 				: 0;
 	else if (hd->type != NGHTTP2_CONTINUATION)
 		h->awaits_header = 0;
+	if (hd->type == NGHTTP2_CONTINUATION)
+		count_continuation(h);
+	else
+		h->continuations = 0;
 	count_frame(h, hd);
 	return 0;
 }
@@ -326,8 +341,9 @@ static void make_callbacks(void)
 	}
 	nghttp2_option_set_no_auto_window_update(options, 1);
 	nghttp2_option_set_no_closed_streams(options, 1);
-	/* Its own limit, which no service could raise, would come before h2_session.resets. */
+	/* Its own limits, which no service could raise, would come before ours. */
 	nghttp2_option_set_stream_reset_rate_limit(options, RESETS_ANY, RESETS_ANY);
+	nghttp2_option_set_max_continuations(options, CONTINUATIONS_ANY);
 	callbacks = c;
 }
 
@@ -369,6 +385,7 @@ int h2_session_init(struct h2_session *h, struct l7 *l7, struct stream *io, bool
 		.ops = ops,
 		.limits = limits->header,
 		.late_left = limits->streams,
+		.continuations_max = limits->continuations,
 		.resets = {.rate = limits->resets},
 		.controls = {.rate = limits->controls},
 	};

@@ -90,7 +90,8 @@ struct h2_session {
 	unsigned late_left; /* streams that are taken while it drains */
 	uint64_t written;   /* bytes, to io */
 	struct h2_bucket resets, controls;
-	uint8_t flood; /* which bucket ran over; 0: none */
+	unsigned continuations, continuations_max; /* of the header that comes */
+	uint8_t flood;				   /* which bucket ran over; 0: none */
 	bool is_server;
 	bool is_busy;	       /* nghttp2 is at work further up the stack: it is not to be called */
 	bool is_broken;	       /* nghttp2 must not be called again, but to end it */
@@ -103,6 +104,7 @@ struct h2_limits {
 	struct http1_limits header; /* of each that comes */
 	unsigned streams;	    /* that the peer may have open */
 	unsigned resets, controls;  /* that it may send a second, in the long run; 0: any */
+	unsigned continuations;	    /* frames of one header that it may send behind the first */
 	bool takes_connect;	    /* extended CONNECT, RFC 8441 */
 };
 

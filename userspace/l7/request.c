@@ -351,6 +351,8 @@ void request_on_client_event(struct request *r, int events)
 			request_give_up(r);
 			return;
 		}
+		if (n > 0)
+			r->client.conn->pipelined = 0;
 		if (!advance(r, (struct slice){0}))
 			return;
 	}
@@ -644,6 +646,8 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 	keep_edits(r, &routing, r->head + bound + h->upgrade.len);
 	flow_init(&r->body, who->io, h->body, h->length);
 	r->body.limit = body_max;
+	r->body.body.limits = (struct body_limits){
+		s->limits.chunk_extensions, s->limits.trailer_bytes, s->limits.trailer_count};
 	pace_init(&r->sends, s->timeouts.request_body);
 	pace_init(&r->takes, s->timeouts.write);
 	if (block_len)
