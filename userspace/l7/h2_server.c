@@ -183,7 +183,10 @@ static void end_done(void *owner, enum conn_after after)
 
 static void end_closed(void *owner)
 {
-	cut_off(owner, NGHTTP2_INTERNAL_ERROR);
+	struct exchange *e = owner;
+
+	/* RFC 9113, 8.5 */
+	cut_off(e, request_is_tunnel(e->request) ? NGHTTP2_CONNECT_ERROR : NGHTTP2_INTERNAL_ERROR);
 }
 
 static void end_expired(void *owner)

@@ -105,10 +105,18 @@ void request_drain(struct request *r)
 		tunnel_drain(r);
 }
 
+bool request_is_tunnel(const struct request *r)
+{
+	return r->state == REQUEST_TUNNEL;
+}
+
 void request_cancel(struct request *r)
 {
-	if (r)
-		end(r, false);
+	if (!r)
+		return;
+	if (r->state == REQUEST_TUNNEL)
+		tunnel_cancel(r);
+	end(r, false);
 }
 
 void request_truncate(struct request *r)

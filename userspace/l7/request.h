@@ -60,6 +60,9 @@ bool request_may_be_early(const struct client *who, const struct head *h);
 void request_on_client_event(struct request *r, int events);
 void request_on_deadline(struct request *r);
 
+/* Do the client and the backend talk to each other by now, without HTTP? */
+bool request_is_tunnel(const struct request *r);
+
 /* The client's connection shall end, now that nothing new comes on it. */
 void request_drain(struct request *r);
 
