@@ -3,10 +3,11 @@
 import struct
 import threading
 
+import hpack
 import pytest
 
-from h2peer import DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, RST_STREAM, SETTINGS, \
-    WINDOW_UPDATE, frame, get, open_h2, open_raw
+from h2peer import ACK, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PREFACE, RST_STREAM, \
+    SETTINGS, WINDOW_UPDATE, RawH2, frame, get, open_h2, open_raw
 from http1 import OK
 from lab import wait_until
 from test_l7_http2_tunnels import ask, switch
@@ -120,6 +121,56 @@ def test_much_of_it_is_a_flood(http_proxy):
         raw.until(DATA)
         raw.send(frame(DATA, 0, 1, b"") * 200)
         assert raw.until(GOAWAY).error == "ENHANCE_YOUR_CALM"
+
+
+# ---- the same of backends
+
+class RawBackend(RawH2):
+    """Frames by hand, on the other side."""
+
+    def __init__(self, peer):  # pylint: disable=super-init-not-called
+        self.peer, self.encoder, self.decoder = peer, hpack.Encoder(), hpack.Decoder()
+        assert peer.exactly(len(PREFACE)) == PREFACE
+        self.send(frame(SETTINGS) + frame(SETTINGS, ACK))
+
+    def answer(self, stream):
+        self.send(frame(HEADERS, END_HEADERS, stream, self.encoder.encode([(":status", "200")])) +
+                  frame(DATA, END_STREAM, stream, b"hi") + frame(PING, 0, 0, bytes(8)))
+        return self.until(PING)
+
+
+def test_a_backend_that_sends_data_behind_the_end(http_proxy):
+    seen = []
+
+    def serve(peer):
+        backend = RawBackend(peer)
+        while True:
+            stream = backend.until(HEADERS).stream
+            backend.answer(stream)
+            backend.send(frame(DATA, 0, stream, b"more"))
+            got = backend.until(RST_STREAM, GOAWAY)
+            seen.append((got.kind, got.stream == stream, got.error))
+    proxy = http_proxy(serve, pool={"protocol": "http2"})
+    with proxy.connect() as client:
+        for i in range(3):
+            assert client.ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n").body == b"hi"
+            wait_until(lambda i=i: len(seen) > i)
+    assert seen == [(RST_STREAM, True, "STREAM_CLOSED")] * 3
+    assert proxy.scripts[0].connections == 1
+
+
+def test_a_backend_whose_settings_overflow_a_window(http_proxy):
+    seen = []
+
+    def serve(peer):
+        backend = RawBackend(peer)
+        stream = backend.until(HEADERS).stream
+        backend.send(window(stream, (1 << 31) - 1 - 65535) + initial(65536))
+        seen.append(backend.until(GOAWAY).error)
+    proxy = http_proxy(serve, pool={"protocol": "http2"})
+    assert proxy.ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n").status == 502
+    wait_until(lambda: seen)
+    assert seen == ["FLOW_CONTROL_ERROR"]
 
 
 # ---- tunnels (8.5)

@@ -51,9 +51,8 @@ void h2_strict_note_reset(struct h2_session *h, int32_t id)
 
 static bool has_ended(const struct h2_session *h, int32_t id)
 {
-	bool may_begin = (id & 1) == h->is_server; /* it is for the peer, or us, to begin it */
-
-	if (!id || !may_begin || nghttp2_session_find_stream(h->ng, id))
+	/* Clients alone begin any, with odd numbers. */
+	if (!(id & 1) || nghttp2_session_find_stream(h->ng, id))
 		return false;
 	for (size_t i = 0; i < H2_RESETS_NOTED; i++)
 		if (h->reset_ids[i] == id)
