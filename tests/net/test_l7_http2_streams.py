@@ -21,11 +21,6 @@ def active(proxy):
     return proxy.daemon.ctl_json("backend", "list")["backends"][0]["http"]["active_requests"]
 
 
-def memory(proxy):
-    with open(f"/proc/{proxy.daemon.proc.pid}/status", encoding="ascii") as f:
-        return next(int(line.split()[1]) << 10 for line in f if line.startswith("RssAnon:"))
-
-
 class Gate:
     """A backend that answers when it is told to; /fast at once, /big with much."""
 
@@ -134,7 +129,7 @@ def test_a_client_that_does_not_read_holds_its_response_alone(http_proxy):
     proxy = http_proxy(gate)
     with open_h2(proxy, hold=True) as client:
         assert client.ask(get("/fast")).status == 200
-        before = memory(proxy)
+        before = proxy.memory()
         big = client.start(get("/big"))
         client.until(lambda: len(client.replies[big].body) == 65533)  # all of the connection's
         for _ in range(10):
@@ -148,7 +143,7 @@ def test_a_client_that_does_not_read_holds_its_response_alone(http_proxy):
                 assert client.reply(other).status == 200
         assert gate.sent < 16 << 20  # what the kernel holds between the two
         assert len(client.replies[big].body) <= 65535
-        assert memory(proxy) - before < 4 << 20
+        assert proxy.memory() - before < 4 << 20
         client.conn.increment_flow_control_window(1 << 20)
         client.conn.increment_flow_control_window(1 << 20, big)
         client.flush()
@@ -172,7 +167,7 @@ def test_a_backend_that_does_not_read_stops_its_stream_alone(http_proxy):
     size = 32 << 20
     with open_h2(proxy) as client:
         client.ask(get("/fast"))
-        before = memory(proxy)
+        before = proxy.memory()
         slow = client.start(get("/slow", method="POST", content_length=str(size)), end=False)
         sent = 0
         while True:
@@ -189,7 +184,7 @@ def test_a_backend_that_does_not_read_stops_its_stream_alone(http_proxy):
                     all(client.ask(get("/fast")).status == 200 for _ in range(20)) and \
                     not client.conn.local_flow_control_window(slow):
                 break
-        assert memory(proxy) - before < 4 << 20
+        assert proxy.memory() - before < 4 << 20
         let.set()
         while sent < size:
             client.until(lambda: client.conn.local_flow_control_window(slow))
