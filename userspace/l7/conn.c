@@ -225,13 +225,12 @@ static void await_flush(struct conn *c)
 static void next(struct conn *c)
 {
 	if (c->after != CONN_GO_ON) {
-		if (c->state == CONN_BUSY || c->state == CONN_HEADER)
-			counter_add(&conn_counters(c)->pipelined_over, pipelines_too_much(c));
 		stream_end(&c->io);
 		if (c->io.is_blocked) {
 			await_flush(c);
 			return;
 		}
+		counter_add(&conn_counters(c)->pipelined_over, pipelines_too_much(c));
 	}
 	if (c->after == CONN_THEN_LINGER || (c->after == CONN_THEN_CLOSE && buf_len(&c->io.in))) {
 		linger(c);

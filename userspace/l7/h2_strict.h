@@ -17,7 +17,7 @@
  * connection, where it should only be refused (5.1.2). 0, or -ENOMEM. */
 int h2_strict_announce(struct h2_session *h, unsigned streams);
 
-/* A stream begins, and ends. Has the peer one too many? */
+/* Has the peer one stream too many open? */
 bool h2_strict_is_over(const struct h2_session *h);
 
 /* We reset the stream: what the peer has sent before it knew is none of its faults. */
