@@ -180,6 +180,10 @@ check-bpf: $(BPF_BIN) $(BENCH_BIN) ## the kernel programs, packet by packet, as 
 	$(Q)$(RUN) bpf
 check-net: all $(TEST_BPF) $(BPF_RUNNER) $(BENCH_VETH) $(BENCH_PROXY) ## tests over network namespaces, as root; K=EXPR picks some
 	$(Q)$(RUN) net
+SOAK_S ?= 600
+.PHONY: soak
+soak: all ## traffic of all protocols for SOAK_S seconds, as root: what is left of it afterwards?
+	$(Q)SHUNT_SOAK_S=$(SOAK_S) $(RUN) --keyword test_soak net
 check-san: ## unit and net tests under sanitizers: SAN=address,undefined or SAN=thread
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) BUILD=$(BUILD)-san SAN=$(or $(SAN),address$(comma)undefined) check-build
 	$(Q)SHUNT_TEST_PATIENCE=3 $(RUN) --build $(BUILD)-san unit net

@@ -356,6 +356,28 @@ static void print_limits(const json_t *l)
 		   format_limit(field_count(l, "connections_per_worker"), format_count, conns));
 }
 
+/* Of bodies, and of HTTP/2. */
+static void print_more_limits(const json_t *l)
+{
+	char ext[PRINT_UNIT_MAX], trailer[PRINT_UNIT_MAX], fields[PRINT_UNIT_MAX];
+	char pipelined[PRINT_UNIT_MAX], streams[PRINT_UNIT_MAX], resets[PRINT_UNIT_MAX];
+	char controls[PRINT_UNIT_MAX], continuations[PRINT_UNIT_MAX];
+
+	print_line("", "chunk_extensions %s, trailer_bytes %s, trailer_count %s, pipelined %s",
+		   format_bytes(field_count(l, "chunk_extension_bytes"), ext),
+		   format_bytes(field_count(l, "trailer_bytes"), trailer),
+		   format_count(field_count(l, "trailer_count"), fields),
+		   format_limit(field_count(l, "pipelined_requests"), format_count, pipelined));
+	print_line(
+		"",
+		"HTTP/2: streams %s, resets %s a second, control_frames %s a second, "
+		"continuations %s",
+		format_count(field_count(l, "streams"), streams),
+		format_limit(field_count(l, "resets_per_second"), format_count, resets),
+		format_limit(field_count(l, "control_frames_per_second"), format_count, controls),
+		format_count(field_count(l, "continuations"), continuations));
+}
+
 static void print_staple(const json_t *ocsp)
 {
 	json_int_t left = json_integer_value(json_object_get(ocsp, "expires_in_seconds"));
@@ -426,6 +448,7 @@ static void print_proxied(const json_t *http)
 
 	print_timeouts(json_object_get(http, "timeouts"));
 	print_limits(json_object_get(http, "limits"));
+	print_more_limits(json_object_get(http, "limits"));
 	print_tls(http);
 	print_line("connections", "%s open, %s accepted, %s refused over the limit, %s failed",
 		   format_count(field_count(http, "open_connections"), a),

@@ -85,7 +85,7 @@ static const char good[] =
 	"node: {interfaces: [eth0, eth1], tunnel_source: [10.0.0.0/16]}\n"
 	"pools:\n"
 	"  web:\n"
-	"    health: {http: {path: /x, host: h}}\n"
+	"    health: {http: {path: /x, host: h, status: [200, 204], body_regex: ok}}\n"
 	"    backends: [{name: a, address: 10.0.0.1}, {name: b, address: 10.0.0.2, weight: 2}]\n"
 	"  api:\n"
 	"    backends:\n"

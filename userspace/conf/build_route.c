@@ -302,6 +302,8 @@ static void build_route(struct route_build *b, const struct tree *node, struct r
 	check_answer(b, &rd, node);
 	build_answer(b, &rd, node, a);
 	a->timeout_ms = rd.timeout_ms;
+	a->early = rd.early;
+	b->set->takes_early |= rd.early == ROUTE_EARLY_ON;
 	build_rewrite(b, &rd, &r->match.path, a, draft_key_pos(node, "rewrite"));
 	build_edits(b, &rd.request_edits, &a->request_edits);
 	build_edits(b, &rd.response_edits, &a->response_edits);
@@ -422,5 +424,9 @@ void draft_build_routes(struct draft *dr, const struct tree *node, struct servic
 	if (!dr->reader.out_of_memory)
 		build_routes(&b, s, list);
 	reader_set_object(&dr->reader, "service %s", s->name);
+	if (b.set->takes_early && !service_has_tls(s))
+		diag_warning(dr->reader.diag, &list->key_pos,
+			     "%searly_data: on has no effect in a service without tls",
+			     dr->reader.object);
 	b.set->fingerprint = fingerprint(fingerprint(ROUTE_HASH_INIT, variables), list);
 }

@@ -392,15 +392,6 @@ static void check_kept_ports(struct draft *dr, const struct service *s, const st
 	}
 }
 
-static void check_health(struct draft *dr, const struct pool_draft *pd, const struct pool *p)
-{
-	const struct tree *health = tree_get(pd->node, "health");
-
-	if (health && p->health.kind != HEALTH_NONE && p->health.timeout_ms > p->health.every_ms)
-		diag_error(dr->reader.diag, draft_key_pos(health, "timeout"),
-			   "pool %s: health.timeout is longer than health.every", p->name);
-}
-
 static void check_protocol(struct draft *dr, const struct pool_draft *pd, const struct pool *p)
 {
 	if (p->protocol != POOL_HTTP2)
@@ -412,8 +403,8 @@ static void check_protocol(struct draft *dr, const struct pool_draft *pd, const 
 			   p->name);
 	if (p->health.kind == HEALTH_HTTP)
 		diag_warning(dr->reader.diag, draft_key_pos(pd->node, "health"),
-			     "pool %s: health.http speaks HTTP/1; take health.tcp for backends "
-			     "that speak HTTP/2 alone",
+			     "pool %s: health.http speaks HTTP/1; take health.grpc or health.tcp "
+			     "for backends that speak HTTP/2 alone",
 			     p->name);
 }
 
@@ -455,7 +446,7 @@ static void check_pool(struct draft *dr, const struct pool_draft *pd, const stru
 	check_backend_names(dr, pd, p);
 	check_backend_addresses(dr, pd, p);
 	check_protocol(dr, pd, p);
-	check_health(dr, pd, p);
+	draft_check_health(dr, pd->node, &dr->snap->pools[p - dr->snap->pools]);
 	for (size_t i = 0; i < p->backend_count; i++) {
 		const struct backend *b = &p->backends[i];
 

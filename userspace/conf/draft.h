@@ -47,6 +47,9 @@ void draft_read_guard(struct draft *dr);
 /* check_relay.c: what tcp and tls services have alone. */
 void draft_check_relay(struct draft *dr);
 
+/* check_health.c: how the backends of a pool are checked; compiles what a body must look like. */
+void draft_check_health(struct draft *dr, const struct tree *node, struct pool *p);
+
 /* check_guard.c: what a service's guard says, beside the rest. */
 void draft_check_guard(struct draft *dr);
 

@@ -26,7 +26,7 @@ FIELD_FUNCTIONS(tunnel_source); /* struct node */
 FIELD_FUNCTIONS(source_nat);	/* struct pool */
 FIELD_FUNCTIONS(source_ports);	/* struct pool */
 FIELD_FUNCTIONS(port);		/* struct health_conf */
-FIELD_FUNCTIONS(status);	/* struct health_conf */
+FIELD_FUNCTIONS(statuses);	/* struct health_conf */
 FIELD_FUNCTIONS(address);	/* struct backend */
 FIELD_FUNCTIONS(listen);	/* struct service */
 FIELD_FUNCTIONS(source_routes); /* struct service */
@@ -58,6 +58,8 @@ const char *field_refuse_socket(const char *text); /* the same, short enough for
 const char *field_refuse_target(const char *text); /* of an HTTP request */
 const char *field_refuse_host(const char *text);   /* Host header */
 const char *field_refuse_note(const char *text);   /* of an entry of a list */
+const char *field_refuse_body(const char *text);   /* in an answer to a check */
+const char *field_refuse_grpc_service(const char *text);
 const char *field_refuse_ring_size(uint64_t n);
 const char *field_refuse_load_bound(uint64_t n);
 

@@ -40,6 +40,7 @@ struct route_draft {
 		const struct tree *prefix, *template, *regex, *to;
 	} rewrite;
 	unsigned timeout_ms;
+	enum route_early early;
 	struct edits_draft request_edits, response_edits;
 };
 

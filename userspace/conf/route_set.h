@@ -14,6 +14,9 @@ struct pool;
 
 enum route_answer { ROUTE_TO_POOL, ROUTE_REDIRECT, ROUTE_RESPOND };
 
+/* Are requests of TLS early data taken: as the service says, or else. */
+enum route_early { ROUTE_EARLY_SERVICE, ROUTE_EARLY_ON, ROUTE_EARLY_OFF };
+
 struct route_share {
 	const struct pool *pool;
 	unsigned weight;
@@ -41,6 +44,7 @@ struct route_action {
 	struct slice body;
 	const char *content_type;
 	/* All of them. */
+	enum route_early early;
 	struct route_edits response_edits;
 };
 
@@ -51,6 +55,7 @@ struct route_set {
 	size_t variable_count;
 	const struct pool **pools; /* of all routes; one may be there more than once */
 	size_t pool_count;
+	bool takes_early;     /* one of the routes does, whatever the service says */
 	uint64_t fingerprint; /* of the text of variables and routes, to see whether it changed */
 };
 

@@ -214,103 +214,6 @@ const struct section schema_admin = {
 
 /* ---- pools ---- */
 
-#define HEALTH_PORT                                                                                \
-	{                                                                                          \
-		.name = "port", .text = "port that is checked", SPECIAL(port),                     \
-		.form = "a number from 1 to 65535",                                                \
-		.fallback_text =                                                                   \
-			"in proxy pools each backend's own, and in nat pools where all have one; " \
-			"in others the TCP port of the services where it is the same in all"       \
-	}
-
-static const struct keyword health_tcp_keys[] = {HEALTH_PORT};
-static const struct section health_tcp = {.name = "tcp health check",
-					  .text = "Good where a TCP connection is accepted",
-					  KEYS(health_tcp_keys)};
-
-static const struct keyword health_http_keys[] = {
-	{.name = "path",
-	 .text = "what is asked for, with its query",
-	 .type = KEY_TEXT,
-	 FIELD(struct health_conf, path),
-	 .form = "a path that starts with /",
-	 .refuse_text = field_refuse_target,
-	 .fallback = "/"},
-	HEALTH_PORT,
-	{.name = "host",
-	 .text = "Host header of the request",
-	 .type = KEY_TEXT,
-	 FIELD(struct health_conf, host),
-	 .form = "a host name or address, with or without a port",
-	 .refuse_text = field_refuse_host,
-	 .fallback_text = "the backend's address"},
-	{.name = "status",
-	 .text = "status of a good answer, one or a range",
-	 SPECIAL(status),
-	 .form = "a status such as 200 or a range such as 200-299",
-	 .fallback = "200-299"},
-};
-static const struct section health_http = {
-	.name = "http health check",
-	.text = "Good where a GET is answered with an expected status",
-	KEYS(health_http_keys)};
-
-static const char *const health_tls_words[] = {"auto", "on", "off", NULL};
-
-static const struct keyword health_keys[] = {
-	{.name = "tcp",
-	 .text = "check by opening a TCP connection",
-	 .type = KEY_SECTION,
-	 .section = &health_tcp,
-	 .variant = HEALTH_TCP},
-	{.name = "http",
-	 .text = "check by an HTTP request",
-	 .type = KEY_SECTION,
-	 .section = &health_http,
-	 .variant = HEALTH_HTTP},
-	{.name = "tls",
-	 .text = "checks are in TLS, as the pool's tls says: auto, where it has one and no port of "
-		 "its own is checked; on; off. A tcp check is then good where the handshake ends",
-	 .type = KEY_CHOICE,
-	 FIELD(struct health_conf, tls),
-	 .words = health_tls_words,
-	 .fallback = "auto"},
-	{.name = "every",
-	 .text = "from one check to the next",
-	 .type = KEY_DURATION,
-	 FIELD(struct health_conf, every_ms),
-	 .min = 100,
-	 .max = HOUR,
-	 .fallback = "2s"},
-	{.name = "timeout",
-	 .text = "how long an answer may take, at most the time from one check to the next",
-	 .type = KEY_DURATION,
-	 FIELD(struct health_conf, timeout_ms),
-	 .min = 10,
-	 .max = HOUR,
-	 .fallback = "1s",
-	 .fallback_text = "1s, or the value of every where that is shorter"},
-	{.name = "rise",
-	 .text = "good results in a row that bring a backend up",
-	 .type = KEY_NUMBER,
-	 FIELD(struct health_conf, rise),
-	 .min = 1,
-	 .max = 100,
-	 .fallback = "2"},
-	{.name = "fall",
-	 .text = "bad results in a row that take a backend down",
-	 .type = KEY_NUMBER,
-	 FIELD(struct health_conf, fall),
-	 .min = 1,
-	 .max = 100,
-	 .fallback = "3"},
-};
-static const struct section health = {.name = "health of a pool",
-				      .text = "How backends are checked: tcp or http",
-				      KEYS(health_keys),
-				      .one_of = true,
-				      .tag_offset = offsetof(struct health_conf, kind)};
-
 static const struct keyword backend_keys[] = {
 	{.name = "name",
 	 .text = "its name, once in the pool; every balancer of a fleet must use the same",
@@ -427,7 +330,7 @@ static const struct keyword pool_keys[] = {
 	 .text = "how backends are checked; none: they count as good",
 	 .type = KEY_SECTION,
 	 FIELD(struct pool, health),
-	 .section = &health,
+	 .section = &schema_health,
 	 .empty_word = "none",
 	 .fallback_text = "tcp in proxy pools; none, with a warning, in others, where a "
 			  "backend's service often does not listen on the backend's own address"},
@@ -543,8 +446,8 @@ static const struct keyword pool_keys[] = {
 		 "which "
 		 "then serves one client alone; v2 with the server name, the protocol (ALPN) and "
 		 "the "
-		 "unique id of the connection, where they are known. HTTP health checks send one "
-		 "too",
+		 "unique id of the connection, where they are known. HTTP health checks, and "
+		 "those in TLS, send one too; ahead of TLS it goes in the clear",
 	 .type = KEY_CHOICE,
 	 FIELD(struct pool, proxy_out),
 	 .words = proxy_out_words,

@@ -280,6 +280,9 @@ static const struct keyword edits_keys[] = {
 static const struct section schema_edits = {
 	.name = "header fields of a route", .text = "Changes to the header", KEYS(edits_keys)};
 
+/* As enum route_early. */
+static const char *const early_words[] = {"service", "on", "off", NULL};
+
 static const struct keyword route_keys[] = {
 	{.name = "name",
 	 .text = "for messages and counters",
@@ -316,6 +319,15 @@ static const struct keyword route_keys[] = {
 	 FIELD(struct route_draft, timeout_ms),
 	 .min = 1,
 	 .max = DAY},
+	{.name = "early_data",
+	 .text = "are requests of this route taken in the first message of a client that comes "
+		 "back: "
+		 "on, off, or as the service's tls.early_data says. With on, a service takes such "
+		 "messages that itself says off; what is not for such a route waits",
+	 .type = KEY_CHOICE,
+	 FIELD(struct route_draft, early),
+	 .words = early_words,
+	 .fallback = "service"},
 	{.name = "request_headers",
 	 .text = "of the request to the backend",
 	 OF(request_edits),

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/health_pattern.h"
 #include "conf/listen.h"
 #include "conf/route_set.h"
 #include "conf/runtime.h"
@@ -64,6 +65,7 @@ void snapshot_unref(struct snapshot *s)
 			backend_rt_unref(s->pools[i].backends[j].rt);
 		tls_authorities_unref(s->pools[i].tls.authorities);
 		tls_cert_unref(s->pools[i].tls.cert);
+		health_pattern_free(s->pools[i].health.pattern);
 	}
 	for (size_t i = 0; i < s->service_count; i++) {
 		route_set_free(s->services[i].routes);
@@ -227,7 +229,7 @@ const char *const tracking_words[] = {"auto", "on-change", "always", "never", NU
 const char *const affinity_words[] = {"flow", "source-destination", "source", NULL};
 const char *const quic_cid_words[] = {"none", "lb", "offset", NULL};
 const char *const client_verify_words[] = {"required", "optional", NULL};
-const char *const health_kind_words[] = {"none", "tcp", "http", NULL};
+const char *const health_kind_words[] = {"none", "tcp", "http", "grpc", NULL};
 
 const char *forward_name(enum forward v)
 {

@@ -76,17 +76,29 @@ struct admin_conf {
 	enum watch { WATCH_OFF, WATCH_ON } watch;
 };
 
-enum health_kind { HEALTH_NONE, HEALTH_TCP, HEALTH_HTTP };
+enum health_kind { HEALTH_NONE, HEALTH_TCP, HEALTH_HTTP, HEALTH_GRPC };
 
 enum health_tls { HEALTH_TLS_AUTO, HEALTH_TLS_ON, HEALTH_TLS_OFF };
 
+struct status_range {
+	unsigned low, high; /* both included */
+};
+
+struct health_pattern; /* conf/health_pattern.h */
+
 struct health_conf {
 	enum health_kind kind;
-	enum health_tls tls;		 /* auto: where the port for clients is checked */
-	uint16_t port;			 /* 0 (proxy pools only): each backend's own */
-	const char *path;		 /* HTTP: origin-form target */
-	const char *host;		 /* HTTP: Host header; NULL: the address */
-	unsigned status_min, status_max; /* HTTP: expected, default 200..299 */
+	enum health_tls tls;	       /* auto: where the port for clients is checked */
+	uint16_t port;		       /* 0 (proxy pools only): each backend's own */
+	const char *path;	       /* HTTP: origin-form target */
+	const char *host;	       /* HTTP, gRPC: Host header; NULL: the address */
+	struct status_range *statuses; /* HTTP: expected, default 200..299 */
+	size_t status_count;
+	const char *body;		/* HTTP: what must be in the body; NULL: anything */
+	const char *body_regex;		/* HTTP: the same as an expression */
+	struct health_pattern *pattern; /* body_regex, compiled; the snapshot's */
+	size_t body_limit;		/* HTTP: bytes of the body that are looked at, 16 KiB */
+	const char *service;		/* gRPC: that is asked for; NULL: the server as a whole */
 	unsigned every_ms, timeout_ms;
 	unsigned rise, fall; /* results in a row that change the state */
 };
@@ -247,12 +259,17 @@ struct http_timeouts {
 };
 
 struct http_limits {
-	size_t request_line;   /* bytes, 8 KiB; more is 414 */
-	size_t header_bytes;   /* whole header block, 32 KiB; more is 431 */
-	unsigned header_count; /* 100; more is 431 */
-	uint64_t body;	       /* bytes; more is 413; 0: no limit (default) */
-	uint64_t client_rate;  /* bytes of body a second that a client must send or take, 200 */
-	unsigned streams;      /* at a time of one HTTP/2 connection, 100 */
+	size_t request_line;	   /* bytes, 8 KiB; more is 414 */
+	size_t header_bytes;	   /* whole header block, 32 KiB; more is 431 */
+	unsigned header_count;	   /* 100; more is 431 */
+	uint64_t body;		   /* bytes; more is 413; 0: no limit (default) */
+	uint64_t client_rate;	   /* bytes of body a second that a client must send or take, 200 */
+	unsigned pipelined;	   /* requests of one connection that come at once, 1000; 0: any */
+	unsigned chunk_extensions; /* bytes in one request, 4 KiB; more is 400 */
+	unsigned trailer_bytes;	   /* of a request, 8 KiB; more is 431 */
+	unsigned trailer_count;	   /* fields of these, 100; more is 431 */
+	unsigned continuations;	   /* frames of one HTTP/2 header behind the first, 8 */
+	unsigned streams;	   /* at a time of one HTTP/2 connection, 100 */
 	unsigned resets, control_frames; /* a second of one HTTP/2 connection, 100; 0: any */
 	unsigned requests;		 /* of one client connection, 0: no limit (default) */
 	unsigned connections;		 /* of the service in one worker, 0: no limit (default) */

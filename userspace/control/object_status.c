@@ -157,6 +157,7 @@ static json_t *proxy_json(const struct commands_env *env, const struct snapshot 
 	json_put_int(o, "oldest_generation", w.generation, &failed);
 	json_put_int(o, "open_connections", w.connections, &failed);
 	json_put_int(o, "idle_backend_connections", w.upstream_idle, &failed);
+	json_put_int(o, "buffer_bytes", w.buffer_bytes, &failed);
 	json_put(o, "socket_program", steering_json(env->steering, snap), &failed);
 	return json_finish(o, failed);
 }

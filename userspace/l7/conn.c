@@ -101,11 +101,19 @@ bool conn_is_ending(const struct conn *c)
 	return c->l7->is_draining || !newest_service(c);
 }
 
+/* Who waits for its responses after so many requests never gets there: no more come in one piece. */
+static bool pipelines_too_much(const struct conn *c)
+{
+	unsigned max = c->service->limits.pipelined;
+
+	return max && c->pipelined >= max && buf_len(&c->io.in);
+}
+
 bool conn_is_last_request(const struct conn *c)
 {
 	unsigned max = c->service->limits.requests;
 
-	return (max && c->requests >= max) || conn_is_ending(c);
+	return (max && c->requests >= max) || pipelines_too_much(c) || conn_is_ending(c);
 }
 
 static void bind_counters(struct conn *c)
@@ -222,6 +230,7 @@ static void next(struct conn *c)
 			await_flush(c);
 			return;
 		}
+		counter_add(&conn_counters(c)->pipelined_over, pipelines_too_much(c));
 	}
 	if (c->after == CONN_THEN_LINGER || (c->after == CONN_THEN_CLOSE && buf_len(&c->io.in))) {
 		linger(c);
@@ -375,13 +384,15 @@ static void mark_early(struct head *h)
 			h->fields[i].id = FIELD_HOP; /* said once, as this hop says it */
 }
 
-enum reason conn_check_tls(const struct conn *c, struct head *h)
+enum reason conn_check_tls(const struct client *who, struct head *h)
 {
+	const struct conn *c = who->conn;
+
 	if (tls_is_misdirected(&c->io, h->authority))
 		return REASON_MISDIRECTED;
 	if (!tls_is_early(&c->io))
 		return REASON_NONE;
-	if (!may_be_early(h))
+	if (!may_be_early(h) || !request_may_be_early(who, h))
 		return REASON_TOO_EARLY;
 	mark_early(h);
 	return REASON_NONE;
@@ -417,7 +428,7 @@ static bool begin(struct conn *c, size_t len)
 	if (h.fields)
 		r = http1_parse_request(buf_head(&c->io.in), len, c->scan.count, &h);
 	if (r == REASON_NONE && c->io.tls)
-		r = conn_check_tls(c, &h);
+		r = conn_check_tls(&who, &h);
 	if (r == REASON_TOO_EARLY) { /* which would have the client send it again */
 		hold(c);
 		return false;
@@ -425,6 +436,7 @@ static bool begin(struct conn *c, size_t len)
 	c->is_held = false;
 	counter_add(&conn_counters(c)->requests, 1);
 	c->requests++;
+	c->pipelined++;
 	if (r == REASON_NONE) {
 		set_state(c, CONN_BUSY);
 		c->request = NULL;
@@ -512,6 +524,8 @@ static void read_request(struct conn *c)
 	bool more;
 	ssize_t n = stream_read(&c->io, &more);
 
+	if (n > 0)
+		c->pipelined = 0;
 	if (n > 0 || (n == -EAGAIN && c->is_held && !tls_is_early(&c->io)))
 		conn_resume(c);
 	/* A socket that is writable for what TLS has to say is to be heard of once. */

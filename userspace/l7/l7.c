@@ -205,6 +205,11 @@ uint64_t l7_upstream_idle(const struct l7 *l7)
 	return l7->upstream_idle;
 }
 
+uint64_t l7_buffer_bytes(const struct l7 *l7)
+{
+	return l7->pool.in_use;
+}
+
 void l7_free(struct l7 *l7)
 {
 	if (!l7)

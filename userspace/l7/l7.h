@@ -40,6 +40,7 @@ void l7_drain(struct l7 *l7);	  /* close idle ones, the rest after its response 
 void l7_close_all(struct l7 *l7); /* now, whatever is under way; nothing is accepted any more */
 uint64_t l7_connections(const struct l7 *l7); /* client connections not yet freed */
 uint64_t l7_upstream_idle(const struct l7 *l7);
+uint64_t l7_buffer_bytes(const struct l7 *l7); /* held for bytes that are under way */
 void l7_free(struct l7 *l7); /* after l7_close_all() and when the loop ran dry; NULL is fine */
 
 #endif

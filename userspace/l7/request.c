@@ -122,10 +122,18 @@ void request_drain(struct request *r)
 		tunnel_drain(r);
 }
 
+bool request_is_tunnel(const struct request *r)
+{
+	return r->state == REQUEST_TUNNEL;
+}
+
 void request_cancel(struct request *r)
 {
-	if (r)
-		end(r, false);
+	if (!r)
+		return;
+	if (r->state == REQUEST_TUNNEL)
+		tunnel_cancel(r);
+	end(r, false);
 }
 
 void request_truncate(struct request *r)
@@ -368,6 +376,8 @@ void request_on_client_event(struct request *r, int events)
 			request_give_up(r);
 			return;
 		}
+		if (n > 0)
+			r->client.conn->pipelined = 0;
 		if (!advance(r, (struct slice){0}))
 			return;
 	}
@@ -390,8 +400,6 @@ static void attach(struct request *r, struct upstream_conn *up, bool reused)
 	counter_add(&n->active_up, 1);
 	if (reused)
 		counter_add(&n->reused, 1);
-	else if (r->backend->pool->proxy_out != PROXY_OUT_OFF)
-		proxy_out_send(&up->io, r->client.conn, r->backend->pool->proxy_out);
 	flow_send_to(&r->body, &up->io, r->framing);
 	request_set_state(r, REQUEST_AWAIT);
 	(void)advance(r, (struct slice){r->head, r->head_len});
@@ -461,9 +469,15 @@ static bool connect_backend(struct request *r)
 	struct endpoint ep = {r->backend->ep.addr, backend_port(r)};
 	struct upstream *up = upstream_of(r);
 	struct h2_wish w = wish(r);
+	enum proxy_out proxy = r->backend->pool->proxy_out;
 	int err = is_http2(r) ? h2_client_open(up, &ep, &w, &user, r, &r->up)
 			      : upstream_conn_open(up, &ep, w.connect_ms, &user, r, &r->up);
 
+	if (err == 0 && proxy != PROXY_OUT_OFF) {
+		err = proxy_out_queue(&r->up->io, r->client.conn, proxy);
+		if (err < 0)
+			detach(r, false);
+	}
 	if (err < 0) {
 		note_connect(r, err);
 		return false;
@@ -562,6 +576,14 @@ static enum reason normalise(const struct client *who, struct head *h)
 		   : REASON_NO_RESOURCES;
 }
 
+bool request_may_be_early(const struct client *who, const struct head *h)
+{
+	struct head plain = *h;
+
+	/* What has no path is refused at once, early or not. */
+	return normalise(who, &plain) != REASON_NONE || routing_takes_early(who, &plain);
+}
+
 /* The changes to the response's header, with their values: bytes for keep_edits(). */
 static size_t edits_size(const struct routing *routing)
 {
@@ -655,6 +677,8 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 	keep_edits(r, &routing, r->head + bound + h->upgrade.len);
 	flow_init(&r->body, who->io, h->body, h->length);
 	r->body.limit = body_max;
+	r->body.body.limits = (struct body_limits){
+		s->limits.chunk_extensions, s->limits.trailer_bytes, s->limits.trailer_count};
 	pace_init(&r->sends, s->timeouts.request_body);
 	pace_init(&r->takes, s->timeouts.write);
 	if (block_len)

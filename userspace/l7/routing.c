@@ -301,6 +301,23 @@ enum reason routing_find(const struct client *who, struct head *h, struct routin
 	return change(who, h, &in, &found.captures, ret_routing);
 }
 
+bool routing_takes_early(const struct client *who, const struct head *h)
+{
+	const struct route_set *set = who->service->routes;
+	char host[ROUTING_HOST_MAX], sni[ROUTING_HOST_MAX];
+	bool by_default = who->service->tls.early_data == EARLY_DATA_ON;
+	const struct route_action *a;
+	struct route_found found;
+	struct route_input in;
+
+	if (!set)
+		return by_default;
+	in = input_of(who, h, host, sni);
+	route_table_find(&set->table, &in, &found);
+	a = found.route ? found.route->action : NULL;
+	return a && a->early != ROUTE_EARLY_SERVICE ? a->early == ROUTE_EARLY_ON : by_default;
+}
+
 /* ---- answers without a backend ------------------------------------------------------------- */
 
 enum reason routing_answer(const struct client *who, const struct head *h,

@@ -43,6 +43,9 @@ struct slice routing_host(struct slice authority, char buf[ROUTING_HOST_MAX]);
  * says. */
 enum reason routing_find(const struct client *who, struct head *h, struct routing *ret_routing);
 
+/* Does the route of h, as above but not changed, take it from TLS early data? */
+bool routing_takes_early(const struct client *who, const struct head *h);
+
 /* Make the changes to h, whose fields are from l7_fields(). 0, or -ENOMEM. */
 int routing_edit(struct l7 *l7, struct head *h, const struct rendered_edit *edits, size_t count);
 

@@ -463,6 +463,7 @@ void workers_status(const struct workers *w, struct workers_status *ret_status)
 
 		s.connections += atomic_load_explicit(&n->connections, memory_order_relaxed);
 		s.upstream_idle += atomic_load_explicit(&n->upstream_idle, memory_order_relaxed);
+		s.buffer_bytes += atomic_load_explicit(&n->buffer_bytes, memory_order_relaxed);
 		if (generation < s.generation)
 			s.generation = generation;
 	}

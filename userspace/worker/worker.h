@@ -65,7 +65,8 @@ struct workers_status {
 	unsigned count;
 	uint64_t connections; /* open client connections */
 	uint64_t upstream_idle;
-	uint64_t generation; /* lowest one that a worker serves */
+	uint64_t buffer_bytes; /* held for bytes that are under way */
+	uint64_t generation;   /* lowest one that a worker serves */
 };
 void workers_status(const struct workers *w, struct workers_status *ret_status);
 

@@ -79,6 +79,7 @@ static void on_prepare(uv_prepare_t *prepare)
 
 	store(&w->counts.connections, l7_connections(w->l7));
 	store(&w->counts.upstream_idle, l7_upstream_idle(w->l7));
+	store(&w->counts.buffer_bytes, l7_buffer_bytes(w->l7));
 	if (w->is_draining && !w->is_drained && l7_connections(w->l7) == 0) {
 		w->is_drained = true;
 		send_back(w, &w->drain, 0);
