@@ -219,7 +219,7 @@ def backend(proxy, name):
 
 @pytest.fixture
 def troubled(http_proxy):
-    """troubled(state, **outlier) -> Proxy over "bad", which does what state says, and two others."""
+    """troubled(state, ...) -> Proxy over "bad", which does what state says, and two others."""
     scripts = []
 
     def make(state, workers=2, **pool):

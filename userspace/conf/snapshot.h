@@ -421,8 +421,8 @@ struct snapshot {
 	size_t service_count;
 	struct route_mem *pool_rules; /* of the expressions of pools; NULL: there are none */
 	struct tree *document;	      /* what it was built from; main thread only */
-	struct secrets secrets;	      /* what its references to the environment stand for; the same */
-	void *priv;		      /* reference count and memory: snapshot.c */
+	struct secrets secrets; /* what its references to the environment stand for; the same */
+	void *priv;		/* reference count and memory: snapshot.c */
 };
 
 struct snapshot *snapshot_ref(struct snapshot *s);
