@@ -106,6 +106,9 @@ $(BUILD)/libllhttp.a: $(patsubst $(LLHTTP_SRC)/%.c,$(BUILD)/llhttp/%.o,$(wildcar
 $(BUILD)/llhttp/%.o: $(LLHTTP_SRC)/%.c $(BUILD)/flags
 	$(call say,CC,$@)mkdir -p $(@D) && $(CC) -I$(LLHTTP_INC) -DLLHTTP_STRICT_MODE=1 -O2 -g $(SANFLAGS) -c $< -o $@
 
+# The description of the API is a part of the program.
+$(call obj,userspace/control/api_document.c): docs/openapi.json
+
 # Skeletons are generated before anything that may include one is compiled.
 $(call obj,$(wildcard loader/*.c)): | $(SKELS)
 $(BUILD)/%.o: %.c $(BUILD)/flags

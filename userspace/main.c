@@ -12,6 +12,7 @@
 #include <uv.h>
 
 #include "conf/runtime.h"
+#include "control/admin_http.h"
 #include "control/commands.h"
 #include "control/config_file.h"
 #include "control/diag_log.h"
@@ -56,6 +57,7 @@ struct daemon {
 	struct steering *steering;
 	struct reload *reload;
 	struct server *server;
+	struct admin_http admin;
 	struct commands_env env;
 	struct config_file file;
 	bool loop_ready;
@@ -89,6 +91,7 @@ static void stop_parts(struct daemon *dm)
 	/* Removed while it still listens, so that a successor's is never taken for it. */
 	control_socket_close(&dm->socket);
 	server_close(dm->server, NULL, NULL);
+	admin_http_close(&dm->admin);
 	health_close(dm->health, NULL, NULL);
 	reload_close(dm->reload, NULL, NULL);
 	if (dm->loop_ready) {
@@ -227,13 +230,22 @@ static int start_parts(struct daemon *dm, struct diag *d)
 
 static int start_server(struct daemon *dm)
 {
+	static const struct server_rules socket_rules = {.name = "socket",
+							 .connections = 256,
+							 .header_bytes = 32768,
+							 .request_ms = 30000,
+							 .reply_ms = 60000};
+	int err;
+
 	dm->env.reload = dm->reload;
 	dm->env.l4 = dm->l4;
 	dm->env.workers = dm->workers;
 	dm->env.steering = dm->steering;
 	dm->env.config_path = dm->options.config_path;
 	dm->env.started_ms = clock_now_ms();
-	return server_start(&dm->loop, &dm->socket, commands_handle, &dm->env, &dm->server);
+	err = server_start(&dm->loop, &dm->socket, &socket_rules, commands_handle, &dm->env,
+			   &dm->server);
+	return err ? err : admin_http_start(&dm->admin, &dm->loop, &dm->env);
 }
 
 /* The first configuration took effect (tables, then interfaces, listeners, checks), or did not. */
@@ -280,6 +292,8 @@ static int start(struct daemon *dm)
 		err = dm->socket_path ? control_socket_open(dm->socket_path, &dm->socket, &d)
 				      : -ENOMEM;
 	}
+	if (!err)
+		err = admin_http_open(&dm->admin, &dm->first->admin, &d);
 	if (!err) {
 		/* What the document is warned of is said when it takes effect. */
 		diag_deinit(&d);
@@ -300,7 +314,7 @@ static int start(struct daemon *dm)
 
 int main(int argc, char **argv)
 {
-	struct daemon dm = {.socket.fd = -1, .exit_code = EXIT_FAILURE};
+	struct daemon dm = {.socket.fd = -1, .admin.socket.fd = -1, .exit_code = EXIT_FAILURE};
 	int code = options_parse(argc, argv, &dm.options);
 
 	if (code >= 0)

@@ -9,6 +9,7 @@ table='
 bpf		bpf
 loader		loader bpf core skel
 core		core
+admin		admin core
 tls		tls core
 route		route core
 conf		conf route tls core bpf/abi.h
@@ -16,7 +17,7 @@ l4		l4 conf core bpf/abi.h bpf/hash.h loader/loader.h loader/maps.h loader/maps_
 l7		l7 conf route tls core
 health		health l7 conf tls core
 worker		worker l7 conf core tls/shared.h
-control		control worker health l7 l4 conf route tls/cert.h tls/staple.h core bpf/abi.h loader/loader.h loader/maps.h loader/probe.h
+control		control admin worker health l7 l4 conf route tls/cert.h tls/staple.h core bpf/abi.h loader/loader.h loader/maps.h loader/probe.h
 cli		cli core control/message.h
 '
 

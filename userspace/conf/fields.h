@@ -25,6 +25,8 @@ FIELD_FUNCTIONS(hash_seed);	/* struct node */
 FIELD_FUNCTIONS(tunnel_source); /* struct node */
 FIELD_FUNCTIONS(source_nat);	/* struct pool */
 FIELD_FUNCTIONS(source_ports);	/* struct pool */
+FIELD_FUNCTIONS(admin_http);	/* struct admin_conf */
+FIELD_FUNCTIONS(admin_hosts);	/* struct admin_conf */
 FIELD_FUNCTIONS(port);		/* struct health_conf */
 FIELD_FUNCTIONS(status);	/* struct health_conf */
 FIELD_FUNCTIONS(address);	/* struct backend */

@@ -75,6 +75,11 @@ enum health_state { HEALTH_UNKNOWN, HEALTH_UP, HEALTH_DOWN }; /* unknown is usab
 	X(idle_timeouts, "idle-timeouts")                                                          \
 	X(resets, "resets") /* connections that one side broke off */
 
+/* How long requests of an http service took, by the upper bound of their bucket; one bucket more for
+ * those that took longer. The loop's clock has milliseconds. */
+#define DURATION_BOUNDS 15
+extern const unsigned duration_bounds_ms[DURATION_BOUNDS];
+
 struct backend_counters {
 #define X(name, text) _Atomic uint64_t name;
 	BACKEND_COUNTERS(X)
@@ -86,6 +91,8 @@ struct service_counters {
 	SERVICE_COUNTERS(X)
 	RELAY_COUNTERS(X)
 #undef X
+	_Atomic uint64_t durations[DURATION_BOUNDS + 1];
+	_Atomic uint64_t duration_ms; /* of all of them together */
 } __attribute__((aligned(64)));
 
 /* By the owning worker only: a plain add, without a locked instruction. */
@@ -93,6 +100,17 @@ static inline void counter_add(_Atomic uint64_t *counter, uint64_t n)
 {
 	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
 			      memory_order_relaxed);
+}
+
+/* By the owning worker: a request has ended. Most end in the first bucket, or near it. */
+static inline void counter_add_duration(struct service_counters *n, uint64_t ms)
+{
+	unsigned i = 0;
+
+	while (i < DURATION_BOUNDS && ms > duration_bounds_ms[i])
+		i++;
+	counter_add(&n->durations[i], 1);
+	counter_add(&n->duration_ms, ms);
 }
 
 #define HEALTH_TEXT_MAX 128
@@ -108,7 +126,8 @@ struct backend_rt {
 	uint64_t health_changed_ms;	   /* clock_now_ms() of the last change of state */
 	unsigned health_run;		   /* equal results in a row */
 	uint64_t health_checks, health_failures;
-	void *priv; /* runtime.c */
+	uint64_t health_transitions; /* changes of the state */
+	void *priv;		     /* runtime.c */
 };
 
 struct service_rt {

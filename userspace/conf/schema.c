@@ -168,21 +168,6 @@ static const struct keyword node_keys[] = {
 };
 const struct section schema_node = {.name = "node", .text = "This machine", KEYS(node_keys)};
 
-/* ---- admin ---- */
-
-static const struct keyword admin_keys[] = {
-	{.name = "socket",
-	 .text = "path of the control socket",
-	 .type = KEY_TEXT,
-	 FIELD(struct admin_conf, socket),
-	 .form = "an absolute path",
-	 .refuse_text = field_refuse_socket,
-	 .fallback = "/run/shunt/control.sock",
-	 .restart = true},
-};
-const struct section schema_admin = {
-	.name = "admin", .text = "How the daemon is talked to", KEYS(admin_keys)};
-
 /* ---- pools ---- */
 
 #define HEALTH_PORT                                                                                \

@@ -65,8 +65,20 @@ struct node {
 	unsigned ticket_rotation_ms; /* of the keys of TLS session tickets, default 8 h */
 };
 
+/* How many of each have series of their own. */
+struct metrics_conf {
+	unsigned services, backends; /* default 1000 each */
+};
+
 struct admin_conf {
-	const char *socket; /* path of the control socket, default /run/shunt/control.sock */
+	const char *socket;	  /* path of the control socket, default /run/shunt/control.sock */
+	struct endpoint http;	  /* of the admin HTTP server; port 0: see http_path */
+	const char *http_path;	  /* the same, a unix socket; NULL: there is none */
+	const char *const *hosts; /* that it may be asked for, beside addresses */
+	size_t host_count;
+	const char *token_file;
+	const char *token; /* what was in the file; NULL: only GET is answered */
+	struct metrics_conf metrics;
 };
 
 enum health_kind { HEALTH_NONE, HEALTH_TCP, HEALTH_HTTP };

@@ -51,7 +51,7 @@ static void on_applied(void *ctx, const struct reload_result *result)
 
 static void submit(struct commands_env *env, struct request *rq, const struct edit *what)
 {
-	struct reload_origin origin = {.what = "command", .uid = (long)rq->peer.uid};
+	struct reload_origin origin = {.what = "command", .uid = peer_uid(&rq->peer)};
 	struct edit *e = malloc(sizeof(*e));
 
 	if (e) {

@@ -155,7 +155,7 @@ static void on_applied(void *ctx, const struct reload_result *result)
 
 void cmd_config_apply(struct commands_env *env, struct request *rq, const struct route_args *args)
 {
-	struct reload_origin origin = {.what = "command", .uid = (long)rq->peer.uid};
+	struct reload_origin origin = {.what = "command", .uid = peer_uid(&rq->peer)};
 	struct tree *t;
 	struct diag d;
 

@@ -69,7 +69,7 @@ static void on_applied(void *ctx, const struct reload_result *result)
 
 static void submit(struct commands_env *env, struct request *rq, const struct order *what)
 {
-	struct reload_origin origin = {.what = "command", .uid = (long)rq->peer.uid};
+	struct reload_origin origin = {.what = "command", .uid = peer_uid(&rq->peer)};
 	struct order *o = malloc(sizeof(*o));
 
 	if (o) {

@@ -479,6 +479,11 @@ struct snapshot *reload_current(const struct reload *r)
 	return r->current;
 }
 
+bool reload_is_behind(const struct reload *r)
+{
+	return r->repair_ms != 0;
+}
+
 unsigned reload_lingering(const struct reload *r)
 {
 	return r->lingering;

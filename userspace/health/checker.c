@@ -148,6 +148,7 @@ static void set_health(struct health *h, struct backend_rt *rt, enum health_stat
 	if (atomic_exchange(&rt->health, (int)state) == (int)state)
 		return;
 	rt->health_changed_ms = clock_now_ms();
+	rt->health_transitions++;
 	(void)uv_timer_start(&h->notify, on_notify, 0, 0); /* fails only while closing */
 }
 

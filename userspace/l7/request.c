@@ -76,6 +76,8 @@ static void end(struct request *r, bool keep)
 {
 	flow_deinit(&r->body);
 	flow_deinit(&r->reply);
+	if (r->state != REQUEST_TUNNEL) /* which last as long as their users like */
+		counter_add_duration(request_counters(r), request_age_ms(r));
 	detach(r, keep);
 	request_set_state(r, REQUEST_OVER);
 	free(r);
@@ -623,6 +625,7 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 		.body_mark = UINT64_MAX,
 		.body_at = DEADLINE_NONE,
 		.reply_at = DEADLINE_NONE,
+		.begun_ms = uv_now(c->l7->env.loop),
 	};
 	r->head_len = http1_write_request(r->head, h, &hop);
 	if (h->upgrade.len) {

@@ -46,6 +46,7 @@ struct request {
 	enum reason connect_failure;
 	uint64_t body_mark, reply_mark; /* flow_progress() when the deadlines were set */
 	uint64_t body_at, reply_at;	/* deadlines */
+	uint64_t begun_ms;		/* in the loop's time */
 	struct pace sends, takes;	/* the client: of body, of the response */
 	struct http1_scan scan;		/* of the response header */
 	const struct backend *tried[REQUEST_BACKENDS_MAX];
@@ -61,6 +62,11 @@ struct request {
 static inline struct service_counters *request_counters(const struct request *r)
 {
 	return &r->client.service->rt->counters[r->client.conn->l7->env.worker];
+}
+
+static inline uint64_t request_age_ms(const struct request *r)
+{
+	return uv_now(r->client.conn->l7->env.loop) - r->begun_ms;
 }
 
 void request_set_state(struct request *r, enum request_state state);
