@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The admin HTTP server: who may ask for what, metrics, readiness, the description of the API."""
 import contextlib
-import http.client
-import json
 import os
 import re
 import signal
@@ -13,66 +11,8 @@ import time
 
 import pytest
 
+from admin_http import TOKEN, request
 from lab import wait_until
-
-TOKEN = "a-word-of-24-bytes-or-so"
-
-
-def request(port, method, path, body=None, addr="127.0.0.1", host=None, token=None, unix=None):
-    """(status, headers, text)"""
-    conn = http.client.HTTPConnection(addr, port, timeout=20)
-    if unix:
-        conn.sock = socket.socket(socket.AF_UNIX)
-        conn.sock.settimeout(20)
-        conn.sock.connect(unix)
-    fields = {"Host": host} if host is not None else {}
-    if token:
-        fields["Authorization"] = f"Bearer {token}"
-    with contextlib.closing(conn):
-        conn.request(method, path, body, fields)
-        reply = conn.getresponse()
-        return reply.status, reply.headers, reply.read().decode()
-
-
-class Admin:
-    def __init__(self, proxy, port):
-        self.proxy, self.port, self.daemon = proxy, port, proxy.daemon
-
-    def ask(self, path, method="GET", body=None, **kw):
-        status, _, text = request(self.port, method, path, body, **kw)
-        return status, json.loads(text)
-
-    def metrics(self):
-        """{series as it is written: value}"""
-        status, headers, text = request(self.port, "GET", "/metrics")
-        assert status == 200 and headers["Content-Type"].startswith("text/plain; version=0.0.4")
-        return {name: float(value) for name, value in
-                (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))}
-
-
-@pytest.fixture
-def admin(http_proxy, free_port):
-    """admin(*serves, admin={...}, ...) -> Admin, at 127.0.0.1."""
-    def make(*serves, admin=None, start=True, change=None, **kw):
-        proxy = http_proxy(*serves, start=False, **kw)
-        port = free_port()
-        proxy.config["admin"] = {"http": f"127.0.0.1:{port}", **(admin or {})}
-        if change:
-            change(proxy.config)
-        proxy.daemon.write_config(proxy.config)
-        if start:
-            proxy.daemon.start()
-        return Admin(proxy, port)
-    return make
-
-
-@pytest.fixture
-def token_file(tmp_path):
-    path = tmp_path / "token"
-    path.write_text(TOKEN + "\n")
-    path.chmod(0o600)
-    return str(path)
-
 
 def get(proxy, path="/"):
     return proxy.ask(f"GET {path} HTTP/1.1\r\nHost: a.test\r\n\r\n")
