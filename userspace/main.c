@@ -31,6 +31,7 @@
 #include "health/health.h"
 #include "l4/l4.h"
 #include "loader/loader.h"
+#include "log/writer.h"
 #include "worker/worker.h"
 
 enum { SIG_RELOAD, SIG_TERMINATE, SIG_INTERRUPT, SIG_SUMMARY, SIG_RESERVED, SIG_COUNT };
@@ -105,6 +106,7 @@ static void stop_parts(struct daemon *dm)
 	l4_close(dm->l4);
 	free(dm->socket_path);
 	runtime_free(dm->runtime);
+	log_writer_stop();
 }
 
 static void stop_loop(struct daemon *dm, int exit_code)
@@ -157,6 +159,7 @@ static void on_signal(uv_signal_t *handle, int number)
 			config_file_reload(&dm->file);
 		break;
 	case SIGUSR1:
+		log_writer_reopen();
 		if (dm->started)
 			summary_log(&dm->env);
 		break;

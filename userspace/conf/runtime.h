@@ -61,7 +61,9 @@ enum health_state { HEALTH_UNKNOWN, HEALTH_UP, HEALTH_DOWN }; /* unknown is usab
 	X(tls_early, "tls-early")		  /* of the handshakes, with early data */         \
 	X(tls_early_refused, "tls-early-refused") /* early data was not taken */                   \
 	X(ocsp_stapled, "ocsp-stapled")		  /* clients that asked for a response got one */  \
-	X(ocsp_withheld, "ocsp-withheld")	  /* there is one, but expired, or not good */
+	X(ocsp_withheld, "ocsp-withheld")	  /* there is one, but expired, or not good */     \
+	X(access_lines, "access-lines")		  /* lines of the access log */                    \
+	X(access_lost, "access-lost") /* of them, those that were lost for want of room */
 
 /* And for a tcp or tls service beside those; the first three for http services too. */
 #define RELAY_COUNTERS(X)                                                                          \

@@ -623,6 +623,12 @@ static const struct keyword service_keys[] = {
 	 .type = KEY_SECTION,
 	 FIELD(struct service, guard),
 	 .section = &schema_service_guard},
+	{.name = "access_log",
+	 .text = "a line for each request that has ended",
+	 .type = KEY_SECTION,
+	 FIELD(struct service, access),
+	 .section = &schema_access,
+	 HTTP_ONLY},
 };
 const struct section schema_service = {
 	.name = "service",

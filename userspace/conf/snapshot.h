@@ -16,8 +16,10 @@
 #include "core/diag.h"
 #include "tls/policy_words.h"
 
+struct access_plan; /* conf/access_plan.h */
 struct arena;
 struct backend_rt; /* conf/runtime.h */
+struct log_sink;   /* log/sink.h */
 struct service_rt;
 struct tls_authorities; /* tls/authorities.h */
 struct tls_cert;	/* tls/cert.h */
@@ -331,6 +333,21 @@ struct service_tls {
 	struct client_tls clients;
 };
 
+#define ACCESS_SAMPLE_ALL 10000U
+
+/* An http service's access log. */
+struct access_conf {
+	const char *target;	    /* NULL: there is none */
+	const char *format;	    /* "json", or a template */
+	unsigned sample;	    /* of ACCESS_SAMPLE_ALL requests, default all */
+	const char *const *headers; /* in lower case */
+	size_t header_count;
+	const char *const *redact; /* in lower case; NULL: those that commonly are secrets */
+	size_t redact_count;
+	const struct access_plan *plan; /* what a line is made of */
+	struct log_sink *sink;		/* NULL: nothing is written; the snapshot's reference */
+};
+
 struct service {
 	const char *name;
 	enum service_mode mode;
@@ -363,7 +380,8 @@ struct service {
 	struct route_set *routes; /* http: conf/route_set.h; NULL: none */
 	struct proxy_in proxy_in; /* http, tcp, tls */
 	struct service_guard guard;
-	struct service_rt *rt; /* the snapshot holds a reference */
+	struct access_conf access; /* http */
+	struct service_rt *rt;	   /* the snapshot holds a reference */
 };
 
 struct snapshot {
