@@ -69,3 +69,34 @@ static const struct keyword admin_keys[] = {
 };
 const struct section schema_admin = {
 	.name = "admin", .text = "How the daemon is talked to", KEYS(admin_keys)};
+
+/* ---- log ---- */
+
+static const char *const level_words[] = {"as-started", "error", "warning", "info", "debug", NULL};
+const char *const log_conf_format_words[] = {"text", "json", NULL};
+const char *const log_conf_target_words[] = {"stderr", "journald", "syslog", NULL};
+
+static const struct keyword log_keys[] = {
+	{.name = "level",
+	 .text = "how much is said; as-started: as the command line says (--log-level)",
+	 .type = KEY_CHOICE,
+	 FIELD(struct log_conf, level),
+	 .words = level_words,
+	 .fallback = "as-started"},
+	{.name = "format",
+	 .text = "text: a sentence and KEY=VALUE; json: an object a line, with the same keys",
+	 .type = KEY_CHOICE,
+	 FIELD(struct log_conf, format),
+	 .words = log_conf_format_words,
+	 .fallback = "text"},
+	{.name = "target",
+	 .text = "journald gets the keys as fields (SHUNT_KEY) by its own socket, syslog gets "
+		 "lines by "
+		 "/dev/log. What they do not take goes to stderr",
+	 .type = KEY_CHOICE,
+	 FIELD(struct log_conf, target),
+	 .words = log_conf_target_words,
+	 .fallback = "stderr"},
+};
+const struct section schema_log = {
+	.name = "log", .text = "What the daemon says of itself", KEYS(log_keys)};

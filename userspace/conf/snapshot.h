@@ -83,6 +83,22 @@ struct admin_conf {
 	struct metrics_conf metrics;
 };
 
+/* The daemon's own log. */
+enum log_conf_level {
+	LOG_CONF_AS_STARTED,
+	LOG_CONF_ERROR, /* from here on as enum log_level */
+	LOG_CONF_WARNING,
+	LOG_CONF_INFO,
+	LOG_CONF_DEBUG,
+};
+enum log_conf_format { LOG_CONF_TEXT, LOG_CONF_JSON };
+enum log_conf_target { LOG_CONF_STDERR, LOG_CONF_JOURNALD, LOG_CONF_SYSLOG };
+struct log_conf {
+	enum log_conf_level level;
+	enum log_conf_format format;
+	enum log_conf_target target;
+};
+
 enum health_kind { HEALTH_NONE, HEALTH_TCP, HEALTH_HTTP };
 
 enum health_tls { HEALTH_TLS_AUTO, HEALTH_TLS_ON, HEALTH_TLS_OFF };
@@ -388,6 +404,7 @@ struct snapshot {
 	uint64_t generation; /* 1 for the first that was applied; set by control/reload */
 	struct node node;
 	struct admin_conf admin;
+	struct log_conf log;
 	struct guard_conf guard;
 	struct pool *pools; /* sorted by name */
 	size_t pool_count;
@@ -484,6 +501,8 @@ extern const char *const affinity_words[];
 extern const char *const quic_cid_words[];
 extern const char *const health_kind_words[];
 extern const char *const client_verify_words[];
+extern const char *const log_conf_format_words[];
+extern const char *const log_conf_target_words[];
 const char *forward_name(enum forward v);
 const char *next_hop_name(enum next_hop v);
 const char *admin_state_name(enum admin_state v);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "control/diag_log.h"
+#include "control/log_settings.h"
 #include "control/restart_list.h"
 #include "control/steering.h"
 #include "control/summary.h"
@@ -353,6 +354,7 @@ static int run_job(struct reload *r, struct job *job)
 	/* From here on nothing fails. */
 	job->snap->generation = ++r->generation;
 	r->current = snapshot_ref(job->snap);
+	log_settings_apply(former, r->current);
 	snapshot_unref(former);
 	if (former && restart_list_note(&r->restart_changes, &job->result.changes))
 		log_warning("config: out of memory, a hint to restart is missing");
