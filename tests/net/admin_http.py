@@ -24,6 +24,12 @@ def request(port, method, path, body=None, addr="127.0.0.1", host=None, token=No
         return reply.status, reply.headers, reply.read().decode()
 
 
+def series(text):
+    """{series as it is written: value} of what /metrics says"""
+    return {name: float(value) for name, value in
+            (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))}
+
+
 class Admin:
     def __init__(self, proxy, port):
         self.proxy, self.port, self.daemon = proxy, port, proxy.daemon
@@ -33,8 +39,6 @@ class Admin:
         return status, json.loads(text)
 
     def metrics(self):
-        """{series as it is written: value}"""
         status, headers, text = request(self.port, "GET", "/metrics")
         assert status == 200 and headers["Content-Type"].startswith("text/plain; version=0.0.4")
-        return {name: float(value) for name, value in
-                (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))}
+        return series(text)

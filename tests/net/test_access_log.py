@@ -161,7 +161,8 @@ def test_common_secrets_without_a_word(logged):
     assert proxy.lines(1)[0]["query"] == "access_token=[redacted]&page=2&Password=[redacted]"
 
 
-@pytest.mark.parametrize("value", ['"', "\\", '","status":200,"x":"', "\xff\xfe", "\t", "\xe2\x80\xa8"])
+@pytest.mark.parametrize("value", ['"', "\\", '","status":200,"x":"', "\xff\xfe", "\t",
+                                   "\xe2\x80\xa8"])
 def test_no_value_ends_its_field(logged, value):
     proxy = logged(access_log={"headers": ["x-a"]})
     ask(proxy, X_A="a" + value + "b")

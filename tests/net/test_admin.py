@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from admin_http import TOKEN, request
+from admin_http import TOKEN, request, series
 from lab import wait_until
 
 def get(proxy, path="/"):
@@ -221,6 +221,29 @@ def test_metrics_are_as_their_reader_wants_them(admin):
     check = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True,
                            text=True)
     assert check.returncode == 0 and not check.stderr, check.stderr
+
+
+def test_metrics_of_the_kernel(l4, client):
+    """By the control socket, which has them as well."""
+    net = l4()
+    net.expect_served(client, count=30)
+    status, _, text = request(0, "GET", "/metrics", unix=net.daemon.socket)
+    assert status == 200
+    check = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True,
+                           text=True)
+    assert check.returncode == 0 and not check.stderr, check.stderr
+    m = series(text)
+    echo = net.counters()
+    assert m['shunt_l4_new_flows_total{service="echo"}'] == echo["new_flows"] == 30
+    assert m['shunt_l4_packets_total{service="echo"}'] == echo["packets"] > 30
+    assert m['shunt_packets_total{verdict="tx"}'] == net.verdicts()["tx"] > 30
+    assert m['shunt_l4_drops_total{service="echo",reason="no-backend"}'] == 0
+    assert sum(m[f'shunt_l4_backend_new_flows_total{{pool="echo",backend="b{i}"}}']
+               for i in (1, 2, 3)) == 30
+    assert m['shunt_table_used_entries{table="services"}'] == 6
+    assert request(0, "GET", "/readyz", unix=net.daemon.socket)[0] == 200
+    net.net.balancer.run(["ip", "link", "del", "eth0"])
+    wait_until(lambda: request(0, "GET", "/readyz", unix=net.daemon.socket)[0] == 503, 20)
 
 
 def test_what_is_counted(admin):

@@ -41,7 +41,8 @@ def test_what_a_value_says_makes_no_field(http_proxy):
                  "/v1/pools/x%1fstatus%1e200/backends"):
         with socket.socket(socket.AF_UNIX) as sock:
             sock.connect(proxy.daemon.socket)
-            sock.sendall(f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{{}}".encode())
+            sock.sendall(f"POST {path} HTTP/1.1\r\nHost: a\r\n"
+                         "Content-Length: 2\r\n\r\n{}".encode())
             assert b" 4" in sock.recv(100)
     said = [json.loads(line) for line in lines(proxy.daemon) if '"audit"' in line]
     assert len(said) == 2

@@ -142,7 +142,8 @@ static void put_time(struct line *l)
 
 	(void)gmtime_r(&l->e->when.tv_sec, &tm);
 	(void)strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	(void)snprintf(whole, sizeof(whole), "%s.%03ldZ", text, l->e->when.tv_nsec / 1000000 % 1000);
+	(void)snprintf(whole, sizeof(whole), "%s.%03ldZ", text,
+		       l->e->when.tv_nsec / 1000000 % 1000);
 	access_text_put(&l->out, slice_of(whole));
 }
 
