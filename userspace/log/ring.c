@@ -76,7 +76,7 @@ bool log_ring_push(struct log_ring *r, void *tag, const char *line, size_t len)
 	e->tag = tag;
 	e->len = len;
 	memcpy(e + 1, line, len);
-	atomic_store_explicit(&r->pushed, at + need, memory_order_release);
+	atomic_store(&r->pushed, at + need); /* in one order with log_ring_is_empty() */
 	return true;
 }
 
@@ -109,6 +109,5 @@ void log_ring_drop(struct log_ring *r)
 
 bool log_ring_is_empty(const struct log_ring *r)
 {
-	return atomic_load_explicit(&r->pushed, memory_order_acquire) ==
-	       atomic_load_explicit(&r->popped, memory_order_acquire);
+	return atomic_load(&r->pushed) == atomic_load_explicit(&r->popped, memory_order_acquire);
 }

@@ -23,7 +23,8 @@ bool log_ring_push(struct log_ring *r, void *tag, const char *line, size_t len);
 bool log_ring_peek(struct log_ring *r, void **ret_tag, const char **ret_line, size_t *ret_len);
 void log_ring_drop(struct log_ring *r);
 
-/* By either thread: is there nothing in it? */
+/* By either thread: is there nothing in it? In one order (sequentially consistent) with all pushes: who
+ * says "I sleep" before asking, and who asks that after pushing, do not miss each other. */
 bool log_ring_is_empty(const struct log_ring *r);
 
 #endif

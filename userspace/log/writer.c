@@ -75,15 +75,13 @@ static bool is_called(void)
 	return has_lines() || atomic_load(&writer.reopen) || atomic_load(&writer.stop);
 }
 
-/* Until somebody calls. The fence is half of a pair with that of log_writer_push(): either it sees
- * that nobody is awake, or its line is seen here. */
+/* Until somebody calls. Either log_writer_push() sees that nobody is awake, or its line is seen here. */
 static void sleep_until_called(void)
 {
 	struct pollfd p = {.fd = writer.wake, .events = POLLIN};
 	uint64_t count;
 
 	atomic_store(&writer.asleep, true);
-	atomic_thread_fence(memory_order_seq_cst);
 	if (!is_called())
 		(void)poll(&p, 1, -1); /* whatever it says, what there is, is looked at */
 	atomic_store(&writer.asleep, false);
@@ -150,9 +148,7 @@ bool log_writer_push(unsigned ring, struct log_sink *sink, const char *line, siz
 
 	if (!r || !log_ring_push(r, sink, line, len))
 		return false;
-	atomic_thread_fence(memory_order_seq_cst);
-	if (atomic_load_explicit(&writer.asleep, memory_order_relaxed) &&
-	    atomic_exchange(&writer.asleep, false))
+	if (atomic_load(&writer.asleep) && atomic_exchange(&writer.asleep, false))
 		wake();
 	return true;
 }
