@@ -222,6 +222,28 @@ def test_a_share_of_the_requests(logged):
     assert 40 < proxy.counter("access_lines") < 180
 
 
+@pytest.mark.parametrize("errors", ["always", "sampled"])
+def test_errors_are_written_whatever_is_drawn(logged, errors):
+    def fail(peer):
+        while True:
+            message = peer.message()
+            status = "500 No" if "bad" in message.start else "200 OK"
+            peer.send(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n")
+    proxy = logged(fail, access_log={"sample": "0.01%", "errors": errors})
+    with proxy.connect() as client:
+        for i in range(30):
+            for target in ("good", "bad"):
+                client.ask(f"GET /{target} HTTP/1.1\r\nHost: a.test\r\n\r\n")
+    if errors == "sampled":
+        assert proxy.counter("access_lines") < 10
+        return
+    assert 30 <= proxy.counter("access_lines") < 35
+    assert "30 lines, 0 lost" in proxy.daemon.ctl("service", "show", "web").stdout or \
+        proxy.counter("access_lines") > 30
+    assert sum(line["path"] == "/bad" for line in proxy.lines(
+        proxy.counter("access_lines"))) == 30
+
+
 def test_a_reload_moves_it(logged, tmp_path):
     proxy = logged()
     ask(proxy, "/1")

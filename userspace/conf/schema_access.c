@@ -8,6 +8,8 @@
 #define SPECIAL(x)	    .type = KEY_SPECIAL, .read = field_read_##x, .format = field_format_##x
 #define KEYS(list)	    .keys = (list), .count = sizeof(list) / sizeof((list)[0])
 
+static const char *const access_errors_words[] = {"always", "sampled", NULL};
+
 static const struct keyword access_keys[] = {
 	{.name = "target",
 	 .text = "a file, stdout, syslog or journald",
@@ -28,6 +30,13 @@ static const struct keyword access_keys[] = {
 	 SPECIAL(sample),
 	 .form = "a percentage from 0.01% to 100%",
 	 .fallback = "100%"},
+	{.name = "errors",
+	 .text = "requests whose status is 500 or more, or which did not end as they should, are "
+		 "always written, or sampled as all others",
+	 .type = KEY_CHOICE,
+	 FIELD(struct access_conf, errors),
+	 .words = access_errors_words,
+	 .fallback = "always"},
 	{.name = "headers",
 	 .text = "header fields of requests that json has, too",
 	 SPECIAL(log_headers),

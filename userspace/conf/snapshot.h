@@ -350,12 +350,14 @@ struct service_tls {
 };
 
 #define ACCESS_SAMPLE_ALL 10000U
+enum access_errors { ACCESS_ERRORS_ALWAYS, ACCESS_ERRORS_SAMPLED };
 
 /* An http service's access log. */
 struct access_conf {
-	const char *target;	    /* NULL: there is none */
-	const char *format;	    /* "json", or a template */
-	unsigned sample;	    /* of ACCESS_SAMPLE_ALL requests, default all */
+	const char *target; /* NULL: there is none */
+	const char *format; /* "json", or a template */
+	unsigned sample;    /* of ACCESS_SAMPLE_ALL requests, default all */
+	enum access_errors errors;
 	const char *const *headers; /* in lower case */
 	size_t header_count;
 	const char *const *redact; /* in lower case; NULL: those that commonly are secrets */

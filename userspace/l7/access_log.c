@@ -31,6 +31,7 @@ struct access_entry {
 	struct slice headers[ACCESS_HEADERS_MAX]; /* of the plan; ptr NULL: it was not there */
 	uint8_t minor;
 	bool is_h2;
+	bool is_drawn; /* else it is written only as an error */
 };
 
 bool access_log_is_on(const struct client *who)
@@ -113,13 +114,17 @@ struct access_entry *access_log_begin(const struct client *who, const struct hea
 				      struct slice target)
 {
 	static const struct head unknown;
-	unsigned sample = who->service->access.sample;
+	const struct access_conf *conf = &who->service->access;
+	bool is_drawn = conf->sample == ACCESS_SAMPLE_ALL ||
+			l7_random(who->conn->l7) % ACCESS_SAMPLE_ALL < conf->sample;
 	struct access_entry *e;
 
-	if (sample < ACCESS_SAMPLE_ALL && l7_random(who->conn->l7) % ACCESS_SAMPLE_ALL >= sample)
+	if (!is_drawn && conf->errors == ACCESS_ERRORS_SAMPLED)
 		return NULL;
 	e = entry_new(who, h ? h : &unknown, target);
-	if (!e) {
+	if (e) {
+		e->is_drawn = is_drawn;
+	} else {
 		counter_add(&counters(who)->access_lines, 1);
 		counter_add(&counters(who)->access_lost, 1);
 	}
@@ -232,6 +237,10 @@ void access_log_end(const struct client *who, struct access_entry *e, const stru
 
 	if (!e)
 		return;
+	if (!e->is_drawn && end->status < 500 && !end->reason) {
+		free(e);
+		return;
+	}
 	access_text_init(&l.out, room, sizeof(room), conf);
 	for (size_t i = 0; i < plan->count; i++) {
 		const struct access_piece *p = &plan->pieces[i];
