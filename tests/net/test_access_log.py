@@ -251,6 +251,10 @@ def test_a_reload_moves_it(logged, tmp_path):
     other = tmp_path / "other.log"
     proxy.config["services"]["web"]["access_log"]["target"] = str(other)
     proxy.daemon.reload(proxy.config)
+    def open_files():
+        where = f"/proc/{proxy.daemon.proc.pid}/fd"
+        return [os.readlink(f"{where}/{fd}") for fd in os.listdir(where)]
+    wait_until(lambda: proxy.log_path not in open_files(), LONG)
     ask(proxy, "/2")
     wait_until(lambda: other.exists() and other.read_text().count("\n") == 1, LONG)
     del proxy.config["services"]["web"]["access_log"]

@@ -16,6 +16,7 @@
 #include "l4/nat_sweep.h"
 #include "loader/loader.h"
 #include "loader/maps.h"
+#include "log/sink.h"
 #include "worker/worker.h"
 
 const char *counter_family(struct counter_name *name, const char *prefix, const char *text)
@@ -115,6 +116,8 @@ static void add_state(struct exposition *e, const struct commands_env *env,
 	one(e, "shunt_config_generation", METRIC_GAUGE,
 	    "Number of the configuration in force, 1 for the first.", (double)snap->generation);
 	one(e, "shunt_ready", METRIC_GAUGE, "1: as /readyz says, 0: not ready.", is_ready);
+	one(e, "shunt_access_lines_unwritten_total", METRIC_COUNTER,
+	    "Lines of access logs that files or loggers did not take.", (double)log_sinks_lost());
 	one(e, "shunt_stopping", METRIC_GAUGE, "1 while connections are waited for at the end.",
 	    env->stopping);
 }

@@ -39,7 +39,7 @@ struct log_sink {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of the two below */
 static struct list sinks = {&sinks, &sinks};
-static bool is_attended;
+static void (*attendant)(void); /* NULL: nobody writes */
 static _Atomic uint64_t lost;
 static struct log_sink *dirty; /* with something in their buffers; of the thread that writes */
 
@@ -78,12 +78,19 @@ struct log_sink *log_sink_new(enum sink_kind kind, const char *path)
 
 void log_sink_unref(struct log_sink *s)
 {
+	void (*call)(void);
+
 	if (!s)
 		return;
 	pthread_mutex_lock(&lock);
-	if (atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) == 1 && !is_attended)
+	call = attendant;
+	if (atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
+		call = NULL;
+	else if (!call)
 		destroy(s);
 	pthread_mutex_unlock(&lock);
+	if (call)
+		call();
 }
 
 uint64_t log_sinks_lost(void)
@@ -205,8 +212,10 @@ void log_sink_add(struct log_sink *s, const char *line, size_t len)
 
 /* ---- all of them ---- */
 
-void log_sinks_round(bool reopen)
+bool log_sinks_round(bool reopen)
 {
+	bool again = false;
+
 	/* Writing may take a while, in which nobody shall wait for the lock. */
 	for (; dirty; dirty = dirty->next_dirty) {
 		dirty->is_dirty = false;
@@ -218,22 +227,25 @@ void log_sinks_round(bool reopen)
 
 		if (reopen)
 			close_file(s);
-		if (s->is_doomed)
+		if (s->is_doomed) {
 			destroy(s);
-		else
-			s->is_doomed = atomic_load_explicit(&s->refs, memory_order_acquire) == 0;
+			continue;
+		}
+		s->is_doomed = atomic_load_explicit(&s->refs, memory_order_acquire) == 0;
+		again |= s->is_doomed;
 	}
 	pthread_mutex_unlock(&lock);
+	return again;
 }
 
-void log_sinks_set_attended(bool attended)
+void log_sinks_attend(void (*call)(void))
 {
 	pthread_mutex_lock(&lock);
-	is_attended = attended;
+	attendant = call;
 	list_for_each_safe (it, &sinks) {
 		struct log_sink *s = list_entry(it, struct log_sink, node);
 
-		if (!attended && !atomic_load_explicit(&s->refs, memory_order_acquire))
+		if (!call && !atomic_load_explicit(&s->refs, memory_order_acquire))
 			destroy(s);
 	}
 	pthread_mutex_unlock(&lock);

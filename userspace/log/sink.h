@@ -28,10 +28,11 @@ void log_sink_add(struct log_sink *s, const char *line, size_t len);
 /* What was kept is written; reopen: files are closed, and opened by their names for the next line. What
  * has no reference any more is freed, if it had none in the round before: then nothing of it is left in
  * a ring. */
-void log_sinks_round(bool reopen);
+bool log_sinks_round(bool reopen); /* true: some are to be freed by the next one */
 
-/* From now on nobody but log_sinks_round() frees sinks; with false, nobody else will. */
-void log_sinks_set_attended(bool attended);
+/* Whoever writes is called when a sink has no reference any more; NULL: nobody writes, and those are
+ * freed at once. */
+void log_sinks_attend(void (*call)(void));
 
 /* Lines that could not be written, of all sinks ever. Any thread. */
 uint64_t log_sinks_lost(void);

@@ -25,7 +25,7 @@ static struct {
 	int wake; /* eventfd */
 	atomic_bool runs;
 	_Atomic(struct log_ring *) rings[LOG_WRITER_RINGS];
-	atomic_bool asleep, reopen, stop;
+	atomic_bool asleep, reopen, sweep, stop;
 } writer = {.once = PTHREAD_ONCE_INIT, .wake = -1};
 
 static void wake(void)
@@ -59,20 +59,23 @@ static void drain(struct log_ring *r)
 	}
 }
 
-static void write_lines(void)
+/* True: again, soon. */
+static bool write_lines(void)
 {
+	(void)atomic_exchange(&writer.sweep, false);
 	for (unsigned i = 0; i < LOG_WRITER_RINGS; i++) {
 		struct log_ring *r = atomic_load_explicit(&writer.rings[i], memory_order_acquire);
 
 		if (r)
 			drain(r);
 	}
-	log_sinks_round(atomic_exchange(&writer.reopen, false));
+	return log_sinks_round(atomic_exchange(&writer.reopen, false));
 }
 
 static bool is_called(void)
 {
-	return has_lines() || atomic_load(&writer.reopen) || atomic_load(&writer.stop);
+	return has_lines() || atomic_load(&writer.reopen) || atomic_load(&writer.sweep) ||
+	       atomic_load(&writer.stop);
 }
 
 /* Until somebody calls. Either log_writer_push() sees that nobody is awake, or its line is seen here. */
@@ -95,14 +98,22 @@ static void *run(void *arg)
 	while (!atomic_load(&writer.stop)) {
 		struct pollfd p = {.fd = writer.wake, .events = POLLIN};
 
-		write_lines();
+		while (write_lines())
+			continue;
 		sleep_until_called();
 		if (!atomic_load(&writer.stop) && !atomic_load(&writer.reopen))
 			(void)poll(&p, 1, GATHER_MS);
 	}
-	write_lines();
-	write_lines(); /* frees sinks that nobody had in the round before */
+	while (write_lines())
+		continue;
 	return NULL;
+}
+
+/* A sink is of no use to anybody any more. */
+static void on_unused(void)
+{
+	atomic_store(&writer.sweep, true);
+	wake();
 }
 
 static void start(void)
@@ -115,14 +126,14 @@ static void start(void)
 		log_error("log: no access logs error=\"%s\"", strerror(errno));
 		return;
 	}
-	log_sinks_set_attended(true);
+	log_sinks_attend(on_unused);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	err = pthread_create(&writer.thread, NULL, run, NULL);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (err) {
 		log_error("log: no access logs error=\"%s\"", strerror(err));
-		log_sinks_set_attended(false);
+		log_sinks_attend(NULL);
 	}
 	writer.runs = !err;
 }
@@ -171,6 +182,6 @@ void log_writer_stop(void)
 	writer.runs = false;
 	for (unsigned i = 0; i < LOG_WRITER_RINGS; i++)
 		log_ring_free(atomic_exchange(&writer.rings[i], NULL));
-	log_sinks_set_attended(false);
+	log_sinks_attend(NULL);
 	close(writer.wake);
 }
