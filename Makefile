@@ -24,7 +24,7 @@ DEPS_NET := iproute2 ethtool curl openssl procps util-linux python3 python3-yaml
 DEPS_PROXY := haproxy nginx-light wrk nghttp2-client nghttp2-server
 DEPS_TEST := $(DEPS_NET) libcmocka-dev python3-pytest python3-pytest-xdist python3-pytest-timeout \
 	python3-scapy python3-websockets pyflakes3 iputils-ping nftables tcpdump clang-format shellcheck cppcheck valgrind \
-	bear xdp-tools libclang-rt-14-dev $(DEPS_PROXY) python3-h2 python3-grpcio \
+	bear xdp-tools libclang-rt-14-dev $(DEPS_PROXY) python3-h2 python3-grpcio prometheus \
 	python3-jsonschema
 DEPS_BENCH := python3-matplotlib
 DEPS_IPVS := ipvsadm
@@ -106,6 +106,9 @@ $(BUILD)/libllhttp.a: $(patsubst $(LLHTTP_SRC)/%.c,$(BUILD)/llhttp/%.o,$(wildcar
 
 $(BUILD)/llhttp/%.o: $(LLHTTP_SRC)/%.c $(BUILD)/flags
 	$(call say,CC,$@)mkdir -p $(@D) && $(CC) -I$(LLHTTP_INC) -DLLHTTP_STRICT_MODE=1 -O2 -g $(SANFLAGS) -c $< -o $@
+
+# The description of the API is a part of the program.
+$(call obj,userspace/control/api_document.c): docs/openapi.json
 
 # Skeletons are generated before anything that may include one is compiled.
 $(call obj,$(wildcard loader/*.c)): | $(SKELS)

@@ -71,5 +71,7 @@ int cmd_guard_list(const struct cli *cli);
 int cmd_guard_add(const struct cli *cli);
 int cmd_guard_remove(const struct cli *cli);
 int cmd_guard_flush(const struct cli *cli);
+int cmd_log_level(const struct cli *cli);
+int cmd_log_reopen(const struct cli *cli);
 
 #endif

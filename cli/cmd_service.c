@@ -465,6 +465,10 @@ static void print_proxied(const json_t *http)
 		   format_bytes(field_count(http, "bytes_in"), a),
 		   format_bytes(field_count(http, "bytes_out"), b));
 	print_responses(http);
+	if (field_count(http, "access_lines"))
+		print_line("access log", "%s lines, %s lost",
+			   format_count(field_count(http, "access_lines"), a),
+			   format_count(field_count(http, "access_lost"), b));
 }
 
 /* What the kernel keeps away from the proxy; of steered services the drops are told above. */

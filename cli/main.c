@@ -79,6 +79,12 @@ static const struct verb {
 	 TAKES_SERVICE | TAKES_SAVE, cmd_guard_remove},
 	{"guard", "flush", "", "forget every entry that is not the configuration's", 0, 0, 0,
 	 cmd_guard_flush},
+	{"log", "level", "[LEVEL]",
+	 "how much the daemon says: error, warning, info or debug; until it ends, or log.level "
+	 "changes",
+	 0, 1, 0, cmd_log_level},
+	{"log", "reopen", "", "open the files of access logs by their names again", 0, 0, 0,
+	 cmd_log_reopen},
 	{"health", NULL, "[POOL]", "last check of each backend", 0, 1, 0, cmd_health},
 	{"version", NULL, "", "versions of shuntctl and shuntd", 0, 0, 0, cmd_version},
 };

@@ -12,6 +12,7 @@
 #include <uv.h>
 
 #include "conf/runtime.h"
+#include "control/admin_http.h"
 #include "control/commands.h"
 #include "control/config_file.h"
 #include "control/config_watch.h"
@@ -33,6 +34,7 @@
 #include "health/health.h"
 #include "l4/l4.h"
 #include "loader/loader.h"
+#include "log/writer.h"
 #include "worker/worker.h"
 
 enum { SIG_RELOAD, SIG_TERMINATE, SIG_INTERRUPT, SIG_SUMMARY, SIG_RESERVED, SIG_COUNT };
@@ -60,6 +62,7 @@ struct daemon {
 	struct steering *steering;
 	struct reload *reload;
 	struct server *server;
+	struct admin_http admin;
 	struct commands_env env;
 	struct config_file file;
 	struct config_watch watch;
@@ -95,6 +98,7 @@ static void stop_parts(struct daemon *dm)
 	/* Removed while it still listens, so that a successor's is never taken for it. */
 	control_socket_close(&dm->socket);
 	server_close(dm->server, NULL, NULL);
+	admin_http_close(&dm->admin);
 	health_close(dm->health, NULL, NULL);
 	reload_close(dm->reload, NULL, NULL);
 	history_close(dm->history);
@@ -109,6 +113,7 @@ static void stop_parts(struct daemon *dm)
 	l4_close(dm->l4);
 	free(dm->socket_path);
 	runtime_free(dm->runtime);
+	log_writer_stop();
 }
 
 static void stop_loop(struct daemon *dm, int exit_code)
@@ -161,6 +166,7 @@ static void on_signal(uv_signal_t *handle, int number)
 			config_file_reload(&dm->file, "signal");
 		break;
 	case SIGUSR1:
+		log_writer_reopen();
 		if (dm->started)
 			summary_log(&dm->env);
 		break;
@@ -241,6 +247,13 @@ static int start_parts(struct daemon *dm, struct diag *d)
 
 static int start_server(struct daemon *dm)
 {
+	static const struct server_rules socket_rules = {.name = "socket",
+							 .connections = 256,
+							 .header_bytes = 32768,
+							 .request_ms = 30000,
+							 .reply_ms = 60000};
+	int err;
+
 	dm->env.reload = dm->reload;
 	dm->env.l4 = dm->l4;
 	dm->env.workers = dm->workers;
@@ -250,7 +263,9 @@ static int start_server(struct daemon *dm)
 	dm->env.file = &dm->file;
 	dm->env.config_path = dm->options.config_path;
 	dm->env.started_ms = clock_now_ms();
-	return server_start(&dm->loop, &dm->socket, commands_handle, &dm->env, &dm->server);
+	err = server_start(&dm->loop, &dm->socket, &socket_rules, commands_handle, &dm->env,
+			   &dm->server);
+	return err ? err : admin_http_start(&dm->admin, &dm->loop, &dm->env);
 }
 
 /* The first configuration took effect (tables, then interfaces, listeners, checks), or did not. */
@@ -327,6 +342,8 @@ static int start(struct daemon *dm)
 		err = dm->socket_path ? control_socket_open(dm->socket_path, &dm->socket, &d)
 				      : -ENOMEM;
 	}
+	if (!err)
+		err = admin_http_open(&dm->admin, &dm->first->admin, &d);
 	if (!err) {
 		/* What the document is warned of is said when it takes effect. */
 		diag_deinit(&d);
@@ -347,7 +364,7 @@ static int start(struct daemon *dm)
 
 int main(int argc, char **argv)
 {
-	struct daemon dm = {.socket.fd = -1, .exit_code = EXIT_FAILURE};
+	struct daemon dm = {.socket.fd = -1, .admin.socket.fd = -1, .exit_code = EXIT_FAILURE};
 	int code = options_parse(argc, argv, &dm.options);
 
 	if (code >= 0)

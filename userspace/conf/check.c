@@ -556,6 +556,8 @@ void draft_check(struct draft *dr)
 		drop_kept_ports(&snap->pools[i]);
 	for (size_t i = 0; i < snap->pool_count; i++)
 		check_pool(dr, &dr->pools[i], &snap->pools[i], rows, count);
+	draft_check_admin(dr);
+	draft_check_access(dr);
 	draft_check_guard(dr);
 	draft_check_tls(dr);
 	draft_check_relay(dr);

@@ -298,6 +298,8 @@ int diff_snapshots(const struct snapshot *old, const struct snapshot *new,
 			       &new->node);
 		compare_object(&w, &schema_admin, (struct label){"admin", NULL, NULL}, &old->admin,
 			       &new->admin);
+		compare_object(&w, &schema_log, (struct label){"log", NULL, NULL}, &old->log,
+			       &new->log);
 	}
 	compare_guard(&w, old ? &old->guard : NULL, &new->guard);
 	compare_pools(&w, old, new);

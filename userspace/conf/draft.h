@@ -95,6 +95,12 @@ void draft_check_l4(struct draft *dr, bool within);
 /* check_tls.c: certificates and keys are read from their files and held against each other. */
 void draft_check_tls(struct draft *dr);
 
+/* check_access.c: what lines of access logs are made of, and where they go. */
+void draft_check_access(struct draft *dr);
+
+/* check_admin.c: the token is read from its file. */
+void draft_check_admin(struct draft *dr);
+
 /* Rows in the tables of services that the source routes of a service take, beside its own; and how
  * many sources they name. */
 size_t draft_route_rows(const struct service *s, size_t *ret_sources);

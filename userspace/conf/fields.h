@@ -25,6 +25,11 @@ FIELD_FUNCTIONS(hash_seed);	/* struct node */
 FIELD_FUNCTIONS(tunnel_source); /* struct node */
 FIELD_FUNCTIONS(source_nat);	/* struct pool */
 FIELD_FUNCTIONS(source_ports);	/* struct pool */
+FIELD_FUNCTIONS(admin_http);	/* struct admin_conf */
+FIELD_FUNCTIONS(admin_hosts);	/* struct admin_conf */
+FIELD_FUNCTIONS(sample);	/* struct access_conf */
+FIELD_FUNCTIONS(log_headers);	/* struct access_conf */
+FIELD_FUNCTIONS(redact);	/* struct access_conf */
 FIELD_FUNCTIONS(port);		/* struct health_conf */
 FIELD_FUNCTIONS(statuses);	/* struct health_conf */
 FIELD_FUNCTIONS(address);	/* struct backend */
@@ -55,6 +60,7 @@ const char *field_refuse_path(const char *text);   /* absolute, of a file */
 const char *field_refuse_ca(const char *text);	   /* the same, or none */
 const char *field_refuse_sni(const char *text);	   /* DNS name of a server */
 const char *field_refuse_socket(const char *text); /* the same, short enough for a socket */
+const char *field_refuse_log_target(const char *text);
 const char *field_refuse_target(const char *text); /* of an HTTP request */
 const char *field_refuse_host(const char *text);   /* Host header */
 const char *field_refuse_note(const char *text);   /* of an entry of a list */

@@ -11,6 +11,9 @@
 
 #define COUNTER_ALIGN 64U
 
+const unsigned duration_bounds_ms[DURATION_BOUNDS] = {
+	1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000};
+
 /* What a backend and a service have in common here. References grow only on the main thread, so one
  * that it sees without any stays without. */
 struct item {
@@ -343,6 +346,9 @@ void service_rt_sum(const struct service_rt *s, struct service_counters *ret_sum
 		SERVICE_COUNTERS(X)
 		RELAY_COUNTERS(X)
 #undef X
+		for (size_t k = 0; k <= DURATION_BOUNDS; k++)
+			add(&ret_sum->durations[k], &s->counters[i].durations[k]);
+		add(&ret_sum->duration_ms, &s->counters[i].duration_ms);
 	}
 }
 

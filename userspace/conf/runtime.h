@@ -62,7 +62,9 @@ enum health_state { HEALTH_UNKNOWN, HEALTH_UP, HEALTH_DOWN }; /* unknown is usab
 	X(tls_early_refused, "tls-early-refused") /* early data was not taken */                   \
 	X(ocsp_stapled, "ocsp-stapled")		  /* clients that asked for a response got one */  \
 	X(ocsp_withheld, "ocsp-withheld")	  /* there is one, but expired, or not good */     \
-	X(pipelined_over, "pipelined-over")	  /* closed for limits.pipelined */
+	X(pipelined_over, "pipelined-over")	  /* closed for limits.pipelined */                \
+	X(access_lines, "access-lines")		  /* lines of the access log */                    \
+	X(access_lost, "access-lost") /* of them, those that were lost for want of room */
 
 /* And for a tcp or tls service beside those; the first three for http services too. */
 #define RELAY_COUNTERS(X)                                                                          \
@@ -76,6 +78,11 @@ enum health_state { HEALTH_UNKNOWN, HEALTH_UP, HEALTH_DOWN }; /* unknown is usab
 	X(idle_timeouts, "idle-timeouts")                                                          \
 	X(resets, "resets") /* connections that one side broke off */
 
+/* How long requests of an http service took, by the upper bound of their bucket; one bucket more for
+ * those that took longer. The loop's clock has milliseconds. */
+#define DURATION_BOUNDS 15
+extern const unsigned duration_bounds_ms[DURATION_BOUNDS];
+
 struct backend_counters {
 #define X(name, text) _Atomic uint64_t name;
 	BACKEND_COUNTERS(X)
@@ -87,6 +94,8 @@ struct service_counters {
 	SERVICE_COUNTERS(X)
 	RELAY_COUNTERS(X)
 #undef X
+	_Atomic uint64_t durations[DURATION_BOUNDS + 1];
+	_Atomic uint64_t duration_ms; /* of all of them together */
 } __attribute__((aligned(64)));
 
 /* By the owning worker only: a plain add, without a locked instruction. */
@@ -94,6 +103,17 @@ static inline void counter_add(_Atomic uint64_t *counter, uint64_t n)
 {
 	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
 			      memory_order_relaxed);
+}
+
+/* By the owning worker: a request has ended. Most end in the first bucket, or near it. */
+static inline void counter_add_duration(struct service_counters *n, uint64_t ms)
+{
+	unsigned i = 0;
+
+	while (i < DURATION_BOUNDS && ms > duration_bounds_ms[i])
+		i++;
+	counter_add(&n->durations[i], 1);
+	counter_add(&n->duration_ms, ms);
 }
 
 #define HEALTH_TEXT_MAX 128
@@ -122,7 +142,8 @@ struct backend_rt {
 	uint64_t health_changed_ms;	   /* clock_now_ms() of the last change of state */
 	unsigned health_run;		   /* equal results in a row */
 	uint64_t health_checks, health_failures;
-	void *priv; /* runtime.c */
+	uint64_t health_transitions; /* changes of the state */
+	void *priv;		     /* runtime.c */
 };
 
 struct service_rt {

@@ -182,36 +182,6 @@ static const struct keyword node_keys[] = {
 };
 const struct section schema_node = {.name = "node", .text = "This machine", KEYS(node_keys)};
 
-/* ---- admin ---- */
-
-static const char *const watch_words[] = {"off", "on", NULL};
-
-static const struct keyword admin_keys[] = {
-	{.name = "socket",
-	 .text = "path of the control socket",
-	 .type = KEY_TEXT,
-	 FIELD(struct admin_conf, socket),
-	 .form = "an absolute path",
-	 .refuse_text = field_refuse_socket,
-	 .fallback = "/run/shunt/control.sock",
-	 .restart = true},
-	{.name = "history",
-	 .text = "generations that are kept, to be compared with and to go back to",
-	 .type = KEY_NUMBER,
-	 FIELD(struct admin_conf, history),
-	 .min = 1,
-	 .max = 1000,
-	 .fallback = "50"},
-	{.name = "watch",
-	 .text = "the file, or the directory, is read again when it was written",
-	 .type = KEY_CHOICE,
-	 FIELD(struct admin_conf, watch),
-	 .words = watch_words,
-	 .fallback = "off"},
-};
-const struct section schema_admin = {
-	.name = "admin", .text = "How the daemon is talked to", KEYS(admin_keys)};
-
 /* ---- pools ---- */
 
 static const struct keyword backend_keys[] = {
@@ -646,6 +616,12 @@ static const struct keyword service_keys[] = {
 	 .type = KEY_SECTION,
 	 FIELD(struct service, guard),
 	 .section = &schema_service_guard},
+	{.name = "access_log",
+	 .text = "a line for each request that has ended",
+	 .type = KEY_SECTION,
+	 FIELD(struct service, access),
+	 .section = &schema_access,
+	 HTTP_ONLY},
 };
 const struct section schema_service = {
 	.name = "service",
@@ -665,6 +641,11 @@ static const struct keyword root_keys[] = {
 	 .type = KEY_SECTION,
 	 FIELD(struct snapshot, admin),
 	 .section = &schema_admin},
+	{.name = "log",
+	 .text = "what the daemon says of itself",
+	 .type = KEY_SECTION,
+	 FIELD(struct snapshot, log),
+	 .section = &schema_log},
 	{.name = "guard",
 	 .text = "sources whose packets for services are dropped, or held to no limit",
 	 .type = KEY_SECTION,

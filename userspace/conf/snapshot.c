@@ -13,6 +13,7 @@
 #include "conf/runtime.h"
 #include "conf/tree.h"
 #include "core/arena.h"
+#include "log/sink.h"
 #include "tls/authorities.h"
 #include "tls/staple.h"
 #include "route/mem.h"
@@ -70,6 +71,7 @@ void snapshot_unref(struct snapshot *s)
 	for (size_t i = 0; i < s->service_count; i++) {
 		route_set_free(s->services[i].routes);
 		service_rt_unref(s->services[i].rt);
+		log_sink_unref(s->services[i].access.sink);
 		tls_authorities_unref(s->services[i].tls.clients.authorities);
 		tls_authorities_unref(s->services[i].tls.clients.crls);
 		for (size_t j = 0; j < s->services[i].tls.certificate_count; j++) {

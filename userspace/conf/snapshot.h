@@ -17,10 +17,12 @@
 #include "core/diag.h"
 #include "tls/policy_words.h"
 
+struct access_plan; /* conf/access_plan.h */
 struct arena;
 struct expr;
 struct route_mem;
 struct backend_rt; /* conf/runtime.h */
+struct log_sink;   /* log/sink.h */
 struct service_rt;
 struct tls_authorities; /* tls/authorities.h */
 struct tls_cert;	/* tls/cert.h */
@@ -70,10 +72,38 @@ struct node {
 	unsigned ticket_rotation_ms; /* of the keys of TLS session tickets, default 8 h */
 };
 
+/* How many of each have series of their own. */
+struct metrics_conf {
+	unsigned services, backends; /* default 1000 each */
+};
+
 struct admin_conf {
-	const char *socket; /* path of the control socket, default /run/shunt/control.sock */
-	unsigned history;   /* generations that are kept, default 50 */
+	const char *socket;	  /* path of the control socket, default /run/shunt/control.sock */
+	unsigned history;	  /* generations that are kept, default 50 */
 	enum watch { WATCH_OFF, WATCH_ON } watch;
+	struct endpoint http;	  /* of the admin HTTP server; port 0: see http_path */
+	const char *http_path;	  /* the same, a unix socket; NULL: there is none */
+	const char *const *hosts; /* that it may be asked for, beside addresses */
+	size_t host_count;
+	const char *token_file;
+	const char *token; /* what was in the file; NULL: only GET is answered */
+	struct metrics_conf metrics;
+};
+
+/* The daemon's own log. */
+enum log_conf_level {
+	LOG_CONF_AS_STARTED,
+	LOG_CONF_ERROR, /* from here on as enum log_level */
+	LOG_CONF_WARNING,
+	LOG_CONF_INFO,
+	LOG_CONF_DEBUG,
+};
+enum log_conf_format { LOG_CONF_TEXT, LOG_CONF_JSON };
+enum log_conf_target { LOG_CONF_STDERR, LOG_CONF_JOURNALD, LOG_CONF_SYSLOG };
+struct log_conf {
+	enum log_conf_level level;
+	enum log_conf_format format;
+	enum log_conf_target target;
 };
 
 enum health_kind { HEALTH_NONE, HEALTH_TCP, HEALTH_HTTP, HEALTH_GRPC };
@@ -375,6 +405,23 @@ struct service_tls {
 	struct client_tls clients;
 };
 
+#define ACCESS_SAMPLE_ALL 10000U
+enum access_errors { ACCESS_ERRORS_ALWAYS, ACCESS_ERRORS_SAMPLED };
+
+/* An http service's access log. */
+struct access_conf {
+	const char *target; /* NULL: there is none */
+	const char *format; /* "json", or a template */
+	unsigned sample;    /* of ACCESS_SAMPLE_ALL requests, default all */
+	enum access_errors errors;
+	const char *const *headers; /* in lower case */
+	size_t header_count;
+	const char *const *redact; /* in lower case; NULL: those that commonly are secrets */
+	size_t redact_count;
+	const struct access_plan *plan; /* what a line is made of */
+	struct log_sink *sink;		/* NULL: nothing is written; the snapshot's reference */
+};
+
 struct service {
 	const char *name;
 	enum service_mode mode;
@@ -407,13 +454,15 @@ struct service {
 	struct route_set *routes; /* http: conf/route_set.h; NULL: none */
 	struct proxy_in proxy_in; /* http, tcp, tls */
 	struct service_guard guard;
-	struct service_rt *rt; /* the snapshot holds a reference */
+	struct access_conf access; /* http */
+	struct service_rt *rt;	   /* the snapshot holds a reference */
 };
 
 struct snapshot {
 	uint64_t generation; /* 1 for the first that was applied; set by control/reload */
 	struct node node;
 	struct admin_conf admin;
+	struct log_conf log;
 	struct guard_conf guard;
 	struct pool *pools; /* sorted by name */
 	size_t pool_count;
@@ -531,6 +580,8 @@ extern const char *const affinity_words[];
 extern const char *const quic_cid_words[];
 extern const char *const health_kind_words[];
 extern const char *const client_verify_words[];
+extern const char *const log_conf_format_words[];
+extern const char *const log_conf_target_words[];
 const char *forward_name(enum forward v);
 const char *next_hop_name(enum next_hop v);
 const char *admin_state_name(enum admin_state v);

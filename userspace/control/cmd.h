@@ -50,6 +50,13 @@ void cmd_backend_change(struct commands_env *env, struct request *rq,
 void cmd_guard_list(struct commands_env *env, struct request *rq, const struct route_args *args);
 void cmd_guard_add(struct commands_env *env, struct request *rq, const struct route_args *args);
 void cmd_guard_remove(struct commands_env *env, struct request *rq, const struct route_args *args);
+void cmd_log_show(struct commands_env *env, struct request *rq, const struct route_args *args);
+void cmd_log_change(struct commands_env *env, struct request *rq, const struct route_args *args);
+void cmd_log_reopen(struct commands_env *env, struct request *rq, const struct route_args *args);
+void cmd_healthz(struct commands_env *env, struct request *rq, const struct route_args *args);
+void cmd_readyz(struct commands_env *env, struct request *rq, const struct route_args *args);
+void cmd_metrics(struct commands_env *env, struct request *rq, const struct route_args *args);
+void cmd_openapi(struct commands_env *env, struct request *rq, const struct route_args *args);
 void cmd_guard_flush(struct commands_env *env, struct request *rq, const struct route_args *args);
 
 /* cmd_route.c */

@@ -214,7 +214,7 @@ bool cmd_take_origin(struct request *rq, const char *what, struct reload_origin 
 {
 	const char *match = request_header(rq, "If-Match"), *strict = request_query(rq, "strict");
 	struct reload_origin origin = {
-		.what = what, .uid = (long)rq->peer.uid, .strict = strict && !strcmp(strict, "1")};
+		.what = what, .uid = peer_uid(&rq->peer), .strict = strict && !strcmp(strict, "1")};
 	char *end = NULL;
 
 	if (match) {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "control/diag_log.h"
+#include "control/log_settings.h"
 #include "control/restart_list.h"
 #include "control/steering.h"
 #include "control/summary.h"
@@ -437,6 +438,7 @@ static int run_job(struct reload *r, struct job *job)
 	/* From here on nothing fails. */
 	job->snap->generation = ++r->generation;
 	r->current = snapshot_ref(job->snap);
+	log_settings_apply(former, r->current);
 	snapshot_unref(former);
 	if (former && restart_list_note(&r->restart_changes, &job->result.changes))
 		log_warning("config: out of memory, a hint to restart is missing");
@@ -629,6 +631,11 @@ int reload_check(struct reload *r, const struct tree *document, struct diag *d,
 struct snapshot *reload_current(const struct reload *r)
 {
 	return r->current;
+}
+
+bool reload_is_behind(const struct reload *r)
+{
+	return r->repair_ms != 0;
 }
 
 unsigned reload_lingering(const struct reload *r)

@@ -98,6 +98,9 @@ void reload_health_changed(struct reload *r);
 int reload_check(struct reload *r, const struct tree *document, struct diag *d,
 		 struct change_list *ret_changes);
 
+/* Did the kernel's tables not take what is in force? It is tried again. */
+bool reload_is_behind(const struct reload *r);
+
 /* Removed backends whose flows still run: what l4_tick() said last. */
 unsigned reload_lingering(const struct reload *r);
 

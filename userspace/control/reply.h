@@ -11,6 +11,7 @@
 /* X(NAME, HTTP status, "reason"). */
 #define REPLY_REASONS(X)                                                                           \
 	X(BAD_REQUEST, 400, "bad-request")                                                         \
+	X(UNAUTHORIZED, 401, "unauthorized")                                                       \
 	X(FORBIDDEN, 403, "forbidden")                                                             \
 	X(NOT_FOUND, 404, "not-found")                                                             \
 	X(METHOD, 405, "method-not-allowed")                                                       \

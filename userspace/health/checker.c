@@ -155,6 +155,7 @@ static void set_health(struct health *h, struct backend_rt *rt, enum health_stat
 	if (!backend_rt_set_health(rt, state))
 		return;
 	rt->health_changed_ms = clock_now_ms();
+	rt->health_transitions++;
 	(void)uv_timer_start(&h->notify, on_notify, 0, 0); /* fails only while closing */
 }
 

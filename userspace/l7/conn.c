@@ -10,6 +10,7 @@
 
 #include "conf/listen.h"
 #include "core/log.h"
+#include "l7/access_log.h"
 #include "l7/h2_server.h"
 #include "l7/http1_write.h"
 #include "l7/passage.h"
@@ -296,6 +297,16 @@ static void answer(struct conn *c, enum reason reason, bool is_head, enum conn_a
 	say(c, &p);
 }
 
+/* What was no request, or not a whole one. */
+static void refuse(struct conn *c, enum reason reason)
+{
+	const struct client who = {.conn = c, .io = &c->io, .service = c->service};
+
+	if (access_log_is_on(&who))
+		access_log_refused(&who, NULL, reason);
+	answer(c, reason, false, CONN_THEN_LINGER);
+}
+
 static void skip_blank_lines(struct conn *c)
 {
 	struct buf *in = &c->io.in;
@@ -442,6 +453,8 @@ static bool begin(struct conn *c, size_t len)
 		c->request = NULL;
 		r = request_start(&who, &h, len);
 	}
+	if (r != REASON_NONE && access_log_is_on(&who))
+		access_log_refused(&who, &h, r);
 	if (r != REASON_NONE)
 		answer(c, r, h.is_head, CONN_THEN_LINGER);
 	return true;
@@ -491,7 +504,7 @@ static bool take_request(struct conn *c)
 	if (c->state != CONN_HEADER)
 		set_state(c, CONN_HEADER);
 	counter_add(&conn_counters(c)->requests, 1);
-	answer(c, (enum reason) - n, false, CONN_THEN_LINGER);
+	refuse(c, (enum reason) - n);
 	return true;
 }
 
@@ -652,7 +665,7 @@ static void on_deadline(struct deadline *d)
 	else if (c->state == CONN_HTTP2)
 		h2_server_on_deadline(c->http2);
 	else if (c->state == CONN_HEADER)
-		answer(c, REASON_HEADER_TIMEOUT, false, CONN_THEN_LINGER);
+		refuse(c, REASON_HEADER_TIMEOUT);
 	else
 		conn_expire(c);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "l7/access_log.h"
 #include "l7/conn.h"
 #include "l7/grpc.h"
 #include "l7/h2_session.h"
@@ -258,6 +259,8 @@ static void begin(struct exchange *e)
 		r = conn_check_tls(&who, &h);
 	if (r == REASON_NONE)
 		r = request_start(&who, &h, 0);
+	if (r != REASON_NONE && access_log_is_on(&who))
+		access_log_refused(&who, &h, r);
 	if (r != REASON_NONE)
 		answer(e, r, h.is_head);
 	h2_head_release(&head, pool);

@@ -75,11 +75,34 @@ static void detach(struct request *r, bool keep)
 	r->up = NULL;
 }
 
+#define STATUS_CLIENT_GONE 499 /* as logs of others say it */
+
+static void log_end(struct request *r)
+{
+	const struct access_end end = {
+		.status = r->status ? r->status : STATUS_CLIENT_GONE,
+		.reason = r->end_reason,
+		.request_bytes = r->body.body.total,
+		.response_bytes = r->reply.body.total,
+		.duration_ms = request_age_ms(r),
+		.attempts = r->tried_count,
+		.action = r->action,
+		.pool = r->pool,
+		.backend = r->tried_count ? r->tried[r->tried_count - 1] : NULL,
+	};
+
+	access_log_end(&r->client, r->log, &end);
+}
+
 /* All ways to end pass here. */
 static void end(struct request *r, bool keep)
 {
+	if (r->log)
+		log_end(r);
 	flow_deinit(&r->body);
 	flow_deinit(&r->reply);
+	if (r->state != REQUEST_TUNNEL) /* which last as long as their users like */
+		counter_add_duration(request_counters(r), request_age_ms(r));
 	detach(r, keep);
 	balance_move(&r->backend, NULL);
 	request_set_state(r, REQUEST_OVER);
@@ -113,6 +136,7 @@ void request_give_up(struct request *r)
 static void expire(struct request *r)
 {
 	counter_add(&request_counters(r)->aborted, 1);
+	r->end_reason = "client did not do its part in time";
 	r->client.ops->expire(r->client.owner);
 }
 
@@ -133,12 +157,15 @@ void request_cancel(struct request *r)
 		return;
 	if (r->state == REQUEST_TUNNEL)
 		tunnel_cancel(r);
+	if (!r->end_reason && r->state != REQUEST_TUNNEL)
+		r->end_reason = "client went away";
 	end(r, false);
 }
 
 void request_truncate(struct request *r)
 {
 	request_fail_backend(r);
+	r->end_reason = "backend cut its response short";
 	r->client.ops->close(r->client.owner);
 }
 
@@ -148,6 +175,7 @@ void request_fail(struct request *r, enum reason reason)
 	bool is_head = r->is_head;
 	enum conn_after after = r->is_persistent ? CONN_GO_ON : CONN_THEN_CLOSE;
 
+	r->end_reason = reason_text(reason);
 	if (r->state == REQUEST_RESPOND) {
 		client.ops->close(client.owner);
 		return;
@@ -155,6 +183,7 @@ void request_fail(struct request *r, enum reason reason)
 	/* Only a request that was read to its end, and understood, leaves the client in step. */
 	if (reason_status(reason) < 500 || flow_discard(&r->body) != FLOW_DONE)
 		after = CONN_THEN_LINGER;
+	r->status = (uint16_t)reason_status(reason);
 	end(r, false);
 	client.ops->answer(client.owner, reason, is_head, after);
 }
@@ -619,6 +648,7 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 {
 	const struct conn *c = who->conn;
 	const struct service *s = who->service;
+	const struct slice asked = h->target;
 	enum reason reason = normalise(who, h);
 	char client[ADDR_STRLEN], local[ENDPOINT_STRLEN] = "";
 	uint64_t body_max = s->limits.body;
@@ -655,6 +685,7 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 		.client = *who,
 		.pool = routing.pool,
 		.hash = routing.hash,
+		.action = routing.action,
 		.response_ms = routing.action && routing.action->timeout_ms
 				       ? routing.action->timeout_ms
 				       : s->timeouts.response_header,
@@ -668,6 +699,7 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 		.body_mark = UINT64_MAX,
 		.body_at = DEADLINE_NONE,
 		.reply_at = DEADLINE_NONE,
+		.begun_ms = uv_now(c->l7->env.loop),
 	};
 	r->head_len = http1_write_request(r->head, h, &hop);
 	if (h->upgrade.len) {
@@ -681,6 +713,8 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 		s->limits.chunk_extensions, s->limits.trailer_bytes, s->limits.trailer_count};
 	pace_init(&r->sends, s->timeouts.request_body);
 	pace_init(&r->takes, s->timeouts.write);
+	if (s->access.sink)
+		r->log = access_log_begin(who, h, asked);
 	if (block_len)
 		buf_consume(who->io->pool, &who->io->in, block_len);
 	*who->request = r;

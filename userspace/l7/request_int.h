@@ -3,6 +3,7 @@
 #ifndef L7_REQUEST_INT_H
 #define L7_REQUEST_INT_H
 
+#include "l7/access_log.h"
 #include "l7/conn.h"
 #include "l7/duplex.h"
 #include "l7/http1_parse.h"
@@ -46,8 +47,13 @@ struct request {
 	enum reason connect_failure;
 	uint64_t body_mark, reply_mark; /* flow_progress() when the deadlines were set */
 	uint64_t body_at, reply_at;	/* deadlines */
-	struct pace sends, takes;	/* the client: of body, of the response */
-	struct http1_scan scan;		/* of the response header */
+	uint64_t begun_ms;		/* in the loop's time */
+	struct access_entry *log;	/* NULL: it is not logged */
+	const struct route_action *action;
+	const char *end_reason;	  /* for the log: why there is no whole response; NULL: there is */
+	uint16_t status;	  /* of the response; 0: there is none yet */
+	struct pace sends, takes; /* the client: of body, of the response */
+	struct http1_scan scan;	  /* of the response header */
 	const struct backend *tried[REQUEST_BACKENDS_MAX];
 	const struct pool *pool; /* that serves it */
 	uint64_t hash;		 /* that it is balanced by, for maglev */
@@ -63,6 +69,11 @@ struct request {
 static inline struct service_counters *request_counters(const struct request *r)
 {
 	return &r->client.service->rt->counters[r->client.conn->l7->env.worker];
+}
+
+static inline uint64_t request_age_ms(const struct request *r)
+{
+	return uv_now(r->client.conn->l7->env.loop) - r->begun_ms;
 }
 
 void request_set_state(struct request *r, enum request_state state);

@@ -58,6 +58,7 @@ static void begin_tunnel(struct request *r, struct head *h, size_t block_len)
 	}
 	consume_head(r, block_len);
 	count_response(request_counters(r), h->status);
+	r->status = (uint16_t)h->status;
 	tunnel_start(r, head);
 }
 
@@ -131,6 +132,7 @@ static bool begin_reply(struct request *r, struct head *h, size_t block_len)
 		return false;
 	}
 	count_response(request_counters(r), h->status);
+	r->status = (uint16_t)h->status;
 	request_set_state(r, REQUEST_RESPOND);
 	return after_reply(r, status);
 }

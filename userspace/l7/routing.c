@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Requests by routes: see routing.h. */
+#include "l7/access_log.h"
 #include "l7/routing.h"
 
 #include <errno.h>
@@ -362,6 +363,11 @@ enum reason routing_answer(const struct client *who, const struct head *h,
 				   after != CONN_GO_ON ? PERSIST_CLOSE
 				   : h->minor	       ? PERSIST_DEFAULT
 						       : PERSIST_KEEP_ALIVE);
+	if (access_log_is_on(who))
+		access_log_at_once(who, h,
+				   &(struct access_end){.status = a->status,
+							.action = a,
+							.response_bytes = body.len});
 	/* From here on h is gone: it lay in the block. */
 	if (block_len)
 		buf_consume(who->io->pool, &who->io->in, block_len);

@@ -469,3 +469,16 @@ void workers_status(const struct workers *w, struct workers_status *ret_status)
 	}
 	*ret_status = s;
 }
+
+void workers_facts(const struct workers *w, unsigned number, struct worker_facts *ret_facts)
+{
+	const struct worker_counts *n = worker_counts(w->workers[number]);
+
+	*ret_facts = (struct worker_facts){
+		.connections = atomic_load_explicit(&n->connections, memory_order_relaxed),
+		.upstream_idle = atomic_load_explicit(&n->upstream_idle, memory_order_relaxed),
+		.generation = atomic_load_explicit(&n->generation, memory_order_relaxed),
+		.lag_us = atomic_load_explicit(&n->lag_us, memory_order_relaxed),
+		.lag_max_us = atomic_load_explicit(&n->lag_max_us, memory_order_relaxed),
+	};
+}

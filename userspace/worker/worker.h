@@ -70,4 +70,11 @@ struct workers_status {
 };
 void workers_status(const struct workers *w, struct workers_status *ret_status);
 
+/* Of one of them, by number below count. */
+struct worker_facts {
+	uint64_t connections, upstream_idle, generation;
+	uint64_t lag_us, lag_max_us; /* how late its loop came to a timer: last, and most */
+};
+void workers_facts(const struct workers *w, unsigned number, struct worker_facts *ret_facts);
+
 #endif

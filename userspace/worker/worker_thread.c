@@ -14,6 +14,7 @@
 #include "l7/l7.h"
 
 #define RETRY_MS 100
+#define LAG_MS	 1000 /* between two looks at how late the loop is */
 
 /* How long sockets stay whose place others have taken: until the program that gives connections to
  * sockets knows of it, and whoever was about to connect has done so, with a lost packet or two. */
@@ -36,6 +37,8 @@ struct worker {
 	uv_timer_t linger;     /* the first of them is to be closed */
 	struct list commits;   /* to be done, in the order they came */
 	uv_timer_t retry;      /* the first one found no memory */
+	uv_timer_t lag;
+	uint64_t lag_due_ns;
 	bool is_draining;
 	bool is_drained; /* and has said so */
 };
@@ -84,6 +87,22 @@ static void on_prepare(uv_prepare_t *prepare)
 		w->is_drained = true;
 		send_back(w, &w->drain, 0);
 	}
+}
+
+/* How late the loop comes to what is due says how long a request waits for its turn. */
+static void on_lag(uv_timer_t *timer)
+{
+	struct worker *w = timer->data;
+	uint64_t now = uv_hrtime(), us = now > w->lag_due_ns ? (now - w->lag_due_ns) / 1000 : 0;
+
+	/* The loop counts in milliseconds, so a fraction of one is no lag. */
+	us = us > 1000 ? us - 1000 : 0;
+	store(&w->counts.lag_us, us);
+	if (us > atomic_load_explicit(&w->counts.lag_max_us, memory_order_relaxed))
+		store(&w->counts.lag_max_us, us);
+	uv_update_time(timer->loop);
+	w->lag_due_ns = uv_hrtime() + LAG_MS * 1000000ULL;
+	(void)uv_timer_start(timer, on_lag, LAG_MS, 0); /* 0 */
 }
 
 /*
@@ -304,6 +323,7 @@ static void end(struct worker *w)
 	uv_close((uv_handle_t *)&w->publish, NULL);
 	uv_close((uv_handle_t *)&w->retry, NULL);
 	uv_close((uv_handle_t *)&w->linger, NULL);
+	uv_close((uv_handle_t *)&w->lag, NULL);
 	mailbox_close(&w->mailbox, NULL);
 }
 
@@ -387,7 +407,10 @@ int worker_start(unsigned index, struct tls_shared *tls, struct mailbox *main_ma
 	(void)uv_timer_init(&w->loop, &w->retry);
 	(void)uv_timer_init(&w->loop, &w->linger);
 	(void)uv_prepare_init(&w->loop, &w->publish);
-	w->publish.data = w->retry.data = w->linger.data = w;
+	(void)uv_timer_init(&w->loop, &w->lag);
+	w->publish.data = w->retry.data = w->linger.data = w->lag.data = w;
+	w->lag_due_ns = uv_hrtime() + LAG_MS * 1000000ULL;
+	(void)uv_timer_start(&w->lag, on_lag, LAG_MS, 0);
 	(void)uv_prepare_start(&w->publish, on_prepare);
 	err = start_thread(w);
 	if (err == 0) {

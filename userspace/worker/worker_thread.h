@@ -34,6 +34,7 @@ struct worker_message {
 /* What a worker lets others see, at any time. */
 struct worker_counts {
 	_Atomic uint64_t connections, upstream_idle, buffer_bytes, generation;
+	_Atomic uint64_t lag_us, lag_max_us; /* how late the loop was: last, and most */
 };
 
 /* Start the thread, all signals blocked in it. 0, or -errno. */
