@@ -56,6 +56,8 @@ static const struct verb {
 	{"config", "show", "", "the configuration in force, as YAML", 0, 0, 0, cmd_config_show},
 	{"config", "save", "", "write the configuration in force to the daemon's file", 0, 0, 0,
 	 cmd_config_save},
+	{"limit", "list", "", "rate limits, and what they have let through and refused", 0, 0, 0,
+	 cmd_limit_list},
 	{"guard", "list", "", "block and allow lists, and what was blocked by itself", 0, 0, 0,
 	 cmd_guard_list},
 	{"guard", "add", "PREFIX [--allow] [--for TIME] [--note TEXT] [--save]",

@@ -209,6 +209,26 @@ static void compare_services(struct walk *w, const struct snapshot *old, const s
 	}
 }
 
+static void compare_rate_limits(struct walk *w, const struct snapshot *old,
+				const struct snapshot *new)
+{
+	for (size_t i = 0; old && i < old->rate_limit_count && !w->failed; i++) {
+		const struct rate_limit *a = &old->rate_limits[i];
+		char label[80];
+
+		(void)snprintf(label, sizeof(label), "rate limit %s", a->name);
+		compare_object(w, &schema_rate_limit, label, a, snapshot_rate_limit(new, a->name));
+	}
+	for (size_t i = 0; i < new->rate_limit_count && !w->failed; i++) {
+		const struct rate_limit *b = &new->rate_limits[i];
+		char label[80];
+
+		(void)snprintf(label, sizeof(label), "rate limit %s", b->name);
+		if (!old || !snapshot_rate_limit(old, b->name))
+			compare_object(w, &schema_rate_limit, label, NULL, b);
+	}
+}
+
 static void compare_guard(struct walk *w, const struct guard_conf *old,
 			  const struct guard_conf *new)
 {
@@ -242,6 +262,7 @@ int diff_snapshots(const struct snapshot *old, const struct snapshot *new,
 		compare_object(&w, &schema_admin, "admin", &old->admin, &new->admin);
 	}
 	compare_guard(&w, old ? &old->guard : NULL, &new->guard);
+	compare_rate_limits(&w, old, new);
 	compare_pools(&w, old, new);
 	compare_services(&w, old, new);
 	if (w.failed) {

@@ -24,6 +24,20 @@ struct route_edits {
 	size_t count;
 };
 
+struct rate_limit;
+
+/* Rate limits as they are used in one place, in order. */
+struct limit_use {
+	const struct rate_limit *limit;
+	const struct expr *key; /* NULL: none */
+	struct slice account;	/* what stands before the key: whose requests these are */
+};
+
+struct limit_uses {
+	const struct limit_use *items;
+	size_t count;
+};
+
 /* struct route.action */
 struct route_action {
 	enum route_answer answer;
@@ -41,6 +55,7 @@ struct route_action {
 	struct slice body;
 	const char *content_type;
 	/* All of them. */
+	struct limit_uses limits;
 	struct route_edits response_edits;
 };
 
@@ -51,6 +66,8 @@ struct route_set {
 	size_t variable_count;
 	const struct pool **pools; /* of all routes; one may be there more than once */
 	size_t pool_count;
+	struct limit_uses limits; /* of the service: for all its requests */
+	bool has_limits;	  /* the service, or a route */
 	uint64_t fingerprint; /* of the text of variables and routes, to see whether it changed */
 };
 

@@ -610,6 +610,13 @@ static const struct keyword service_keys[] = {
 	 .form = "a list of mappings {match: {...}, pool: NAME}",
 	 .section = &schema_route,
 	 HTTP_ONLY},
+	{.name = "rate_limit",
+	 .text = "names of rate_limits that all requests are held to, in this order, before those "
+		 "of their route",
+	 SPECIAL(rate_limit),
+	 .form = "names of rate_limits",
+	 .fallback_text = "none",
+	 HTTP_ONLY},
 	{.name = "sni_routes",
 	 .text = "pools by the server name and the protocols that a client asks for. A whole name "
 		 "comes before a longer before a shorter suffix before none, of each a route with "
@@ -663,6 +670,10 @@ static const struct keyword root_keys[] = {
 	 FIELD(struct snapshot, guard),
 	 .section = &schema_guard},
 	{.name = "pools", .text = "servers", .type = KEY_NAMED, .section = &schema_pool},
+	{.name = "rate_limits",
+	 .text = "how many requests are taken; services and routes name them",
+	 .type = KEY_NAMED,
+	 .section = &schema_rate_limit},
 	{.name = "services",
 	 .text = "what is balanced",
 	 .type = KEY_NAMED,

@@ -14,10 +14,12 @@
 
 #include "core/addr.h"
 #include "core/diag.h"
+#include "limit/meter.h"
 #include "tls/policy_words.h"
 
 struct arena;
 struct backend_rt; /* conf/runtime.h */
+struct limit_rt;
 struct service_rt;
 struct tls_authorities; /* tls/authorities.h */
 struct tls_cert;	/* tls/cert.h */
@@ -319,6 +321,21 @@ struct service_tls {
 	struct client_tls clients;
 };
 
+/* Whose requests are on one account, beside those with the same key. */
+enum limit_per { LIMIT_PER_NODE, LIMIT_PER_SERVICE, LIMIT_PER_ROUTE };
+enum dry_run { DRY_RUN_OFF, DRY_RUN_ON };
+
+/* How many requests are taken of each that the key tells apart. */
+struct rate_limit {
+	const char *name;
+	struct meter meter;
+	const char *key; /* text of an expression, for the services that use it; NULL: one for all */
+	uint32_t entries; /* keys that are remembered, default 65536 */
+	enum limit_per per;   /* default node */
+	enum dry_run dry_run; /* counts what it would refuse, default off */
+	struct limit_rt *rt;  /* the snapshot holds a reference */
+};
+
 struct service {
 	const char *name;
 	enum service_mode mode;
@@ -349,6 +366,8 @@ struct service {
 	struct sni_route *sni_routes; /* tls */
 	size_t sni_route_count;
 	struct route_set *routes; /* http: conf/route_set.h; NULL: none */
+	const char *const *rate_limits; /* http: names; routes has them ready for use */
+	size_t rate_limit_count;
 	struct proxy_in proxy_in; /* http, tcp, tls */
 	struct service_guard guard;
 	struct service_rt *rt; /* the snapshot holds a reference */
@@ -363,6 +382,8 @@ struct snapshot {
 	size_t pool_count;
 	struct service *services; /* sorted by name */
 	size_t service_count;
+	struct rate_limit *rate_limits; /* sorted by name */
+	size_t rate_limit_count;
 	struct tree *document; /* what it was built from; main thread only */
 	void *priv;	       /* reference count and memory: snapshot.c */
 };
@@ -376,6 +397,7 @@ struct arena *snapshot_arena(struct snapshot *s);
 
 const struct pool *snapshot_pool(const struct snapshot *s, const char *name); /* NULL: none */
 const struct service *snapshot_service(const struct snapshot *s, const char *name);
+const struct rate_limit *snapshot_rate_limit(const struct snapshot *s, const char *name);
 const struct backend *pool_backend(const struct pool *p, const char *name);
 
 /* The ring of a source route's pool goes by SERVICE@POOL. Writes the name and returns buf. */
@@ -453,6 +475,8 @@ extern const char *const tracking_words[];
 extern const char *const affinity_words[];
 extern const char *const quic_cid_words[];
 extern const char *const health_kind_words[];
+extern const char *const meter_words[];
+extern const char *const limit_per_words[];
 extern const char *const client_verify_words[];
 const char *forward_name(enum forward v);
 const char *next_hop_name(enum next_hop v);

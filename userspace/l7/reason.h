@@ -48,6 +48,7 @@
 	X(MISDIRECTED, 421, "this connection is not for that host")                                \
 	X(TOO_EARLY, 425, "request came before the end of the TLS handshake")                      \
 	X(EXPECTATION, 417, "expectation is not implemented")                                      \
+	X(RATE_LIMITED, 429, "too many requests")                                                  \
 	X(HEADER_LARGE, 431, "header too large")                                                   \
 	X(HEADER_COUNT, 431, "too many header fields")                                             \
 	X(METHOD_UNKNOWN, 501, "method is not implemented")                                        \

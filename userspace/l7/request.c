@@ -19,6 +19,7 @@
 #include "l7/upstream.h"
 
 #define READS_PER_TURN 4 /* of one connection */
+#define NS_PER_MS      1000000U
 
 static void dispatch(struct request *r);
 
@@ -211,6 +212,11 @@ void request_on_deadline(struct request *r)
 
 	if (r->state == REQUEST_TUNNEL) {
 		tunnel_on_deadline(r);
+		return;
+	}
+	if (r->is_waiting) {
+		r->is_waiting = false;
+		dispatch(r);
 		return;
 	}
 	if (r->body_at > now && r->reply_at > now) {
@@ -571,6 +577,14 @@ static void keep_edits(struct request *r, const struct routing *routing, char *m
 	}
 }
 
+/* A rate limit lets it go on later: request_on_deadline(). */
+static void wait_first(struct request *r, uint64_t ns)
+{
+	r->is_waiting = true;
+	deadline_set(&r->client.io->deadline, in_ms(r, (unsigned)(ns / NS_PER_MS)));
+	(void)advance(r, (struct slice){0});
+}
+
 enum reason request_start(const struct client *who, struct head *h, size_t block_len)
 {
 	const struct conn *c = who->conn;
@@ -587,6 +601,10 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 
 	if (reason == REASON_NONE)
 		reason = routing_find(who, h, &routing);
+	if (reason == REASON_RATE_LIMITED) {
+		rate_limit_answer(who, h, &routing.limit, block_len);
+		return REASON_NONE;
+	}
 	if (reason != REASON_NONE)
 		return reason;
 	if (!routing.pool)
@@ -638,6 +656,9 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 		buf_consume(who->io->pool, &who->io->in, block_len);
 	*who->request = r;
 	deadline_set(&who->io->deadline, DEADLINE_NONE);
-	dispatch(r);
+	if (routing.limit.wait_ns)
+		wait_first(r, routing.limit.wait_ns);
+	else
+		dispatch(r);
 	return REASON_NONE;
 }

@@ -32,6 +32,7 @@ struct request {
 	uint8_t framing; /* enum body_kind: of the request, to an HTTP/1 backend */
 	uint8_t tried_count, interim_count;
 	bool is_head, is_idempotent, is_persistent, is_connect;
+	bool is_waiting;      /* REQUEST_CONNECT: for its turn, by a rate limit */
 	bool awaits_continue; /* the client sends no body before a 100 (Continue) */
 	bool was_reused;      /* up had served a request before */
 	bool was_repeated;    /* sent again after a kept connection had died */
