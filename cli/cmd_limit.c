@@ -30,8 +30,9 @@ static void add_limit(struct table *t, const json_t *l)
 
 int cmd_limit_list(const struct cli *cli)
 {
-	static const char *const headings[] = {"NAME",	   "ALGORITHM", "RATE",	    "KEY",     ">HITS",
-					       ">LIMITED", ">DELAYED",	">ENTRIES", ">EVICTED"};
+	static const char *const headings[] = {"NAME",	   "ALGORITHM", "RATE",
+					       "KEY",	   ">HITS",	">LIMITED",
+					       ">DELAYED", ">ENTRIES",	">EVICTED"};
 	const json_t *limits;
 	struct table t;
 	struct reply r;

@@ -12,9 +12,9 @@
 #include "limit/hash.h"
 #include "limit/table.h"
 
-#define MS	1000000ULL
-#define SECOND	(1000 * MS)
-#define START	(12345 * SECOND + 678 * MS)
+#define MS     1000000ULL
+#define SECOND (1000 * MS)
+#define START  (12345 * SECOND + 678 * MS)
 
 static const struct meter bucket = {METER_TOKEN_BUCKET, 100, 1000, 20};
 static const struct meter window = {METER_SLIDING_WINDOW, 100, 1000, 0};
@@ -64,14 +64,10 @@ static void test_burst_then_rate(void **state)
 static void test_rates_are_kept(void **state)
 {
 	static const struct meter meters[] = {
-		{METER_TOKEN_BUCKET, 100, 1000, 1},
-		{METER_TOKEN_BUCKET, 7, 1000, 1},
-		{METER_TOKEN_BUCKET, 300, 60000, 1},
-		{METER_TOKEN_BUCKET, 999983, 1000, 10},
-		{METER_SLIDING_WINDOW, 100, 1000, 0},
-		{METER_SLIDING_WINDOW, 300, 60000, 0},
-		{METER_SLIDING_WINDOW, 1000000, 1000, 0},
-		{METER_LEAKY_BUCKET, 100, 1000, 0},
+		{METER_TOKEN_BUCKET, 100, 1000, 1},	  {METER_TOKEN_BUCKET, 7, 1000, 1},
+		{METER_TOKEN_BUCKET, 300, 60000, 1},	  {METER_TOKEN_BUCKET, 999983, 1000, 10},
+		{METER_SLIDING_WINDOW, 100, 1000, 0},	  {METER_SLIDING_WINDOW, 300, 60000, 0},
+		{METER_SLIDING_WINDOW, 1000000, 1000, 0}, {METER_LEAKY_BUCKET, 100, 1000, 0},
 		{METER_LEAKY_BUCKET, 3000, 1000, 50},
 	};
 
@@ -220,9 +216,8 @@ static void *take_all(void *arg)
 
 	for (unsigned i = 0; i < 20000; i++) {
 		unsigned key = i % KEYS;
-		_Atomic uint64_t *word =
-			limit_table_find(&c->table, (key + 1) * 0x123456789abcdefULL, &bucket, START,
-					 &lost);
+		_Atomic uint64_t *word = limit_table_find(
+			&c->table, (key + 1) * 0x123456789abcdefULL, &bucket, START, &lost);
 
 		if (!meter_take(&bucket, word, START).is_refused)
 			atomic_fetch_add(&c->taken[key], 1);

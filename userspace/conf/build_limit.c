@@ -11,9 +11,9 @@
 #include "core/strbuf.h"
 #include "core/text.h"
 
-#define RATE_TEXT_MAX	32
-#define WAIT_MAX_MS	60000U
-#define PER_SECOND_MAX	1000000U
+#define RATE_TEXT_MAX  32
+#define WAIT_MAX_MS    60000U
+#define PER_SECOND_MAX 1000000U
 
 /* ---- values ---- */
 
@@ -52,10 +52,13 @@ void field_format_rate(struct strbuf *b, const void *object)
 {
 	const struct rate_limit *l = object;
 	struct strbuf time;
+	const char *text;
 
 	strbuf_init(&time);
 	value_format_duration(&time, l->meter.period_ms);
-	strbuf_printf(b, "%" PRIu32 "/%s", l->meter.count, time.len ? time.text : "");
+	text = time.len ? time.text : "";
+	text += text[0] == '1' && (text[1] < '0' || text[1] > '9');
+	strbuf_printf(b, "%" PRIu32 "/%s", l->meter.count, text);
 	b->failed |= time.failed;
 	strbuf_deinit(&time);
 }
@@ -138,10 +141,14 @@ static void unknown_limit(struct route_build *b, const struct tree *name)
 	for (size_t i = 0; i < snap->rate_limit_count; i++)
 		names[i] = snap->rate_limits[i].name;
 	meant = text_closest(name->text, names, snap->rate_limit_count);
-	diag_error(b->dr->reader.diag, &name->pos, "%srate limit %s is not there%s%s",
-		   b->dr->reader.object, text_quote(name->text).s,
-		   meant ? "; did you mean " : ", add it to rate_limits",
-		   meant ? text_quote(meant).s : "");
+	if (meant)
+		diag_error(b->dr->reader.diag, &name->pos,
+			   "%srate limit %s is not there; did you mean %s?", b->dr->reader.object,
+			   text_quote(name->text).s, text_quote(meant).s);
+	else
+		diag_error(b->dr->reader.diag, &name->pos,
+			   "%srate limit %s is not there, add it to rate_limits",
+			   b->dr->reader.object, text_quote(name->text).s);
 }
 
 /* Its key, with the variables of the service. */
@@ -162,7 +169,7 @@ static bool compile_key(struct route_build *b, const struct rate_limit *l,
 static struct slice account_of(struct route_build *b, const struct service *s, const char *route,
 			       const struct rate_limit *l)
 {
-	char text[RATE_TEXT_MAX + 256];
+	char text[RATE_TEXT_MAX + 256] = "";
 	int n = 0;
 
 	if (l->per == LIMIT_PER_SERVICE || (l->per == LIMIT_PER_ROUTE && !route))

@@ -137,8 +137,8 @@ struct limit_rt {
 	char *name, *key; /* key NULL: none */
 	struct meter meter;
 	uint32_t entries;
-	int per;	   /* enum limit_per */
-	uint64_t seed[2];  /* of the hash of keys */
+	int per;			 /* enum limit_per */
+	uint64_t seed[2];		 /* of the hash of keys */
 	struct limit_table table;	 /* written by all workers */
 	struct limit_counters *counters; /* [RUNTIME_MAX_WORKERS] */
 	void *priv;			 /* runtime.c */

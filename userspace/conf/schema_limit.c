@@ -11,8 +11,10 @@ static const char *const dry_run_words[] = {"off", "on", NULL};
 
 static const struct keyword rate_limit_keys[] = {
 	{.name = "algorithm",
-	 .text = "token-bucket: burst requests at once, then at the rate. sliding-window: the rate's "
-		 "number in the last period, whenever it began. leaky-bucket: one after the other at "
+	 .text = "token-bucket: burst requests at once, then at the rate. sliding-window: the "
+		 "rate's "
+		 "number in the last period, whenever it began. leaky-bucket: one after the other "
+		 "at "
 		 "the rate; those that come too fast wait",
 	 .type = KEY_CHOICE,
 	 FIELD(struct rate_limit, meter.algorithm),
@@ -26,7 +28,8 @@ static const struct keyword rate_limit_keys[] = {
 	 .form = "a number of requests in a time, such as 100/s or 5/10m",
 	 .required = true},
 	{.name = "burst",
-	 .text = "token-bucket: requests that may come at once. leaky-bucket: requests that may wait, "
+	 .text = "token-bucket: requests that may come at once. leaky-bucket: requests that may "
+		 "wait, "
 		 "one minute at most; more are refused",
 	 .type = KEY_NUMBER,
 	 FIELD(struct rate_limit, meter.burst),
@@ -36,8 +39,10 @@ static const struct keyword rate_limit_keys[] = {
 	 .only_key = "algorithm",
 	 .except_word = "sliding-window"},
 	{.name = "key",
-	 .text = "expression, as in the routes of the service that uses the limit: each of its values "
-		 "has an account of its own, such as source.ip or header[\"x-api-key\"]. Without it "
+	 .text = "expression, as in the routes of the service that uses the limit: each of its "
+		 "values "
+		 "has an account of its own, such as source.ip or header[\"x-api-key\"]. Without "
+		 "it "
 		 "there is one account",
 	 .type = KEY_TEXT,
 	 FIELD(struct rate_limit, key),
@@ -64,8 +69,9 @@ static const struct keyword rate_limit_keys[] = {
 	 .words = dry_run_words,
 	 .fallback = "off"},
 };
-const struct section schema_rate_limit = {
-	.name = "rate limit",
-	.text = "How many requests are taken, by all workers together; more are answered with 429 and "
-		"when to try again. What is on the accounts stays while nothing but dry_run changes",
-	KEYS(rate_limit_keys)};
+const struct section schema_rate_limit = {.name = "rate limit",
+					  .text = "How many requests are taken, by all workers "
+						  "together; more are answered with 429 and "
+						  "when to try again. What is on the accounts "
+						  "stays while nothing but dry_run changes",
+					  KEYS(rate_limit_keys)};

@@ -329,8 +329,9 @@ enum dry_run { DRY_RUN_OFF, DRY_RUN_ON };
 struct rate_limit {
 	const char *name;
 	struct meter meter;
-	const char *key; /* text of an expression, for the services that use it; NULL: one for all */
-	uint32_t entries; /* keys that are remembered, default 65536 */
+	const char
+		*key; /* text of an expression, for the services that use it; NULL: one for all */
+	uint32_t entries;     /* keys that are remembered, default 65536 */
 	enum limit_per per;   /* default node */
 	enum dry_run dry_run; /* counts what it would refuse, default off */
 	struct limit_rt *rt;  /* the snapshot holds a reference */
@@ -365,7 +366,7 @@ struct service {
 	struct relay_conf relay;      /* tcp, tls */
 	struct sni_route *sni_routes; /* tls */
 	size_t sni_route_count;
-	struct route_set *routes; /* http: conf/route_set.h; NULL: none */
+	struct route_set *routes;	/* http: conf/route_set.h; NULL: none */
 	const char *const *rate_limits; /* http: names; routes has them ready for use */
 	size_t rate_limit_count;
 	struct proxy_in proxy_in; /* http, tcp, tls */

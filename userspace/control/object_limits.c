@@ -36,8 +36,8 @@ static json_t *limit_json(const struct rate_limit *l)
 #define X(name, text) json_put_counter(o, text, n.name, &failed);
 	LIMIT_COUNTERS(X)
 #undef X
-	json_put_int(o, "entries",
-		     limit_table_live(&l->rt->table, &l->rt->meter, clock_now_ns()), &failed);
+	json_put_int(o, "entries", limit_table_live(&l->rt->table, &l->rt->meter, clock_now_ns()),
+		     &failed);
 	json_put_int(o, "entries_max", (uint64_t)l->rt->table.sets * LIMIT_WAYS, &failed);
 	return json_finish(o, failed);
 }

@@ -79,6 +79,6 @@ void rate_limit_answer(const struct client *who, const struct head *h,
 			 v->by->name, m->count, (m->period_ms + 999) / 1000, v->by->name, retry);
 
 	counter_add(&conn_counters(who->conn)->rate_limited, 1);
-	turn_away(who, h, REASON_RATE_LIMITED, (unsigned)retry,
-		  (struct slice){fields, (size_t)n}, block_len);
+	turn_away(who, h, REASON_RATE_LIMITED, (unsigned)retry, (struct slice){fields, (size_t)n},
+		  block_len);
 }

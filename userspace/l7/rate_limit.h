@@ -17,7 +17,7 @@ struct rate_limit;
 
 struct limit_verdict {
 	const struct rate_limit *by; /* that refuses it; NULL: it is taken */
-	uint64_t wait_ns;	     /* before it is sent on; refused: before the next one is taken */
+	uint64_t wait_ns; /* before it is sent on; refused: before the next one is taken */
 };
 
 /* By the limits of the service, then by those of the route (NULL: none). One that refuses ends it; what

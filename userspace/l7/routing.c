@@ -257,8 +257,8 @@ enum reason routing_find(const struct client *who, struct head *h, struct routin
 	if (found.gave_up)
 		counter_add(&conn_counters(who->conn)->route_limits, 1);
 	if (set->has_limits) {
-		ret_routing->limit = rate_limit_check(
-			who, set, found.route ? found.route->action : NULL, &in);
+		ret_routing->limit =
+			rate_limit_check(who, set, found.route ? found.route->action : NULL, &in);
 		if (ret_routing->limit.by)
 			return REASON_RATE_LIMITED;
 	}

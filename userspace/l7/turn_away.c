@@ -24,7 +24,7 @@ void turn_away(const struct client *who, const struct head *h, enum reason reaso
 	bool is_grpc = h->is_h2 && grpc_is_call(h);
 	size_t len = is_grpc ? grpc_write_answer(text, reason)
 			     : http1_write_answer(text, reason, h->is_head,
-						  h->is_h2	       ? PERSIST_DEFAULT
+						  h->is_h2		? PERSIST_DEFAULT
 						  : after == CONN_GO_ON ? PERSIST_KEEP_ALIVE
 									: PERSIST_CLOSE,
 						  time(NULL));

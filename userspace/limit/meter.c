@@ -34,9 +34,8 @@ static struct meter_answer take_time(const struct meter *m, _Atomic uint64_t *wo
 		ahead = until > now ? until - now : 0;
 		if (ahead + step > depth)
 			return (struct meter_answer){true, ahead + step - depth, 0};
-	} while (!atomic_compare_exchange_weak_explicit(word, &until, now + ahead + step,
-							memory_order_relaxed,
-							memory_order_relaxed));
+	} while (!atomic_compare_exchange_weak_explicit(
+		word, &until, now + ahead + step, memory_order_relaxed, memory_order_relaxed));
 	return (struct meter_answer){.wait_ns = queues ? ahead : 0,
 				     .left = (uint32_t)((depth - ahead - step) / step)};
 }

@@ -28,7 +28,7 @@ struct meter {
 	enum meter_algorithm algorithm;
 	uint32_t count;	    /* 1..METER_COUNT_MAX */
 	uint32_t period_ms; /* 1..METER_PERIOD_MAX */
-	uint32_t burst;	    /* 1..METER_COUNT_MAX; leaky bucket: also 0; sliding window: no meaning */
+	uint32_t burst; /* 1..METER_COUNT_MAX; leaky bucket: also 0; sliding window: no meaning */
 };
 
 struct meter_answer {

@@ -71,9 +71,8 @@ _Atomic uint64_t *limit_table_find(struct limit_table *t, uint64_t key, const st
 
 		slot = choose(set, m, now_ns, &weight);
 		before = load(&slot->key);
-		if (!atomic_compare_exchange_strong_explicit(&slot->key, &before, key,
-							     memory_order_acq_rel,
-							     memory_order_acquire))
+		if (!atomic_compare_exchange_strong_explicit(
+			    &slot->key, &before, key, memory_order_acq_rel, memory_order_acquire))
 			continue; /* perhaps for this very key */
 		/* What says nothing need not be erased. */
 		if (weight) {
