@@ -314,6 +314,7 @@ static void build_route(struct route_build *b, const struct service *s, const st
 	check_answer(b, &rd, node);
 	build_answer(b, &rd, node, a);
 	a->timeout_ms = rd.timeout_ms;
+	a->priority = rd.priority;
 	build_limits(b, s, r->name, number, rd.rate_limit, a);
 	build_rewrite(b, &rd, &r->match.path, a, draft_key_pos(node, "rewrite"));
 	build_edits(b, &rd.request_edits, &a->request_edits);

@@ -260,6 +260,7 @@ int diff_snapshots(const struct snapshot *old, const struct snapshot *new,
 	if (old) {
 		compare_object(&w, &schema_node, "node", &old->node, &new->node);
 		compare_object(&w, &schema_admin, "admin", &old->admin, &new->admin);
+		compare_object(&w, &schema_overload, "overload", &old->overload, &new->overload);
 	}
 	compare_guard(&w, old ? &old->guard : NULL, &new->guard);
 	compare_rate_limits(&w, old, new);

@@ -40,6 +40,7 @@ struct route_draft {
 		const struct tree *prefix, *template, *regex, *to;
 	} rewrite;
 	unsigned timeout_ms;
+	unsigned priority;
 	const struct tree *rate_limit;
 	struct edits_draft request_edits, response_edits;
 };

@@ -55,6 +55,7 @@ struct route_action {
 	struct slice body;
 	const char *content_type;
 	/* All of them. */
+	unsigned priority; /* enum request_priority; PRIORITY_COUNT: the service's */
 	struct limit_uses limits;
 	struct route_edits response_edits;
 };

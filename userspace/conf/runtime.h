@@ -63,7 +63,10 @@ enum health_state { HEALTH_UNKNOWN, HEALTH_UP, HEALTH_DOWN }; /* unknown is usab
 	X(tls_early_refused, "tls-early-refused") /* early data was not taken */                   \
 	X(ocsp_stapled, "ocsp-stapled")		  /* clients that asked for a response got one */  \
 	X(ocsp_withheld, "ocsp-withheld")	  /* there is one, but expired, or not good */     \
-	X(rate_limited, "rate-limited")		  /* requests refused by rate limits */
+	X(rate_limited, "rate-limited")		  /* requests refused by rate limits */            \
+	X(shed_low, "shed-low") /* requests refused for want of time or memory */                  \
+	X(shed_normal, "shed-normal")                                                              \
+	X(shed_high, "shed-high")
 
 /* And for a tcp or tls service beside those; the first three for http services too. */
 #define RELAY_COUNTERS(X)                                                                          \

@@ -280,6 +280,9 @@ static const struct keyword edits_keys[] = {
 static const struct section schema_edits = {
 	.name = "header fields of a route", .text = "Changes to the header", KEYS(edits_keys)};
 
+/* enum request_priority, then that of the service. */
+static const char *const route_priority_words[] = {"low", "normal", "high", "service", NULL};
+
 static const struct keyword route_keys[] = {
 	{.name = "name",
 	 .text = "for messages and counters",
@@ -316,6 +319,12 @@ static const struct keyword route_keys[] = {
 	 FIELD(struct route_draft, timeout_ms),
 	 .min = 1,
 	 .max = DAY},
+	{.name = "priority",
+	 .text = "who is refused first when there is too much to do (overload)",
+	 .type = KEY_CHOICE,
+	 FIELD(struct route_draft, priority),
+	 .words = route_priority_words,
+	 .fallback = "service"},
 	{.name = "rate_limit",
 	 .text = "names of rate_limits, beside those of the service",
 	 NODE(struct route_draft, rate_limit),

@@ -221,6 +221,7 @@ const char *const affinity_words[] = {"flow", "source-destination", "source", NU
 const char *const quic_cid_words[] = {"none", "lb", "offset", NULL};
 const char *const client_verify_words[] = {"required", "optional", NULL};
 const char *const meter_words[] = {"token-bucket", "sliding-window", "leaky-bucket", NULL};
+const char *const priority_words[] = {"low", "normal", "high", NULL};
 const char *const limit_per_words[] = {"node", "service", "route", NULL};
 const char *const health_kind_words[] = {"none", "tcp", "http", NULL};
 

@@ -15,6 +15,7 @@
 #include "core/addr.h"
 #include "core/diag.h"
 #include "limit/meter.h"
+#include "limit/overload.h"
 #include "tls/policy_words.h"
 
 struct arena;
@@ -337,6 +338,14 @@ struct rate_limit {
 	struct limit_rt *rt;  /* the snapshot holds a reference */
 };
 
+/* When the workers have too much to do; all of them together. 0: no limit. */
+struct overload_conf {
+	unsigned lag_ms;
+	uint64_t memory;
+	uint64_t connections;
+	unsigned retry_after_s; /* default 1 */
+};
+
 struct service {
 	const char *name;
 	enum service_mode mode;
@@ -367,6 +376,7 @@ struct service {
 	struct sni_route *sni_routes; /* tls */
 	size_t sni_route_count;
 	struct route_set *routes;	/* http: conf/route_set.h; NULL: none */
+	enum request_priority priority; /* http: default normal */
 	const char *const *rate_limits; /* http: names; routes has them ready for use */
 	size_t rate_limit_count;
 	struct proxy_in proxy_in; /* http, tcp, tls */
@@ -379,6 +389,7 @@ struct snapshot {
 	struct node node;
 	struct admin_conf admin;
 	struct guard_conf guard;
+	struct overload_conf overload;
 	struct pool *pools; /* sorted by name */
 	size_t pool_count;
 	struct service *services; /* sorted by name */
@@ -478,6 +489,7 @@ extern const char *const quic_cid_words[];
 extern const char *const health_kind_words[];
 extern const char *const meter_words[];
 extern const char *const limit_per_words[];
+extern const char *const priority_words[];
 extern const char *const client_verify_words[];
 const char *forward_name(enum forward v);
 const char *next_hop_name(enum next_hop v);

@@ -64,6 +64,7 @@
 	X(CONNECT_FAILED, 502, "no backend could be connected to")                                 \
 	X(NO_BACKEND, 503, "no backend is available")                                              \
 	X(NO_RESOURCES, 503, "out of memory or file descriptors")                                  \
+	X(OVERLOADED, 503, "too much to do")                                                       \
 	X(CONNECT_TIMEOUT, 504, "connecting to a backend timed out")                               \
 	X(SEND_TIMEOUT, 504, "backend did not take the request in time")                           \
 	X(RESPONSE_TIMEOUT, 504, "response header did not come in time")

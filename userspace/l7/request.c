@@ -79,6 +79,7 @@ static void end(struct request *r, bool keep)
 	flow_deinit(&r->reply);
 	detach(r, keep);
 	request_set_state(r, REQUEST_OVER);
+	r->client.conn->l7->request_bytes -= r->size;
 	free(r);
 }
 
@@ -597,7 +598,7 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 							s->trusted_proxy_count)};
 	struct routing routing;
 	struct request *r;
-	size_t bound;
+	size_t bound, size;
 
 	if (reason == REASON_NONE)
 		reason = routing_find(who, h, &routing);
@@ -607,6 +608,8 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 	}
 	if (reason != REASON_NONE)
 		return reason;
+	if (c->l7->shedding.is_on && shedding_refuses(who, h, routing.action, block_len))
+		return REASON_NONE;
 	if (!routing.pool)
 		return routing_answer(who, h, &routing, block_len);
 	h->upgrade = tunnel_protocol(s, h);
@@ -622,11 +625,13 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 		endpoint_format(conn_local(c), local, sizeof(local));
 	hop.local = (struct slice){local, strlen(local)};
 	bound = http1_request_bound(h, &hop) + h->upgrade.len;
-	r = malloc(sizeof(*r) + bound + h->upgrade.len + edits_size(&routing));
+	size = sizeof(*r) + bound + h->upgrade.len + edits_size(&routing);
+	r = malloc(size);
 	if (!r)
 		return REASON_NO_RESOURCES;
 	*r = (struct request){
 		.client = *who,
+		.size = (uint32_t)size,
 		.pool = routing.pool,
 		.response_ms = routing.action && routing.action->timeout_ms
 				       ? routing.action->timeout_ms
@@ -642,6 +647,7 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 		.body_at = DEADLINE_NONE,
 		.reply_at = DEADLINE_NONE,
 	};
+	c->l7->request_bytes += size;
 	r->head_len = http1_write_request(r->head, h, &hop);
 	if (h->upgrade.len) {
 		r->upgrade = (struct slice){r->head + bound, h->upgrade.len};

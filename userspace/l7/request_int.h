@@ -28,6 +28,7 @@ struct request {
 	struct upstream_conn *up; /* being connected, or ours */
 	const struct backend *backend;
 	enum request_state state;
+	uint32_t size;	 /* of its memory */
 	uint8_t minor;	 /* of the client's HTTP/1.x */
 	uint8_t framing; /* enum body_kind: of the request, to an HTTP/1 backend */
 	uint8_t tried_count, interim_count;

@@ -76,9 +76,15 @@ static void store(_Atomic uint64_t *to, uint64_t n)
 static void on_prepare(uv_prepare_t *prepare)
 {
 	struct worker *w = prepare->data;
+	struct l7_load load;
 
 	store(&w->counts.connections, l7_connections(w->l7));
 	store(&w->counts.upstream_idle, l7_upstream_idle(w->l7));
+	l7_load(w->l7, &load);
+	store(&w->counts.pressure, load.pressure);
+	store(&w->counts.lag_us, load.lag_us);
+	store(&w->counts.memory, load.memory);
+	store(&w->counts.is_full, load.is_full);
 	if (w->is_draining && !w->is_drained && l7_connections(w->l7) == 0) {
 		w->is_drained = true;
 		send_back(w, &w->drain, 0);
@@ -123,6 +129,13 @@ static void on_accept_failed(struct listener *l)
 
 	if (l->service)
 		l7_accept_failed(w->l7, l->service);
+}
+
+static bool may_accept(const struct listener *l)
+{
+	const struct worker *w = l->events.ctx;
+
+	return l7_may_accept(w->l7);
 }
 
 /* The proxied service of a snapshot that these sockets are of; NULL: none. */
@@ -223,7 +236,7 @@ static void rename_listeners(struct worker *w, bool steered)
 
 static void take_listeners(struct worker *w, struct worker_message *m)
 {
-	const struct listener_events events = {on_accept, on_accept_failed, w};
+	const struct listener_events events = {on_accept, on_accept_failed, may_accept, w};
 
 	list_for_each_safe (it, &m->listeners) {
 		struct listener *l = list_entry(it, struct listener, node);
