@@ -35,6 +35,20 @@ static const struct keyword overload_keys[] = {
 	 FIELD(struct overload_conf, connections),
 	 .max = 10000000,
 	 .fallback = "0"},
+	{.name = "requests",
+	 .text = "most requests under way to backends, 0: any. More wait, those of high priority in "
+		 "front; how long they do is part of the lag",
+	 .type = KEY_NUMBER,
+	 FIELD(struct overload_conf, requests),
+	 .max = 10000000,
+	 .fallback = "0"},
+	{.name = "wait",
+	 .text = "how long a request waits for that; then it is refused",
+	 .type = KEY_DURATION,
+	 FIELD(struct overload_conf, wait_ms),
+	 .min = 1,
+	 .max = 3600 * SECOND,
+	 .fallback = "10s"},
 	{.name = "retry_after",
 	 .text = "when who is refused may try again, in whole seconds",
 	 .type = KEY_DURATION,
@@ -47,6 +61,6 @@ static const struct keyword overload_keys[] = {
 const struct section schema_overload = {
 	.name = "overload",
 	.text = "When the proxy has too much to do. Each worker has an equal share of memory and "
-		"connections. Requests are refused with 503, those of low priority first, then "
+		"connections and requests. Requests are refused with 503, those of low priority first, then "
 		"normal ones, then high ones; shuntctl status shows the pressure",
 	KEYS(overload_keys)};

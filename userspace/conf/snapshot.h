@@ -343,6 +343,8 @@ struct overload_conf {
 	unsigned lag_ms;
 	uint64_t memory;
 	uint64_t connections;
+	uint32_t requests;	/* under way to backends */
+	unsigned wait_ms;	/* of those above, default 10 s */
 	unsigned retry_after_s; /* default 1 */
 };
 

@@ -139,6 +139,7 @@ static json_t *overload_json(const struct workers_status *w)
 	json_put_int(o, "pressure_permille", w->pressure, &failed);
 	json_put_int(o, "lag_us", w->lag_us, &failed);
 	json_put_int(o, "memory_bytes", w->memory, &failed);
+	json_put_int(o, "waiting_requests", w->waiting, &failed);
 	json_put_int(o, "workers_not_accepting", w->full, &failed);
 	return json_finish(o, failed);
 }

@@ -42,6 +42,7 @@ bool l7_may_accept(const struct l7 *l7);
 struct l7_load {
 	unsigned pressure; /* as in limit/overload.h */
 	uint64_t lag_us;
+	uint64_t waiting; /* requests in the queue */
 	uint64_t memory; /* bytes that connections, buffers and requests hold */
 	bool is_full;	 /* nobody is accepted */
 };

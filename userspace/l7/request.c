@@ -21,6 +21,7 @@
 #define READS_PER_TURN 4 /* of one connection */
 #define NS_PER_MS      1000000U
 
+static void begin(struct request *r);
 static void dispatch(struct request *r);
 
 static const struct http_timeouts *timeouts(const struct request *r)
@@ -51,6 +52,8 @@ void request_set_state(struct request *r, enum request_state state)
 
 	assert(legal[r->state] & 1U << state);
 	r->state = state;
+	if (state == REQUEST_OVER || state == REQUEST_TUNNEL)
+		queue_leave(r);
 }
 
 /* ---- how it ends --------------------------------------------------------------------------- */
@@ -217,7 +220,12 @@ void request_on_deadline(struct request *r)
 	}
 	if (r->is_waiting) {
 		r->is_waiting = false;
-		dispatch(r);
+		begin(r);
+		return;
+	}
+	if (r->is_queued) {
+		shedding_count(r->client.conn, r->priority);
+		request_fail(r, REASON_OVERLOADED);
 		return;
 	}
 	if (r->body_at > now && r->reply_at > now) {
@@ -578,6 +586,23 @@ static void keep_edits(struct request *r, const struct routing *routing, char *m
 	}
 }
 
+void request_go_on(struct request *r)
+{
+	deadline_set(&r->client.io->deadline, DEADLINE_NONE);
+	dispatch(r);
+}
+
+/* To a backend, or to wait until there are fewer others. */
+static void begin(struct request *r)
+{
+	if (queue_enter(r)) {
+		dispatch(r);
+		return;
+	}
+	deadline_set(&r->client.io->deadline, in_ms(r, r->client.conn->l7->queue.wait_ms));
+	(void)advance(r, (struct slice){0});
+}
+
 /* A rate limit lets it go on later: request_on_deadline(). */
 static void wait_first(struct request *r, uint64_t ns)
 {
@@ -632,6 +657,7 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 	*r = (struct request){
 		.client = *who,
 		.size = (uint32_t)size,
+		.priority = (uint8_t)shedding_priority(s, routing.action),
 		.pool = routing.pool,
 		.response_ms = routing.action && routing.action->timeout_ms
 				       ? routing.action->timeout_ms
@@ -665,6 +691,6 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 	if (routing.limit.wait_ns)
 		wait_first(r, routing.limit.wait_ns);
 	else
-		dispatch(r);
+		begin(r);
 	return REASON_NONE;
 }

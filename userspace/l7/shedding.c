@@ -43,7 +43,7 @@ static void on_prepare(uv_prepare_t *prepare)
 	struct shedding *s = &l7->shedding;
 	uint64_t now = clock_now_ns();
 
-	overload_turn(&s->state, now, now - s->awake_ns, memory_of(l7), l7->conn_count);
+	overload_turn(&s->state, now, now - s->awake_ns + queue_take_shortest(l7), memory_of(l7), l7->conn_count);
 	if (s->state.is_crowded)
 		close_idle(l7);
 }
@@ -63,12 +63,14 @@ void shedding_init(struct l7 *l7)
 	(void)uv_prepare_init(l7->env.loop, &s->prepare); /* both always 0 */
 	(void)uv_check_init(l7->env.loop, &s->check);
 	s->prepare.data = s->check.data = l7;
+	queue_init(l7);
 }
 
 void shedding_close(struct l7 *l7)
 {
 	uv_close((uv_handle_t *)&l7->shedding.prepare, NULL);
 	uv_close((uv_handle_t *)&l7->shedding.check, NULL);
+	queue_close(l7);
 }
 
 /* A share of one is none less than it. */
@@ -86,6 +88,7 @@ void shedding_configure(struct l7 *l7, const struct snapshot *snap)
 		.connections = share(conf->connections, snap->node.workers)};
 	struct shedding *s = &l7->shedding;
 
+	queue_configure(l7, (uint32_t)share(conf->requests, snap->node.workers), conf->wait_ms);
 	s->retry_s = conf->retry_after_s;
 	s->awake_ns = clock_now_ns();
 	overload_set_limits(&s->state, &limits, s->awake_ns);
@@ -100,20 +103,31 @@ void shedding_configure(struct l7 *l7, const struct snapshot *snap)
 	}
 }
 
+enum request_priority shedding_priority(const struct service *s, const struct route_action *action)
+{
+	return action && action->priority < PRIORITY_COUNT
+		       ? (enum request_priority)action->priority
+		       : s->priority;
+}
+
+void shedding_count(const struct conn *c, unsigned priority)
+{
+	struct service_counters *n = conn_counters(c);
+	_Atomic uint64_t *of[PRIORITY_COUNT] = {&n->shed_low, &n->shed_normal, &n->shed_high};
+
+	counter_add(of[priority], 1);
+}
+
 bool shedding_refuses(const struct client *who, const struct head *h,
 		      const struct route_action *action, size_t block_len)
 {
 	struct l7 *l7 = who->conn->l7;
-	struct service_counters *n = conn_counters(who->conn);
-	_Atomic uint64_t *of[PRIORITY_COUNT] = {&n->shed_low, &n->shed_normal, &n->shed_high};
-	enum request_priority priority = action && action->priority < PRIORITY_COUNT
-						 ? (enum request_priority)action->priority
-						 : who->service->priority;
+	enum request_priority priority = shedding_priority(who->service, action);
 
 	overload_look(&l7->shedding.state, memory_of(l7), l7->conn_count);
 	if (!overload_sheds(&l7->shedding.state, priority, l7_random(l7)))
 		return false;
-	counter_add(of[priority], 1);
+	shedding_count(who->conn, priority);
 	turn_away(who, h, REASON_OVERLOADED, l7->shedding.retry_s, (struct slice){0}, block_len);
 	return true;
 }
@@ -132,6 +146,7 @@ void l7_load(const struct l7 *l7, struct l7_load *ret_load)
 
 	*ret_load = (struct l7_load){.pressure = o->pressure,
 				     .lag_us = o->lag_ns / 1000,
+				     .waiting = l7->queue.waiting_count,
 				     .memory = memory_of(l7),
 				     .is_full = !l7_may_accept(l7)};
 }

@@ -13,10 +13,12 @@
 #include "limit/overload.h"
 
 struct client;
+struct conn;
 struct head;
 struct l7;
 struct l7_load;
 struct route_action;
+struct service;
 struct snapshot;
 
 struct shedding {
@@ -31,6 +33,12 @@ struct shedding {
 void shedding_init(struct l7 *l7);
 void shedding_configure(struct l7 *l7, const struct snapshot *snap);
 void shedding_close(struct l7 *l7);
+
+/* Of a request; action: NULL: no route. */
+enum request_priority shedding_priority(const struct service *s, const struct route_action *action);
+
+/* One of that priority is refused. */
+void shedding_count(const struct conn *c, unsigned priority);
 
 /* While it is on: false: the request goes on. True: it was answered. action: NULL: no route.
  * block_len: as request_start(). */

@@ -478,6 +478,7 @@ void workers_status(const struct workers *w, struct workers_status *ret_status)
 		s.pressure = max(s.pressure, load(&n->pressure));
 		s.lag_us = max(s.lag_us, load(&n->lag_us));
 		s.memory += load(&n->memory);
+		s.waiting += load(&n->waiting);
 		s.full += load(&n->is_full) != 0;
 	}
 	*ret_status = s;

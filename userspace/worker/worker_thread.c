@@ -84,6 +84,7 @@ static void on_prepare(uv_prepare_t *prepare)
 	store(&w->counts.pressure, load.pressure);
 	store(&w->counts.lag_us, load.lag_us);
 	store(&w->counts.memory, load.memory);
+	store(&w->counts.waiting, load.waiting);
 	store(&w->counts.is_full, load.is_full);
 	if (w->is_draining && !w->is_drained && l7_connections(w->l7) == 0) {
 		w->is_drained = true;

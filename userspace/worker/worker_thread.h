@@ -34,7 +34,7 @@ struct worker_message {
 /* What a worker lets others see, at any time. */
 struct worker_counts {
 	_Atomic uint64_t connections, upstream_idle, generation;
-	_Atomic uint64_t pressure, lag_us, memory, is_full; /* as struct l7_load */
+	_Atomic uint64_t pressure, lag_us, memory, is_full, waiting; /* as struct l7_load */
 };
 
 /* Start the thread, all signals blocked in it. 0, or -errno. */
