@@ -127,13 +127,43 @@ static void test_state_is_kept(void **state)
 	runtime_free(rt);
 }
 
+static void test_overload(void **state)
+{
+	struct runtime *rt = runtime_new();
+	struct snapshot *plain = build_good(rt, POOLS SERVICE(""));
+	struct snapshot *s = build_good(
+		rt, POOLS "overload: {lag: 50ms, memory: 1GiB, connections: 9, requests: 100, "
+			  "wait: 2s, retry_after: 3s}\n" SERVICE(
+				  "priority: high, routes: [{pool: p, "
+				  "priority: low, match: {host: a}}, {pool: p}]"));
+	const struct route *routes = s->services[0].routes->table.routes;
+	struct change_list list;
+
+	(void)state;
+	assert_int_equal(plain->overload.lag_ms, 0);
+	assert_int_equal(plain->overload.requests, 0);
+	assert_int_equal(plain->services[0].priority, PRIORITY_NORMAL);
+	assert_int_equal(s->overload.lag_ms, 50);
+	assert_int_equal(s->overload.memory, 1 << 30);
+	assert_int_equal(s->overload.wait_ms, 2000);
+	assert_int_equal(s->overload.retry_after_s, 3);
+	assert_int_equal(s->services[0].priority, PRIORITY_HIGH);
+	assert_int_equal(((struct route_action *)routes[0].action)->priority, PRIORITY_LOW);
+	assert_int_equal(((struct route_action *)routes[1].action)->priority, PRIORITY_COUNT);
+	assert_int_equal(diff_snapshots(plain, s, &list), 0);
+	assert_string_equal(list.items[0].object, "overload");
+	change_list_deinit(&list);
+	snapshot_unref(plain);
+	snapshot_unref(s);
+	runtime_free(rt);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_read),
-		cmocka_unit_test(test_a_service_without_routes),
-		cmocka_unit_test(test_errors),
-		cmocka_unit_test(test_state_is_kept),
+		cmocka_unit_test(test_read),	 cmocka_unit_test(test_a_service_without_routes),
+		cmocka_unit_test(test_errors),	 cmocka_unit_test(test_state_is_kept),
+		cmocka_unit_test(test_overload),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -36,7 +36,8 @@ static const struct keyword overload_keys[] = {
 	 .max = 10000000,
 	 .fallback = "0"},
 	{.name = "requests",
-	 .text = "most requests under way to backends, 0: any. More wait, those of high priority in "
+	 .text = "most requests under way to backends, 0: any. More wait, those of high priority "
+		 "in "
 		 "front; how long they do is part of the lag",
 	 .type = KEY_NUMBER,
 	 FIELD(struct overload_conf, requests),
@@ -61,6 +62,7 @@ static const struct keyword overload_keys[] = {
 const struct section schema_overload = {
 	.name = "overload",
 	.text = "When the proxy has too much to do. Each worker has an equal share of memory and "
-		"connections and requests. Requests are refused with 503, those of low priority first, then "
+		"connections and requests. Requests are refused with 503, those of low priority "
+		"first, then "
 		"normal ones, then high ones; shuntctl status shows the pressure",
 	KEYS(overload_keys)};

@@ -43,8 +43,8 @@ struct l7_load {
 	unsigned pressure; /* as in limit/overload.h */
 	uint64_t lag_us;
 	uint64_t waiting; /* requests in the queue */
-	uint64_t memory; /* bytes that connections, buffers and requests hold */
-	bool is_full;	 /* nobody is accepted */
+	uint64_t memory;  /* bytes that connections, buffers and requests hold */
+	bool is_full;	  /* nobody is accepted */
 };
 void l7_load(const struct l7 *l7, struct l7_load *ret_load);
 

@@ -28,12 +28,12 @@ struct request {
 	struct upstream_conn *up; /* being connected, or ours */
 	const struct backend *backend;
 	enum request_state state;
-	uint32_t size;	 /* of its memory */
-	uint8_t priority; /* enum request_priority */
+	uint32_t size;		/* of its memory */
+	uint8_t priority;	/* enum request_priority */
 	struct list queue_node; /* is_queued */
 	uint64_t queued_ns;	/* the same: since when */
-	uint8_t minor;	 /* of the client's HTTP/1.x */
-	uint8_t framing; /* enum body_kind: of the request, to an HTTP/1 backend */
+	uint8_t minor;		/* of the client's HTTP/1.x */
+	uint8_t framing;	/* enum body_kind: of the request, to an HTTP/1 backend */
 	uint8_t tried_count, interim_count;
 	bool is_head, is_idempotent, is_persistent, is_connect;
 	bool is_waiting;      /* REQUEST_CONNECT: for its turn, by a rate limit */

@@ -43,7 +43,8 @@ static void on_prepare(uv_prepare_t *prepare)
 	struct shedding *s = &l7->shedding;
 	uint64_t now = clock_now_ns();
 
-	overload_turn(&s->state, now, now - s->awake_ns + queue_take_shortest(l7), memory_of(l7), l7->conn_count);
+	overload_turn(&s->state, now, now - s->awake_ns + queue_take_shortest(l7), memory_of(l7),
+		      l7->conn_count);
 	if (s->state.is_crowded)
 		close_idle(l7);
 }
@@ -105,9 +106,8 @@ void shedding_configure(struct l7 *l7, const struct snapshot *snap)
 
 enum request_priority shedding_priority(const struct service *s, const struct route_action *action)
 {
-	return action && action->priority < PRIORITY_COUNT
-		       ? (enum request_priority)action->priority
-		       : s->priority;
+	return action && action->priority < PRIORITY_COUNT ? (enum request_priority)action->priority
+							   : s->priority;
 }
 
 void shedding_count(const struct conn *c, unsigned priority)
