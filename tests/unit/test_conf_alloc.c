@@ -107,7 +107,8 @@ static const char bad[] =
 	"pools: {web: {backends: [{name: a}, {name: a, addres: x}], health: {}}}\n"
 	"rate_limits: {few: {rate: 1, burst: x}}\n"
 	"services: {a: {listen: x, pool: wbe}, b: {listen: [1.1.1.1:1/tcp, "
-	"1.1.1.1:1/tcp], mode: http, pool: web, rate_limit: fwe, variables: {path: 1}, routes: [{pool: wbe}, "
+	"1.1.1.1:1/tcp], mode: http, pool: web, rate_limit: fwe, variables: {path: 1}, routes: "
+	"[{pool: wbe}, "
 	"{match: {expr: pth}, pool: web}, {pool: web, rewrite: {prefix: '${x'}}]}}\n";
 
 enum outcome { WHOLE, TOLD, SILENT };
