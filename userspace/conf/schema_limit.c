@@ -15,7 +15,7 @@ static const struct keyword rate_limit_keys[] = {
 		 "rate's "
 		 "number in the last period, whenever it began. leaky-bucket: one after the other "
 		 "at "
-		 "the rate; those that come too fast wait",
+		 "the rate; those that come too fast wait, unless their route answers by itself",
 	 .type = KEY_CHOICE,
 	 FIELD(struct rate_limit, meter.algorithm),
 	 .words = meter_words,
