@@ -67,6 +67,7 @@ int cmd_config_save(const struct cli *cli);
 int cmd_config_history(const struct cli *cli);
 int cmd_config_rollback(const struct cli *cli);
 int cmd_route_test(const struct cli *cli);
+int cmd_limit_list(const struct cli *cli);
 int cmd_guard_list(const struct cli *cli);
 int cmd_guard_add(const struct cli *cli);
 int cmd_guard_remove(const struct cli *cli);

@@ -297,6 +297,10 @@ static void print_responses(const json_t *http)
 		{"responses_4xx", "4xx"},
 		{"responses_5xx", "5xx"},
 		{"local_errors", "of them errors of the proxy's own (local_errors)"},
+		{"rate_limited", "of these, over a rate limit"},
+		{"shed_low", "of these, too much to do, low priority (shed_low)"},
+		{"shed_normal", "of these, the same, normal priority (shed_normal)"},
+		{"shed_high", "of these, the same, high priority (shed_high)"},
 	};
 	char buf[PRINT_UNIT_MAX];
 	const char *label = "responses";

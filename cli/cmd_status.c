@@ -148,6 +148,21 @@ static void print_verdicts(const json_t *l4)
 	puts(*gap ? "" : "none yet");
 }
 
+/* Only while there is something to tell. */
+static void print_overload(const json_t *o)
+{
+	uint64_t full = field_count(o, "workers_not_accepting");
+
+	if (!field_count(o, "pressure_permille") && !full)
+		return;
+	printf(ROW "refusing requests of priority: %s; pressure %.1f, lag %.1f ms, "
+		   "%llu bytes held, %llu workers do not accept\n",
+	       "overload", field_text(o, "state"),
+	       (double)field_count(o, "pressure_permille") / 1000,
+	       (double)field_count(o, "lag_us") / 1000,
+	       (unsigned long long)field_count(o, "memory_bytes"), (unsigned long long)full);
+}
+
 int cmd_status(const struct cli *cli)
 {
 	char usable[96], age[PRINT_UNIT_MAX];
@@ -172,6 +187,7 @@ int cmd_status(const struct cli *cli)
 	       "proxy", (unsigned long long)field_count(proxy, "workers"),
 	       (unsigned long long)field_count(proxy, "open_connections"),
 	       (unsigned long long)field_count(proxy, "idle_backend_connections"));
+	print_overload(json_object_get(proxy, "overload"));
 	print_sockets(json_object_get(proxy, "socket_program"));
 	if (json_is_object(l4)) {
 		print_interfaces(l4);

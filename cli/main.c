@@ -69,6 +69,8 @@ static const struct verb {
 	 1, TAKES_CHANGE, cmd_config_rollback},
 	{"config", "save", "", "write the configuration in force to the daemon's file", 0, 0, 0,
 	 cmd_config_save},
+	{"limit", "list", "", "rate limits, and what they have let through and refused", 0, 0, 0,
+	 cmd_limit_list},
 	{"guard", "list", "", "block and allow lists, and what was blocked by itself", 0, 0, 0,
 	 cmd_guard_list},
 	{"guard", "add", "PREFIX [--allow] [--for TIME] [--note TEXT] [--save]",

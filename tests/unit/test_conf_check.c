@@ -85,7 +85,9 @@ static void keys_are_checked(void **state)
 		{"pools: {}\nservces: {}\nservices: {}",
 		 "t:2:1: %s: unknown key \"servces\"; did you mean \"services\"?\n"},
 		{"services: {}\nx: 1",
-		 "t:2:1: %s: unknown key \"x\"; known: node, admin, log, guard, pools, services\n"},
+		 "t:2:1: %s: unknown key \"x\"; known: node, admin, log, guard, "
+		 "overload, pools, rate_limits, "
+		 "services\n"},
 		{"services: {}\nnode: [1]", "t:2:7: %s: node: expected a mapping, found a list\n"},
 		{"services: {}\nnode: {workrs: 1}",
 		 "t:2:8: %s: node: unknown key \"workrs\"; did you mean \"workers\"?\n"},

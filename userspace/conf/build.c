@@ -16,10 +16,8 @@ static int compare_key(const void *a, const void *b)
 	return strcmp((*(struct tree *const *)a)->key, (*(struct tree *const *)b)->key);
 }
 
-/* The children of a mapping in the order of their names, bad names reported. what: "pool". Their
- * number; 0 also where there is no mapping. */
-static size_t sort_named(struct draft *dr, const char *key, const char *what,
-			 const struct tree ***ret_sorted)
+size_t draft_sort_named(struct draft *dr, const char *key, const char *what,
+			const struct tree ***ret_sorted)
 {
 	const struct tree *mapping = tree_get(dr->root, key);
 	const struct tree **sorted;
@@ -113,7 +111,7 @@ static void read_pools(struct draft *dr)
 {
 	struct snapshot *snap = dr->snap;
 	const struct tree **sorted = NULL;
-	size_t count = sort_named(dr, "pools", "pool", &sorted);
+	size_t count = draft_sort_named(dr, "pools", "pool", &sorted);
 
 	snap->pools = read_alloc(&dr->reader, count, sizeof(*snap->pools));
 	dr->pools = read_alloc(&dr->reader, count, sizeof(*dr->pools));
@@ -190,7 +188,7 @@ static void read_services(struct draft *dr)
 {
 	struct snapshot *snap = dr->snap;
 	const struct tree **sorted = NULL;
-	size_t count = sort_named(dr, "services", "service", &sorted);
+	size_t count = draft_sort_named(dr, "services", "service", &sorted);
 
 	snap->services = read_alloc(&dr->reader, count, sizeof(*snap->services));
 	dr->services = read_alloc(&dr->reader, count, sizeof(*dr->services));
@@ -244,6 +242,12 @@ static void find_runtime(struct draft *dr, struct runtime *rt)
 		s->rt = runtime_service(rt, s->name);
 		*failed = !s->rt;
 	}
+	for (size_t i = 0; i < snap->rate_limit_count && !*failed; i++) {
+		struct rate_limit *l = &snap->rate_limits[i];
+
+		l->rt = runtime_limit(rt, l);
+		*failed = !l->rt;
+	}
 }
 
 /* The document with the environment's values in place of its references; NULL: it has none, or there is
@@ -279,6 +283,7 @@ static struct snapshot *build(const struct tree *document, struct runtime *rt, s
 	draft_read_guard(&dr);
 	read_pools(&dr);
 	draft_build_pool_rules(&dr);
+	draft_read_rate_limits(&dr);
 	read_services(&dr);
 	if (!dr.reader.out_of_memory) {
 		draft_resolve(&dr);

@@ -263,6 +263,24 @@ static void compare_services(struct walk *w, const struct snapshot *old, const s
 	}
 }
 
+static void compare_rate_limits(struct walk *w, const struct snapshot *old,
+				const struct snapshot *new)
+{
+	for (size_t i = 0; old && i < old->rate_limit_count && !w->failed; i++) {
+		const struct rate_limit *a = &old->rate_limits[i];
+
+		compare_object(w, &schema_rate_limit, (struct label){"rate limit", NULL, a->name},
+			       a, snapshot_rate_limit(new, a->name));
+	}
+	for (size_t i = 0; i < new->rate_limit_count && !w->failed; i++) {
+		const struct rate_limit *b = &new->rate_limits[i];
+
+		if (!old || !snapshot_rate_limit(old, b->name))
+			compare_object(w, &schema_rate_limit,
+				       (struct label){"rate limit", NULL, b->name}, NULL, b);
+	}
+}
+
 static void compare_guard(struct walk *w, const struct guard_conf *old,
 			  const struct guard_conf *new)
 {
@@ -300,8 +318,11 @@ int diff_snapshots(const struct snapshot *old, const struct snapshot *new,
 			       &new->admin);
 		compare_object(&w, &schema_log, (struct label){"log", NULL, NULL}, &old->log,
 			       &new->log);
+		compare_object(&w, &schema_overload, (struct label){"overload", NULL, NULL},
+			       &old->overload, &new->overload);
 	}
 	compare_guard(&w, old ? &old->guard : NULL, &new->guard);
+	compare_rate_limits(&w, old, new);
 	compare_pools(&w, old, new);
 	compare_services(&w, old, new);
 	if (w.failed) {

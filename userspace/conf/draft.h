@@ -32,6 +32,14 @@ struct draft {
 	bool prefix_listens;		/* some service listens on a prefix */
 };
 
+/* The children of a mapping in the order of their names, bad names reported. what: "pool". Their
+ * number; 0 also where there is no mapping. */
+size_t draft_sort_named(struct draft *dr, const char *key, const char *what,
+			const struct tree ***ret_sorted);
+
+/* build_limit.c: the rate limits; before the services that use them. */
+void draft_read_rate_limits(struct draft *dr);
+
 /* There is no pool of that name: which was meant? */
 void draft_unknown_pool(struct draft *dr, const struct tree *name);
 

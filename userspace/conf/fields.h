@@ -45,12 +45,14 @@ FIELD_FUNCTIONS(trusted);	/* struct service */
 FIELD_FUNCTIONS(upgrades);	/* struct service */
 FIELD_FUNCTIONS(variables);	/* struct service: conf/build_route.c reads them */
 FIELD_FUNCTIONS(routes);	/* struct service: the same */
-FIELD_FUNCTIONS(node);		/* any struct: the place in the document */
-FIELD_FUNCTIONS(sni_routes);	/* struct service */
-FIELD_FUNCTIONS(sni);		/* struct sni_route */
-FIELD_FUNCTIONS(alpn);		/* struct sni_route */
-FIELD_FUNCTIONS(proxy_from);	/* struct proxy_in */
-FIELD_FUNCTIONS(prefix);	/* struct guard_prefix */
+FIELD_FUNCTIONS(rate_limit); /* struct service: only names; conf/build_limit.c finds the limits */
+FIELD_FUNCTIONS(rate);	     /* struct rate_limit */
+FIELD_FUNCTIONS(node);	     /* any struct: the place in the document */
+FIELD_FUNCTIONS(sni_routes); /* struct service */
+FIELD_FUNCTIONS(sni);	     /* struct sni_route */
+FIELD_FUNCTIONS(alpn);	     /* struct sni_route */
+FIELD_FUNCTIONS(proxy_from); /* struct proxy_in */
+FIELD_FUNCTIONS(prefix);     /* struct guard_prefix */
 
 #undef FIELD_FUNCTIONS
 

@@ -27,6 +27,20 @@ struct route_edits {
 	size_t count;
 };
 
+struct rate_limit;
+
+/* Rate limits as they are used in one place, in order. */
+struct limit_use {
+	const struct rate_limit *limit;
+	const struct expr *key; /* NULL: none */
+	struct slice account;	/* what stands before the key: whose requests these are */
+};
+
+struct limit_uses {
+	const struct limit_use *items;
+	size_t count;
+};
+
 /* struct route.action */
 struct route_action {
 	enum route_answer answer;
@@ -45,6 +59,8 @@ struct route_action {
 	const char *content_type;
 	/* All of them. */
 	enum route_early early;
+	unsigned priority; /* enum request_priority; PRIORITY_COUNT: the service's */
+	struct limit_uses limits;
 	struct route_edits response_edits;
 };
 
@@ -55,7 +71,9 @@ struct route_set {
 	size_t variable_count;
 	const struct pool **pools; /* of all routes; one may be there more than once */
 	size_t pool_count;
-	bool takes_early;     /* one of the routes does, whatever the service says */
+	bool takes_early;	  /* one of the routes does, whatever the service says */
+	struct limit_uses limits; /* of the service: for all its requests */
+	bool has_limits;	  /* the service, or a route */
 	uint64_t fingerprint; /* of the text of variables and routes, to see whether it changed */
 };
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* State that outlives a snapshot, found by identity in two hash tables: see runtime.h. */
+/* State that outlives a snapshot, found by identity in hash tables: see runtime.h. */
 #include "conf/runtime.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
+#include "conf/snapshot.h"
 #include "core/clock.h"
-
 #include "core/text.h"
 
 #define COUNTER_ALIGN 64U
@@ -14,7 +15,7 @@
 const unsigned duration_bounds_ms[DURATION_BOUNDS] = {
 	1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000};
 
-/* What a backend and a service have in common here. References grow only on the main thread, so one
+/* What backends, services and limits have in common here. References grow only on the main thread, so one
  * that it sees without any stays without. */
 struct item {
 	struct item *next; /* in its bucket */
@@ -33,6 +34,11 @@ struct service_item {
 	struct service_rt rt;
 };
 
+struct limit_item {
+	struct item item;
+	struct limit_rt rt;
+};
+
 struct table {
 	struct item **buckets; /* a power of two of them */
 	size_t bucket_count;
@@ -41,7 +47,7 @@ struct table {
 };
 
 struct runtime {
-	struct table backends, services;
+	struct table backends, services, limits;
 };
 
 static void free_backend(struct item *item)
@@ -61,6 +67,17 @@ static void free_service(struct item *item)
 	free(s->rt.name);
 	free(item->counter_memory);
 	free(s);
+}
+
+static void free_limit(struct item *item)
+{
+	struct limit_item *l = (struct limit_item *)item;
+
+	limit_table_deinit(&l->rt.table);
+	free(l->rt.name);
+	free(l->rt.key);
+	free(item->counter_memory);
+	free(l);
 }
 
 static int table_init(struct table *t, void (*free_item)(struct item *item))
@@ -157,7 +174,8 @@ struct runtime *runtime_new(void)
 	if (!rt)
 		return NULL;
 	if (table_init(&rt->backends, free_backend) < 0 ||
-	    table_init(&rt->services, free_service) < 0) {
+	    table_init(&rt->services, free_service) < 0 ||
+	    table_init(&rt->limits, free_limit) < 0) {
 		runtime_free(rt);
 		return NULL;
 	}
@@ -170,8 +188,10 @@ void runtime_free(struct runtime *rt)
 		return;
 	table_sweep(&rt->backends, true);
 	table_sweep(&rt->services, true);
+	table_sweep(&rt->limits, true);
 	free(rt->backends.buckets);
 	free(rt->services.buckets);
+	free(rt->limits.buckets);
 	free(rt);
 }
 
@@ -179,6 +199,7 @@ void runtime_sweep(struct runtime *rt)
 {
 	table_sweep(&rt->backends, false);
 	table_sweep(&rt->services, false);
+	table_sweep(&rt->limits, false);
 }
 
 static struct backend_item *backend_new(const char *pool, const char *name,
@@ -262,6 +283,59 @@ struct service_rt *runtime_service(struct runtime *rt, const char *name)
 	return &((struct service_item *)item)->rt;
 }
 
+/* Is it that limit, with what it remembers of use to it? */
+static bool is_same_limit(const struct limit_rt *l, const struct rate_limit *c)
+{
+	return !strcmp(l->name, c->name) && !l->key == !c->key &&
+	       (!l->key || !strcmp(l->key, c->key)) && l->meter.algorithm == c->meter.algorithm &&
+	       l->meter.count == c->meter.count && l->meter.period_ms == c->meter.period_ms &&
+	       l->meter.burst == c->meter.burst && l->entries == c->entries &&
+	       l->per == (int)c->per;
+}
+
+static struct limit_item *limit_new(const struct rate_limit *c, uint64_t hash)
+{
+	struct limit_item *l = calloc(1, sizeof(*l));
+
+	if (!l)
+		return NULL;
+	l->item.hash = hash;
+	l->rt.name = strdup(c->name);
+	l->rt.key = c->key ? strdup(c->key) : NULL;
+	l->rt.meter = c->meter;
+	l->rt.entries = c->entries;
+	l->rt.per = (int)c->per;
+	l->rt.counters = counters_new(&l->item, sizeof(*l->rt.counters));
+	l->rt.priv = &l->item;
+	if (getrandom(l->rt.seed, sizeof(l->rt.seed), 0) < 0) /* before the system has some */
+		l->rt.seed[0] = (uintptr_t)l ^ clock_now_ns();
+	if (!l->rt.name || (c->key && !l->rt.key) || !l->rt.counters ||
+	    limit_table_init(&l->rt.table, c->key ? c->entries : 1) < 0) {
+		free_limit(&l->item);
+		return NULL;
+	}
+	return l;
+}
+
+struct limit_rt *runtime_limit(struct runtime *rt, const struct rate_limit *conf)
+{
+	uint64_t hash = text_hash(TEXT_HASH_INIT, conf->name);
+	struct item *item = rt->limits.buckets[hash & (rt->limits.bucket_count - 1)];
+	struct limit_item *l;
+
+	while (item && !is_same_limit(&((struct limit_item *)item)->rt, conf))
+		item = item->next;
+	if (!item) {
+		l = limit_new(conf, hash);
+		if (!l)
+			return NULL;
+		item = &l->item;
+		table_insert(&rt->limits, item);
+	}
+	take_ref(item);
+	return &((struct limit_item *)item)->rt;
+}
+
 void backend_rt_unref(struct backend_rt *b)
 {
 	if (b)
@@ -323,6 +397,12 @@ void backend_rt_note_latency(struct backend_rt *b, uint64_t us, uint64_t now_ms)
 	atomic_store_explicit(&b->latency_ms, now_ms, memory_order_relaxed);
 }
 
+void limit_rt_unref(struct limit_rt *l)
+{
+	if (l)
+		drop_ref(l->priv);
+}
+
 static void add(_Atomic uint64_t *sum, const _Atomic uint64_t *row)
 {
 	counter_add(sum, atomic_load_explicit(row, memory_order_relaxed));
@@ -349,6 +429,16 @@ void service_rt_sum(const struct service_rt *s, struct service_counters *ret_sum
 		for (size_t k = 0; k <= DURATION_BOUNDS; k++)
 			add(&ret_sum->durations[k], &s->counters[i].durations[k]);
 		add(&ret_sum->duration_ms, &s->counters[i].duration_ms);
+	}
+}
+
+void limit_rt_sum(const struct limit_rt *l, struct limit_counters *ret_sum)
+{
+	memset(ret_sum, 0, sizeof(*ret_sum));
+	for (size_t i = 0; i < RUNTIME_MAX_WORKERS; i++) {
+#define X(name, text) add(&ret_sum->name, &l->counters[i].name);
+		LIMIT_COUNTERS(X)
+#undef X
 	}
 }
 

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "core/addr.h"
+#include "limit/table.h"
 
 #define RUNTIME_MAX_WORKERS 64
 
@@ -64,7 +65,11 @@ enum health_state { HEALTH_UNKNOWN, HEALTH_UP, HEALTH_DOWN }; /* unknown is usab
 	X(ocsp_withheld, "ocsp-withheld")	  /* there is one, but expired, or not good */     \
 	X(pipelined_over, "pipelined-over")	  /* closed for limits.pipelined */                \
 	X(access_lines, "access-lines")		  /* lines of the access log */                    \
-	X(access_lost, "access-lost") /* of them, those that were lost for want of room */
+	X(access_lost, "access-lost")	/* of them, those that were lost for want of room */       \
+	X(rate_limited, "rate-limited") /* requests refused by rate limits */                      \
+	X(shed_low, "shed-low")		/* requests refused for want of time or memory */          \
+	X(shed_normal, "shed-normal")                                                              \
+	X(shed_high, "shed-high")
 
 /* And for a tcp or tls service beside those; the first three for http services too. */
 #define RELAY_COUNTERS(X)                                                                          \
@@ -82,6 +87,12 @@ enum health_state { HEALTH_UNKNOWN, HEALTH_UP, HEALTH_DOWN }; /* unknown is usab
  * those that took longer. The loop's clock has milliseconds. */
 #define DURATION_BOUNDS 15
 extern const unsigned duration_bounds_ms[DURATION_BOUNDS];
+/* And for a rate limit. */
+#define LIMIT_COUNTERS(X)                                                                          \
+	X(hits, "hits")	      /* requests that it was asked about */                               \
+	X(limited, "limited") /* of them, refused, or with dry_run would have been */              \
+	X(delayed, "delayed") /* of them, taken after a wait */                                    \
+	X(evicted, "evicted") /* keys that were forgotten too early, for want of entries */
 
 struct backend_counters {
 #define X(name, text) _Atomic uint64_t name;
@@ -96,6 +107,12 @@ struct service_counters {
 #undef X
 	_Atomic uint64_t durations[DURATION_BOUNDS + 1];
 	_Atomic uint64_t duration_ms; /* of all of them together */
+} __attribute__((aligned(64)));
+
+struct limit_counters {
+#define X(name, text) _Atomic uint64_t name;
+	LIMIT_COUNTERS(X)
+#undef X
 } __attribute__((aligned(64)));
 
 /* By the owning worker only: a plain add, without a locked instruction. */
@@ -152,6 +169,19 @@ struct service_rt {
 	void *priv;			   /* runtime.c */
 };
 
+/* What a rate limit remembers, for as long as nothing but dry_run changes of it. */
+struct limit_rt {
+	char *name, *key; /* key NULL: none */
+	struct meter meter;
+	uint32_t entries;
+	int per;			 /* enum limit_per */
+	uint64_t seed[2];		 /* of the hash of keys */
+	struct limit_table table;	 /* written by all workers */
+	struct limit_counters *counters; /* [RUNTIME_MAX_WORKERS] */
+	void *priv;			 /* runtime.c */
+};
+
+struct rate_limit; /* conf/snapshot.h */
 struct runtime;
 
 struct runtime *runtime_new(void);     /* NULL: out of memory */
@@ -161,11 +191,13 @@ void runtime_free(struct runtime *rt); /* every reference must be gone */
 struct backend_rt *runtime_backend(struct runtime *rt, const char *pool, const char *name,
 				   const struct endpoint *ep);
 struct service_rt *runtime_service(struct runtime *rt, const char *name);
+struct limit_rt *runtime_limit(struct runtime *rt, const struct rate_limit *conf);
 
 /* Release one reference; any thread (the object itself is freed by the main thread's next
  * runtime_sweep(), which conf_build() calls, or runtime_free()). NULL is fine. */
 void backend_rt_unref(struct backend_rt *b);
 void service_rt_unref(struct service_rt *s);
+void limit_rt_unref(struct limit_rt *l);
 void runtime_sweep(struct runtime *rt);
 
 /* False: it was so before. Any other moves the epoch. Main thread. */
@@ -186,6 +218,7 @@ uint64_t backend_rt_latency_us(const struct backend_rt *b, uint64_t now_ms);
 /* Sums over the workers. */
 void backend_rt_sum(const struct backend_rt *b, struct backend_counters *ret_sum);
 void service_rt_sum(const struct service_rt *s, struct service_counters *ret_sum);
+void limit_rt_sum(const struct limit_rt *l, struct limit_counters *ret_sum);
 
 const char *health_state_name(enum health_state v); /* "unknown", "up", "down" */
 

@@ -282,6 +282,8 @@ static const struct section schema_edits = {
 
 /* As enum route_early. */
 static const char *const early_words[] = {"service", "on", "off", NULL};
+/* enum request_priority, then that of the service. */
+static const char *const route_priority_words[] = {"low", "normal", "high", "service", NULL};
 
 static const struct keyword route_keys[] = {
 	{.name = "name",
@@ -328,6 +330,16 @@ static const struct keyword route_keys[] = {
 	 FIELD(struct route_draft, early),
 	 .words = early_words,
 	 .fallback = "service"},
+	{.name = "priority",
+	 .text = "who is refused first when there is too much to do (overload)",
+	 .type = KEY_CHOICE,
+	 FIELD(struct route_draft, priority),
+	 .words = route_priority_words,
+	 .fallback = "service"},
+	{.name = "rate_limit",
+	 .text = "names of rate_limits, beside those of the service",
+	 NODE(struct route_draft, rate_limit),
+	 .form = "names of rate_limits"},
 	{.name = "request_headers",
 	 .text = "of the request to the backend",
 	 OF(request_edits),

@@ -82,6 +82,8 @@ void snapshot_unref(struct snapshot *s)
 	if (s->pool_rules)
 		route_mem_deinit(s->pool_rules);
 	free(s->pool_rules);
+	for (size_t i = 0; i < s->rate_limit_count; i++)
+		limit_rt_unref(s->rate_limits[i].rt);
 	tree_free(s->document);
 	arena_deinit(&m->arena);
 	free(m);
@@ -95,14 +97,14 @@ bool pool_is_checked_by_tls(const struct pool *p)
 	       (p->health.tls == HEALTH_TLS_AUTO && !p->health.port);
 }
 
-/* All three lists are sorted, and all three structs start with their name. */
+/* All lists are sorted, and all structs start with their name. */
 static int compare_name(const void *key, const void *row)
 {
 	return strcmp(key, *(const char *const *)row);
 }
 
 _Static_assert(!offsetof(struct pool, name) && !offsetof(struct service, name) &&
-		       !offsetof(struct backend, name),
+		       !offsetof(struct backend, name) && !offsetof(struct rate_limit, name),
 	       "the name stands first");
 
 const struct pool *snapshot_pool(const struct snapshot *s, const char *name)
@@ -117,6 +119,14 @@ const struct service *snapshot_service(const struct snapshot *s, const char *nam
 	if (!s->service_count)
 		return NULL;
 	return bsearch(name, s->services, s->service_count, sizeof(*s->services), compare_name);
+}
+
+const struct rate_limit *snapshot_rate_limit(const struct snapshot *s, const char *name)
+{
+	if (!s->rate_limit_count)
+		return NULL;
+	return bsearch(name, s->rate_limits, s->rate_limit_count, sizeof(*s->rate_limits),
+		       compare_name);
 }
 
 const struct backend *pool_backend(const struct pool *p, const char *name)
@@ -231,6 +241,9 @@ const char *const tracking_words[] = {"auto", "on-change", "always", "never", NU
 const char *const affinity_words[] = {"flow", "source-destination", "source", NULL};
 const char *const quic_cid_words[] = {"none", "lb", "offset", NULL};
 const char *const client_verify_words[] = {"required", "optional", NULL};
+const char *const meter_words[] = {"token-bucket", "sliding-window", "leaky-bucket", NULL};
+const char *const priority_words[] = {"low", "normal", "high", NULL};
+const char *const limit_per_words[] = {"node", "service", "route", NULL};
 const char *const health_kind_words[] = {"none", "tcp", "http", "grpc", NULL};
 
 const char *forward_name(enum forward v)

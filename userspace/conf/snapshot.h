@@ -15,6 +15,8 @@
 #include "conf/environ.h"
 #include "core/addr.h"
 #include "core/diag.h"
+#include "limit/meter.h"
+#include "limit/overload.h"
 #include "tls/policy_words.h"
 
 struct access_plan; /* conf/access_plan.h */
@@ -23,6 +25,7 @@ struct expr;
 struct route_mem;
 struct backend_rt; /* conf/runtime.h */
 struct log_sink;   /* log/sink.h */
+struct limit_rt;
 struct service_rt;
 struct tls_authorities; /* tls/authorities.h */
 struct tls_cert;	/* tls/cert.h */
@@ -78,8 +81,8 @@ struct metrics_conf {
 };
 
 struct admin_conf {
-	const char *socket;	  /* path of the control socket, default /run/shunt/control.sock */
-	unsigned history;	  /* generations that are kept, default 50 */
+	const char *socket; /* path of the control socket, default /run/shunt/control.sock */
+	unsigned history;   /* generations that are kept, default 50 */
 	enum watch { WATCH_OFF, WATCH_ON } watch;
 	struct endpoint http;	  /* of the admin HTTP server; port 0: see http_path */
 	const char *http_path;	  /* the same, a unix socket; NULL: there is none */
@@ -422,6 +425,32 @@ struct access_conf {
 	struct log_sink *sink;		/* NULL: nothing is written; the snapshot's reference */
 };
 
+/* Whose requests are on one account, beside those with the same key. */
+enum limit_per { LIMIT_PER_NODE, LIMIT_PER_SERVICE, LIMIT_PER_ROUTE };
+enum dry_run { DRY_RUN_OFF, DRY_RUN_ON };
+
+/* How many requests are taken of each that the key tells apart. */
+struct rate_limit {
+	const char *name;
+	struct meter meter;
+	const char
+		*key; /* text of an expression, for the services that use it; NULL: one for all */
+	uint32_t entries;     /* keys that are remembered, default 65536 */
+	enum limit_per per;   /* default node */
+	enum dry_run dry_run; /* counts what it would refuse, default off */
+	struct limit_rt *rt;  /* the snapshot holds a reference */
+};
+
+/* When the workers have too much to do; all of them together. 0: no limit. */
+struct overload_conf {
+	unsigned lag_ms;
+	uint64_t memory;
+	uint64_t connections;
+	uint32_t requests;	/* under way to backends */
+	unsigned wait_ms;	/* of those above, default 10 s */
+	unsigned retry_after_s; /* default 1 */
+};
+
 struct service {
 	const char *name;
 	enum service_mode mode;
@@ -451,7 +480,10 @@ struct service {
 	struct relay_conf relay;      /* tcp, tls */
 	struct sni_route *sni_routes; /* tls */
 	size_t sni_route_count;
-	struct route_set *routes; /* http: conf/route_set.h; NULL: none */
+	struct route_set *routes;	/* http: conf/route_set.h; NULL: none */
+	enum request_priority priority; /* http: default normal */
+	const char *const *rate_limits; /* http: names; routes has them ready for use */
+	size_t rate_limit_count;
 	struct proxy_in proxy_in; /* http, tcp, tls */
 	struct service_guard guard;
 	struct access_conf access; /* http */
@@ -464,10 +496,13 @@ struct snapshot {
 	struct admin_conf admin;
 	struct log_conf log;
 	struct guard_conf guard;
+	struct overload_conf overload;
 	struct pool *pools; /* sorted by name */
 	size_t pool_count;
 	struct service *services; /* sorted by name */
 	size_t service_count;
+	struct rate_limit *rate_limits; /* sorted by name */
+	size_t rate_limit_count;
 	struct route_mem *pool_rules; /* of the expressions of pools; NULL: there are none */
 	struct tree *document;	      /* what it was built from; main thread only */
 	struct secrets secrets; /* what its references to the environment stand for; the same */
@@ -483,6 +518,7 @@ struct arena *snapshot_arena(struct snapshot *s);
 
 const struct pool *snapshot_pool(const struct snapshot *s, const char *name); /* NULL: none */
 const struct service *snapshot_service(const struct snapshot *s, const char *name);
+const struct rate_limit *snapshot_rate_limit(const struct snapshot *s, const char *name);
 const struct backend *pool_backend(const struct pool *p, const char *name);
 
 /* The ring of a source route's pool goes by SERVICE@POOL. Writes the name and returns buf. */
@@ -579,6 +615,9 @@ extern const char *const tracking_words[];
 extern const char *const affinity_words[];
 extern const char *const quic_cid_words[];
 extern const char *const health_kind_words[];
+extern const char *const meter_words[];
+extern const char *const limit_per_words[];
+extern const char *const priority_words[];
 extern const char *const client_verify_words[];
 extern const char *const log_conf_format_words[];
 extern const char *const log_conf_target_words[];

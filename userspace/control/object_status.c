@@ -146,6 +146,23 @@ static json_t *l4_json(const struct commands_env *env, const struct snapshot *sn
 	return json_finish(o, failed);
 }
 
+/* state: whose requests are refused, some or all: those of that priority and below. */
+static json_t *overload_json(const struct workers_status *w)
+{
+	static const char *const states[] = {"none", "low", "normal", "high"};
+	json_t *o = json_object();
+	bool failed = !o;
+
+	json_put(o, "state", json_string(states[(w->pressure + OVERLOAD_STEP - 1) / OVERLOAD_STEP]),
+		 &failed);
+	json_put_int(o, "pressure_permille", w->pressure, &failed);
+	json_put_int(o, "lag_us", w->lag_us, &failed);
+	json_put_int(o, "memory_bytes", w->memory, &failed);
+	json_put_int(o, "waiting_requests", w->waiting, &failed);
+	json_put_int(o, "workers_not_accepting", w->full, &failed);
+	return json_finish(o, failed);
+}
+
 static json_t *proxy_json(const struct commands_env *env, const struct snapshot *snap)
 {
 	struct workers_status w = {0};
@@ -158,6 +175,7 @@ static json_t *proxy_json(const struct commands_env *env, const struct snapshot 
 	json_put_int(o, "open_connections", w.connections, &failed);
 	json_put_int(o, "idle_backend_connections", w.upstream_idle, &failed);
 	json_put_int(o, "buffer_bytes", w.buffer_bytes, &failed);
+	json_put(o, "overload", overload_json(&w), &failed);
 	json_put(o, "socket_program", steering_json(env->steering, snap), &failed);
 	return json_finish(o, failed);
 }

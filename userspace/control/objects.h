@@ -38,6 +38,9 @@ json_t *object_guard(const struct commands_env *env);
 json_t *object_relay(const struct snapshot *snap, const struct service *service);
 json_t *object_proxy_in(const struct service *service);
 
+/* object_limits.c: the rate limits, with what they have done. Goes through all of their entries. */
+json_t *object_limits(const struct snapshot *snap);
+
 json_t *object_version(void);
 
 /* The whole daemon. unsaved: the document in force differs from the file. flows: count the flow

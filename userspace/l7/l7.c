@@ -83,6 +83,7 @@ int l7_new(const struct l7_env *env, struct l7 **ret_l7)
 	list_init(&l7->exchanges);
 	(void)uv_prepare_init(env->loop, &l7->h2_prepare); /* always 0 */
 	l7->h2_prepare.data = l7;
+	shedding_init(l7);
 	tls_waker_init(&l7->waker, env->loop);
 	(void)uv_timer_init(env->loop, &l7->tickets); /* always 0 */
 	l7->tickets.data = l7;
@@ -106,6 +107,7 @@ int l7_set_snapshot(struct l7 *l7, struct snapshot *snap)
 		return -ENOMEM;
 	view_activate(v, before);
 	l7->view = v;
+	shedding_configure(l7, snap);
 	review_all(l7);
 	view_unref(before);
 	return 0;
@@ -191,6 +193,7 @@ void l7_close_all(struct l7 *l7)
 	uv_close((uv_handle_t *)&l7->idle, NULL);
 	uv_close((uv_handle_t *)&l7->h2_prepare, NULL);
 	deadlines_close(&l7->deadlines);
+	shedding_close(l7);
 	tls_waker_close(&l7->waker);
 	uv_close((uv_handle_t *)&l7->tickets, NULL);
 }

@@ -7,6 +7,8 @@
 #include "core/list.h"
 #include "l7/deadline.h"
 #include "l7/l7.h"
+#include "l7/queue.h"
+#include "l7/shedding.h"
 #include "l7/tls.h"
 #include "tls/resume.h"
 
@@ -22,6 +24,9 @@ struct l7 {
 	struct list conns; /* all client connections */
 	uint64_t conn_count;
 	uint64_t upstream_idle;
+	uint64_t request_bytes; /* memory of the requests under way */
+	struct shedding shedding;
+	struct queue queue;
 	struct conn *deferred,
 		**deferred_end; /* client connections with requests left in their buffers */
 	unsigned deferred_count;

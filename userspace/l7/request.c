@@ -23,7 +23,9 @@
 #define READS_PER_TURN 4       /* of one connection */
 #define FAILURE_US     1000000 /* that a failure counts as, where answers are timed */
 #define NS_PER_US      1000
+#define NS_PER_MS      1000000U
 
+static void begin(struct request *r);
 static void dispatch(struct request *r);
 
 static const struct http_timeouts *timeouts(const struct request *r)
@@ -54,6 +56,8 @@ void request_set_state(struct request *r, enum request_state state)
 
 	assert(legal[r->state] & 1U << state);
 	r->state = state;
+	if (state == REQUEST_OVER || state == REQUEST_TUNNEL)
+		queue_leave(r);
 }
 
 /* ---- how it ends --------------------------------------------------------------------------- */
@@ -106,6 +110,7 @@ static void end(struct request *r, bool keep)
 	detach(r, keep);
 	balance_move(&r->backend, NULL);
 	request_set_state(r, REQUEST_OVER);
+	r->client.conn->l7->request_bytes -= r->size;
 	free(r);
 }
 
@@ -265,6 +270,16 @@ void request_on_deadline(struct request *r)
 
 	if (r->state == REQUEST_TUNNEL) {
 		tunnel_on_deadline(r);
+		return;
+	}
+	if (r->is_waiting) {
+		r->is_waiting = false;
+		begin(r);
+		return;
+	}
+	if (r->is_queued) {
+		shedding_count(r->client.conn, r->priority);
+		request_fail(r, REASON_OVERLOADED);
 		return;
 	}
 	if (r->body_at > now && r->reply_at > now) {
@@ -644,6 +659,31 @@ static void keep_edits(struct request *r, const struct routing *routing, char *m
 	}
 }
 
+void request_go_on(struct request *r)
+{
+	deadline_set(&r->client.io->deadline, DEADLINE_NONE);
+	dispatch(r);
+}
+
+/* To a backend, or to wait until there are fewer others. */
+static void begin(struct request *r)
+{
+	if (queue_enter(r)) {
+		dispatch(r);
+		return;
+	}
+	deadline_set(&r->client.io->deadline, in_ms(r, r->client.conn->l7->queue.wait_ms));
+	(void)advance(r, (struct slice){0});
+}
+
+/* A rate limit lets it go on later: request_on_deadline(). */
+static void wait_first(struct request *r, uint64_t ns)
+{
+	r->is_waiting = true;
+	deadline_set(&r->client.io->deadline, in_ms(r, (unsigned)(ns / NS_PER_MS)));
+	(void)advance(r, (struct slice){0});
+}
+
 enum reason request_start(const struct client *who, struct head *h, size_t block_len)
 {
 	const struct conn *c = who->conn;
@@ -657,12 +697,18 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 							s->trusted_proxy_count)};
 	struct routing routing;
 	struct request *r;
-	size_t bound;
+	size_t bound, size;
 
 	if (reason == REASON_NONE)
 		reason = routing_find(who, h, &routing);
+	if (reason == REASON_RATE_LIMITED) {
+		rate_limit_answer(who, h, &routing.limit, block_len);
+		return REASON_NONE;
+	}
 	if (reason != REASON_NONE)
 		return reason;
+	if (c->l7->shedding.is_on && shedding_refuses(who, h, routing.action, block_len))
+		return REASON_NONE;
 	if (!routing.pool)
 		return routing_answer(who, h, &routing, block_len);
 	h->upgrade = tunnel_protocol(s, h);
@@ -678,11 +724,14 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 		endpoint_format(conn_local(c), local, sizeof(local));
 	hop.local = (struct slice){local, strlen(local)};
 	bound = http1_request_bound(h, &hop) + h->upgrade.len;
-	r = malloc(sizeof(*r) + bound + h->upgrade.len + edits_size(&routing));
+	size = sizeof(*r) + bound + h->upgrade.len + edits_size(&routing);
+	r = malloc(size);
 	if (!r)
 		return REASON_NO_RESOURCES;
 	*r = (struct request){
 		.client = *who,
+		.size = (uint32_t)size,
+		.priority = (uint8_t)shedding_priority(s, routing.action),
 		.pool = routing.pool,
 		.hash = routing.hash,
 		.action = routing.action,
@@ -701,6 +750,7 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 		.reply_at = DEADLINE_NONE,
 		.begun_ms = uv_now(c->l7->env.loop),
 	};
+	c->l7->request_bytes += size;
 	r->head_len = http1_write_request(r->head, h, &hop);
 	if (h->upgrade.len) {
 		r->upgrade = (struct slice){r->head + bound, h->upgrade.len};
@@ -719,6 +769,9 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 		buf_consume(who->io->pool, &who->io->in, block_len);
 	*who->request = r;
 	deadline_set(&who->io->deadline, DEADLINE_NONE);
-	dispatch(r);
+	if (routing.limit.wait_ns)
+		wait_first(r, routing.limit.wait_ns);
+	else
+		begin(r);
 	return REASON_NONE;
 }

@@ -29,10 +29,17 @@ struct request {
 	struct upstream_conn *up; /* being connected, or ours */
 	const struct backend *backend;
 	enum request_state state;
-	uint8_t minor;	 /* of the client's HTTP/1.x */
-	uint8_t framing; /* enum body_kind: of the request, to an HTTP/1 backend */
+	uint32_t size;		/* of its memory */
+	uint8_t priority;	/* enum request_priority */
+	struct list queue_node; /* is_queued */
+	uint64_t queued_ns;	/* the same: since when */
+	uint8_t minor;		/* of the client's HTTP/1.x */
+	uint8_t framing;	/* enum body_kind: of the request, to an HTTP/1 backend */
 	uint8_t tried_count, interim_count;
 	bool is_head, is_idempotent, is_persistent, is_connect;
+	bool is_waiting;      /* REQUEST_CONNECT: for its turn, by a rate limit */
+	bool is_queued;	      /* REQUEST_CONNECT: the same, in l7.queue */
+	bool has_slot;	      /* counts there as one under way */
 	bool awaits_continue; /* the client sends no body before a 100 (Continue) */
 	bool was_reused;      /* up had served a request before */
 	bool was_repeated;    /* sent again after a kept connection had died */
@@ -75,6 +82,9 @@ static inline uint64_t request_age_ms(const struct request *r)
 {
 	return uv_now(r->client.conn->l7->env.loop) - r->begun_ms;
 }
+
+/* It is its turn: to a backend. */
+void request_go_on(struct request *r);
 
 void request_set_state(struct request *r, enum request_state state);
 

@@ -288,6 +288,12 @@ enum reason routing_find(const struct client *who, struct head *h, struct routin
 	route_table_find(&set->table, &in, &found);
 	if (found.gave_up)
 		counter_add(&conn_counters(who->conn)->route_limits, 1);
+	if (set->has_limits) {
+		ret_routing->limit =
+			rate_limit_check(who, set, found.route ? found.route->action : NULL, &in);
+		if (ret_routing->limit.by)
+			return REASON_RATE_LIMITED;
+	}
 	if (!found.route)
 		return REASON_NONE;
 	ret_routing->action = found.route->action;

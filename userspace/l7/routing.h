@@ -9,6 +9,7 @@
 
 #include "conf/route_set.h"
 #include "l7/http1_parse.h"
+#include "l7/rate_limit.h"
 #include "l7/request.h"
 
 struct l7;
@@ -28,6 +29,7 @@ struct routing {
 	/* Of the response. They and what h points to are good until the next routing_find(). */
 	const struct rendered_edit *edits;
 	size_t edit_count;
+	struct limit_verdict limit; /* with REASON_RATE_LIMITED: to be answered by it */
 };
 
 /* Memory for routing_find(), once for each worker. 0, or -ENOMEM. */

@@ -171,9 +171,11 @@ static int accept_some(struct listener *l, int count)
 	while (count-- > 0) {
 		struct sockaddr_storage from;
 		socklen_t len = sizeof(from);
-		int fd = accept4(l->fd, (struct sockaddr *)&from, &len,
-				 SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd;
 
+		if (!l->events.may_accept(l))
+			return -EBUSY;
+		fd = accept4(l->fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0)
 			deliver(l, fd, &from);
 		else if (!is_passing(errno))
@@ -197,8 +199,9 @@ static void pause_accept(struct listener *l, int err)
 {
 	unsigned held;
 
-	l->events.on_fail(l);
-	if (log_limit_ok(&l->limit, &held))
+	if (err != -EBUSY)
+		l->events.on_fail(l);
+	if (err != -EBUSY && log_limit_ok(&l->limit, &held))
 		log_warning("worker: cannot accept, pausing address=%s error=\"%s\" held-back=%u",
 			    l->group.name, strerror(-err), held);
 	(void)uv_poll_stop(&l->poll);

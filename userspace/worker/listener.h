@@ -24,9 +24,13 @@ typedef void (*listener_cb)(struct listener *l, int fd, const struct endpoint *p
 /* Connections wait that cannot be accepted now; tried again soon. */
 typedef void (*listener_fail_cb)(struct listener *l);
 
+/* Asked before each one: false: all stay in the queue for now. */
+typedef bool (*listener_gate)(const struct listener *l);
+
 struct listener_events {
 	listener_cb on_accept;
 	listener_fail_cb on_fail;
+	listener_gate may_accept;
 	void *ctx;
 };
 

@@ -67,6 +67,10 @@ struct workers_status {
 	uint64_t upstream_idle;
 	uint64_t buffer_bytes; /* held for bytes that are under way */
 	uint64_t generation;   /* lowest one that a worker serves */
+	/* struct l7_load: the highest of each, of memory and those that wait the sum; and who
+	 * accepts nobody. */
+	uint64_t pressure, lag_us, memory, waiting;
+	unsigned full;
 };
 void workers_status(const struct workers *w, struct workers_status *ret_status);
 

@@ -79,10 +79,17 @@ static void store(_Atomic uint64_t *to, uint64_t n)
 static void on_prepare(uv_prepare_t *prepare)
 {
 	struct worker *w = prepare->data;
+	struct l7_load load;
 
 	store(&w->counts.connections, l7_connections(w->l7));
 	store(&w->counts.upstream_idle, l7_upstream_idle(w->l7));
 	store(&w->counts.buffer_bytes, l7_buffer_bytes(w->l7));
+	l7_load(w->l7, &load);
+	store(&w->counts.pressure, load.pressure);
+	store(&w->counts.lag_us, load.lag_us);
+	store(&w->counts.memory, load.memory);
+	store(&w->counts.waiting, load.waiting);
+	store(&w->counts.is_full, load.is_full);
 	if (w->is_draining && !w->is_drained && l7_connections(w->l7) == 0) {
 		w->is_drained = true;
 		send_back(w, &w->drain, 0);
@@ -97,9 +104,9 @@ static void on_lag(uv_timer_t *timer)
 
 	/* The loop counts in milliseconds, so a fraction of one is no lag. */
 	us = us > 1000 ? us - 1000 : 0;
-	store(&w->counts.lag_us, us);
-	if (us > atomic_load_explicit(&w->counts.lag_max_us, memory_order_relaxed))
-		store(&w->counts.lag_max_us, us);
+	store(&w->counts.timer_lag_us, us);
+	if (us > atomic_load_explicit(&w->counts.timer_lag_max_us, memory_order_relaxed))
+		store(&w->counts.timer_lag_max_us, us);
 	uv_update_time(timer->loop);
 	w->lag_due_ns = uv_hrtime() + LAG_MS * 1000000ULL;
 	(void)uv_timer_start(timer, on_lag, LAG_MS, 0); /* 0 */
@@ -143,6 +150,13 @@ static void on_accept_failed(struct listener *l)
 
 	if (l->service)
 		l7_accept_failed(w->l7, l->service);
+}
+
+static bool may_accept(const struct listener *l)
+{
+	const struct worker *w = l->events.ctx;
+
+	return l7_may_accept(w->l7);
 }
 
 /* The proxied service of a snapshot that these sockets are of; NULL: none. */
@@ -243,7 +257,7 @@ static void rename_listeners(struct worker *w, bool steered)
 
 static void take_listeners(struct worker *w, struct worker_message *m)
 {
-	const struct listener_events events = {on_accept, on_accept_failed, w};
+	const struct listener_events events = {on_accept, on_accept_failed, may_accept, w};
 
 	list_for_each_safe (it, &m->listeners) {
 		struct listener *l = list_entry(it, struct listener, node);
