@@ -63,7 +63,7 @@ def test_replies_to_questions_are_as_described(admin, document):
     for path, ops in document["paths"].items():
         if "get" not in ops:
             continue
-        asked = path.format(service="web", pool="web")
+        asked = path.format(service="web", pool="web", generation=1, other=1)
         status, headers, text = request(a.port, "GET", asked)
         content = response(document, path, "get", status)
         kind = headers["Content-Type"].partition(";")[0]
@@ -78,6 +78,7 @@ def test_replies_to_questions_are_as_described(admin, document):
     ("/v1/pools/{pool}/backends/{backend}", "patch", '{"weight": 3000}', 400),
     ("/v1/pools/{pool}/backends", "post", '{"name": "b9", "address": "127.0.0.9:1"}', 200),
     ("/v1/services/{service}/route", "post", '{"method": "GET", "url": "http://a.test/"}', 200),
+    ("/v1/config/generations/{generation}/rollback", "post", "", 200),
     ("/v1/config/check", "post", "services: {web: {listen: 1}}", 422),
     ("/v1/config/apply", "post", "nothing: good", 422),
     ("/v1/pools/{pool}/backends/{backend}", "delete", "", 200),
@@ -86,7 +87,7 @@ def test_replies_to_orders_are_as_described(admin, token_file, document, path, m
                                             status):
     a = admin(admin={"token_file": token_file}, backends=[
         {"address": "127.0.0.1:9"}, {"address": "127.0.0.2:9"}])
-    got, reply = a.ask(path.format(service="web", pool="web", backend="b1"), method.upper(), body,
+    got, reply = a.ask(path.format(service="web", pool="web", backend="b1", generation=1), method.upper(), body,
                        token=TOKEN)
     assert got == status, reply
     held_against(document, response(document, path, method, got)["application/json"]["schema"],

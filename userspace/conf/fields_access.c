@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Keys of access logs whose values are neither a number nor a word: see fields.h. */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,7 +35,7 @@ void field_read_sample(struct reader *r, const struct keyword *k, const struct t
 	    !(parts >= 1) || parts > ACCESS_SAMPLE_ALL)
 		read_expected(r, k, value, k->form);
 	else
-		a->sample = (unsigned)lround(parts);
+		a->sample = (unsigned)(parts + 0.5);
 }
 
 void field_format_sample(struct strbuf *b, const void *object)
