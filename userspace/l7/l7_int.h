@@ -7,6 +7,7 @@
 #include "core/list.h"
 #include "l7/deadline.h"
 #include "l7/l7.h"
+#include "l7/poller.h"
 #include "l7/tls.h"
 #include "tls/resume.h"
 
@@ -25,10 +26,10 @@ struct l7 {
 	struct conn *deferred,
 		**deferred_end; /* client connections with requests left in their buffers */
 	unsigned deferred_count;
-	uv_idle_t idle;		 /* runs while there are any */
-	struct list h2_flush;	 /* HTTP/2 sessions with something to be written this turn */
-	uv_prepare_t h2_prepare; /* runs while there are any */
-	struct list exchanges;	 /* kept for later: h2_server.c */
+	uv_idle_t idle;		    /* runs while there are any */
+	struct list h2_flush;	    /* HTTP/2 sessions with something to be written this turn */
+	struct poller_hook h2_hook; /* writes it */
+	struct list exchanges;	    /* kept for later: h2_server.c */
 	unsigned exchange_count;
 	struct tls_waker waker;
 	struct tls_resumer resumer;

@@ -7,28 +7,25 @@
 
 #include "conf/runtime.h"
 #include "core/list.h"
+#include "l7/l7_int.h"
 #include "l7/tls.h"
 
 /* So many smaller reads after one that filled a small chunk until small ones will do again. */
 #define BULK_READS 8
 
-int stream_open(struct stream *st, struct deadlines *deadlines, struct buf_pool *pool, int fd,
-		sock_event_cb on_event, deadline_cb on_deadline)
+int stream_open(struct stream *st, struct l7 *l7, int fd, sock_event_cb on_event,
+		deadline_cb on_deadline)
 {
-	int err = deadline_init(&st->deadline, deadlines, on_deadline);
+	int err = deadline_init(&st->deadline, &l7->deadlines, on_deadline);
 
 	if (err < 0) {
 		close(fd);
 		return err;
 	}
-	err = sock_open(&st->sock, deadlines->timer.loop, fd, on_event);
-	if (err < 0) {
-		deadline_close(&st->deadline);
-		return err;
-	}
+	sock_open(&st->sock, l7->env.poller, fd, on_event);
 	st->carrier = NULL;
 	st->in = st->out = (struct buf){0};
-	st->pool = pool;
+	st->pool = &l7->pool;
 	st->tls = NULL;
 	st->is_closing = false;
 	st->bulk = 0;

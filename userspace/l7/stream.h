@@ -25,6 +25,7 @@ struct pieces {
 	bool is_last;	       /* the message ends here */
 };
 
+struct l7;
 struct stream;
 struct tls;
 
@@ -49,9 +50,9 @@ struct stream {
 	bool is_blocked; /* the last write was not taken whole */
 };
 
-/* Takes fd, also on error. 0, or -errno; then st must not be closed. */
-int stream_open(struct stream *st, struct deadlines *deadlines, struct buf_pool *pool, int fd,
-		sock_event_cb on_event, deadline_cb on_deadline);
+/* Takes fd, also on error. 0, or -ENOMEM; then st must not be closed. */
+int stream_open(struct stream *st, struct l7 *l7, int fd, sock_event_cb on_event,
+		deadline_cb on_deadline);
 
 /* Who moves the bytes of a stream without a socket; each does what the function below of its name
  * does. read: counts what the carrier has put into st->in since the last call; an end shows in is_eof
