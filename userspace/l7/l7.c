@@ -223,6 +223,7 @@ void l7_free(struct l7 *l7)
 	tls_resumer_deinit(&l7->resumer);
 	deadlines_deinit(&l7->deadlines);
 	buf_pool_deinit(&l7->pool);
+	pipes_deinit(&l7->pipes);
 	routing_forget(l7);
 	free(l7->scratch);
 	free(l7->fields);

@@ -8,6 +8,7 @@
 #include "l7/deadline.h"
 #include "l7/l7.h"
 #include "l7/poller.h"
+#include "l7/splice.h"
 #include "l7/tls.h"
 #include "tls/resume.h"
 
@@ -18,6 +19,7 @@ struct view;
 struct l7 {
 	struct l7_env env;
 	struct buf_pool pool;
+	struct pipes pipes;
 	struct deadlines deadlines;
 	struct view *view; /* the newest; NULL before the first snapshot */
 	struct list conns; /* all client connections */

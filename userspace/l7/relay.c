@@ -17,6 +17,8 @@ void flow_deinit(struct flow *f)
 {
 	if (f->trailers.data)
 		buf_release(f->from->pool, &f->trailers);
+	if (f->from)
+		splice_drop(f->from);
 }
 
 void flow_send_to(struct flow *f, struct stream *to, enum body_kind framing)
@@ -168,6 +170,8 @@ static ssize_t write_some(struct flow *f, struct slice head)
 	bool last = false;
 	ssize_t n;
 
+	if (f->from->pipe)
+		return splice_out(f->from, f->to);
 	if (f->framing == BODY_CHUNKED) {
 		if (!f->chunk_left && f->ready) {
 			p.frame.ptr = frame;
@@ -193,9 +197,33 @@ static ssize_t write_some(struct flow *f, struct slice head)
 	return n;
 }
 
+/* Is it large, and to be sent as it comes? */
+static bool may_be_piped(const struct flow *f)
+{
+	if (!f->to || !splice_can(f->from, f->to) || f->body.ended)
+		return false;
+	if (f->body.kind == BODY_LENGTH)
+		return f->framing == BODY_LENGTH && f->body.left >= SPLICE_MIN;
+	return f->body.kind == BODY_EOF && f->framing == BODY_EOF && !f->limit;
+}
+
+ssize_t flow_read(struct flow *f, bool *ret_more)
+{
+	ssize_t n = -ENFILE;
+
+	if (may_be_piped(f)) {
+		*ret_more = false;
+		n = splice_in(f->from, f->body.kind == BODY_LENGTH ? f->body.left : SIZE_MAX);
+		if (n > 0)
+			body_pass(&f->body, (size_t)n);
+	}
+	return n == -ENFILE ? stream_read(f->from, ret_more) : n;
+}
+
 static bool has_work(const struct flow *f)
 {
-	return f->ready || f->to->is_blocked || (f->body.ended && marks_end(f) && !f->last_written);
+	return f->ready || f->from->pipe || f->to->is_blocked ||
+	       (f->body.ended && marks_end(f) && !f->last_written);
 }
 
 enum flow_status flow_pump(struct flow *f, struct slice head)
@@ -217,6 +245,7 @@ enum flow_status flow_pump(struct flow *f, struct slice head)
 
 enum flow_status flow_discard(struct flow *f)
 {
+	splice_drop(f->from);
 	for (;;) {
 		enum flow_status status = decode(f);
 

@@ -26,6 +26,8 @@ int stream_open(struct stream *st, struct l7 *l7, int fd, sock_event_cb on_event
 	st->carrier = NULL;
 	st->in = st->out = (struct buf){0};
 	st->pool = &l7->pool;
+	st->pipe = NULL;
+	st->pipes = &l7->pipes;
 	st->tls = NULL;
 	st->is_closing = false;
 	st->bulk = 0;
@@ -43,7 +45,15 @@ int stream_open_carried(struct stream *st, struct deadlines *deadlines, struct b
 /* Half a buffer must be free before bytes are moved to its front to make room. */
 bool stream_has_room(const struct stream *st)
 {
-	return buf_room(&st->in) || buf_len(&st->in) <= st->in.cap / 2;
+	return !st->pipe && (buf_room(&st->in) || buf_len(&st->in) <= st->in.cap / 2);
+}
+
+void stream_note_bulk(struct stream *st, size_t n)
+{
+	if (n >= BUF_SMALL)
+		st->bulk = BULK_READS;
+	else if (st->bulk)
+		st->bulk--;
 }
 
 static ssize_t receive(struct stream *st, void *data, size_t room, bool *ret_more)
@@ -65,6 +75,8 @@ ssize_t stream_read(struct stream *st, bool *ret_more)
 	*ret_more = false;
 	if (st->carrier)
 		return st->carrier->read(st, ret_more);
+	if (st->pipe)
+		return -ENOBUFS;
 	if (!st->in.data) {
 		int err = buf_reserve(st->pool, &st->in, st->bulk ? BUF_LARGE : BUF_SMALL);
 
@@ -80,10 +92,7 @@ ssize_t stream_read(struct stream *st, bool *ret_more)
 	if (n > 0) {
 		st->in.end += (uint32_t)n;
 		counter_add(st->bytes_in, (uint64_t)n);
-		if ((size_t)n >= BUF_SMALL || *ret_more)
-			st->bulk = BULK_READS;
-		else if (st->bulk)
-			st->bulk--;
+		stream_note_bulk(st, *ret_more ? BUF_SMALL : (size_t)n);
 		return n;
 	}
 	if (n == 0)
@@ -211,6 +220,7 @@ void stream_close(struct stream *st, sock_closed_cb cb)
 	st->is_closing = true;
 	tls_free(st->tls);
 	st->tls = NULL;
+	splice_drop(st);
 	buf_release(st->pool, &st->in);
 	buf_release(st->pool, &st->out);
 	deadline_close(&st->deadline);
