@@ -163,15 +163,29 @@ static struct slice trailers_of(const struct flow *f)
 		   : (struct slice){0};
 }
 
+/* To where it stands in one piece with the body, over bytes that are done with. */
+static struct slice put_before_body(struct flow *f, struct slice head)
+{
+	struct buf *in = &f->from->in;
+	char *at;
+
+	if (!f->ready || f->framing != BODY_LENGTH || in->start < head.len)
+		return head;
+	at = buf_head(in) - head.len;
+	memcpy(at, head.ptr, head.len);
+	return (struct slice){at, head.len};
+}
+
 static ssize_t write_some(struct flow *f, struct slice head)
 {
 	char frame[HTTP1_FRAME_MAX];
-	struct pieces p = {.head = head, .body = {buf_head(&f->from->in), f->ready}};
+	struct pieces p = {.body = {buf_head(&f->from->in), f->ready}};
 	bool last = false;
 	ssize_t n;
 
 	if (f->from->pipe)
 		return splice_out(f->from, f->to);
+	p.head = head.len ? put_before_body(f, head) : head;
 	if (f->framing == BODY_CHUNKED) {
 		if (!f->chunk_left && f->ready) {
 			p.frame.ptr = frame;

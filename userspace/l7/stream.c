@@ -118,12 +118,17 @@ static int keep(struct stream *st, struct slice s, size_t *written)
 	return buf_append(st->pool, &st->out, s.ptr + n, s.len - n);
 }
 
-static size_t put_iov(struct iovec *iov, const char *ptr, size_t len)
+/* Behind the pieces before it, of which the last one may end where this begins. */
+static void put_iov(struct iovec *iov, size_t *count, const char *ptr, size_t len)
 {
+	struct iovec *last = *count ? &iov[*count - 1] : NULL;
+
 	if (!len)
-		return 0;
-	*iov = (struct iovec){(void *)(uintptr_t)ptr, len};
-	return 1;
+		return;
+	if (last && (char *)last->iov_base + last->iov_len == ptr)
+		last->iov_len += len;
+	else
+		iov[(*count)++] = (struct iovec){(void *)(uintptr_t)ptr, len};
 }
 
 ssize_t stream_write(struct stream *st, const struct pieces *p)
@@ -135,11 +140,11 @@ ssize_t stream_write(struct stream *st, const struct pieces *p)
 
 	if (st->carrier)
 		return st->carrier->write(st, p);
-	count += put_iov(&iov[count], buf_head(&st->out), before);
-	count += put_iov(&iov[count], p->head.ptr, p->head.len);
-	count += put_iov(&iov[count], p->frame.ptr, p->frame.len);
-	count += put_iov(&iov[count], p->body.ptr, p->body.len);
-	count += put_iov(&iov[count], p->tail.ptr, p->tail.len);
+	put_iov(iov, &count, buf_head(&st->out), before);
+	put_iov(iov, &count, p->head.ptr, p->head.len);
+	put_iov(iov, &count, p->frame.ptr, p->frame.len);
+	put_iov(iov, &count, p->body.ptr, p->body.len);
+	put_iov(iov, &count, p->tail.ptr, p->tail.len);
 	if (count || st->tls) {
 		ssize_t r = st->tls ? tls_write(st->tls, iov, count)
 				    : sock_write(&st->sock, iov, count);
