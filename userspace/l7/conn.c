@@ -755,7 +755,7 @@ int conn_open(struct l7 *l7, int fd, const struct service *service, const struct
 		close(fd);
 		return -ENOMEM;
 	}
-	err = stream_open(&c->io, &l7->deadlines, &l7->pool, fd, on_event, on_deadline);
+	err = stream_open(&c->io, l7, fd, on_event, on_deadline);
 	if (err < 0) {
 		free(c);
 		return err;

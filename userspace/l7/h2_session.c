@@ -506,17 +506,10 @@ int h2_session_flush(struct h2_session *h)
 	return err;
 }
 
-static void on_prepare(uv_prepare_t *prepare)
-{
-	h2_flush_all(prepare->data);
-}
-
 void h2_session_schedule(struct h2_session *h)
 {
-	if (!list_empty(&h->flush))
-		return;
-	list_append(&h->l7->h2_flush, &h->flush);
-	(void)uv_prepare_start(&h->l7->h2_prepare, on_prepare); /* 0, unless it has no callback */
+	if (list_empty(&h->flush))
+		list_append(&h->l7->h2_flush, &h->flush);
 }
 
 void h2_flush_all(struct l7 *l7)
@@ -533,9 +526,6 @@ void h2_flush_all(struct l7 *l7)
 
 		h->ops->flushed(h, h2_session_flush(h));
 	}
-	/* What was scheduled meanwhile waits for the next turn, which must come then. */
-	if (list_empty(&l7->h2_flush))
-		(void)uv_prepare_stop(&l7->h2_prepare); /* always 0 */
 }
 
 bool h2_session_is_full(const struct h2_session *h)

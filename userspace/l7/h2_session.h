@@ -133,7 +133,7 @@ int h2_session_flush(struct h2_session *h);
 /* The same, later in this turn of the loop. */
 void h2_session_schedule(struct h2_session *h);
 
-/* For the loop, before it sleeps. */
+/* Before the wait. What is scheduled meanwhile is left in l7->h2_flush, for the next turn. */
 void h2_flush_all(struct l7 *l7);
 
 /* So much waits to be written that nothing more should be taken. */

@@ -184,9 +184,16 @@ size_t body_decode(struct body *b, const char *data, size_t len, struct slice *r
 	if (b->kind == BODY_CHUNKED)
 		return decode_chunked(b, data, len, ret_span, ret_reason);
 	n = take_data(b, data, len, ret_span);
-	if (b->kind == BODY_LENGTH && b->left == 0)
-		b->ended = true;
+	b->ended = b->kind == BODY_LENGTH && b->left == 0;
 	return n;
+}
+
+void body_pass(struct body *b, size_t n)
+{
+	struct slice span;
+
+	(void)take_data(b, NULL, n, &span);
+	b->ended = b->kind == BODY_LENGTH && b->left == 0;
 }
 
 bool body_eof(struct body *b)

@@ -48,6 +48,10 @@ void body_init(struct body *b, enum body_kind kind, uint64_t length);
 size_t body_decode(struct body *b, const char *data, size_t len, struct slice *ret_span,
 		   enum reason *ret_reason);
 
+/* n bytes of body went by without being looked at: of a kind without framing, as many as are left at
+ * most. */
+void body_pass(struct body *b, size_t n);
+
 /* The peer closed its side. False: the message is cut short. */
 bool body_eof(struct body *b);
 

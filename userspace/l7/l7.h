@@ -13,10 +13,12 @@
 #include "conf/snapshot.h"
 
 struct l7;
+struct poller;
 struct tls_shared;
 
 struct l7_env {
 	uv_loop_t *loop;
+	struct poller *poller;	/* of this loop */
 	unsigned worker;	/* row of the runtime counters */
 	struct tls_shared *tls; /* among the workers; outlives them */
 };

@@ -255,9 +255,8 @@ void request_time_reply(struct request *r, enum flow_status status)
 	r->reply_mark = mark;
 	r->reply_status = status;
 	if (status == FLOW_BLOCKED) {
-		r->reply_at =
-			pace_wait(&r->takes, in_ms(r, 0), r->reply.body.total - r->reply.ready,
-				  timeouts(r)->write, r->client.service->limits.client_rate);
+		r->reply_at = pace_wait(&r->takes, in_ms(r, 0), flow_sent(&r->reply),
+					timeouts(r)->write, r->client.service->limits.client_rate);
 	} else {
 		pace_pause(&r->takes, in_ms(r, 0));
 		r->reply_at = in_ms(r, timeouts(r)->response_body);
@@ -387,7 +386,8 @@ static void on_backend_event(void *ctx, int events)
 	if (!more)
 		(void)advance(r, (struct slice){0});
 	for (int i = 0; i < READS_PER_TURN && more; i++) {
-		ssize_t n = stream_read(&r->up->io, &more);
+		ssize_t n = r->state == REQUEST_RESPOND ? flow_read(&r->reply, &more)
+							: stream_read(&r->up->io, &more);
 
 		if (n == -ENOMEM) {
 			request_fail(r, REASON_NO_RESOURCES);
@@ -413,7 +413,7 @@ void request_on_client_event(struct request *r, int events)
 	if (events & SOCK_WRITE && !advance(r, (struct slice){0}))
 		return;
 	for (int i = 0; i < READS_PER_TURN && more; i++) {
-		ssize_t n = stream_read(r->client.io, &more);
+		ssize_t n = flow_read(&r->body, &more);
 
 		/* A client that closes its side while it waits is taken to be gone. */
 		if (n == 0 || (n < 0 && n != -EAGAIN && n != -ENOBUFS)) {

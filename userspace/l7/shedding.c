@@ -37,9 +37,9 @@ static void close_idle(struct l7 *l7)
 	}
 }
 
-static void on_prepare(uv_prepare_t *prepare)
+static bool before_wait(struct poller_hook *hook)
 {
-	struct l7 *l7 = prepare->data;
+	struct l7 *l7 = list_entry(hook, struct l7, shedding.before);
 	struct shedding *s = &l7->shedding;
 	uint64_t now = clock_now_ns();
 
@@ -47,30 +47,39 @@ static void on_prepare(uv_prepare_t *prepare)
 		      l7->conn_count);
 	if (s->state.is_crowded)
 		close_idle(l7);
+	return false;
 }
 
-static void on_check(uv_check_t *check)
+static bool after_wait(struct poller_hook *hook)
 {
-	struct l7 *l7 = check->data;
+	struct l7 *l7 = list_entry(hook, struct l7, shedding.woken);
 
 	l7->shedding.awake_ns = clock_now_ns();
 	overload_wake(&l7->shedding.state, l7->shedding.awake_ns);
+	return false;
 }
 
 void shedding_init(struct l7 *l7)
 {
 	struct shedding *s = &l7->shedding;
 
-	(void)uv_prepare_init(l7->env.loop, &s->prepare); /* both always 0 */
-	(void)uv_check_init(l7->env.loop, &s->check);
-	s->prepare.data = s->check.data = l7;
+	s->before.run = before_wait;
+	s->woken.run = after_wait;
 	queue_init(l7);
+}
+
+static void stop(struct shedding *s)
+{
+	if (s->is_on) {
+		list_unlink(&s->before.node);
+		list_unlink(&s->woken.node);
+	}
+	s->is_on = false;
 }
 
 void shedding_close(struct l7 *l7)
 {
-	uv_close((uv_handle_t *)&l7->shedding.prepare, NULL);
-	uv_close((uv_handle_t *)&l7->shedding.check, NULL);
+	stop(&l7->shedding);
 	queue_close(l7);
 }
 
@@ -93,14 +102,11 @@ void shedding_configure(struct l7 *l7, const struct snapshot *snap)
 	s->retry_s = conf->retry_after_s;
 	s->awake_ns = clock_now_ns();
 	overload_set_limits(&s->state, &limits, s->awake_ns);
-	/* Both fail only without a callback. */
+	stop(s);
 	s->is_on = limits.lag_ns || limits.memory || limits.connections;
 	if (s->is_on) {
-		(void)uv_prepare_start(&s->prepare, on_prepare);
-		(void)uv_check_start(&s->check, on_check);
-	} else {
-		(void)uv_prepare_stop(&s->prepare);
-		(void)uv_check_stop(&s->check);
+		poller_add_hook(l7->env.poller, &s->before);
+		poller_add_woken(l7->env.poller, &s->woken);
 	}
 }
 

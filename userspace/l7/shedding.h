@@ -8,8 +8,9 @@
 #define L7_SHEDDING_H
 
 #include <stddef.h>
-#include <uv.h>
+#include <stdint.h>
 
+#include "l7/poller.h"
 #include "limit/overload.h"
 
 struct client;
@@ -22,9 +23,8 @@ struct service;
 struct snapshot;
 
 struct shedding {
-	uv_prepare_t prepare; /* before the loop waits, while there is anything to measure */
-	uv_check_t check;     /* and when it wakes up */
-	uint64_t awake_ns;    /* since when */
+	struct poller_hook before, woken; /* each wait, while there is anything to measure */
+	uint64_t awake_ns;		  /* since when */
 	struct overload state;
 	unsigned retry_s;
 	bool is_on; /* there is an overload section */

@@ -139,8 +139,7 @@ int upstream_conn_open(struct upstream *up, const struct endpoint *ep, unsigned 
 		return -ENOMEM;
 	err = sock_connect(ep, &fd);
 	if (err == 0)
-		err = stream_open(&uc->io, &up->l7->deadlines, &up->l7->pool, fd, on_event,
-				  on_deadline);
+		err = stream_open(&uc->io, up->l7, fd, on_event, on_deadline);
 	if (err < 0) {
 		free(uc);
 		return err;
