@@ -87,8 +87,8 @@ def test_replies_to_orders_are_as_described(admin, token_file, document, path, m
                                             status):
     a = admin(admin={"token_file": token_file}, backends=[
         {"address": "127.0.0.1:9"}, {"address": "127.0.0.2:9"}])
-    got, reply = a.ask(path.format(service="web", pool="web", backend="b1", generation=1), method.upper(), body,
-                       token=TOKEN)
+    asked = path.format(service="web", pool="web", backend="b1", generation=1)
+    got, reply = a.ask(asked, method.upper(), body, token=TOKEN)
     assert got == status, reply
     held_against(document, response(document, path, method, got)["application/json"]["schema"],
                  reply)
