@@ -80,6 +80,7 @@ extern const struct section schema_root, schema_node, schema_admin, schema_pool,
 /* Words of the keys of services that other files of the table know. */
 extern const char *const connect_rule_words[];
 extern const char *const http2_words[];
+extern const char *const request_id_words[];
 
 /* NULL: no such key. */
 const struct keyword *section_keyword(const struct section *s, const char *name);

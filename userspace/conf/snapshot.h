@@ -235,6 +235,7 @@ struct http_paths {
 
 enum http2_rule { HTTP2_ON, HTTP2_OFF };
 enum connect_rule { CONNECT_REFUSE, CONNECT_TUNNEL };
+enum request_id_rule { REQUEST_ID_OFF, REQUEST_ID_ON };
 /* Waits and bounds of a tcp or tls service. */
 struct relay_conf {
 	unsigned idle_ms;	  /* without a byte either way, default 1 h */
@@ -342,11 +343,12 @@ struct service {
 	const char *const *upgrades; /* http: protocols that may be switched to */
 	size_t upgrade_count;
 	bool upgrade_any;
-	enum http2_rule http2;	      /* http */
-	enum connect_rule connect;    /* http */
-	struct service_tls tls;	      /* http */
-	struct relay_conf relay;      /* tcp, tls */
-	struct sni_route *sni_routes; /* tls */
+	enum http2_rule http2;		 /* http */
+	enum connect_rule connect;	 /* http */
+	enum request_id_rule request_id; /* http: backends are told one, default off */
+	struct service_tls tls;		 /* http */
+	struct relay_conf relay;	 /* tcp, tls */
+	struct sni_route *sni_routes;	 /* tls */
 	size_t sni_route_count;
 	struct route_set *routes; /* http: conf/route_set.h; NULL: none */
 	struct proxy_in proxy_in; /* http, tcp, tls */

@@ -50,6 +50,7 @@ struct request {
 	struct http1_scan scan;		/* of the response header */
 	const struct backend *tried[REQUEST_BACKENDS_MAX];
 	const struct pool *pool; /* that serves it */
+	const char *route_name;	 /* NULL: no route, or one without a name */
 	unsigned response_ms;	 /* wait for the header of the response */
 	unsigned edit_count;
 	struct rendered_edit *edits; /* of the response's header, in head's memory */

@@ -22,6 +22,7 @@ struct rendered_edit {
 
 struct routing {
 	const struct route_action *action; /* NULL: no route fits, or there are none */
+	const char *route_name;		   /* may be NULL */
 	const struct pool *pool;	   /* NULL: answered without a backend */
 	struct slice location;		   /* of a redirect */
 	/* Of the response. They and what h points to are good until the next routing_find(). */
@@ -46,7 +47,7 @@ enum reason routing_find(const struct client *who, struct head *h, struct routin
 int routing_edit(struct l7 *l7, struct head *h, const struct rendered_edit *edits, size_t count);
 
 /* routing->pool is NULL: answer h, the request, as the route says. block_len: as request_start(). */
-enum reason routing_answer(const struct client *who, const struct head *h,
-			   const struct routing *routing, size_t block_len);
+enum reason routing_answer(const struct client *who, struct head *h, const struct routing *routing,
+			   size_t block_len);
 
 #endif
