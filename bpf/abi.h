@@ -45,8 +45,9 @@
 #define SHUNT_MAP_NAT_FWD6    "sh_nat_fwd6"
 #define SHUNT_MAP_NAT_REV4    "sh_nat_rev4" /* flow key of replies -> struct shunt_nat */
 #define SHUNT_MAP_NAT_REV6    "sh_nat_rev6"
-#define SHUNT_MAP_VIPS	      "sh_vips"	  /* address -> struct shunt_vip */
-#define SHUNT_MAP_FRAGS4      "sh_frags4" /* where the first fragment of a packet went */
+#define SHUNT_MAP_NAT_SHARES  "sh_nat_shares" /* service index -> struct shunt_nat_share */
+#define SHUNT_MAP_VIPS	      "sh_vips"	      /* address -> struct shunt_vip */
+#define SHUNT_MAP_FRAGS4      "sh_frags4"     /* where the first fragment of a packet went */
 #define SHUNT_MAP_FRAGS6      "sh_frags6"
 #define SHUNT_MAP_ICMP_RATE   "sh_icmp_rate" /* 0 -> struct shunt_bucket, per CPU */
 #define SHUNT_MAP_SVC_META                                                                         \
@@ -395,6 +396,18 @@ struct shunt_nat_source {
 	__u32 backend; /* id */
 };
 _Static_assert(sizeof(struct shunt_nat_source) == 24, "NAT source layout is ABI");
+
+/*
+ * What a service has of the tables of NAT: IPv4, IPv6. The row behind those of the services is that of
+ * what all share: own is its size, flows is what services have over their own.
+ */
+#define SHUNT_NAT_COMMON SHUNT_MAX_SERVICES
+
+struct shunt_nat_share {
+	__u32 own[2];	/* flows that there is always room for; 0: no account is kept */
+	__u32 flows[2]; /* that it has */
+};
+_Static_assert(sizeof(struct shunt_nat_share) == 16, "NAT share layout is ABI");
 
 /* Fragments of one packet. */
 struct shunt_frag4_key {

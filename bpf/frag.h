@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0) */
 /*
- * [3a] Fragments. Only the first of a packet has ports: where it goes is noted under what all of them
+ * [3a] Fragments, of clients and, where NAT is, of backends. Only the first of a packet has ports: where it goes is noted under what all of them
  * have in common, and the others follow. One that comes before its first one is nobody's as far as
  * can be known; if its address has none but steered services it is dropped, and counted there.
  */
@@ -75,17 +75,20 @@ static __always_inline void frag_key(struct xdp_md *ctx, struct rare *r)
 	r->frag.v6.id = id;
 }
 
-/* A first fragment for a service, if it has no other fault: what befalls it? */
-static __always_inline void frag_admit(struct pkt *p)
+/* A first fragment that goes to a backend, or comes from one: what befalls it, if it has no other fault? */
+static __always_inline __u8 frag_defect(const struct pkt *p)
 {
 	__u8 policy = frag_policy();
 
-	if (p->defect != V_DROP_FRAGMENT || p->svc->action == SHUNT_ACTION_LOCAL)
-		return;
-	if (policy == SHUNT_FRAGMENTS_FOLLOW)
-		p->defect = V_NEXT;
-	else if (policy == SHUNT_FRAGMENTS_PASS)
-		p->defect = V_PASS_FRAGMENT;
+	if (p->defect != V_DROP_FRAGMENT || policy == SHUNT_FRAGMENTS_DROP)
+		return p->defect;
+	return policy == SHUNT_FRAGMENTS_PASS ? V_PASS_FRAGMENT : V_NEXT;
+}
+
+static __always_inline void frag_admit(struct pkt *p)
+{
+	if (p->svc->action != SHUNT_ACTION_LOCAL)
+		p->defect = frag_defect(p);
 }
 
 /* The first fragment is about to leave to a backend: the others can come at any moment. */
@@ -107,6 +110,16 @@ static __always_inline void frag_record(struct xdp_md *ctx, struct rare *r, __u3
 	else
 		err = bpf_map_update_elem(&sh_frags6, &r->frag.v6, &f, BPF_ANY);
 	p->untracked = p->untracked || err;
+}
+
+/* The same for one from a backend, of a packet that rare_put() has put there. */
+__noinline int frag_note(struct xdp_md *ctx, __u32 backend)
+{
+	struct rare *r = rare_room();
+
+	if (r)
+		frag_record(ctx, r, backend);
+	return 0;
 }
 
 /* No first one is known. */

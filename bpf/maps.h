@@ -251,6 +251,15 @@ struct {
 	__uint(max_entries, 1 << 14);
 } sh_nat_fwd6 SEC(".maps");
 
+/* Who may have how many of them, see nat_share.h. Written by both sides. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct shunt_nat_share);
+	__uint(max_entries, SHUNT_MAX_SERVICES + 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+} sh_nat_shares SEC(".maps");
+
 /*
  * Addresses of services. Written by user space: an address is there once a key of it is, and until
  * the last one has gone. Read for packets without ports alone: ICMP, and fragments.

@@ -12,12 +12,15 @@
 #define SHUNT_BPF_NAT_H
 
 #include "bpf/encap.h"
+#include "bpf/frag.h"
 #include "bpf/maps.h"
 #include "bpf/nat_port.h"
 #include "bpf/nat_rewrite.h"
+#include "bpf/nat_share.h"
 #include "bpf/nat_table.h"
 #include "bpf/next_hop.h"
 #include "bpf/pkt.h"
+#include "bpf/rare_room.h"
 
 /* ---- ways ---- */
 
@@ -140,8 +143,8 @@ __noinline int nat_rewrite(struct xdp_md *ctx)
 	if (!w)
 		return V_DROP_FORWARD;
 	if (w->family == 4)
-		return nat_rewrite4(ctx, w->at, w->proto, &w->to);
-	return nat_rewrite6(ctx, w->at, w->proto, &w->to);
+		return nat_rewrite4(ctx, w->at, w->later ? 0 : w->proto, &w->to);
+	return nat_rewrite6(ctx, w->at, w->later ? 0 : w->proto, &w->to);
 }
 
 /* ---- towards the backend ---- */
@@ -170,8 +173,10 @@ static __always_inline void nat_leave(struct nat_work *w, const struct shunt_nat
 		return;
 	nat_reply_key(w, former);
 	e = nat_find(w->family, &w->reply_key);
-	if (e && nat_is_of(e, w))
+	if (e && nat_is_of(e, w)) {
+		nat_share_give(w->service, w->family);
 		nat_delete(w->family, &w->reply_key);
+	}
 }
 
 /*
@@ -194,8 +199,10 @@ static __always_inline enum verdict nat_claim_own(struct nat_work *w,
 		if (e && !nat_is_of(e, w) && nat_is_live(w, e) &&
 		    !(e->state == SHUNT_FLOW_FIN && nat_is_open(w)))
 			return V_DROP_NAT_CLASH;
-		if (e)
+		if (e) {
+			nat_share_give_of(w, e);
 			nat_forget_source(w, e);
+		}
 		err = nat_put(w->family, &w->reply_key, &w->entry, BPF_ANY);
 	}
 	return err ? V_DROP_NAT_FULL : V_NEXT;
@@ -216,14 +223,19 @@ static __always_inline enum verdict nat_enter_pair(struct nat_work *w,
 	} else if (known) {
 		nat_leave(w, known);
 	}
+	if (!nat_share_take(w->service, w->family))
+		return V_DROP_NAT_FULL;
 	v = be->nat_port_count ? nat_claim_source(w, be) : nat_claim_own(w, be);
-	if (v != V_NEXT)
-		return v;
-	w->source.backend = be->id;
-	if (!nat_source_put(w->family, &w->client, &w->source, known ? BPF_ANY : BPF_NOEXIST))
-		return V_NEXT;
-	nat_delete(w->family, &w->reply_key); /* never one half alone */
-	return V_DROP_NAT_FULL;
+	if (v == V_NEXT) {
+		w->source.backend = be->id;
+		if (!nat_source_put(w->family, &w->client, &w->source,
+				    known ? BPF_ANY : BPF_NOEXIST))
+			return V_NEXT;
+		nat_delete(w->family, &w->reply_key); /* never one half alone */
+		v = V_DROP_NAT_FULL;
+	}
+	nat_share_give(w->service, w->family);
+	return v;
 }
 
 /* The entry of a flow that begins. */
@@ -287,6 +299,7 @@ static __always_inline enum verdict nat_forward_flow(struct xdp_md *ctx, const s
 		return V_DROP_FORWARD; /* gone this moment */
 	w->reply = 0;
 	w->hash = p->hash;
+	w->service = p->svc->index;
 	w->backend = p->backend->id;
 	v = nat_route(ctx, w);
 	if (v == V_NEXT)
@@ -314,7 +327,7 @@ static __always_inline enum verdict nat_forward(struct xdp_md *ctx, struct pkt *
 static __always_inline void nat_attribute(struct pkt *p, struct nat_work *w)
 {
 	p->svc = nat_service(w, &w->entry);
-	p->note = 0;
+	p->note = p->frag ? SHUNT_COUNT_FRAGMENTS : 0;
 	p->peek = w->reply ? PEEK_REPLY : PEEK_NOT;
 	p->ip_len = w->ip_len;
 	if (!w->reply)
@@ -347,23 +360,39 @@ __noinline int nat_answer(struct xdp_md *ctx, __u32 defect)
 	return V_NEXT;
 }
 
-/* A packet for no service: what a backend answers to a client? */
+/* The first fragment of an answer that goes on: the others follow it. */
+static __always_inline void nat_lead(struct xdp_md *ctx, const struct pkt *p,
+				     const struct nat_work *w)
+{
+	struct rare *r = rare_room();
+
+	if (!r)
+		return;
+	rare_put(r, p);
+	frag_note(ctx, w->entry.backend);
+}
+
+/* A packet for no service: what a backend answers to a client? Of a later fragment the ports are known if
+ * its first one was an answer. */
 static __always_inline enum verdict nat_reply(struct xdp_md *ctx, struct pkt *p)
 {
 	struct nat_work *w = nat_work();
 	enum verdict v;
 
+	p->backend = NULL; /* that a fragment has found: it comes from there */
 	if (!nat_is_on() || !w)
 		return V_PASS_NO_SERVICE;
 	pkt_reload(ctx, p); /* for the verifier: a frame that was sent does not come here */
-	if ((void *)(p->eth + 1) > p->end || is_group_frame(p) || p->frag == FRAG_LATER)
+	if ((void *)(p->eth + 1) > p->end || is_group_frame(p))
 		return V_PASS_NO_SERVICE;
 	nat_describe(w, p);
 	w->reply = 1;
 	w->reply_key.v6 = p->flow6; /* or flow4 */
-	v = nat_answer(ctx, p->defect);
+	v = nat_answer(ctx, p->frag == FRAG_FIRST ? frag_defect(p) : p->defect);
 	if (v == V_PASS_NO_SERVICE)
 		return v;
+	if (v == V_NEXT && p->frag == FRAG_FIRST)
+		nat_lead(ctx, p, w);
 	nat_attribute(p, w);
 	if (v == V_NEXT)
 		v = nat_rewrite(ctx);

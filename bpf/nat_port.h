@@ -10,6 +10,7 @@
 #include <linux/errno.h>
 
 #include "bpf/hash.h"
+#include "bpf/nat_share.h"
 #include "bpf/nat_table.h"
 #include "bpf/select.h"
 
@@ -98,6 +99,7 @@ static __always_inline bool nat_take_over(struct nat_work *w)
 		return false;
 	if (__sync_val_compare_and_swap(&e->seen_ns, seen, w->now) != seen)
 		return false;
+	nat_share_give_of(w, e);
 	nat_forget_source(w, e);
 	return nat_put(w->family, &w->reply_key, &w->entry, BPF_ANY) == 0;
 }

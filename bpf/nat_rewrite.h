@@ -118,6 +118,7 @@ static __always_inline enum verdict nat_hop_ipv6(struct ipv6hdr *ip)
 	return V_NEXT;
 }
 
+/* proto: 0 for a fragment that has no transport header; likewise below. */
 static __always_inline enum verdict nat_rewrite4(struct xdp_md *ctx, struct nat_headers at,
 						 __u8 proto, const struct nat_tuple *to)
 {
@@ -127,12 +128,16 @@ static __always_inline enum verdict nat_rewrite4(struct xdp_md *ctx, struct nat_
 	enum verdict v;
 	__u64 change;
 
-	if ((void *)(ip + 1) > end || (void *)(ports + 2) > end)
+	if ((void *)(ip + 1) > end)
 		return V_DROP_TRUNCATED;
 	v = nat_hop_ipv4(ip);
 	if (v != V_NEXT)
 		return v;
 	change = nat_put_ipv4(ip, to->saddr[0], to->daddr[0]);
+	if (!proto)
+		return V_NEXT;
+	if ((void *)(ports + 2) > end)
+		return V_DROP_TRUNCATED;
 	change += nat_put_ports(ports, to);
 	nat_fix_l4(ports, end, proto, change);
 	return V_NEXT;
@@ -147,12 +152,16 @@ static __always_inline enum verdict nat_rewrite6(struct xdp_md *ctx, struct nat_
 	enum verdict v;
 	__u64 change;
 
-	if ((void *)(ip + 1) > end || (void *)(ports + 2) > end)
+	if ((void *)(ip + 1) > end)
 		return V_DROP_TRUNCATED;
 	v = nat_hop_ipv6(ip);
 	if (v != V_NEXT)
 		return v;
 	change = nat_put_addr6(&ip->saddr, to->saddr) + nat_put_addr6(&ip->daddr, to->daddr);
+	if (!proto)
+		return V_NEXT;
+	if ((void *)(ports + 2) > end)
+		return V_DROP_TRUNCATED;
 	change += nat_put_ports(ports, to);
 	nat_fix_l4(ports, end, proto, change);
 	return V_NEXT;

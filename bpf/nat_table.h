@@ -38,7 +38,9 @@ struct nat_work {
 	__u8 family, proto, tcp_flags;
 	__u8 reply;  /* from a backend to a client */
 	__u8 routed; /* leaves by hop, and not by the way that entry names */
+	__u8 later;  /* a fragment without a transport header */
 	struct hop hop;
+	__u32 service; /* row, of one to the backend */
 	__u32 backend; /* id */
 	__u32 ip_len;
 	__u64 hash;
@@ -90,6 +92,7 @@ static __always_inline void nat_describe(struct nat_work *w, const struct pkt *p
 	w->tcp_flags = p->tcp_flags;
 	w->ip_len = p->ip_len;
 	w->routed = 0;
+	w->later = p->frag == FRAG_LATER;
 	w->now = clock_now_ns();
 }
 

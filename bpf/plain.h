@@ -186,13 +186,31 @@ static __always_inline int plain_no_service(const struct pkt *p, const struct pl
 	return verdict_finish(p, V_PASS_NO_SERVICE);
 }
 
+/* The word of struct shunt_service that says most of it at once; its bytes, the least first. */
+#define LONG_WAY_AT	   offsetof(struct shunt_service, affinity)
+#define LONG_WAY_OF(field) (0xffULL << 8 * (offsetof(struct shunt_service, field) - LONG_WAY_AT))
+#define LONG_WAY                                                                                   \
+	(LONG_WAY_OF(affinity) | LONG_WAY_OF(routed) | LONG_WAY_OF(cid) | LONG_WAY_OF(guard))
+_Static_assert(LONG_WAY_AT % 8 == 0 && offsetof(struct shunt_service, guard) < LONG_WAY_AT + 8,
+	       "one aligned word");
+_Static_assert(offsetof(struct shunt_switches, guard4) % 2 == 0 &&
+		       offsetof(struct shunt_switches, guard6) ==
+			       offsetof(struct shunt_switches, guard4) + 1,
+	       "one aligned word");
+
+/* Is there no block or allow list of the whole node? */
+static __always_inline bool plain_node(const struct shunt_switches *on)
+{
+	return !*(const volatile __u16 *)&on->guard4;
+}
+
 /* Has the service nothing that takes the long way? */
 static __always_inline bool plain_service(const struct pkt *p)
 {
 	const struct shunt_service *svc = p->svc;
+	__u64 word = *(const volatile __u64 *)((const void *)svc + LONG_WAY_AT);
 
-	return !(svc->affinity | svc->routed | svc->cid | svc->guard) &&
-	       !(svc->mss && p->tcp_flags & TCP_SYN);
+	return !(word & LONG_WAY) && !(svc->mss && p->tcp_flags & TCP_SYN);
 }
 
 /* Fills p->backend, unless the table of flows has to be asked or another draw is due. */
@@ -239,19 +257,17 @@ static __always_inline int plain_way(struct xdp_md *ctx, struct pkt *p, const st
 	const struct shunt_exact_row *row;
 	__u64 hash = f->hash;
 	enum verdict v;
-	bool more;
-	__u32 at;
+	bool more = true;
 
 	/* To be made now: later, all that it is made from would have to be kept. */
 	barrier_var(hash);
 	if (!on)
 		return PLAIN_LONG;
-	at = exact_find(&f->vip, &more);
-	row = bpf_map_lookup_elem(&sh_exact_rows, &at);
+	row = exact_find(&f->vip, &more);
 	if (!row)
 		return plain_no_service(p, f, more, on);
 	p->svc = &row->service;
-	if (on->guard4 || on->guard6 || !plain_service(p))
+	if (!plain_node(on) || !plain_service(p))
 		return PLAIN_LONG;
 	v = service_steers(p);
 	if (v != V_NEXT)

@@ -20,15 +20,6 @@
 #include "bpf/select.h"
 #include "bpf/service.h"
 
-static __always_inline void rare_put(struct rare *r, const struct pkt *p)
-{
-	r->pkt = *p;
-	r->pkt.eth = NULL;
-	r->pkt.end = NULL;
-	r->pkt.svc = NULL;
-	r->pkt.backend = NULL;
-}
-
 /* v: what the parser said of the packet. */
 static __always_inline enum verdict flow_of(struct xdp_md *ctx, struct rare *r, enum verdict v)
 {
@@ -84,9 +75,9 @@ static __always_inline enum verdict prepare(struct xdp_md *ctx, struct rare *r,
 {
 	struct pkt *p = &r->pkt;
 
-	/* NAT brings over errors by itself, and no fragments. */
-	if (be->forward == SHUNT_FORWARD_NAT && (p->peek || p->frag))
-		return p->peek ? V_PASS_PROTOCOL : V_DROP_FRAGMENT;
+	/* NAT brings over errors by itself. */
+	if (be->forward == SHUNT_FORWARD_NAT && p->peek)
+		return V_PASS_PROTOCOL;
 	if (p->peek == PEEK_TUNNEL)
 		return tunnel_answer(ctx, r, be);
 	if (p->frag == FRAG_FIRST) {

@@ -57,4 +57,13 @@ static __always_inline struct rare *rare_room(void)
 	return bpf_map_lookup_elem(&sh_rare, &zero);
 }
 
+static __always_inline void rare_put(struct rare *r, const struct pkt *p)
+{
+	r->pkt = *p;
+	r->pkt.eth = NULL;
+	r->pkt.end = NULL;
+	r->pkt.svc = NULL;
+	r->pkt.backend = NULL;
+}
+
 #endif

@@ -113,28 +113,30 @@ static __always_inline bool exact_row_is(const struct shunt_exact_row *row,
 
 #define NO_ROW (SHUNT_EXACT_ROWS + SHUNT_EXACT_CPUS)
 
-/* The row of the index that has the packet's very address and port. *ret_more: if there is none, there
+/* The row of the index that has the packet's very address and port. NULL: none has; *ret_more: there
  * may be one in sh_services. */
-static __always_inline __u32 exact_find(const struct vip_words *vip, bool *ret_more)
+static __always_inline const struct shunt_exact_row *exact_find(const struct vip_words *vip,
+								bool *ret_more)
 {
 	__u32 bucket = hash_vip(vip->word[0], vip->word[1], vip->word[2]);
 	const volatile __u64 *word = bpf_map_lookup_elem(&sh_exact, &bucket);
 	__u64 ways = word ? *word : 0;
+	__u32 way = 0;
 
-	*ret_more = true;
 	for (int i = 0; i < SHUNT_EXACT_WAYS; i++, ways >>= 16) {
-		__u32 way = ways & 0xffff, at = way - 1;
 		const struct shunt_exact_row *row;
+		__u32 at;
 
-		if (way == SHUNT_EXACT_END)
-			*ret_more = false;
+		way = ways & 0xffff;
+		at = way - 1;
 		row = bpf_map_lookup_elem(&sh_exact_rows, &at);
 		if (!row)
 			break;
 		if (exact_row_is(row, vip))
-			return at;
+			return row;
 	}
-	return NO_ROW;
+	*ret_more = way != SHUNT_EXACT_END;
+	return NULL;
 }
 
 /* As the packet's key lies in memory, but from the parser's words: to write a key in small pieces and
@@ -215,17 +217,18 @@ static __always_inline enum verdict service_find(struct pkt *p)
 {
 	const struct shunt_exact_row *row;
 	struct vip_words vip;
-	bool more;
-	__u32 at;
+	bool more = true;
 
 	if (is_group_frame(p))
 		return V_PASS_NO_SERVICE;
 	vip = vip_of(p);
-	at = exact_find(&vip, &more);
-	if (at == NO_ROW && (more || service_has_wide()) &&
-	    service_may_have(hash_addr_bit(vip.word[0], vip.word[1])))
-		at = service_find_rest(vip.word[0], vip.word[1], vip.word[2], more);
-	row = bpf_map_lookup_elem(&sh_exact_rows, &at);
+	row = exact_find(&vip, &more);
+	if (!row && (more || service_has_wide()) &&
+	    service_may_have(hash_addr_bit(vip.word[0], vip.word[1]))) {
+		__u32 at = service_find_rest(vip.word[0], vip.word[1], vip.word[2], more);
+
+		row = bpf_map_lookup_elem(&sh_exact_rows, &at);
+	}
 	if (!row)
 		return V_PASS_NO_SERVICE;
 	p->svc = &row->service;

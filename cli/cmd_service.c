@@ -191,6 +191,27 @@ static void print_moves(const json_t *moves)
 		print_line("entries", "not counted yet");
 }
 
+/* "1,024 of 16,384 of its own (IPv4), 0 of 32,768 that all share". */
+static void print_nat(const json_t *nat)
+{
+	const char *label = "nat flows", *family;
+	json_t *share;
+
+	json_object_foreach ((json_t *)nat, family, share) {
+		uint64_t flows = field_count(share, "flows");
+
+		if (!flows && strcmp(family, "ipv4") != 0)
+			continue;
+		print_line(label,
+			   "%llu %s, room for %llu of its own, %llu of %llu in use that all share",
+			   (unsigned long long)flows, family,
+			   (unsigned long long)field_count(share, "own"),
+			   (unsigned long long)field_count(share, "common_used"),
+			   (unsigned long long)field_count(share, "common"));
+		label = "";
+	}
+}
+
 /* "10.0.0.0/8, 192.0.2.1/32 -> near", one line a route. */
 static void print_source_routes(const json_t *routes)
 {
@@ -236,6 +257,7 @@ static void print_steered(const json_t *l4)
 	print_line("ring", "%llu slots", (unsigned long long)field_count(l4, "ring_size"));
 	print_tracking(json_object_get(l4, "tracking"));
 	print_moves(json_object_get(l4, "moves"));
+	print_nat(json_object_get(l4, "nat"));
 	print_line("affinity", "%s", field_text(l4, "affinity"));
 	print_source_routes(json_object_get(l4, "source_routes"));
 	print_quic(l4);

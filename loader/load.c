@@ -508,6 +508,7 @@ static const size_t mapped_rows[LOADER_MAP_COUNT] = {
 	[LOADER_MAP_SVC_RINGS] = sizeof(struct shunt_ring),
 	[LOADER_MAP_STAMPS] = sizeof(struct shunt_stamp),
 	[LOADER_MAP_SWITCHES] = sizeof(struct shunt_switches),
+	[LOADER_MAP_NAT_SHARES] = sizeof(struct shunt_nat_share),
 	[LOADER_MAP_ADDR_BITS] = sizeof(uint64_t),
 	[LOADER_MAP_EXACT] = sizeof(struct shunt_exact_bucket),
 	[LOADER_MAP_EXACT_ROWS] = sizeof(struct shunt_exact_row),

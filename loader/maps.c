@@ -128,6 +128,11 @@ struct shunt_switches *maps_switches(struct loader *l)
 	return l->mapped[LOADER_MAP_SWITCHES];
 }
 
+struct shunt_nat_share *maps_nat_shares(struct loader *l)
+{
+	return l->mapped[LOADER_MAP_NAT_SHARES];
+}
+
 /* A row as the one word that it is. */
 union ring_row {
 	uint64_t word;

@@ -41,6 +41,10 @@ struct shunt_slot *maps_rings(struct loader *l);
  * last is gone. */
 struct shunt_switches *maps_switches(struct loader *l);
 
+/* What services have of the tables of NAT, mapped: SHUNT_NAT_COMMON + 1 rows, which the program counts
+ * in. */
+struct shunt_nat_share *maps_nat_shares(struct loader *l);
+
 /* The ring of a service row. publish: a packet sees the former ring or this one, with its slots as
  * they were written before the call. -ENOENT: there is no such row. */
 int maps_ring_publish(struct loader *l, uint32_t service, const struct shunt_ring *ring);

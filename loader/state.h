@@ -33,6 +33,7 @@
 	X(NAT_FWD6, nat)                                                                           \
 	X(NAT_REV4, nat)                                                                           \
 	X(NAT_REV6, nat)                                                                           \
+	X(NAT_SHARES, fixed)                                                                       \
 	X(VIPS, services)                                                                          \
 	X(FRAGS4, fixed)                                                                           \
 	X(FRAGS6, fixed)                                                                           \

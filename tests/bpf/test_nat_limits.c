@@ -9,9 +9,11 @@
 
 #include <linux/bpf.h>
 
+#include <bpf/libbpf.h>
 #include <cmocka.h>
 
 #include "tests/bpf/nat_env.h"
+#include "tests/bpf/steer_xdp.skel.h"
 
 /* ---- full tables, taken ports ---- */
 
@@ -184,6 +186,123 @@ static void test_clash(void **state)
 	nat_close(&n);
 }
 
+/* ---- shares of the tables ---- */
+
+#define OTHER_ROW 5
+
+static struct shunt_nat_share share_of(struct nat *n, uint32_t row)
+{
+	struct shunt_nat_share share;
+
+	assert_int_equal(bpf_map__lookup_elem(n->env.skel->maps.sh_nat_shares, &row, sizeof(row),
+					      &share, sizeof(share), 0),
+			 0);
+	return share;
+}
+
+static void set_share(struct nat *n, uint32_t row, uint32_t own)
+{
+	struct shunt_nat_share share = {.own = {own, own}};
+
+	assert_int_equal(bpf_map__update_elem(n->env.skel->maps.sh_nat_shares, &row, sizeof(row),
+					      &share, sizeof(share), BPF_ANY),
+			 0);
+}
+
+static void expect_flows(struct nat *n, bool v6, uint32_t service, uint32_t other, uint32_t common)
+{
+	assert_int_equal(share_of(n, SVC_ROW).flows[v6], service);
+	assert_int_equal(share_of(n, OTHER_ROW).flows[v6], other);
+	assert_int_equal(share_of(n, SHUNT_NAT_COMMON).flows[v6], common);
+	assert_int_equal(share_of(n, SVC_ROW).flows[!v6], 0);
+}
+
+/* A client of the other service. */
+static void to_other(struct nat *n, const char *addr, uint16_t cport, struct frame *f)
+{
+	struct pkt_spec s = nat_tcp(F_SYN);
+
+	s.src = n->f->client;
+	s.dst = addr;
+	s.sport = cport;
+	s.dport = 80;
+	pkt_build(&s, f);
+}
+
+/* Whoever floods one service does not take from another what is its own. */
+static void test_shares(void **state)
+{
+	(void)state;
+	BOTH_WAYS(v6, way)
+	{
+		const char *addr = v6 ? "2001:db8:9::11" : "203.0.113.11";
+		static struct frame f;
+		struct nat n;
+
+		nat_open(&n, v6, way);
+		n.env.svc.index = OTHER_ROW;
+		env_service(&n.env, addr, 80, IPPROTO_TCP);
+		env_ring_publish_of(&n.env, OTHER_ROW, RING_BASE, RING_SIZE);
+		set_share(&n, SVC_ROW, 4);
+		set_share(&n, OTHER_ROW, 3);
+		set_share(&n, SHUNT_NAT_COMMON, 6);
+
+		for (int i = 0; i < 10; i++)
+			nat_send_there(&n, 40000 + i, nat_tcp(F_SYN));
+		for (int i = 10; i < 30; i++)
+			expect_refused(&n, 40000 + i, SHUNT_DROP_NAT_FULL);
+		expect_flows(&n, v6, 10, 0, 6);
+		for (int i = 0; i < 5; i++) {
+			to_other(&n, addr, 50000 + i, &f);
+			assert_int_equal(env_run(&n.env, &f, NULL), i < 3 ? XDP_TX : XDP_DROP);
+		}
+		expect_flows(&n, v6, 10, 3, 6);
+		nat_send_back(&n, 40003,
+			      nat_tcp(F_SYN | F_ACK)); /* flows that live are not asked */
+		nat_send_there(&n, 40003, nat_tcp(F_ACK));
+		assert_int_equal(env_nat_count(&n.env), 13);
+		nat_close(&n);
+	}
+}
+
+/* An account follows its entries: from one backend to another, from one flow to the next. */
+static void test_accounts(void **state)
+{
+	(void)state;
+	for (int v6 = 0; v6 < 2; v6++) {
+		static struct frame f;
+		struct env_backend second;
+		struct nat n;
+
+		nat_open_sized(&n, v6, OURS, 3, NULL);
+		set_share(&n, SVC_ROW, 2);
+		set_share(&n, SHUNT_NAT_COMMON, 9);
+		for (int i = 0; i < 3; i++)
+			nat_send_there(&n, 40000 + i, nat_tcp(F_SYN));
+		expect_flows(&n, v6, 3, 0, 1);
+		expect_refused(&n, 40003, SHUNT_DROP_NAT_PORTS); /* takes nothing */
+		expect_flows(&n, v6, 3, 0, 1);
+
+		nat_from_backend(&n, 40001, nat_tcp(F_ACK), &f); /* a port is taken over */
+		env_nat_age(&n.env, &f, IDLE_SYN_S + 2);
+		nat_send_there(&n, 40003, nat_tcp(F_SYN));
+		expect_flows(&n, v6, 3, 0, 1);
+
+		second = n.be;
+		second.id = env_id(1, BE_ROW + 1);
+		second.dst = v6 ? "fd00:1::2" : "10.1.0.2";
+		env_backend(&n.env, &second);
+		env_ring(&n.env, second.id);
+		n.env.svc.tracking = SHUNT_TRACK_NEVER;
+		env_service(&n.env, n.f->vip, 80, IPPROTO_TCP);
+		nat_from_client(&n, 40000, nat_tcp(F_ACK), &f);
+		assert_int_equal(env_run(&n.env, &f, NULL), XDP_TX);
+		assert_int_equal(env_nat_count(&n.env), 3);
+		expect_flows(&n, v6, 3, 0, 1);
+		nat_close(&n);
+	}
+}
+
 /* Its backend died and the flow goes to another one, with a source for that. */
 static void test_another_backend(void **state)
 {
@@ -261,6 +380,8 @@ int main(void)
 		cmocka_unit_test(test_source_prefix),
 		cmocka_unit_test(test_search_at_nine_tenths),
 		cmocka_unit_test(test_clash),
+		cmocka_unit_test(test_shares),
+		cmocka_unit_test(test_accounts),
 		cmocka_unit_test(test_another_backend),
 		cmocka_unit_test(test_too_big),
 	};

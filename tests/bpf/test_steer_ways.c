@@ -289,27 +289,6 @@ static void test_errors_about_gue(void **state)
 
 /* ---- NAT ---- */
 
-static void test_nat_takes_no_fragments(void **state)
-{
-	static struct frame whole, part;
-	struct nat n;
-
-	(void)state;
-	BOTH_WAYS(v6, way)
-	{
-		nat_open(&n, v6, way);
-		nat_from_client(&n, 40000, nat_packet(IPPROTO_UDP, 0, 800), &whole);
-		pkt_fragment(&whole, 0, 400, 1, 5, &part);
-		env_expect_drop(&n.env, &part, SHUNT_DROP_FRAGMENT);
-		assert_int_equal(env_nat_count(&n.env), 0);
-		pkt_fragment(&whole, 400, 408, 0, 5, &part);
-		env_expect_pass(&n.env, &part, SHUNT_VERDICT_PASS_FRAGMENT);
-		env_addr(&n.env, n.f->vip, 0);
-		env_expect_drop(&n.env, &part, SHUNT_DROP_FRAGMENT);
-		nat_close(&n);
-	}
-}
-
 /* ---- accounts ---- */
 
 static void error_for(bool v6, uint8_t proto, struct frame *ret_error)
@@ -437,7 +416,6 @@ int main(void)
 		cmocka_unit_test(test_mss),
 		cmocka_unit_test(test_gue_takes_them),
 		cmocka_unit_test(test_errors_about_gue),
-		cmocka_unit_test(test_nat_takes_no_fragments),
 		cmocka_unit_test(test_errors_take_no_limits),
 		cmocka_unit_test(test_later_fragments_are_no_abuse),
 		cmocka_unit_test(test_errors_do_not_hold_a_moving_slot),

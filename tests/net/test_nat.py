@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """NAT with real clients and servers: there and back, over a restart, with errors on the way."""
 import hashlib
+import json
 import os
 import time
 
 import pytest
 
-from lab import PYTHON, wait_until
-from nat import BEHIND, HTTP_PORT
+from lab import HERE, PYTHON, wait_until
+from nat import BEHIND, ECHO_PORT, HTTP_PORT
 
 STEADY_S = float(os.environ.get("SHUNT_TEST_STEADY_S", "30"))
 WAYS = [None, "auto"]
@@ -180,6 +181,39 @@ def test_ports_run_out_and_come_back(nat, client):
     listed = it.daemon.ctl_json("backend", "list", "echo4")["backends"]
     assert listed[0]["l4"]["nat_ports"] == {"tcp": 5, "udp": 0, "all": 5}
     assert f"source {it.net.balancer.addr4}: 5 TCP flows" in it.daemon.ctl("status").stdout
+
+
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("source", WAYS)
+def test_datagrams_in_fragments(nat, family, source):
+    """Questions and answers of many packets each."""
+    it = nat(backends=3, source=source)
+    done = it.net.client.run([PYTHON, f"{HERE}/big_datagrams.py", it.vip(family), str(ECHO_PORT),
+                              "9000", "40"])
+    result = json.loads(done.stdout)
+    assert result["lost"] == 0 and set(result["by"]) == {"b1", "b2", "b3"}, result
+    assert it.counters(f"echo{family}")["fragments"] >= 2 * 40 * 7
+    assert it.drops(f"echo{family}") == {}
+
+
+def test_a_flood_leaves_other_services_their_share(nat, client):
+    """1024 flows of each family: 512 in equal parts to two services, and 512 for all."""
+    it = nat(backends=1, source="auto", node={"limits": {"nat": 1024}},
+             service={"idle": {"udp": "1h"}})
+    flood = client("udp", it.target(4), "--flows", 1200, ns=it.net.client).result()
+    assert set(flood["by"]) == {"b1"} and flood["lost"] == 1200 - 768
+    assert it.drops("echo4") == {"nat_full": it.drops("echo4")["nat_full"]}
+    use = it.counters("echo4")["nat"]["ipv4"]
+    assert use == {"flows": 768, "own": 256, "common": 512, "common_used": 512}
+    assert "768 ipv4, room for 256 of its own" in it.daemon.ctl("service", "show", "echo4").stdout
+    others = client("http", f"http://{it.target(4, HTTP_PORT)}/close", "--requests", 200,
+                    ns=it.net.client).result()
+    assert others["ok"] == 200 and others["errors"] == {} and it.drops("web4") == {}
+    # Void by the sweep's count: the account goes down with the entries.
+    it.service = {"idle": {"udp": "1s"}}
+    it.daemon.reload(it.config())
+    wait_until(lambda: it.counters("echo4")["nat"]["ipv4"]["flows"] == 0, 60,
+               what=lambda: it.counters("echo4")["nat"])
 
 
 def test_one_service_mixes_nat_and_tunnels(nat, client):

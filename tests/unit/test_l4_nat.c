@@ -6,7 +6,9 @@
 
 #include "core/clock.h"
 #include "l4/desired.h"
+#include "l4/nat_share.h"
 #include "l4/nat_sweep.h"
+#include "loader/maps.h"
 #include "tests/unit/conf_util.h"
 
 #define NS_PER_S 1000000000ULL
@@ -81,6 +83,14 @@ int maps_nat_delete(struct loader *l, enum maps_nat_table table, const union map
 	return 0;
 }
 
+static struct shunt_nat_share shares[SHUNT_NAT_COMMON + 1];
+
+struct shunt_nat_share *maps_nat_shares(struct loader *l)
+{
+	(void)l;
+	return shares;
+}
+
 static struct fake_entry *fake_add(enum maps_nat_table table, const union maps_nat_key *key)
 {
 	for (size_t i = 0; i < ENTRIES; i++) {
@@ -140,6 +150,7 @@ static int setup(void **state)
 
 	s = (struct stage){0};
 	memset(fake, 0, sizeof(fake));
+	memset(shares, 0, sizeof(shares));
 	fail_walk = 0;
 	meanwhile = NULL;
 	assert_int_equal(tables_init(&s.t, &sizes), 0);
@@ -250,6 +261,29 @@ static void test_void_flows_go_in_pairs(void **state)
 	assert_int_equal(s->sweep.use.source_count, 2);
 	assert_int_equal(s->sweep.removed, 6);
 	assert_true(s->sweep.known);
+}
+
+/* What the program has counted is set right by what there is. */
+static void test_accounts_are_set_right(void **state)
+{
+	struct stage *s = *state;
+	const uint32_t rows = s->t.sizes.services;
+
+	for (size_t i = 0; i < 2; i++) {
+		for (uint16_t n = 0; n < 3; n++)
+			add_flow(&families[i], 1001 + n, SHUNT_FLOW_ESTABLISHED, 0);
+		for (uint32_t row = 0; row < rows; row++)
+			shares[row] = (struct shunt_nat_share){.own = {2, 3}, .flows = {9, 9}};
+	}
+	shares[SHUNT_NAT_COMMON].flows[0] = 77;
+	sweep_whole(s);
+	assert_int_equal(shares[0].flows[0], 3);
+	assert_int_equal(shares[0].flows[1], 3);
+	for (uint32_t row = 1; row < rows; row++)
+		assert_int_equal(shares[row].flows[0] + shares[row].flows[1], 0);
+	assert_int_equal(shares[SHUNT_NAT_COMMON].flows[0], 1);
+	assert_int_equal(shares[SHUNT_NAT_COMMON].flows[1], 0);
+	assert_int_equal(shares[0].own[0], 2);
 }
 
 /* Without its service or its backend there is nothing to keep. */
@@ -369,6 +403,37 @@ static int build_rows(const char *text, bool own, struct desired *ret, struct di
 	return err;
 }
 
+/* One half in equal parts, the other for all. */
+static void test_shares(void **state)
+{
+	static const char conf[] =
+		"node: {interfaces: [eth0]}\n"
+		"pools: {web: {health: none, forward: nat, backends: [{name: a, address: "
+		"\"10.0.0.1:8080\"}]}, tun: {health: none, backends: [{name: t, address: "
+		"10.0.0.9}]}}\n"
+		"services: {one: {mode: l4, pool: web, listen: 203.0.113.10:80/tcp}, two: {mode: "
+		"l4, "
+		"pool: web, listen: 203.0.113.10:81/tcp}, three: {mode: l4, pool: tun, listen: "
+		"203.0.113.10:82/tcp}}\n";
+	struct desired want;
+	struct diag d;
+
+	(void)state;
+	diag_init(&d);
+	assert_int_equal(build_rows(conf, true, &want, &d), 0);
+	memset(shares, 0, sizeof(shares));
+	shares[5].flows[0] = 30;
+	nat_share_divide(shares, &want, 100);
+	assert_int_equal(shares[0].own[0], 25);
+	assert_int_equal(shares[SHUNT_NAT_COMMON - 1].own[0], 25);
+	assert_int_equal(shares[SHUNT_NAT_COMMON].own[0], 50);
+	assert_int_equal(shares[SHUNT_NAT_COMMON].flows[0], 5);
+	nat_share_divide(shares, &want, 2);
+	assert_int_equal(shares[0].own[0], 1); /* never none: that would be any number */
+	desired_deinit(&want);
+	diag_deinit(&d);
+}
+
 static void test_rows(void **state)
 {
 	struct desired want;
@@ -470,6 +535,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_port_that_was_taken_over, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_pass_that_fails_tells_nothing, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(test_accounts_are_set_right, setup, teardown),
+		cmocka_unit_test(test_shares),
 		cmocka_unit_test(test_rows),
 	};
 

@@ -263,6 +263,39 @@ static json_t *moves_json(const struct commands_env *env, const struct service *
 	return json_finish(o, failed);
 }
 
+static bool has_nat(const struct service *s)
+{
+	for (size_t i = 0; i < s->pool->backend_count; i++) {
+		if (s->pool->backends[i].forward == FORWARD_NAT)
+			return true;
+	}
+	return false;
+}
+
+/* What it has of the tables of NAT, of each family; null: it does not use them. */
+static json_t *nat_json(const struct commands_env *env, const struct service *s)
+{
+	static const char *const families[] = {"ipv4", "ipv6"};
+	struct shunt_nat_share share = {0}, common = {0};
+	json_t *o;
+	bool failed;
+
+	if (!has_nat(s))
+		return json_null();
+	if (env->l4)
+		(void)l4_nat_share(env->l4, s->name, &share, &common); /* no row: has nothing */
+	o = json_object();
+	failed = !o;
+	for (int i = 0; i < 2; i++)
+		json_put(o, families[i],
+			 json_pack("{s:I, s:I, s:I, s:I}", "flows", (json_int_t)share.flows[i],
+				   "own", (json_int_t)share.own[i], "common",
+				   (json_int_t)common.own[i], "common_used",
+				   (json_int_t)common.flows[i]),
+			 &failed);
+	return json_finish(o, failed);
+}
+
 static json_t *sources_json(const struct source_route *route)
 {
 	json_t *list = json_array();
@@ -312,6 +345,7 @@ static json_t *service_l4(const struct commands_env *env, const struct snapshot 
 	failed = !o || !drops;
 	json_put(o, "tracking", tracking_json(s), &failed);
 	json_put(o, "moves", moves_json(env, s), &failed);
+	json_put(o, "nat", nat_json(env, s), &failed);
 	json_put(o, "affinity", json_string(affinity_name(s->affinity)), &failed);
 	json_put(o, "quic", quic_json(&s->quic), &failed);
 	json_put(o, "source_routes", source_routes_json(snap, s), &failed);

@@ -561,6 +561,22 @@ const struct nat_use *l4_nat_use(const struct l4 *l4)
 	return l4->nat.sweep.known ? &l4->nat.sweep.use : NULL;
 }
 
+int l4_nat_share(const struct l4 *l4, const char *service, struct shunt_nat_share *ret_share,
+		 struct shunt_nat_share *ret_common)
+{
+	const struct shunt_nat_share *shares = maps_nat_shares(l4->loader);
+	const struct tables *t = &l4->tables;
+
+	for (uint32_t i = 0; i < t->sizes.services; i++) {
+		if (service[0] == '\0' || strcmp(t->services[i].meta.name, service) != 0)
+			continue;
+		*ret_share = shares[i];
+		*ret_common = shares[SHUNT_NAT_COMMON];
+		return 0;
+	}
+	return -ENOENT;
+}
+
 void l4_nat_ports(const struct l4 *l4, const struct pool *pool, const struct backend *backend,
 		  struct l4_nat_ports *ret_ports)
 {

@@ -101,6 +101,11 @@ void l4_nat_tick(struct l4 *l4, struct diag *d);
  * l4_nat_tick(). */
 const struct nat_use *l4_nat_use(const struct l4 *l4);
 
+/* What a service has of the tables of NAT at this moment; *ret_common: what all share. -ENOENT: has no
+ * row. */
+int l4_nat_share(const struct l4 *l4, const char *service, struct shunt_nat_share *ret_share,
+		 struct shunt_nat_share *ret_common);
+
 /* Ports towards a backend that NAT has taken, [0] TCP [1] UDP, and those that there are; zero for one
  * that needs none. */
 struct l4_nat_ports {

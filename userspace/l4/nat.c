@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "l4/nat_share.h"
 #include "loader/maps.h"
 
 /* So long the main thread can be kept: some hundred thousand entries that stay. */
@@ -46,6 +47,7 @@ void nat_prepare(struct nat *nat, struct loader *loader, const struct tables *t,
 		return;
 	if (nat->told == NULL)
 		note_drops(nat, loader, t);
+	nat_share_divide(maps_nat_shares(loader), want, t->sizes.nat);
 	maps_switches(loader)->nat = 1;
 }
 
@@ -82,8 +84,8 @@ static void tell(const char *service, struct nat_told *told, const struct shunt_
 			     service, (unsigned long long)ports);
 	if (full > 0)
 		diag_warning(d, NULL,
-			     "service %s: %llu packets of new flows found the table of NAT full "
-			     "(nat-full): raise node.limits.nat",
+			     "service %s: %llu packets of new flows found its share of the table "
+			     "of NAT full (nat-full): raise node.limits.nat",
 			     service, (unsigned long long)full);
 	if (clash > 0)
 		diag_warning(d, NULL,

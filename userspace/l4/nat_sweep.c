@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "l4/nat_share.h"
+#include "loader/maps.h"
 
 #define NS_PER_S 1000000000ULL
 /* The stamp of an entry is up to a second old, and the program's clock ticks a little later. */
@@ -29,10 +31,10 @@ static const struct shunt_backend *find_row(const struct tables *t, uint32_t id)
 	return &t->backends[index].row;
 }
 
-bool nat_flow_is_void(const struct tables *t, uint8_t family, uint8_t proto,
-		      const struct shunt_nat *flow, uint64_t now_ns)
+/* Of the service that a flow is of; NULL: it is gone. */
+static const struct shunt_service *find_record(const struct tables *t, uint8_t family,
+					       uint8_t proto, const struct shunt_nat *flow)
 {
-	const struct shunt_backend *row = find_row(t, flow->backend);
 	struct shunt_vip_key vip = {.port = flow->vip_port,
 				    .proto = proto,
 				    .family = family,
@@ -48,13 +50,21 @@ bool nat_flow_is_void(const struct tables *t, uint8_t family, uint8_t proto,
 			vip.addr[i] &= htonl((uint32_t) ~(UINT32_MAX >> bits));
 	}
 	key = keys_find(&t->keys, &vip);
-	if (key == NULL || key->record.action != SHUNT_ACTION_STEER ||
-	    flow->state >= SHUNT_FLOW_STATE_COUNT || row == NULL ||
+	return key != NULL && key->record.action == SHUNT_ACTION_STEER ? &key->record : NULL;
+}
+
+bool nat_flow_is_void(const struct tables *t, uint8_t family, uint8_t proto,
+		      const struct shunt_nat *flow, uint64_t now_ns)
+{
+	const struct shunt_service *record = find_record(t, family, proto, flow);
+	const struct shunt_backend *row = find_row(t, flow->backend);
+
+	if (record == NULL || flow->state >= SHUNT_FLOW_STATE_COUNT || row == NULL ||
 	    row->state == SHUNT_BACKEND_DOWN)
 		return true;
 	return now_ns > flow->seen_ns &&
 	       now_ns - flow->seen_ns >
-		       ((uint64_t)key->record.idle_s[flow->state] + MARGIN_S) * NS_PER_S;
+		       ((uint64_t)record->idle_s[flow->state] + MARGIN_S) * NS_PER_S;
 }
 
 static union maps_nat_key make_key(uint8_t family, uint8_t proto, const __be32 saddr[4],
@@ -99,6 +109,7 @@ static void use_deinit(struct nat_use *use)
 	free(use->sources);
 	free(use->ports);
 	free(use->live);
+	free(use->services);
 	*use = (struct nat_use){0};
 }
 
@@ -147,9 +158,12 @@ static void count_flow(struct walk *w, const union maps_nat_key *key, const stru
 	uint8_t proto = w->family == 4 ? key->v4.proto : key->v6.proto;
 	struct addr addr = {.family = w->family == 4 ? AF_INET : AF_INET6};
 	uint32_t row = SHUNT_ID_INDEX(flow->backend);
+	const struct shunt_service *record = find_record(w->tables, w->family, proto, flow);
 	struct nat_source_use *source;
 
 	use->flows[w->family == 6]++;
+	if (record != NULL && record->index < use->service_rows)
+		use->services[record->index][w->family == 6]++;
 	if (row < use->rows)
 		use->live[row]++;
 	if (!(flow->flags & SHUNT_NAT_SOURCE))
@@ -254,13 +268,16 @@ static void begin_pass(struct nat_sweep *s, const struct tables *t)
 	use_deinit(&s->pass);
 	s->pass.ports = calloc(t->sizes.backends, sizeof(*s->pass.ports));
 	s->pass.live = calloc(t->sizes.backends, sizeof(*s->pass.live));
-	s->failed = s->pass.ports == NULL || s->pass.live == NULL;
+	s->pass.services = calloc(t->sizes.services, sizeof(*s->pass.services));
+	s->failed = s->pass.ports == NULL || s->pass.live == NULL || s->pass.services == NULL;
 	s->pass.rows = s->failed ? 0 : t->sizes.backends;
+	s->pass.service_rows = s->failed ? 0 : t->sizes.services;
 }
 
-static void end_pass(struct nat_sweep *s)
+static void end_pass(struct nat_sweep *s, struct loader *loader)
 {
 	if (!s->failed) {
+		nat_share_settle(maps_nat_shares(loader), s->pass.services, s->pass.service_rows);
 		use_deinit(&s->use);
 		s->use = s->pass;
 		s->pass = (struct nat_use){0};
@@ -294,7 +311,7 @@ int nat_sweep_run(struct nat_sweep *s, struct loader *loader, const struct table
 			continue;
 		s->cursor = (struct maps_nat_cursor){0};
 		if (++s->table == MAPS_NAT_TABLES) {
-			end_pass(s);
+			end_pass(s, loader);
 			return err;
 		}
 	} while (err == 0 && clock_now_ms() < end_ms);

@@ -29,6 +29,8 @@ struct nat_use {
 	uint32_t (*ports)[2]; /* by row of a backend: ports taken towards it, TCP and UDP */
 	uint32_t *live;	      /* by row of a backend: its flows */
 	uint32_t rows;
+	uint32_t (*services)[2]; /* by row of a service: its flows, IPv4 and IPv6 */
+	uint32_t service_rows;
 };
 
 struct nat_sweep {
