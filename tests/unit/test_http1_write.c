@@ -221,28 +221,6 @@ static void test_bounds_hold_for_the_shortest_lines(void **state)
 	}
 }
 
-static void test_answers_fit_and_are_whole(void **state)
-{
-	(void)state;
-	for (int r = REASON_NONE + 1; r < REASON_COUNT; r++) {
-		char out[HTTP1_ANSWER_MAX + 1], *body, *length;
-		size_t n = http1_write_answer(out, (enum reason)r, false, PERSIST_KEEP_ALIVE,
-					      1000000000);
-
-		assert_true(n < HTTP1_ANSWER_MAX);
-		out[n] = 0;
-		assert_non_null(strstr(out, "\r\nDate: Sun, 09 Sep 2001 01:46:40 GMT\r\n"));
-		body = strstr(out, "\r\n\r\n") + 4;
-		length = strstr(out, "\r\nContent-Length: ") + strlen("\r\nContent-Length: ");
-		assert_int_equal(strtoul(length, NULL, 10), strlen(body));
-		assert_non_null(strstr(body, reason_text((enum reason)r)));
-		n = http1_write_answer(out, (enum reason)r, true, PERSIST_CLOSE, 0);
-		out[n] = 0;
-		assert_string_equal(out + n - 4, "\r\n\r\n");
-		assert_non_null(strstr(out, "\r\nConnection: close\r\n"));
-	}
-}
-
 static void test_chunk_frames(void **state)
 {
 	static const struct {
@@ -282,7 +260,6 @@ int main(void)
 		cmocka_unit_test(test_options_of_the_connection),
 		cmocka_unit_test(test_response),
 		cmocka_unit_test(test_bounds_hold_for_the_shortest_lines),
-		cmocka_unit_test(test_answers_fit_and_are_whole),
 		cmocka_unit_test(test_chunk_frames),
 	};
 

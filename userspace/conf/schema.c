@@ -575,6 +575,15 @@ static const struct keyword service_keys[] = {
 	 .words = connect_rule_words,
 	 .fallback = "refuse",
 	 HTTP_ONLY},
+	{.name = "request_id",
+	 .text = "backends get an X-Request-Id: that of a trusted proxy, else a new one. Answers "
+		 "of "
+		 "the proxy's own always have it",
+	 .type = KEY_CHOICE,
+	 FIELD(struct service, request_id),
+	 .words = request_id_words,
+	 .fallback = "off",
+	 HTTP_ONLY},
 	{.name = "tls",
 	 .text = "TLS towards clients",
 	 .type = KEY_SECTION,

@@ -170,6 +170,7 @@ const struct section schema_http_limits = {.name = "limits of a service",
 
 const char *const http2_words[] = {"on", "off", NULL};
 const char *const connect_rule_words[] = {"refuse", "tunnel", NULL};
+const char *const request_id_words[] = {"off", "on", NULL};
 static const char *const dot_segments_words[] = {"resolve", "refuse", "keep", NULL};
 static const char *const double_slashes_words[] = {"merge", "refuse", "keep", NULL};
 static const char *const escaped_slashes_words[] = {"refuse", "keep", "decode", NULL};

@@ -216,8 +216,8 @@ struct retry_conf {
 	uint16_t statuses[RETRY_STATUSES_MAX];
 	unsigned status_count;
 	enum retry_methods { RETRY_IDEMPOTENT, RETRY_ALL_METHODS } methods;
-	unsigned per_try_ms;	   /* wait for a response's header; 0: the service's */
-	unsigned base_ms, max_ms;  /* back-off */
+	unsigned per_try_ms;	  /* wait for a response's header; 0: the service's */
+	unsigned base_ms, max_ms; /* back-off */
 	unsigned budget_percent, budget_min;
 };
 
@@ -347,6 +347,7 @@ struct http_paths {
 
 enum http2_rule { HTTP2_ON, HTTP2_OFF };
 enum connect_rule { CONNECT_REFUSE, CONNECT_TUNNEL };
+enum request_id_rule { REQUEST_ID_OFF, REQUEST_ID_ON };
 /* Waits and bounds of a tcp or tls service. */
 struct relay_conf {
 	unsigned idle_ms;	  /* without a byte either way, default 1 h */
@@ -498,11 +499,12 @@ struct service {
 	const char *const *upgrades; /* http: protocols that may be switched to */
 	size_t upgrade_count;
 	bool upgrade_any;
-	enum http2_rule http2;	      /* http */
-	enum connect_rule connect;    /* http */
-	struct service_tls tls;	      /* http */
-	struct relay_conf relay;      /* tcp, tls */
-	struct sni_route *sni_routes; /* tls */
+	enum http2_rule http2;		 /* http */
+	enum connect_rule connect;	 /* http */
+	enum request_id_rule request_id; /* http: backends are told one, default off */
+	struct service_tls tls;		 /* http */
+	struct relay_conf relay;	 /* tcp, tls */
+	struct sni_route *sni_routes;	 /* tls */
 	size_t sni_route_count;
 	struct route_set *routes;	/* http: conf/route_set.h; NULL: none */
 	enum request_priority priority; /* http: default normal */

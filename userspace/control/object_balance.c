@@ -37,7 +37,7 @@ json_t *object_retry(const struct retry_conf *c)
 	strbuf_init(&text);
 	keyword_format(&text, on, c);
 	o = json_pack("{s:I, s:s, s:b, s:I, s:I, s:I, s:I, s:I}", "attempts",
-		      (json_int_t)c->attempts, "on", strbuf_text(&text), "all_methods",
+		      (json_int_t)c->attempts, "on", text.text ? text.text : "", "all_methods",
 		      c->methods == RETRY_ALL_METHODS, "per_try_timeout_ms",
 		      (json_int_t)c->per_try_ms, "backoff_ms", (json_int_t)c->base_ms,
 		      "backoff_max_ms", (json_int_t)c->max_ms, "budget_percent",

@@ -5,14 +5,12 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "conf/listen.h"
 #include "core/log.h"
 #include "l7/access_log.h"
 #include "l7/h2_server.h"
-#include "l7/http1_write.h"
 #include "l7/passage.h"
 #include "l7/passthrough.h"
 #include "l7/request.h"
@@ -255,14 +253,22 @@ void conn_end_http2(struct conn *c)
 	next(c);
 }
 
-void conn_count_answer(struct conn *c, enum reason reason)
+struct answer conn_answer(const struct conn *c, enum reason reason, const struct head *h)
+{
+	struct answer a = {.reason = reason};
+
+	answer_read(&a, h, conn_is_trusted(c, c->service));
+	return a;
+}
+
+void conn_count_answer(struct conn *c, const struct answer *a)
 {
 	struct service_counters *n = conn_counters(c);
 
 	counter_add(&n->local_errors, 1);
-	counter_add(reason_status(reason) < 500 ? &n->responses_4xx : &n->responses_5xx, 1);
+	count_response(n, answer_status(a));
 	log_debug("l7: answer service=%s status=%u reason=\"%s\"", c->service->name,
-		  reason_status(reason), reason_text(reason));
+		  answer_status(a), reason_text(a->reason));
 }
 
 /* The last of what c has to say for now; c->after follows. */
@@ -283,28 +289,18 @@ void conn_refuse(struct conn *c, struct slice last_words)
 	say(c, &(struct pieces){.head = last_words});
 }
 
-static void answer(struct conn *c, enum reason reason, bool is_head, enum conn_after after)
+static void answer(struct conn *c, struct answer *a, enum conn_after after)
 {
-	char text[HTTP1_ANSWER_MAX];
-	struct pieces p = {.head = {text, 0}};
+	char out[ANSWER_MAX];
+	struct answer_text text;
+
 	if (after == CONN_GO_ON && conn_is_last_request(c))
 		after = CONN_THEN_CLOSE;
 	c->after = (uint8_t)after;
-	conn_count_answer(c, reason);
-	p.head.len = http1_write_answer(text, reason, is_head,
-					after == CONN_GO_ON ? PERSIST_KEEP_ALIVE : PERSIST_CLOSE,
-					time(NULL));
-	say(c, &p);
-}
-
-/* What was no request, or not a whole one. */
-static void refuse(struct conn *c, enum reason reason)
-{
-	const struct client who = {.conn = c, .io = &c->io, .service = c->service};
-
-	if (access_log_is_on(&who))
-		access_log_refused(&who, NULL, reason);
-	answer(c, reason, false, CONN_THEN_LINGER);
+	conn_count_answer(c, a);
+	text = answer_write(c->l7, a, after == CONN_GO_ON ? PERSIST_KEEP_ALIVE : PERSIST_CLOSE,
+			    out);
+	say(c, &(struct pieces){.head = text.head, .tail = text.body});
 }
 
 static void skip_blank_lines(struct conn *c)
@@ -333,12 +329,23 @@ static void wait_for_header(struct conn *c)
 		conn_close(c);
 }
 
-static void end_answered(void *owner, enum reason reason, bool is_head, enum conn_after after)
+/* No header of the request could be read. */
+static void refuse(struct conn *c, enum reason reason)
+{
+	const struct client who = {.conn = c, .io = &c->io, .service = c->service};
+	struct answer a = {.reason = reason};
+
+	if (access_log_is_on(&who))
+		access_log_refused(&who, NULL, reason);
+	answer(c, &a, CONN_THEN_LINGER);
+}
+
+static void end_answered(void *owner, struct answer *a, enum conn_after after)
 {
 	struct conn *c = owner;
 
 	c->request = NULL;
-	answer(c, reason, is_head, after);
+	answer(c, a, after);
 }
 
 static void end_responded(void *owner, struct slice head, struct slice body, unsigned status,
@@ -455,8 +462,11 @@ static bool begin(struct conn *c, size_t len)
 	}
 	if (r != REASON_NONE && access_log_is_on(&who))
 		access_log_refused(&who, &h, r);
-	if (r != REASON_NONE)
-		answer(c, r, h.is_head, CONN_THEN_LINGER);
+	if (r != REASON_NONE) {
+		struct answer a = conn_answer(c, r, &h);
+
+		answer(c, &a, CONN_THEN_LINGER);
+	}
 	return true;
 }
 

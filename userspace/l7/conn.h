@@ -9,6 +9,7 @@
 
 #include "conf/runtime.h"
 #include "core/list.h"
+#include "l7/answer.h"
 #include "l7/client_hello.h"
 #include "l7/http1_scan.h"
 #include "l7/l7_int.h"
@@ -115,7 +116,10 @@ static inline const struct endpoint *conn_local(const struct conn *c)
  * last word is said, or about to be written. An answer of our own. */
 bool conn_rebind(struct conn *c);
 void conn_end_http2(struct conn *c);
-void conn_count_answer(struct conn *c, enum reason reason);
+void conn_count_answer(struct conn *c, const struct answer *a);
+
+/* What is said of a request that is refused with its header h, which may be a part of one. */
+struct answer conn_answer(const struct conn *c, enum reason reason, const struct head *h);
 
 /* Over TLS: may the request h come on this connection, and already? */
 enum reason conn_check_tls(const struct client *who, struct head *h);
@@ -131,6 +135,12 @@ static inline void count_response(struct service_counters *n, unsigned status)
 				  &n->responses_4xx, &n->responses_5xx};
 
 	counter_add(of[status < 200 ? 0 : status < 500 ? status / 100 - 1 : 4], 1);
+}
+
+/* Does its client speak for others, by what the service says? */
+static inline bool conn_is_trusted(const struct conn *c, const struct service *s)
+{
+	return source_is_among(&conn_peer(c)->addr, s->trusted_proxies, s->trusted_proxy_count);
 }
 
 static inline struct service_counters *conn_counters(const struct conn *c)

@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+#include "l7/answer.h"
+
 enum {
 	GRPC_RESOURCE_EXHAUSTED = 8,
 	GRPC_INTERNAL = 13,
@@ -44,11 +46,13 @@ static unsigned grpc_status(unsigned status)
 	}
 }
 
-size_t grpc_write_answer(char out[HTTP1_ANSWER_MAX], enum reason reason)
+size_t grpc_write_answer(char *out, size_t size, const struct answer *a)
 {
 	/* No reason has a byte in its words that grpc-message would have to escape. */
-	return (size_t)snprintf(out, HTTP1_ANSWER_MAX,
-				"HTTP/1.1 200 OK\r\nContent-Type: application/grpc\r\n"
-				"Grpc-Status: %u\r\nGrpc-Message: %s\r\n\r\n",
-				grpc_status(reason_status(reason)), reason_text(reason));
+	return (size_t)snprintf(
+		out, size,
+		"HTTP/1.1 200 OK\r\nContent-Type: application/grpc\r\n"
+		"Grpc-Status: %u\r\nGrpc-Message: %s\r\nX-Request-Id: %.*s\r\n%.*s\r\n",
+		grpc_status(answer_status(a)), reason_text(a->reason), (int)a->id_len, a->id,
+		(int)a->fields.len, a->fields.len ? a->fields.ptr : "");
 }

@@ -14,7 +14,9 @@
 /* By its Content-Type. */
 bool grpc_is_call(const struct head *h);
 
-/* As http1_write_answer() does; the answer has no body. */
-size_t grpc_write_answer(char out[HTTP1_ANSWER_MAX], enum reason reason);
+struct answer;
+
+/* A header that is all of the answer. Returns its bytes, less than size. */
+size_t grpc_write_answer(char *out, size_t size, const struct answer *a);
 
 #endif

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "l7/access_log.h"
 #include "l7/conn.h"
@@ -142,16 +141,15 @@ static void say(struct exchange *e, struct slice head, struct slice body)
 			     deadline_in(&e->io.deadline, e->service->timeouts.write));
 }
 
-static void answer(struct exchange *e, enum reason reason, bool is_head)
+static void answer(struct exchange *e, struct answer *a)
 {
-	char text[HTTP1_ANSWER_MAX];
-	size_t len =
-		e->is_grpc ? grpc_write_answer(text, reason)
-			   : http1_write_answer(text, reason, is_head, PERSIST_DEFAULT, time(NULL));
-	size_t head = (size_t)((char *)memmem(text, len, "\r\n\r\n", 4) - text) + 4;
+	char out[ANSWER_MAX];
+	struct answer_text text;
 
-	conn_count_answer(e->server->conn, reason);
-	say(e, (struct slice){text, head}, (struct slice){text + head, len - head});
+	a->is_grpc = e->is_grpc;
+	text = answer_write(e->server->conn->l7, a, PERSIST_DEFAULT, out);
+	conn_count_answer(e->server->conn, a);
+	say(e, text.head, text.body);
 }
 
 static void end_responded(void *owner, struct slice head, struct slice body, unsigned status,
@@ -164,13 +162,13 @@ static void end_responded(void *owner, struct slice head, struct slice body, uns
 	say(e, head, body);
 }
 
-static void end_answered(void *owner, enum reason reason, bool is_head, enum conn_after after)
+static void end_answered(void *owner, struct answer *a, enum conn_after after)
 {
 	struct exchange *e = owner;
 
 	(void)after; /* streams are of no use to each other */
 	e->request = NULL;
-	answer(e, reason, is_head);
+	answer(e, a);
 }
 
 static void end_done(void *owner, enum conn_after after)
@@ -261,8 +259,11 @@ static void begin(struct exchange *e)
 		r = request_start(&who, &h, 0);
 	if (r != REASON_NONE && access_log_is_on(&who))
 		access_log_refused(&who, &h, r);
-	if (r != REASON_NONE)
-		answer(e, r, h.is_head);
+	if (r != REASON_NONE) {
+		struct answer a = conn_answer(c, r, &h);
+
+		answer(e, &a);
+	}
 	h2_head_release(&head, pool);
 }
 

@@ -2,8 +2,6 @@
 /* Messages written anew: see http1_write.h. */
 #include "l7/http1_write.h"
 
-#include <stdio.h>
-
 /* Room for all that is written beside what stood in the message. */
 #define FIXED_BYTES 384U
 
@@ -228,29 +226,6 @@ struct slice http1_date(char out[HTTP1_DATE_MAX], time_t now)
 
 	gmtime_r(&now, &tm);
 	return (struct slice){out, strftime(out, HTTP1_DATE_MAX, "%a, %d %b %Y %H:%M:%S GMT", &tm)};
-}
-
-size_t http1_write_answer(char out[HTTP1_ANSWER_MAX], enum reason reason, bool is_head,
-			  enum persistence persistence, time_t now)
-{
-	unsigned status = reason_status(reason);
-	char body[128], date[HTTP1_DATE_MAX];
-	char *p = out;
-	int n = snprintf(body, sizeof(body), "%u %s: %s\n", status, status_phrase(status),
-			 reason_text(reason));
-
-	(void)http1_date(date, now);
-	p += snprintf(p, HTTP1_ANSWER_MAX,
-		      "HTTP/1.1 %u %s\r\nDate: %s\r\nContent-Type: text/plain\r\n"
-		      "Cache-Control: no-store\r\nContent-Length: %d\r\n",
-		      status, status_phrase(status), date, n);
-	if (status == 405)
-		p = put(p, SLICE("Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"));
-	p = put_persistence(p, persistence);
-	p = put(p, SLICE("\r\n"));
-	if (!is_head)
-		p = put(p, (struct slice){body, (size_t)n});
-	return (size_t)(p - out);
 }
 
 size_t http1_write_chunk(char out[HTTP1_FRAME_MAX], size_t len)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Messages written anew: header blocks for the backend and for the client, and answers that the
- * proxy makes itself. Nothing of a header is ever passed on raw. Pure.
+ * Messages written anew: header blocks for the backend and for the client. Nothing of a header is ever passed on raw. Pure.
  */
 #ifndef L7_HTTP1_WRITE_H
 #define L7_HTTP1_WRITE_H
@@ -44,12 +43,6 @@ size_t http1_write_response(char *out, const struct head *h, enum body_kind fram
 
 /* For a Date field (RFC 9110, 5.6.7). */
 struct slice http1_date(char out[HTTP1_DATE_MAX], time_t now);
-
-#define HTTP1_ANSWER_MAX 512U
-
-/* A whole answer of the proxy's own. is_head: without its body. */
-size_t http1_write_answer(char out[HTTP1_ANSWER_MAX], enum reason reason, bool is_head,
-			  enum persistence persistence, time_t now);
 
 /* What stands before a chunk of len bytes (more than 0), and at its end. */
 #define HTTP1_FRAME_MAX 24U

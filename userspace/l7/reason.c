@@ -6,9 +6,9 @@
 
 static const struct {
 	unsigned status;
-	const char *text;
+	const char *text, *name;
 } reasons[REASON_COUNT] = {
-#define X(name, status, text) {status, text},
+#define X(name, status, text) {status, text, #name},
 	REASONS(X)
 #undef X
 };
@@ -59,6 +59,11 @@ unsigned reason_status(enum reason r)
 const char *reason_text(enum reason r)
 {
 	return reasons[r].text;
+}
+
+const char *reason_name(enum reason r)
+{
+	return reasons[r].name;
 }
 
 const char *status_phrase(unsigned status)

@@ -79,6 +79,7 @@ enum reason {
 
 unsigned reason_status(enum reason r);
 const char *reason_text(enum reason r);
+const char *reason_name(enum reason r); /* "BARE_LF": for programs */
 
 /* "Bad Request"; "" for one that is not common. */
 const char *status_phrase(unsigned status);

@@ -174,10 +174,23 @@ void request_truncate(struct request *r)
 	r->client.ops->close(r->client.owner);
 }
 
+/* Whatever the client may be told of it. */
+static void describe(const struct request *r, struct answer *a)
+{
+	a->is_head = r->is_head;
+	a->facts = (struct answer_facts){
+		.route = r->route_name, .pool = r->pool->name, .attempts = r->tried_count};
+	if (r->tried_count)
+		a->facts.backend = r->tried[r->tried_count - 1]->name;
+	answer_read_block(a, (struct slice){r->head, r->head_len},
+			  r->client.service->request_id == REQUEST_ID_ON ||
+				  conn_is_trusted(r->client.conn, r->client.service));
+}
+
 void request_fail(struct request *r, enum reason reason)
 {
 	const struct client client = r->client;
-	bool is_head = r->is_head;
+	struct answer a = {.reason = reason};
 	enum conn_after after = r->is_persistent ? CONN_GO_ON : CONN_THEN_CLOSE;
 
 	r->end_reason = reason_text(reason);
@@ -185,12 +198,13 @@ void request_fail(struct request *r, enum reason reason)
 		client.ops->close(client.owner);
 		return;
 	}
+	describe(r, &a);
 	/* Only a request that was read to its end, and understood, leaves the client in step. */
-	if (reason_status(reason) < 500 || flow_discard(&r->body) != FLOW_DONE)
+	if (answer_status(&a) < 500 || flow_discard(&r->body) != FLOW_DONE)
 		after = CONN_THEN_LINGER;
 	r->status = (uint16_t)reason_status(reason);
 	end(r, false);
-	client.ops->answer(client.owner, reason, is_head, after);
+	client.ops->answer(client.owner, &a, after);
 }
 
 void request_complete(struct request *r)
@@ -684,21 +698,43 @@ static void wait_first(struct request *r, uint64_t ns)
 	(void)advance(r, (struct slice){0});
 }
 
+/* The backend gets one name of the request's, and it is one that we vouch for. */
+static enum reason name_request(struct l7 *l7, struct head *h, bool take_id,
+				char id[REQUEST_ID_MAX])
+{
+	struct answer a = {0};
+	unsigned kept = 0;
+
+	h->fields = l7_fields(l7, h->count + 1);
+	if (!h->fields)
+		return REASON_NO_RESOURCES;
+	answer_read(&a, h, take_id);
+	if (!a.id_len)
+		a.id_len = answer_make_id(l7, a.id).len;
+	memcpy(id, a.id, a.id_len);
+	for (unsigned i = 0; i < h->count; i++)
+		if (!slice_eq_nocase(h->fields[i].name, REQUEST_ID_FIELD))
+			h->fields[kept++] = h->fields[i];
+	h->fields[kept++] = (struct field){REQUEST_ID_FIELD, {id, a.id_len}, FIELD_END_TO_END};
+	h->count = kept;
+	return REASON_NONE;
+}
+
 enum reason request_start(const struct client *who, struct head *h, size_t block_len)
 {
 	const struct conn *c = who->conn;
 	const struct service *s = who->service;
 	const struct slice asked = h->target;
 	enum reason reason = normalise(who, h);
-	char client[ADDR_STRLEN], local[ENDPOINT_STRLEN] = "";
+	char client[ADDR_STRLEN], local[ENDPOINT_STRLEN] = "", id[REQUEST_ID_MAX];
 	uint64_t body_max = s->limits.body;
-	struct hop hop = {.proto = SLICE("http"),
-			  .is_trusted = source_is_among(&conn_peer(c)->addr, s->trusted_proxies,
-							s->trusted_proxy_count)};
+	struct hop hop = {.proto = SLICE("http"), .is_trusted = conn_is_trusted(c, s)};
 	struct routing routing;
 	struct request *r;
 	size_t bound, size;
 
+	if (reason == REASON_NONE && s->request_id == REQUEST_ID_ON)
+		reason = name_request(c->l7, h, hop.is_trusted, id);
 	if (reason == REASON_NONE)
 		reason = routing_find(who, h, &routing);
 	if (reason == REASON_RATE_LIMITED) {
@@ -735,6 +771,7 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 		.pool = routing.pool,
 		.hash = routing.hash,
 		.action = routing.action,
+		.route_name = routing.route_name,
 		.response_ms = routing.action && routing.action->timeout_ms
 				       ? routing.action->timeout_ms
 				       : s->timeouts.response_header,

@@ -8,6 +8,7 @@
 
 #include "l7/http1_parse.h"
 
+struct answer;
 struct client_ops;
 struct conn;
 struct request;
@@ -40,7 +41,7 @@ struct client {
 struct client_ops {
 	void (*respond)(void *owner, struct slice head, struct slice body, unsigned status,
 			enum conn_after after);
-	void (*answer)(void *owner, enum reason reason, bool is_head, enum conn_after after);
+	void (*answer)(void *owner, struct answer *a, enum conn_after after);
 	void (*done)(void *owner, enum conn_after after);
 	void (*close)(void *owner);
 	void (*expire)(void *owner);

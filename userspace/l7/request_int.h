@@ -65,6 +65,7 @@ struct request {
 	const struct pool *pool; /* that serves it */
 	uint64_t hash;		 /* that it is balanced by, for maglev */
 	uint64_t sent_ns;	 /* clock_now_ns(), where its pool_times() */
+	const char *route_name;	 /* NULL: no route, or one without a name */
 	unsigned response_ms;	 /* wait for the header of the response */
 	unsigned edit_count;
 	struct rendered_edit *edits; /* of the response's header, in head's memory */

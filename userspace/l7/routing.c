@@ -297,6 +297,7 @@ enum reason routing_find(const struct client *who, struct head *h, struct routin
 	if (!found.route)
 		return REASON_NONE;
 	ret_routing->action = found.route->action;
+	ret_routing->route_name = found.route->name;
 	ret_routing->pool = NULL;
 	if (ret_routing->action->answer == ROUTE_REDIRECT) {
 		int err = render(rr, ret_routing->action->location, &in, &found.captures,
@@ -327,13 +328,14 @@ bool routing_takes_early(const struct client *who, const struct head *h)
 
 /* ---- answers without a backend ------------------------------------------------------------- */
 
-enum reason routing_answer(const struct client *who, const struct head *h,
-			   const struct routing *routing, size_t block_len)
+enum reason routing_answer(const struct client *who, struct head *h, const struct routing *routing,
+			   size_t block_len)
 {
 	struct l7 *l7 = who->conn->l7;
 	const struct route_action *a = routing->action;
 	struct slice body = a->body;
 	char date[HTTP1_DATE_MAX];
+	struct answer named = {0};
 	struct head reply = {.status = a->status,
 			     .phrase = slice_of(status_phrase(a->status)),
 			     .minor = 1,
@@ -349,11 +351,19 @@ enum reason routing_answer(const struct client *who, const struct head *h,
 
 	if (h->is_head)
 		body.len = 0;
-	reply.fields = l7_fields(l7, 3 + (unsigned)routing->edit_count);
+	answer_read(&named, h,
+		    who->service->request_id == REQUEST_ID_ON ||
+			    conn_is_trusted(who->conn, who->service));
+	if (!named.id_len)
+		named.id_len = answer_make_id(l7, named.id).len;
+	h->count = 0; /* the reply takes the place of its fields */
+	reply.fields = l7_fields(l7, 4 + (unsigned)routing->edit_count);
 	if (!reply.fields)
 		return REASON_NO_RESOURCES;
 	reply.fields[reply.count++] =
 		(struct field){SLICE("Date"), http1_date(date, time(NULL)), FIELD_END_TO_END};
+	reply.fields[reply.count++] =
+		(struct field){REQUEST_ID_FIELD, {named.id, named.id_len}, FIELD_END_TO_END};
 	if (routing->location.len)
 		reply.fields[reply.count++] =
 			(struct field){SLICE("Location"), routing->location, FIELD_OTHER};

@@ -23,6 +23,7 @@ struct rendered_edit {
 
 struct routing {
 	const struct route_action *action; /* NULL: no route fits, or there are none */
+	const char *route_name;		   /* may be NULL */
 	const struct pool *pool;	   /* NULL: answered without a backend */
 	struct slice location;		   /* of a redirect */
 	uint64_t hash;			   /* for maglev, that pool is balanced by */
@@ -52,7 +53,7 @@ bool routing_takes_early(const struct client *who, const struct head *h);
 int routing_edit(struct l7 *l7, struct head *h, const struct rendered_edit *edits, size_t count);
 
 /* routing->pool is NULL: answer h, the request, as the route says. block_len: as request_start(). */
-enum reason routing_answer(const struct client *who, const struct head *h,
-			   const struct routing *routing, size_t block_len);
+enum reason routing_answer(const struct client *who, struct head *h, const struct routing *routing,
+			   size_t block_len);
 
 #endif

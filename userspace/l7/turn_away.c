@@ -3,11 +3,10 @@
 #include "l7/turn_away.h"
 
 #include <stdio.h>
-#include <time.h>
 
+#include "l7/answer.h"
 #include "l7/conn.h"
 #include "l7/grpc.h"
-#include "l7/http1_write.h"
 #include "l7/request.h"
 
 #define RETRY_MAX 32U /* bytes of its line */
@@ -15,29 +14,28 @@
 void turn_away(const struct client *who, const struct head *h, enum reason reason,
 	       unsigned retry_after_s, struct slice fields, size_t block_len)
 {
-	char text[HTTP1_ANSWER_MAX], head[HTTP1_ANSWER_MAX + RETRY_MAX + TURN_AWAY_FIELDS_MAX];
+	struct answer a = conn_answer(who->conn, reason, h);
+	char lines[RETRY_MAX + TURN_AWAY_FIELDS_MAX], out[ANSWER_MAX];
 	/* Only a request without a body leaves the client in step. */
 	enum conn_after after = h->body != BODY_NONE ? CONN_THEN_LINGER
 				: h->persistent && !conn_is_last_request(who->conn)
 					? CONN_GO_ON
 					: CONN_THEN_CLOSE;
-	bool is_grpc = h->is_h2 && grpc_is_call(h);
-	size_t len = is_grpc ? grpc_write_answer(text, reason)
-			     : http1_write_answer(text, reason, h->is_head,
-						  h->is_h2		? PERSIST_DEFAULT
-						  : after == CONN_GO_ON ? PERSIST_KEEP_ALIVE
-									: PERSIST_CLOSE,
-						  time(NULL));
-	const char *end = memmem(text, len, "\r\n\r\n", 4);
-	size_t lines = (size_t)(end - text) + 2;
-	int n = snprintf(head, sizeof(head), "%.*sRetry-After: %u\r\n%.*s\r\n", (int)lines, text,
-			 retry_after_s, (int)fields.len, fields.ptr ? fields.ptr : "");
+	int n = snprintf(lines, sizeof(lines), "Retry-After: %u\r\n%.*s", retry_after_s,
+			 (int)fields.len, fields.len ? fields.ptr : "");
+	struct answer_text text;
 
+	a.is_grpc = h->is_h2 && grpc_is_call(h);
+	a.fields = (struct slice){lines, (size_t)n};
+	text = answer_write(who->conn->l7, &a,
+			    h->is_h2		  ? PERSIST_DEFAULT
+			    : after == CONN_GO_ON ? PERSIST_KEEP_ALIVE
+						  : PERSIST_CLOSE,
+			    out);
 	counter_add(&conn_counters(who->conn)->local_errors, 1);
 	/* From here on h is gone: it lay in the block. */
 	if (block_len)
 		buf_consume(who->io->pool, &who->io->in, block_len);
-	who->ops->respond(who->owner, (struct slice){head, (size_t)n},
-			  (struct slice){end + 4, len - lines - 2},
-			  is_grpc ? 200 : reason_status(reason), after);
+	who->ops->respond(who->owner, text.head, text.body, a.is_grpc ? 200 : answer_status(&a),
+			  after);
 }
