@@ -315,3 +315,29 @@ def test_full_backends(http_proxy, named):
         peer.close()
     assert by == {"a": 2, "b": 2, "c": 2}
     assert sum(count(proxy, 6).values()) == 6
+
+
+@pytest.mark.parametrize("policy", ["round-robin", "least-request"])
+def test_workers_reuse_their_own_connections(http_proxy, named, policy):
+    """64 clients at once over 4 workers: each worker's own idle connections are enough."""
+    proxy = http_proxy(backends=[named(x) for x in "abc"], workers=4, pool={"balance": policy})
+    clients = [proxy.connect() for _ in range(64)]
+
+    def rounds(number):
+        for _ in range(number):
+            for client in clients:
+                client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            for client in clients:
+                assert client.message().status == 200
+
+    def total(name):
+        return sum(backend(proxy, f"b{i}")[name] for i in (1, 2, 3))
+
+    rounds(20)  # until as many are open as can be needed
+    requests, reused = total("requests"), total("reused")
+    rounds(40)
+    requests, reused = total("requests") - requests, total("reused") - reused
+    for client in clients:
+        client.close()
+    assert requests == 64 * 40
+    assert reused / requests >= 0.99, (reused, requests)

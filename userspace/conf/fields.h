@@ -71,6 +71,8 @@ const char *field_refuse_body(const char *text);   /* in an answer to a check */
 const char *field_refuse_grpc_service(const char *text);
 const char *field_refuse_ring_size(uint64_t n);
 const char *field_refuse_load_bound(uint64_t n);
+const char *field_refuse_cookie(const char *text);
+const char *field_refuse_cookie_path(const char *text);
 
 /* Is it an address that a host cannot have as its own? Then it is reported. */
 struct addr;

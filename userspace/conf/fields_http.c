@@ -153,3 +153,28 @@ void field_format_retry_on(struct strbuf *b, const void *object)
 	}
 	strbuf_add(b, "]");
 }
+
+/* ---- sticky ---- */
+
+#define COOKIE_NAME_MAX 64U
+#define COOKIE_PATH_MAX 256U
+
+const char *field_refuse_cookie(const char *text)
+{
+	static const char bytes[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+				    "!#$%&'*+-.^_`|~";
+	size_t len = strlen(text);
+
+	return len && len <= COOKIE_NAME_MAX && strspn(text, bytes) == len
+		       ? NULL
+		       : "the name of a cookie, of at most 64 bytes";
+}
+
+const char *field_refuse_cookie_path(const char *text)
+{
+	bool good = text[0] == '/' && strlen(text) <= COOKIE_PATH_MAX;
+
+	for (const char *p = text; *p; p++)
+		good = good && *p > ' ' && *p < 0x7f && *p != ';';
+	return good ? NULL : "a path that starts with /, without spaces and semicolons";
+}

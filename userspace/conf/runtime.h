@@ -47,9 +47,12 @@ enum health_state { HEALTH_UNKNOWN, HEALTH_UP, HEALTH_DOWN }; /* unknown is usab
 	X(local_errors, "local-errors") /* answers that the proxy made itself */                   \
 	X(aborted, "aborted")		/* the client went away before its answer was whole */     \
 	X(retries, "retries")                                                                      \
-	X(route_limits, "route-limits") /* regular expressions that gave up */                     \
-	X(tunnels, "tunnels")		/* opened: upgrades, and CONNECT */                        \
-	X(bytes_in, "bytes-in")		/* from clients */                                         \
+	X(sticky_forged, "sticky-forged") /* cookies that we did not sign */                       \
+	X(sticky_stale, "sticky-stale")	  /* too old, or of a backend that is gone */              \
+	X(sticky_moved, "sticky-moved")	  /* good, but the backend cannot serve */                 \
+	X(route_limits, "route-limits")	  /* regular expressions that gave up */                   \
+	X(tunnels, "tunnels")		  /* opened: upgrades, and CONNECT */                      \
+	X(bytes_in, "bytes-in")		  /* from clients */                                       \
 	X(bytes_out, "bytes-out")                                                                  \
 	X(http2_connections, "http2-connections") /* of the connections */                         \
 	X(http2_floods, "http2-floods")	    /* ended for sending too many frames that only cost */ \

@@ -380,6 +380,14 @@ static const struct keyword pool_keys[] = {
 	 .fallback = "0",
 	 .refuse_number = field_refuse_load_bound,
 	 PROXY_ONLY},
+	{.name = "sticky",
+	 .text = "http services: a signed cookie brings a client back to its backend, also to one "
+		 "that is draining, not to one that is down or disabled",
+	 .type = KEY_SECTION,
+	 FIELD(struct pool, sticky),
+	 .section = &schema_sticky,
+	 .fallback_text = "none",
+	 PROXY_ONLY},
 	{.name = "slow_start",
 	 .text = "how long a backend that was added or came up again takes to get its whole "
 		 "weight, from a tenth on; not with maglev",

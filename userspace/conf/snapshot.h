@@ -176,6 +176,7 @@ struct backend {
 	unsigned weight;      /* 0..1000, default 1; 0 takes no new flows */
 	unsigned priority;    /* proxy: others come first, below POOL_PRIORITIES */
 	const char *zone;     /* proxy: NULL: none */
+	uint64_t sticky_tag;  /* its name in cookies: a hash of name and address */
 	enum admin_state admin;
 	bool has_server_id;
 	uint64_t server_id;    /* in QUIC connection ids, as a number */
@@ -197,6 +198,22 @@ enum balance {
 };
 
 #define POOL_PRIORITIES 8
+
+enum sticky_secure { STICKY_SECURE_AUTO, STICKY_SECURE_ON, STICKY_SECURE_OFF };
+enum sticky_samesite { SAMESITE_LAX, SAMESITE_STRICT, SAMESITE_NONE };
+
+#define STICKY_SECRET_LEN 32
+
+/* A cookie that brings a client back to its backend; of http services. */
+struct pool_sticky {
+	const char *cookie; /* its name; NULL: there is none */
+	const char *key;    /* file of the secret that signs it */
+	const char *path;
+	unsigned ttl_s;		   /* 0: as long as the client's session */
+	enum sticky_secure secure; /* auto: where the client speaks TLS */
+	enum sticky_samesite samesite;
+	unsigned char secret[STICKY_SECRET_LEN]; /* from what was in the file */
+};
 
 /* When a request is sent once more: l7/retry.h. */
 enum retry_on {
@@ -256,6 +273,7 @@ struct pool {
 	unsigned load_bound;	       /* maglev: percent of its share that one may have; 0: any */
 	unsigned slow_start_ms;	       /* proxy: 0: none */
 	unsigned panic_percent;	       /* proxy: all are used where less of a group is healthy */
+	struct pool_sticky sticky;     /* proxy */
 	struct outlier_conf outlier;   /* proxy */
 	unsigned requests_max;	       /* proxy: at a time of one backend; 0: any number */
 	const char *local_zone;	       /* the node's; NULL: none */

@@ -63,6 +63,8 @@ json_t *object_balance(const struct pool *p)
 	json_put_int(o, "load_bound_percent", p->load_bound, &failed);
 	json_put_int(o, "slow_start_ms", p->slow_start_ms, &failed);
 	json_put_int(o, "panic_percent", p->panic_percent, &failed);
+	json_put(o, "sticky_cookie", p->sticky.cookie ? json_string(p->sticky.cookie) : json_null(),
+		 &failed);
 	for (unsigned i = 0; i < set.group_count; i++)
 		json_push(groups, group_json(&set.groups[i], set.list), &failed);
 	json_put(o, "groups", groups, &failed);

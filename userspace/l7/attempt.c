@@ -219,7 +219,10 @@ static const struct backend *pick(struct request *r, struct balancer *balancer)
 {
 	const struct balance_ask others = {r->tried, r->tried_count, r->hash};
 	const struct balance_ask any = {.hash = r->hash};
-	const struct backend *be = balancer_pick(balancer, &others);
+	const struct backend *be = r->tried_count ? NULL : r->sticky.backend;
+
+	if (!be || balance_is_out(be, &others))
+		be = balancer_pick(balancer, &others);
 
 	if (!be && r->takes_any)
 		be = balancer_pick(balancer, &any);

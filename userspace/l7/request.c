@@ -566,6 +566,7 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 	char client[ADDR_STRLEN], local[ENDPOINT_STRLEN], id[REQUEST_ID_MAX];
 	uint64_t body_max = s->limits.body;
 	struct hop hop = {.proto = SLICE("http"), .is_trusted = conn_is_trusted(c, s)};
+	struct sticky sticky = {0};
 	struct routing routing;
 	struct request *r;
 	size_t bound, size;
@@ -584,6 +585,8 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 		return REASON_NONE;
 	if (!routing.pool)
 		return routing_answer(who, h, &routing, block_len);
+	if (routing.pool->sticky.cookie)
+		sticky_find(who, h, routing.pool, &sticky);
 	h->upgrade = tunnel_protocol(s, h);
 	if (body_max && h->length > body_max)
 		return REASON_BODY_LARGE;
@@ -599,6 +602,7 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 		.priority = (uint8_t)shedding_priority(s, routing.action),
 		.pool = routing.pool,
 		.hash = routing.hash,
+		.sticky = sticky,
 		.action = routing.action,
 		.route_name = routing.route_name,
 		.response_ms = routing.action && routing.action->timeout_ms

@@ -12,6 +12,7 @@
 #include "l7/routing.h"
 #include "l7/request.h"
 #include "l7/retry.h"
+#include "l7/sticky.h"
 #include "l7/upstream_conn.h"
 #include "l7/view.h"
 
@@ -66,6 +67,7 @@ struct request {
 	struct http1_scan scan;	  /* of the response header */
 	const struct backend *tried[RETRY_ATTEMPTS_MAX]; /* one for each attempt */
 	const struct pool *pool;			 /* that serves it */
+	struct sticky sticky;				 /* where the pool has cookies */
 	uint64_t hash;					 /* that it is balanced by, for maglev */
 	uint64_t sent_ns;	/* clock_now_ns(), where its pool_times() */
 	const char *route_name; /* NULL: no route, or one without a name */

@@ -102,6 +102,22 @@ static bool after_reply(struct request *r, enum flow_status status)
 	}
 }
 
+/* What the route changes, and the cookie of a new backend, or in place of an old one. False: out of
+ * memory. text: for the cookie, until the header is written. */
+static bool edit_head(struct request *r, struct head *h, char text[STICKY_COOKIE_MAX])
+{
+	struct l7 *l7 = r->client.conn->l7;
+	struct rendered_edit cookie;
+
+	if (r->edit_count && routing_edit(l7, h, r->edits, r->edit_count) < 0)
+		return false;
+	if (!r->pool->sticky.cookie || (r->sticky.backend == r->backend && !r->sticky.is_old))
+		return true;
+	cookie.edit = &sticky_edit;
+	cookie.value = sticky_cookie(&r->client, r->backend, text);
+	return routing_edit(l7, h, &cookie, 1) == 0;
+}
+
 /* The header of the final response. False: the request is over. */
 static bool begin_reply(struct request *r, struct head *h, size_t block_len)
 {
@@ -109,6 +125,7 @@ static bool begin_reply(struct request *r, struct head *h, size_t block_len)
 	enum body_kind framing = reply_framing(r, h);
 	enum flow_status status;
 	struct slice head = {0};
+	char cookie[STICKY_COOKIE_MAX];
 
 	request_note_answer(r, h->status);
 	if (attempt_again(r, retry_on_status(&r->client.service->retry, h->status)))
@@ -118,7 +135,7 @@ static bool begin_reply(struct request *r, struct head *h, size_t block_len)
 			  conn_is_last_request(r->client.conn);
 	r->awaits_continue = false;
 	r->reply_mark = UINT64_MAX;
-	if (!r->edit_count || routing_edit(r->client.conn->l7, h, r->edits, r->edit_count) == 0)
+	if (edit_head(r, h, cookie))
 		head = write_head(r, h, framing);
 	if (!head.len) {
 		request_fail(r, REASON_NO_RESOURCES);

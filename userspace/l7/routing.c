@@ -67,8 +67,8 @@ void routing_forget(struct l7 *l7)
 
 /* ---- what routes can see ------------------------------------------------------------------- */
 
-static bool next_field(const struct route_input *in, struct slice name, unsigned *cursor,
-		       struct slice *ret_value)
+bool routing_next_field(const struct route_input *in, struct slice name, unsigned *cursor,
+			struct slice *ret_value)
 {
 	const struct field *fields = in->fields;
 
@@ -121,7 +121,7 @@ static struct route_input input_of(const struct client *who, const struct head *
 		.query = {mark ? mark + 1 : NULL, mark ? h->target.len - path - 1 : 0},
 		.sni = io->tls ? routing_host(tls_server_name(io), sni) : (struct slice){0},
 		.source = conn_peer(who->conn)->addr,
-		.next_field = next_field,
+		.next_field = routing_next_field,
 		.fields = h->fields,
 		.field_count = h->count,
 		.room = who->conn->l7->routing ? who->conn->l7->routing->room : NULL,

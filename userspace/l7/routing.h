@@ -42,6 +42,10 @@ void routing_forget(struct l7 *l7);
 #define ROUTING_HOST_MAX 255U
 struct slice routing_host(struct slice authority, char buf[ROUTING_HOST_MAX]);
 
+/* A next_field (route/input.h) over an array of struct field. */
+bool routing_next_field(const struct route_input *in, struct slice name, unsigned *cursor,
+			struct slice *ret_value);
+
 /* h: of the request, its path in the one form and its fields from l7_fields(). Changed as the route
  * says. */
 enum reason routing_find(const struct client *who, struct head *h, struct routing *ret_routing);
