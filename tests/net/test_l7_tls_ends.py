@@ -285,7 +285,10 @@ def test_key_updates_that_nobody_reads_the_answers_of(front):
     while sent < FLOOD_MAX and lib.SSL_key_update(tls, KEY_UPDATE_REQUESTED) == 1 and \
             lib.SSL_do_handshake(tls) == 1:
         sent += 1
-    assert 1000 < sent < FLOOD_MAX
+    # A sanitized one is so slow that it has many before it at once, which it answers together.
+    assert sent > 1000 and (sent < FLOOD_MAX or not proxy.memory())
+    if sent == FLOOD_MAX:
+        raw.close()
     proxy.wait_counter("open_connections", 0)
     raw.close()
     lib.SSL_free(tls)
