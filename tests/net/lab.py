@@ -288,7 +288,9 @@ class Topology:
         for name in backends or self.backends:
             ns = self.backends[name]
             for vip in vips:
-                ns.ip(f"addr add {vip}/{128 if ':' in vip else 32} dev lo")
+                # Without nodad it cannot be bound to for a moment, on lo too.
+                ns.ip(f"addr add {vip}/128 dev lo nodad" if ":" in vip else
+                      f"addr add {vip}/32 dev lo")
             if decap:
                 self._decapsulate(ns, vips)
 

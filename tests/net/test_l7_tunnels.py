@@ -256,7 +256,7 @@ def test_a_reset_ends_both_sides(http_proxy, who):
 
 @pytest.mark.parametrize("reader", ["client", "backend"])
 def test_who_does_not_read_stops_the_other(http_proxy, reader):
-    size, sent, go, got = 64 << 20, [0], threading.Event(), []
+    size, sent, go, got = 192 << 20, [0], threading.Event(), []
 
     def pour(peer):
         for _ in range(size >> 16):

@@ -46,6 +46,8 @@ struct server {
 	uv_loop_t *loop;
 	const struct server_rules *rules;
 	struct MHD_Daemon *mhd;
+	unsigned connections;
+	bool was_full; /* at some moment of the last MHD_run() */
 	uv_poll_t poll;
 	uv_timer_t timer;
 	uv_timer_t review;
@@ -92,8 +94,13 @@ static void run(struct server *s)
 {
 	MHD_UNSIGNED_LONG_LONG wait_ms;
 
-	if (MHD_run(s->mhd) != MHD_YES)
-		log_error("control: a server of HTTP failed via=%s", s->rules->name);
+	/* Once it had as many connections as it may, the library looks at its listening socket again only
+	 * when it is run after some have gone: no event would come of that by itself. */
+	do {
+		s->was_full = s->connections >= s->rules->connections;
+		if (MHD_run(s->mhd) != MHD_YES)
+			log_error("control: a server of HTTP failed via=%s", s->rules->name);
+	} while (s->was_full && s->connections < s->rules->connections);
 	if (MHD_get_timeout(s->mhd, &wait_ms) == MHD_YES)
 		(void)uv_timer_start(&s->timer, on_timer, wait_ms, 0);
 	else
@@ -144,12 +151,14 @@ static void on_connection(void *ctx, struct MHD_Connection *conn, void **link_ct
 	struct link *link = *link_ctx;
 
 	if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
+		s->connections--;
 		if (link)
 			list_unlink(&link->node);
 		free(link);
 		*link_ctx = NULL;
 		return;
 	}
+	s->was_full |= ++s->connections >= s->rules->connections;
 	info = MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
 	link = info ? calloc(1, sizeof(*link)) : NULL;
 	if (!link)
