@@ -75,13 +75,11 @@ static const struct keyword retry_keys[] = {
 	 .max = RETRY_ATTEMPTS_MAX,
 	 .fallback = "3"},
 	{.name = "on",
-	 .text = "after what, one or a list: connect-failure; reset, a connection that ended "
-		 "before "
+	 .text = "after what, one or a list: connect-failure; reset, a connection that ended before "
 		 "an answer; timeout; gateway-error (502, 503, 504); 5xx; a status. Once a part of "
 		 "the request's body was sent, after nothing",
 	 SPECIAL(retry_on),
-	 .form = "connect-failure, reset, timeout, gateway-error, 5xx, a status such as 503, or "
-		 "none",
+	 .form = "connect-failure, reset, timeout, gateway-error, 5xx, a status such as 503, or none",
 	 .fallback = "connect-failure"},
 	{.name = "methods",
 	 .text = "idempotent: others are sent once more only where nothing was sent before; all: "
@@ -97,8 +95,7 @@ static const struct keyword retry_keys[] = {
 	 .max = HOUR,
 	 .fallback = "0s"},
 	{.name = "backoff",
-	 .text = "the second retry comes after a random wait of so long at most, each further one "
-		 "of "
+	 .text = "the second retry comes after a random wait of so long at most, each further one of "
 		 "twice as long",
 	 .type = KEY_DURATION,
 	 FIELD(struct retry_conf, base_ms),
@@ -124,6 +121,7 @@ static const struct keyword retry_keys[] = {
 	 .max = 1000000,
 	 .fallback = "3"},
 };
-const struct section schema_retry = {.name = "retry of a service",
-				     .text = "When a request that failed is sent once more",
-				     KEYS(retry_keys)};
+const struct section schema_retry = {
+	.name = "retry of a service",
+	.text = "When a request that failed is sent once more",
+	KEYS(retry_keys)};

@@ -9,7 +9,6 @@
 #include "l7/l7.h"
 #include "l7/poller.h"
 #include "l7/queue.h"
-#include "l7/retry.h"
 #include "l7/shedding.h"
 #include "l7/splice.h"
 #include "l7/tls.h"
@@ -43,8 +42,7 @@ struct l7 {
 	struct tls_resumer resumer;
 	uv_timer_t tickets;	      /* forgets their old keys */
 	struct routing_room *routing; /* routing.c; NULL: no service has routes */
-	struct retry_account retries;
-	uint64_t random; /* state of l7_random() */
+	uint64_t random;	      /* state of l7_random() */
 	bool is_draining;
 	bool is_closed; /* l7_close_all() was called */
 	/* Memory that is used within one call only. */

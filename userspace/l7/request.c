@@ -10,9 +10,11 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "l7/balance.h"
+#include "l7/h2_client.h"
 #include "l7/http1_write.h"
 #include "l7/outlier.h"
 #include "l7/path.h"
+#include "l7/proxy_out.h"
 #include "l7/request_int.h"
 #include "l7/tls.h"
 #include "l7/tunnel.h"
@@ -24,15 +26,21 @@
 #define NS_PER_MS      1000000U
 
 static void begin(struct request *r);
+static void dispatch(struct request *r);
 
 static const struct http_timeouts *timeouts(const struct request *r)
 {
 	return &r->client.service->timeouts;
 }
 
-uint64_t request_in_ms(const struct request *r, unsigned ms)
+static uint64_t in_ms(const struct request *r, unsigned ms)
 {
 	return deadline_in(&r->client.io->deadline, ms);
+}
+
+static struct upstream *upstream_of(const struct request *r)
+{
+	return view_upstream(r->client.view, r->backend);
 }
 
 void request_set_state(struct request *r, enum request_state state)
@@ -55,13 +63,13 @@ void request_set_state(struct request *r, enum request_state state)
 /* ---- how it ends --------------------------------------------------------------------------- */
 
 /* Part with the connection to the backend. */
-void request_detach(struct request *r, bool keep)
+static void detach(struct request *r, bool keep)
 {
 	struct upstream *up;
 
 	if (!r->up)
 		return;
-	up = request_upstream(r);
+	up = upstream_of(r);
 	if (r->state != REQUEST_CONNECT)
 		counter_add(&up->counters->active_down, 1);
 	if (keep && r->backend->pool->proxy_out == PROXY_OUT_OFF)
@@ -99,18 +107,16 @@ static void end(struct request *r, bool keep)
 	flow_deinit(&r->reply);
 	if (r->state != REQUEST_TUNNEL) /* which last as long as their users like */
 		counter_add_duration(request_counters(r), request_age_ms(r));
-	request_detach(r, keep);
+	detach(r, keep);
 	balance_move(&r->backend, NULL);
 	request_set_state(r, REQUEST_OVER);
 	r->client.conn->l7->request_bytes -= r->size;
-	r->client.conn->l7->retries.requests--;
-	r->client.conn->l7->retries.retries -= r->is_retry;
 	free(r);
 }
 
 void request_fail_backend(struct request *r)
 {
-	counter_add(&request_upstream(r)->counters->failures, 1);
+	counter_add(&upstream_of(r)->counters->failures, 1);
 	outlier_note(r->backend, false);
 	/* Who fails fast is not fast. */
 	if (pool_times(r->backend->pool))
@@ -216,7 +222,7 @@ void request_complete(struct request *r)
 
 /* ---- deadlines and readiness --------------------------------------------------------------- */
 
-void request_set_deadline(struct request *r)
+static void set_deadline(struct request *r)
 {
 	deadline_set(&r->client.io->deadline, r->body_at < r->reply_at ? r->body_at : r->reply_at);
 }
@@ -224,7 +230,7 @@ void request_set_deadline(struct request *r)
 /* The request: who keeps it waiting, and how long may that take? */
 static void time_body(struct request *r, enum flow_status status)
 {
-	uint64_t mark = flow_progress(&r->body), now = request_in_ms(r, 0);
+	uint64_t mark = flow_progress(&r->body), now = in_ms(r, 0);
 	bool moved = mark != r->body_mark || status != r->body_status;
 
 	r->body_mark = mark;
@@ -237,7 +243,7 @@ static void time_body(struct request *r, enum flow_status status)
 	} else if (status == FLOW_BLOCKED) {
 		pace_pause(&r->sends, now);
 		if (moved)
-			r->body_at = request_in_ms(r, timeouts(r)->write);
+			r->body_at = in_ms(r, timeouts(r)->write);
 	} else if (moved) {
 		r->body_at =
 			pace_wait(&r->sends, now, r->body.body.total, timeouts(r)->request_body,
@@ -251,7 +257,7 @@ static void time_header(struct request *r)
 	if (!r->body_done && !r->body_refused && !r->awaits_continue)
 		r->reply_at = DEADLINE_NONE;
 	else if (r->reply_at == DEADLINE_NONE)
-		r->reply_at = request_in_ms(r, r->response_ms);
+		r->reply_at = in_ms(r, r->response_ms);
 }
 
 void request_time_reply(struct request *r, enum flow_status status)
@@ -263,11 +269,11 @@ void request_time_reply(struct request *r, enum flow_status status)
 	r->reply_mark = mark;
 	r->reply_status = status;
 	if (status == FLOW_BLOCKED) {
-		r->reply_at = pace_wait(&r->takes, request_in_ms(r, 0), flow_sent(&r->reply),
+		r->reply_at = pace_wait(&r->takes, in_ms(r, 0), flow_sent(&r->reply),
 					timeouts(r)->write, r->client.service->limits.client_rate);
 	} else {
-		pace_pause(&r->takes, request_in_ms(r, 0));
-		r->reply_at = request_in_ms(r, timeouts(r)->response_body);
+		pace_pause(&r->takes, in_ms(r, 0));
+		r->reply_at = in_ms(r, timeouts(r)->response_body);
 	}
 }
 
@@ -284,18 +290,13 @@ void request_on_deadline(struct request *r)
 		begin(r);
 		return;
 	}
-	if (r->is_backing_off) {
-		r->is_backing_off = false;
-		attempt_begin(r);
-		return;
-	}
 	if (r->is_queued) {
 		shedding_count(r->client.conn, r->priority);
 		request_fail(r, REASON_OVERLOADED);
 		return;
 	}
 	if (r->body_at > now && r->reply_at > now) {
-		request_set_deadline(r);
+		set_deadline(r);
 	} else if (r->state == REQUEST_RESPOND) {
 		if (r->reply_at <= now && r->reply_status == FLOW_MORE)
 			request_truncate(r);
@@ -303,8 +304,7 @@ void request_on_deadline(struct request *r)
 			expire(r);
 	} else if (r->reply_at <= now) {
 		request_fail_backend(r);
-		if (!attempt_again(r, RETRY_TIMEOUT))
-			request_fail(r, REASON_RESPONSE_TIMEOUT);
+		request_fail(r, REASON_RESPONSE_TIMEOUT);
 	} else if (r->body_status == FLOW_BLOCKED) {
 		request_fail_backend(r);
 		request_fail(r, REASON_SEND_TIMEOUT);
@@ -356,7 +356,7 @@ static bool flush_client(struct request *r)
 
 /* After anything happened: move what can be moved, wait for what cannot. head: of the request, if it
  * was not sent yet. False: the request is over, or a tunnel. */
-bool request_advance(struct request *r, struct slice head)
+static bool advance(struct request *r, struct slice head)
 {
 	if (r->state != REQUEST_CONNECT) {
 		if (!flush_client(r) || !push_body(r, head) || !request_take_response(r))
@@ -366,7 +366,7 @@ bool request_advance(struct request *r, struct slice head)
 			time_body(r, r->body_status);
 			time_header(r);
 		}
-		request_set_deadline(r);
+		set_deadline(r);
 	}
 	if (stream_watch(r->client.io) < 0 ||
 	    (r->state != REQUEST_CONNECT && stream_watch(&r->up->io) < 0)) {
@@ -385,10 +385,10 @@ static bool break_backend(struct request *r)
 	}
 	/* As if it had closed: either all of the response is here, or nothing. */
 	r->up->io.is_eof = r->close_backend = true;
-	return request_advance(r, (struct slice){0});
+	return advance(r, (struct slice){0});
 }
 
-void request_on_backend_event(void *ctx, int events)
+static void on_backend_event(void *ctx, int events)
 {
 	struct request *r = ctx;
 	bool more = (events & SOCK_READ) != 0;
@@ -398,7 +398,7 @@ void request_on_backend_event(void *ctx, int events)
 		return;
 	}
 	if (!more)
-		(void)request_advance(r, (struct slice){0});
+		(void)advance(r, (struct slice){0});
 	for (int i = 0; i < READS_PER_TURN && more; i++) {
 		ssize_t n = r->state == REQUEST_RESPOND ? flow_read(&r->reply, &more)
 							: stream_read(&r->up->io, &more);
@@ -411,7 +411,7 @@ void request_on_backend_event(void *ctx, int events)
 			(void)break_backend(r);
 			return;
 		}
-		if (!request_advance(r, (struct slice){0}))
+		if (!advance(r, (struct slice){0}))
 			return;
 	}
 }
@@ -424,7 +424,7 @@ void request_on_client_event(struct request *r, int events)
 		tunnel_on_event(r, r->client.io, events);
 		return;
 	}
-	if (events & SOCK_WRITE && !request_advance(r, (struct slice){0}))
+	if (events & SOCK_WRITE && !advance(r, (struct slice){0}))
 		return;
 	for (int i = 0; i < READS_PER_TURN && more; i++) {
 		ssize_t n = flow_read(&r->body, &more);
@@ -436,12 +436,191 @@ void request_on_client_event(struct request *r, int events)
 		}
 		if (n > 0)
 			r->client.conn->pipelined = 0;
-		if (!request_advance(r, (struct slice){0}))
+		if (!advance(r, (struct slice){0}))
 			return;
 	}
 }
 
-/* ---- how it begins ---------------------------------------------------------------------------- */
+/* ---- the backend --------------------------------------------------------------------------- */
+
+/* up is connected: send the request. */
+static void attach(struct request *r, struct upstream_conn *up, bool reused)
+{
+	struct backend_counters *n = upstream_of(r)->counters;
+
+	r->up = up;
+	up->ctx = r;
+	r->was_reused = reused;
+	r->scan = (struct http1_scan){0};
+	if (pool_times(r->backend->pool))
+		r->sent_ns = clock_now_ns();
+	counter_add(&n->requests, 1);
+	counter_add(&n->active_up, 1);
+	if (reused)
+		counter_add(&n->reused, 1);
+	flow_send_to(&r->body, &up->io, r->framing);
+	request_set_state(r, REQUEST_AWAIT);
+	(void)advance(r, (struct slice){r->head, r->head_len});
+}
+
+/* What became of a connection that could not be made, for the answer. */
+static enum reason connect_reason(int err)
+{
+	switch (err) {
+	case -ETIMEDOUT: return REASON_CONNECT_TIMEOUT;
+	case -EMFILE:
+	case -ENFILE:
+	case -ENOMEM:
+	case -ENOBUFS: return REASON_NO_RESOURCES;
+	default: return REASON_CONNECT_FAILED;
+	}
+}
+
+static void note_connect(struct request *r, int err)
+{
+	r->connect_failure = connect_reason(err);
+	if (r->connect_failure != REASON_NO_RESOURCES)
+		request_fail_backend(r);
+	log_debug("l7: connect failed backend=%s/%s error=%d", r->backend->pool->name,
+		  r->backend->name, -err);
+}
+
+static void on_connect(void *ctx, int status)
+{
+	struct request *r = ctx;
+	struct upstream_conn *up = r->up;
+
+	if (status < 0) {
+		r->up = NULL; /* closed already */
+		note_connect(r, status);
+		dispatch(r);
+	} else {
+		attach(r, up, false);
+	}
+}
+
+static const struct upstream_user user = {.on_connect = on_connect, .on_event = on_backend_event};
+
+static uint16_t backend_port(const struct request *r)
+{
+	return r->backend->ep.port ? r->backend->ep.port : r->client.conn->local.port;
+}
+
+static bool is_http2(const struct request *r)
+{
+	return r->backend->pool->protocol == POOL_HTTP2;
+}
+
+static struct h2_wish wish(const struct request *r)
+{
+	const struct pool *p = r->backend->pool;
+
+	return (struct h2_wish){.streams_max = p->streams,
+				.connect_ms = p->connect_ms,
+				.idle_ms = p->idle_ms,
+				.extended = r->upgrade.len > 0};
+}
+
+/* Begin to connect. False: it failed at once. */
+static bool connect_backend(struct request *r)
+{
+	struct endpoint ep = {r->backend->ep.addr, backend_port(r)};
+	struct upstream *up = upstream_of(r);
+	struct h2_wish w = wish(r);
+	enum proxy_out proxy = r->backend->pool->proxy_out;
+	int err = is_http2(r) ? h2_client_open(up, &ep, &w, &user, r, &r->up)
+			      : upstream_conn_open(up, &ep, w.connect_ms, &user, r, &r->up);
+
+	if (err == 0 && proxy != PROXY_OUT_OFF) {
+		err = proxy_out_queue(&r->up->io, r->client.conn, proxy);
+		if (err < 0)
+			detach(r, false);
+	}
+	if (err < 0) {
+		note_connect(r, err);
+		return false;
+	}
+	r->body_at = r->reply_at = DEADLINE_NONE; /* up keeps the time */
+	set_deadline(r);
+	return true;
+}
+
+/* A kept connection. What cannot be sent twice only goes to one that is not known to be dead. */
+static struct upstream_conn *find_idle(struct request *r)
+{
+	bool repeatable = r->is_idempotent && r->body.body.kind == BODY_NONE;
+	struct upstream_conn *uc;
+
+	if (is_http2(r)) {
+		struct h2_wish w = wish(r);
+
+		return h2_client_take(upstream_of(r), backend_port(r), &w, &user, r);
+	}
+	if (r->backend->pool->proxy_out != PROXY_OUT_OFF)
+		return NULL; /* of another client, or from before the pool asked for headers */
+	for (;;) {
+		uc = upstream_take_idle(upstream_of(r), backend_port(r));
+		if (!uc || repeatable || stream_is_quiet(&uc->io))
+			return uc;
+		upstream_conn_close(uc);
+	}
+}
+
+/* A kept connection can die just when a request is sent on it. The request may then be sent again:
+ * once, on a new connection, if doing it twice is as good as doing it once (RFC 9110, 9.2.2), and
+ * if all of it is still here. */
+static bool may_repeat(const struct request *r)
+{
+	if (r->was_repeated || r->interim_count || buf_len(&r->up->io.in) ||
+	    flow_has_begun(&r->body))
+		return false;
+	return (r->was_reused && r->is_idempotent) ||
+	       (r->up->io.carrier && h2_client_is_refused(r->up));
+}
+
+void request_lose_backend(struct request *r)
+{
+	if (!may_repeat(r)) {
+		request_fail_backend(r);
+		request_fail(r,
+			     buf_len(&r->up->io.in) ? REASON_BAD_RESPONSE : REASON_BACKEND_CLOSED);
+		return;
+	}
+	detach(r, false);
+	counter_add(&request_counters(r)->retries, 1);
+	r->was_repeated = true;
+	r->body_done = r->body_refused = false;
+	flow_restart(&r->body);
+	request_set_state(r, REQUEST_CONNECT);
+	if (!connect_backend(r))
+		dispatch(r);
+}
+
+/* To the next backend that will have it. */
+static void dispatch(struct request *r)
+{
+	struct balancer *balancer = view_pool(r->client.view, r->pool)->balancer;
+
+	while (r->tried_count < REQUEST_BACKENDS_MAX) {
+		const struct balance_ask ask = {r->tried, r->tried_count, r->hash};
+		struct upstream_conn *idle;
+
+		balance_move(&r->backend, balancer_pick(balancer, &ask));
+		if (!r->backend)
+			break;
+		r->tried[r->tried_count++] = r->backend;
+		idle = find_idle(r);
+		if (idle) {
+			attach(r, idle, true);
+			return;
+		}
+		if (connect_backend(r))
+			return;
+	}
+	request_fail(r, r->tried_count		     ? r->connect_failure
+			: balancer_is_full(balancer) ? REASON_BACKENDS_FULL
+						     : REASON_NO_BACKEND);
+}
 
 /* The path in its one form. */
 static enum reason normalise(const struct client *who, struct head *h)
@@ -497,26 +676,26 @@ static void keep_edits(struct request *r, const struct routing *routing, char *m
 void request_go_on(struct request *r)
 {
 	deadline_set(&r->client.io->deadline, DEADLINE_NONE);
-	attempt_begin(r);
+	dispatch(r);
 }
 
 /* To a backend, or to wait until there are fewer others. */
 static void begin(struct request *r)
 {
 	if (queue_enter(r)) {
-		attempt_begin(r);
+		dispatch(r);
 		return;
 	}
-	deadline_set(&r->client.io->deadline, request_in_ms(r, r->client.conn->l7->queue.wait_ms));
-	(void)request_advance(r, (struct slice){0});
+	deadline_set(&r->client.io->deadline, in_ms(r, r->client.conn->l7->queue.wait_ms));
+	(void)advance(r, (struct slice){0});
 }
 
 /* A rate limit lets it go on later: request_on_deadline(). */
 static void wait_first(struct request *r, uint64_t ns)
 {
 	r->is_waiting = true;
-	deadline_set(&r->client.io->deadline, request_in_ms(r, (unsigned)(ns / NS_PER_MS)));
-	(void)request_advance(r, (struct slice){0});
+	deadline_set(&r->client.io->deadline, in_ms(r, (unsigned)(ns / NS_PER_MS)));
+	(void)advance(r, (struct slice){0});
 }
 
 /* The backend gets one name of the request's, and it is one that we vouch for. */
@@ -541,29 +720,13 @@ static enum reason name_request(struct l7 *l7, struct head *h, bool take_id,
 	return REASON_NONE;
 }
 
-/* What the backend is told of the client's connection. local: NULL where nobody will ask. */
-static void describe_hop(const struct conn *c, struct hop *hop, char client[ADDR_STRLEN],
-			 char local[ENDPOINT_STRLEN])
-{
-	if (c->io.tls) {
-		hop->proto = SLICE("https");
-		hop->subject = tls_peer_subject(&c->io);
-	}
-	hop->client.ptr = addr_format(&conn_peer(c)->addr, client, ADDR_STRLEN);
-	hop->client.len = strlen(client);
-	if (!local)
-		return;
-	endpoint_format(conn_local(c), local, ENDPOINT_STRLEN);
-	hop->local = (struct slice){local, strlen(local)};
-}
-
 enum reason request_start(const struct client *who, struct head *h, size_t block_len)
 {
 	const struct conn *c = who->conn;
 	const struct service *s = who->service;
 	const struct slice asked = h->target;
 	enum reason reason = normalise(who, h);
-	char client[ADDR_STRLEN], local[ENDPOINT_STRLEN], id[REQUEST_ID_MAX];
+	char client[ADDR_STRLEN], local[ENDPOINT_STRLEN] = "", id[REQUEST_ID_MAX];
 	uint64_t body_max = s->limits.body;
 	struct hop hop = {.proto = SLICE("http"), .is_trusted = conn_is_trusted(c, s)};
 	struct sticky sticky = {0};
@@ -590,7 +753,15 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 	h->upgrade = tunnel_protocol(s, h);
 	if (body_max && h->length > body_max)
 		return REASON_BODY_LARGE;
-	describe_hop(c, &hop, client, h->authority.len ? NULL : local);
+	if (c->io.tls) {
+		hop.proto = SLICE("https");
+		hop.subject = tls_peer_subject(&c->io);
+	}
+	hop.client.ptr = addr_format(&conn_peer(c)->addr, client, sizeof(client));
+	hop.client.len = strlen(client);
+	if (!h->authority.len)
+		endpoint_format(conn_local(c), local, sizeof(local));
+	hop.local = (struct slice){local, strlen(local)};
 	bound = http1_request_bound(h, &hop) + h->upgrade.len;
 	size = sizeof(*r) + bound + h->upgrade.len + edits_size(&routing);
 	r = malloc(size);
@@ -621,9 +792,6 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 		.begun_ms = uv_now(c->l7->env.loop),
 	};
 	c->l7->request_bytes += size;
-	c->l7->retries.requests++;
-	if (s->retry.per_try_ms && s->retry.per_try_ms < r->response_ms)
-		r->response_ms = s->retry.per_try_ms;
 	r->head_len = http1_write_request(r->head, h, &hop);
 	if (h->upgrade.len) {
 		r->upgrade = (struct slice){r->head + bound, h->upgrade.len};

@@ -11,10 +11,10 @@
 #include "l7/relay.h"
 #include "l7/routing.h"
 #include "l7/request.h"
-#include "l7/retry.h"
 #include "l7/sticky.h"
 #include "l7/upstream_conn.h"
-#include "l7/view.h"
+
+#define REQUEST_BACKENDS_MAX 3 /* tried for one request */
 
 enum request_state {
 	REQUEST_CONNECT, /* no connection to a backend yet */
@@ -44,9 +44,6 @@ struct request {
 	bool awaits_continue; /* the client sends no body before a 100 (Continue) */
 	bool was_reused;      /* up had served a request before */
 	bool was_repeated;    /* sent again after a kept connection had died */
-	bool is_retry;	      /* sent again after a failure: in the worker's account */
-	bool is_backing_off;  /* until it is sent again */
-	bool takes_any;	      /* the next backend may be one that was tried */
 	bool body_done;	      /* all of the request was written */
 	bool body_refused;    /* the backend takes no more of it */
 	bool close_client;    /* said so in the response */
@@ -65,13 +62,13 @@ struct request {
 	uint16_t status;	  /* of the response; 0: there is none yet */
 	struct pace sends, takes; /* the client: of body, of the response */
 	struct http1_scan scan;	  /* of the response header */
-	const struct backend *tried[RETRY_ATTEMPTS_MAX]; /* one for each attempt */
-	const struct pool *pool;			 /* that serves it */
-	struct sticky sticky;				 /* where the pool has cookies */
-	uint64_t hash;					 /* that it is balanced by, for maglev */
-	uint64_t sent_ns;	/* clock_now_ns(), where its pool_times() */
-	const char *route_name; /* NULL: no route, or one without a name */
-	unsigned response_ms;	/* wait for the header of the response */
+	const struct backend *tried[REQUEST_BACKENDS_MAX];
+	const struct pool *pool; /* that serves it */
+	struct sticky sticky;	 /* where the pool has cookies */
+	uint64_t hash;		 /* that it is balanced by, for maglev */
+	uint64_t sent_ns;	 /* clock_now_ns(), where its pool_times() */
+	const char *route_name;	 /* NULL: no route, or one without a name */
+	unsigned response_ms;	 /* wait for the header of the response */
 	unsigned edit_count;
 	struct rendered_edit *edits; /* of the response's header, in head's memory */
 	struct slice upgrade;	     /* protocol that it asks for; empty: none */
@@ -111,26 +108,8 @@ void request_fail(struct request *r, enum reason reason);
 void request_truncate(struct request *r);
 void request_give_up(struct request *r);
 
-/* What attempt.c does. begin: to the next backend that will have it. again: once more, after what `on`
- * (enum retry_on) says; false: it may not be, and nothing was done. The backend ended or broke the
- * connection before a response: over, or sent anew elsewhere. */
-void attempt_begin(struct request *r);
-bool attempt_again(struct request *r, unsigned on);
+/* The backend ended or broke the connection before a response: over, or sent anew elsewhere. */
 void request_lose_backend(struct request *r);
-
-/* For attempt.c. detach: part with the connection to the backend. advance: after anything happened, move
- * what can be moved, wait for what cannot; head: of the request, if it was not sent yet; false: the
- * request is over, or a tunnel. */
-void request_detach(struct request *r, bool keep);
-bool request_advance(struct request *r, struct slice head);
-uint64_t request_in_ms(const struct request *r, unsigned ms); /* deadlines */
-void request_set_deadline(struct request *r);
-void request_on_backend_event(void *ctx, int events); /* of struct upstream_user */
-
-static inline struct upstream *request_upstream(const struct request *r)
-{
-	return view_upstream(r->client.view, r->backend);
-}
 
 /* Pass on what came from the backend. False: the request is over, or a tunnel. (response.c) */
 bool request_take_response(struct request *r);

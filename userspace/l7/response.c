@@ -128,8 +128,6 @@ static bool begin_reply(struct request *r, struct head *h, size_t block_len)
 	char cookie[STICKY_COOKIE_MAX];
 
 	request_note_answer(r, h->status);
-	if (attempt_again(r, retry_on_status(&r->client.service->retry, h->status)))
-		return false;
 	r->close_backend = !h->persistent;
 	r->close_client = !r->is_persistent || !r->body_done || framing == BODY_EOF ||
 			  conn_is_last_request(r->client.conn);
