@@ -43,7 +43,6 @@ FIELD_FUNCTIONS(mss);		/* struct service */
 FIELD_FUNCTIONS(pool);		/* struct service: only its form; conf/build.c finds the pool */
 FIELD_FUNCTIONS(trusted);	/* struct service */
 FIELD_FUNCTIONS(upgrades);	/* struct service */
-FIELD_FUNCTIONS(retry_on);	/* struct retry_conf */
 FIELD_FUNCTIONS(variables);	/* struct service: conf/build_route.c reads them */
 FIELD_FUNCTIONS(routes);	/* struct service: the same */
 FIELD_FUNCTIONS(rate_limit); /* struct service: only names; conf/build_limit.c finds the limits */

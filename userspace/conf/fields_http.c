@@ -8,7 +8,6 @@
 #include "conf/schema.h"
 #include "conf/snapshot.h"
 #include "conf/tree.h"
-#include "conf/value.h"
 #include "core/strbuf.h"
 
 /* ---- trusted_proxies ---- */
@@ -84,73 +83,6 @@ void field_format_upgrades(struct strbuf *b, const void *object)
 	strbuf_add(b, "[");
 	for (size_t i = 0; i < s->upgrade_count; i++)
 		strbuf_printf(b, "%s%s", i ? ", " : "", s->upgrades[i]);
-	strbuf_add(b, "]");
-}
-
-/* ---- retry.on ---- */
-
-static const struct {
-	const char *word;
-	enum retry_on on;
-} retry_words[] = {
-	{"connect-failure", RETRY_CONNECT}, {"reset", RETRY_RESET}, {"timeout", RETRY_TIMEOUT},
-	{"gateway-error", RETRY_GATEWAY},   {"5xx", RETRY_5XX},
-};
-#define RETRY_WORDS (sizeof(retry_words) / sizeof(retry_words[0]))
-
-/* False: it is none. */
-static bool add_retry_word(struct retry_conf *conf, const char *text)
-{
-	uint64_t status;
-
-	for (size_t i = 0; i < RETRY_WORDS; i++) {
-		if (!strcmp(text, retry_words[i].word)) {
-			conf->on |= retry_words[i].on;
-			return true;
-		}
-	}
-	if (value_number(text, &status) < 0 || status < 400 || status > 599 ||
-	    conf->status_count == RETRY_STATUSES_MAX)
-		return false;
-	conf->statuses[conf->status_count++] = (uint16_t)status;
-	conf->on |= RETRY_STATUS;
-	return true;
-}
-
-void field_read_retry_on(struct reader *r, const struct keyword *k, const struct tree *value,
-			 void *object)
-{
-	struct retry_conf *conf = object;
-	const struct tree *item;
-	size_t at = 0;
-
-	conf->on = conf->status_count = 0;
-	if (value->kind == TREE_SCALAR && !strcmp(value->text, "none"))
-		return;
-	while ((item = read_next_scalar(r, k, value, &at)))
-		if (!add_retry_word(conf, item->text))
-			read_expected(r, k, item, k->form);
-}
-
-void field_format_retry_on(struct strbuf *b, const void *object)
-{
-	const struct retry_conf *conf = object;
-	const char *between = "[";
-
-	if (!conf->on) {
-		strbuf_add(b, "none");
-		return;
-	}
-	for (size_t i = 0; i < RETRY_WORDS; i++) {
-		if (!(conf->on & retry_words[i].on))
-			continue;
-		strbuf_printf(b, "%s%s", between, retry_words[i].word);
-		between = ", ";
-	}
-	for (unsigned i = 0; i < conf->status_count; i++) {
-		strbuf_printf(b, "%s%u", between, conf->statuses[i]);
-		between = ", ";
-	}
 	strbuf_add(b, "]");
 }
 

@@ -76,7 +76,7 @@ struct section {
 extern const struct section schema_root, schema_node, schema_admin, schema_pool, schema_backend,
 	schema_service, schema_quic, schema_guard, schema_guard_entry, schema_service_guard,
 	schema_http_timeouts, schema_http_limits, schema_http_paths, schema_tls, schema_pool_tls,
-	schema_idle, schema_source_route, schema_relay, schema_outlier, schema_sticky, schema_retry,
+	schema_idle, schema_source_route, schema_relay, schema_outlier, schema_sticky,
 	schema_sni_route, schema_proxy_in, schema_route, schema_route_match, schema_split,
 	schema_health, schema_access, schema_log, schema_rate_limit, schema_overload;
 

@@ -215,29 +215,6 @@ struct pool_sticky {
 	unsigned char secret[STICKY_SECRET_LEN]; /* from what was in the file */
 };
 
-/* When a request is sent once more: l7/retry.h. */
-enum retry_on {
-	RETRY_CONNECT = 1 << 0, /* no connection; nothing was sent */
-	RETRY_RESET = 1 << 1,	/* the connection ended before an answer */
-	RETRY_TIMEOUT = 1 << 2, /* no answer in time */
-	RETRY_GATEWAY = 1 << 3, /* 502, 503, 504 */
-	RETRY_5XX = 1 << 4,
-	RETRY_STATUS = 1 << 5, /* one of statuses */
-};
-#define RETRY_STATUSES_MAX 8
-#define RETRY_ATTEMPTS_MAX 8
-
-struct retry_conf {
-	unsigned attempts; /* in all, default 3 */
-	unsigned on;	   /* enum retry_on, default RETRY_CONNECT */
-	uint16_t statuses[RETRY_STATUSES_MAX];
-	unsigned status_count;
-	enum retry_methods { RETRY_IDEMPOTENT, RETRY_ALL_METHODS } methods;
-	unsigned per_try_ms;	  /* wait for a response's header; 0: the service's */
-	unsigned base_ms, max_ms; /* back-off */
-	unsigned budget_percent, budget_min;
-};
-
 /* l7/outlier.h. Off where neither of the first two is set. */
 struct outlier_conf {
 	unsigned consecutive;	/* failures in a row; 0: any number */
@@ -510,7 +487,6 @@ struct service {
 	unsigned mss;	      /* l4: largest that a SYN may offer; 0: any; or SHUNT_MSS_AUTO */
 	struct http_timeouts timeouts;
 	struct http_limits limits;
-	struct retry_conf retry; /* http */
 	struct http_paths paths;
 	struct source_prefix *trusted_proxies; /* http: peers that say whom they forward for */
 	size_t trusted_proxy_count;

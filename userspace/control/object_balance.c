@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* JSON of how a pool balances at this moment, and of retries: see objects.h. */
+/* JSON of how a pool balances at this moment: see objects.h. */
 #include <stdlib.h>
 
-#include "conf/schema.h"
 #include "control/json_build.h"
 #include "control/objects.h"
 #include "core/clock.h"
-#include "core/strbuf.h"
 #include "l7/balance_set.h"
 
 static json_t *group_json(const struct balance_group *g, const struct candidate *list)
@@ -26,24 +24,6 @@ static json_t *group_json(const struct balance_group *g, const struct candidate 
 	}
 	json_put(o, "weights", backends, &failed);
 	return json_finish(o, failed);
-}
-
-json_t *object_retry(const struct retry_conf *c)
-{
-	const struct keyword *on = section_keyword(&schema_retry, "on");
-	struct strbuf text;
-	json_t *o;
-
-	strbuf_init(&text);
-	keyword_format(&text, on, c);
-	o = json_pack("{s:I, s:s, s:b, s:I, s:I, s:I, s:I, s:I}", "attempts",
-		      (json_int_t)c->attempts, "on", text.text ? text.text : "", "all_methods",
-		      c->methods == RETRY_ALL_METHODS, "per_try_timeout_ms",
-		      (json_int_t)c->per_try_ms, "backoff_ms", (json_int_t)c->base_ms,
-		      "backoff_max_ms", (json_int_t)c->max_ms, "budget_percent",
-		      (json_int_t)c->budget_percent, "budget_min", (json_int_t)c->budget_min);
-	strbuf_deinit(&text);
-	return o;
 }
 
 json_t *object_balance(const struct pool *p)

@@ -441,7 +441,6 @@ static json_t *service_http(const struct service *s)
 #undef X
 	json_put(o, "timeouts", timeouts_json(&s->timeouts), &failed);
 	json_put(o, "limits", limits_json(&s->limits), &failed);
-	json_put(o, "retry", object_retry(&s->retry), &failed);
 	json_put(o, "tls", object_tls(s), &failed);
 	return json_finish(o, failed);
 }
