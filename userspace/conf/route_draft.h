@@ -40,6 +40,8 @@ struct route_draft {
 		const struct tree *prefix, *template, *regex, *to;
 	} rewrite;
 	unsigned timeout_ms;
+	struct retry_conf retry;
+	struct hedge_conf hedge;
 	struct edits_draft request_edits, response_edits;
 };
 

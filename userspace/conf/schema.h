@@ -75,7 +75,8 @@ extern const struct section schema_root, schema_node, schema_admin, schema_pool,
 	schema_service, schema_quic, schema_guard, schema_guard_entry, schema_service_guard,
 	schema_http_timeouts, schema_http_limits, schema_http_paths, schema_tls, schema_pool_tls,
 	schema_idle, schema_source_route, schema_relay, schema_sni_route, schema_proxy_in,
-	schema_route, schema_route_match, schema_split;
+	schema_route, schema_route_match, schema_split, schema_retry, schema_hedge, schema_outlier,
+	schema_pool_limits;
 
 /* Words of the keys of services that other files of the table know. */
 extern const char *const connect_rule_words[];

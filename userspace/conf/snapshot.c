@@ -12,6 +12,7 @@
 #include "conf/runtime.h"
 #include "conf/tree.h"
 #include "core/arena.h"
+#include "core/clock.h"
 #include "tls/authorities.h"
 #include "tls/staple.h"
 
@@ -182,10 +183,24 @@ bool backend_is_routed(const struct backend *b)
 	       b->pool->next_hop == NEXT_HOP_FIB;
 }
 
+bool backend_is_ejected(const struct backend *b)
+{
+	const struct outlier_rt *o = &b->rt->outlier;
+	uint64_t until = atomic_load_explicit(&o->until_ms, memory_order_relaxed);
+
+	if (!until || !outlier_is_on(&b->pool->outlier))
+		return false;
+	return until > clock_now_ms() || atomic_load_explicit(&o->is_probed, memory_order_relaxed);
+}
+
 bool backend_is_usable(const struct backend *b)
 {
+	unsigned most = b->pool->limits.backend_requests;
+
 	return b->admin == ADMIN_UP && b->weight > 0 &&
-	       atomic_load_explicit(&b->rt->health, memory_order_relaxed) != HEALTH_DOWN;
+	       atomic_load_explicit(&b->rt->health, memory_order_relaxed) != HEALTH_DOWN &&
+	       !backend_is_ejected(b) &&
+	       (!most || atomic_load_explicit(&b->rt->requests, memory_order_relaxed) < most);
 }
 
 enum tracking service_tracking(const struct service *s, uint8_t proto)

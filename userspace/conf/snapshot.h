@@ -12,12 +12,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "conf/resilience.h"
 #include "core/addr.h"
 #include "core/diag.h"
 #include "tls/policy_words.h"
 
 struct arena;
 struct backend_rt; /* conf/runtime.h */
+struct pool_rt;
 struct service_rt;
 struct tls_authorities; /* tls/authorities.h */
 struct tls_cert;	/* tls/cert.h */
@@ -151,8 +153,11 @@ struct pool {
 	unsigned
 		streams; /* proxy, HTTP/2: most requests at a time of one connection, default 100 */
 	unsigned idle_max; /* proxy: idle connections to one backend in one worker, default 128 */
-	enum proxy_out proxy_out; /* proxy: what its backends are told of the client */
-	struct backend *backends; /* sorted by name */
+	enum proxy_out proxy_out;    /* proxy: what its backends are told of the client */
+	struct outlier_conf outlier; /* proxy */
+	struct pool_limits limits;   /* proxy */
+	struct pool_rt *rt;	     /* that its backends hold; NULL: it has none */
+	struct backend *backends;    /* sorted by name */
 	size_t backend_count;
 };
 
@@ -349,6 +354,8 @@ struct service {
 	struct sni_route *sni_routes; /* tls */
 	size_t sni_route_count;
 	struct route_set *routes; /* http: conf/route_set.h; NULL: none */
+	struct retry_conf retry;  /* http: where its route does not say */
+	struct hedge_conf hedge;  /* the same */
 	struct proxy_in proxy_in; /* http, tcp, tls */
 	struct service_guard guard;
 	struct service_rt *rt; /* the snapshot holds a reference */
@@ -405,8 +412,12 @@ bool forward_keeps_port(enum forward v);
 /* Do its packets go where this host's routes lead? */
 bool backend_is_routed(const struct backend *b);
 
-/* May it be given new flows or requests: up by configuration, weight over 0, not down by health. */
+/* May it be given new flows or requests: up by configuration, weight over 0, not down by health, not
+ * left out as an outlier, not at its limit of requests. */
 bool backend_is_usable(const struct backend *b);
+
+/* Is it left out as an outlier, or back with one request on trial? */
+bool backend_is_ejected(const struct backend *b);
 
 /* Of its listen addresses of a protocol: never AUTO. */
 enum tracking service_tracking(const struct service *s, uint8_t proto);
