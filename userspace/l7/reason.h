@@ -62,6 +62,9 @@
 	X(BACKEND_CLOSED, 502, "backend closed the connection before a response")                  \
 	X(CONNECT_FAILED, 502, "no backend could be connected to")                                 \
 	X(NO_BACKEND, 503, "no backend is available")                                              \
+	X(POOL_CONNECTIONS, 503, "pool has as many connections as it may have")                    \
+	X(POOL_PENDING, 503, "as many requests wait for a connection as may wait")                 \
+	X(POOL_REQUESTS, 503, "pool has as many requests as it may have")                          \
 	X(NO_RESOURCES, 503, "out of memory or file descriptors")                                  \
 	X(CONNECT_TIMEOUT, 504, "connecting to a backend timed out")                               \
 	X(SEND_TIMEOUT, 504, "backend did not take the request in time")                           \

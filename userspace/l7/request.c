@@ -7,20 +7,17 @@
 #include <stdalign.h>
 #include <stdlib.h>
 
-#include "core/log.h"
-#include "l7/balance.h"
-#include "l7/h2_client.h"
+#include "l7/attempt.h"
+#include "l7/h2_session.h"
+#include "l7/hedge.h"
 #include "l7/http1_write.h"
 #include "l7/path.h"
-#include "l7/proxy_out.h"
 #include "l7/request_int.h"
+#include "l7/retry.h"
 #include "l7/tls.h"
 #include "l7/tunnel.h"
-#include "l7/upstream.h"
 
 #define READS_PER_TURN 4 /* of one connection */
-
-static void dispatch(struct request *r);
 
 static const struct http_timeouts *timeouts(const struct request *r)
 {
@@ -30,11 +27,6 @@ static const struct http_timeouts *timeouts(const struct request *r)
 static uint64_t in_ms(const struct request *r, unsigned ms)
 {
 	return deadline_in(&r->client.io->deadline, ms);
-}
-
-static struct upstream *upstream_of(const struct request *r)
-{
-	return view_upstream(r->client.view, r->backend);
 }
 
 void request_set_state(struct request *r, enum request_state state)
@@ -54,36 +46,14 @@ void request_set_state(struct request *r, enum request_state state)
 
 /* ---- how it ends --------------------------------------------------------------------------- */
 
-/* Part with the connection to the backend. */
-static void detach(struct request *r, bool keep)
-{
-	struct upstream *up;
-
-	if (!r->up)
-		return;
-	up = upstream_of(r);
-	if (r->state != REQUEST_CONNECT)
-		counter_add(&up->counters->active_down, 1);
-	if (keep && r->backend->pool->proxy_out == PROXY_OUT_OFF)
-		upstream_put_idle(up, r->up, r->backend->pool->idle_max, r->backend->pool->idle_ms);
-	else
-		upstream_conn_close(r->up);
-	r->up = NULL;
-}
-
 /* All ways to end pass here. */
 static void end(struct request *r, bool keep)
 {
 	flow_deinit(&r->body);
 	flow_deinit(&r->reply);
-	detach(r, keep);
+	attempt_end(r, keep);
 	request_set_state(r, REQUEST_OVER);
 	free(r);
-}
-
-void request_fail_backend(struct request *r)
-{
-	counter_add(&upstream_of(r)->counters->failures, 1);
 }
 
 void request_give_up(struct request *r)
@@ -113,7 +83,7 @@ void request_cancel(struct request *r)
 
 void request_truncate(struct request *r)
 {
-	request_fail_backend(r);
+	attempt_broke(r);
 	r->client.ops->close(r->client.owner);
 }
 
@@ -127,6 +97,8 @@ void request_fail(struct request *r, enum reason reason)
 		client.ops->close(client.owner);
 		return;
 	}
+	if (reason_status(reason) >= 500)
+		failure_tell(r, reason);
 	/* Only a request that was read to its end, and understood, leaves the client in step. */
 	if (reason_status(reason) < 500 || flow_discard(&r->body) != FLOW_DONE)
 		after = CONN_THEN_LINGER;
@@ -149,9 +121,11 @@ void request_complete(struct request *r)
 
 /* ---- deadlines and readiness --------------------------------------------------------------- */
 
-static void set_deadline(struct request *r)
+void request_set_deadline(struct request *r)
 {
-	deadline_set(&r->client.io->deadline, r->body_at < r->reply_at ? r->body_at : r->reply_at);
+	uint64_t at = r->body_at < r->reply_at ? r->body_at : r->reply_at;
+
+	deadline_set(&r->client.io->deadline, at < r->hedge_at ? at : r->hedge_at);
 }
 
 /* The request: who keeps it waiting, and how long may that take? */
@@ -181,10 +155,23 @@ static void time_body(struct request *r, enum flow_status status)
 /* The response: from when the backend has all that it can expect. */
 static void time_header(struct request *r)
 {
-	if (!r->body_done && !r->body_refused && !r->awaits_continue)
+	uint64_t now, try_at;
+
+	if (!r->body_done && !r->body_refused && !r->awaits_continue) {
 		r->reply_at = DEADLINE_NONE;
-	else if (r->reply_at == DEADLINE_NONE)
-		r->reply_at = in_ms(r, r->response_ms);
+		return;
+	}
+	if (r->reply_at != DEADLINE_NONE)
+		return;
+	now = in_ms(r, 0);
+	if (r->give_up_at == DEADLINE_NONE)
+		r->give_up_at = now + r->response_ms;
+	r->reply_at = r->give_up_at;
+	if (!r->retry->per_try_ms)
+		return;
+	try_at = (r->body.body.total ? now : r->tried_ms) + r->retry->per_try_ms;
+	if (try_at < r->reply_at)
+		r->reply_at = try_at;
 }
 
 void request_time_reply(struct request *r, enum flow_status status)
@@ -213,19 +200,22 @@ void request_on_deadline(struct request *r)
 		tunnel_on_deadline(r);
 		return;
 	}
-	if (r->body_at > now && r->reply_at > now) {
-		set_deadline(r);
+	if (r->state == REQUEST_CONNECT && (r->is_waiting_to_retry || r->reply_at <= now)) {
+		attempt_on_deadline(r);
+	} else if (r->body_at > now && r->reply_at > now) {
+		if (r->hedge_at <= now)
+			hedge_start(r);
+		else
+			request_set_deadline(r);
 	} else if (r->state == REQUEST_RESPOND) {
 		if (r->reply_at <= now && r->reply_status == FLOW_MORE)
 			request_truncate(r);
 		else
 			expire(r);
 	} else if (r->reply_at <= now) {
-		request_fail_backend(r);
-		request_fail(r, REASON_RESPONSE_TIMEOUT);
+		attempt_failed(r, FAILURE_TIMEOUT, REASON_RESPONSE_TIMEOUT);
 	} else if (r->body_status == FLOW_BLOCKED) {
-		request_fail_backend(r);
-		request_fail(r, REASON_SEND_TIMEOUT);
+		attempt_failed(r, FAILURE_TIMEOUT, REASON_SEND_TIMEOUT);
 	} else {
 		request_fail(r, REASON_BODY_TIMEOUT);
 	}
@@ -272,9 +262,7 @@ static bool flush_client(struct request *r)
 	return false;
 }
 
-/* After anything happened: move what can be moved, wait for what cannot. head: of the request, if it
- * was not sent yet. False: the request is over, or a tunnel. */
-static bool advance(struct request *r, struct slice head)
+bool request_advance(struct request *r, struct slice head)
 {
 	if (r->state != REQUEST_CONNECT) {
 		if (!flush_client(r) || !push_body(r, head) || !request_take_response(r))
@@ -284,7 +272,7 @@ static bool advance(struct request *r, struct slice head)
 			time_body(r, r->body_status);
 			time_header(r);
 		}
-		set_deadline(r);
+		request_set_deadline(r);
 	}
 	if (stream_watch(r->client.io) < 0 ||
 	    (r->state != REQUEST_CONNECT && stream_watch(&r->up->io) < 0)) {
@@ -303,10 +291,10 @@ static bool break_backend(struct request *r)
 	}
 	/* As if it had closed: either all of the response is here, or nothing. */
 	r->up->io.is_eof = r->close_backend = true;
-	return advance(r, (struct slice){0});
+	return request_advance(r, (struct slice){0});
 }
 
-static void on_backend_event(void *ctx, int events)
+void request_on_backend_event(void *ctx, int events)
 {
 	struct request *r = ctx;
 	bool more = (events & SOCK_READ) != 0;
@@ -316,7 +304,7 @@ static void on_backend_event(void *ctx, int events)
 		return;
 	}
 	if (!more)
-		(void)advance(r, (struct slice){0});
+		(void)request_advance(r, (struct slice){0});
 	for (int i = 0; i < READS_PER_TURN && more; i++) {
 		ssize_t n = stream_read(&r->up->io, &more);
 
@@ -328,7 +316,7 @@ static void on_backend_event(void *ctx, int events)
 			(void)break_backend(r);
 			return;
 		}
-		if (!advance(r, (struct slice){0}))
+		if (!request_advance(r, (struct slice){0}))
 			return;
 	}
 }
@@ -341,7 +329,7 @@ void request_on_client_event(struct request *r, int events)
 		tunnel_on_event(r, r->client.io, events);
 		return;
 	}
-	if (events & SOCK_WRITE && !advance(r, (struct slice){0}))
+	if (events & SOCK_WRITE && !request_advance(r, (struct slice){0}))
 		return;
 	for (int i = 0; i < READS_PER_TURN && more; i++) {
 		ssize_t n = stream_read(r->client.io, &more);
@@ -351,182 +339,12 @@ void request_on_client_event(struct request *r, int events)
 			request_give_up(r);
 			return;
 		}
-		if (!advance(r, (struct slice){0}))
+		if (!request_advance(r, (struct slice){0}))
 			return;
 	}
 }
 
-/* ---- the backend --------------------------------------------------------------------------- */
-
-/* up is connected: send the request. */
-static void attach(struct request *r, struct upstream_conn *up, bool reused)
-{
-	struct backend_counters *n = upstream_of(r)->counters;
-
-	r->up = up;
-	up->ctx = r;
-	r->was_reused = reused;
-	r->scan = (struct http1_scan){0};
-	counter_add(&n->requests, 1);
-	counter_add(&n->active_up, 1);
-	if (reused)
-		counter_add(&n->reused, 1);
-	else if (r->backend->pool->proxy_out != PROXY_OUT_OFF)
-		proxy_out_send(&up->io, r->client.conn, r->backend->pool->proxy_out);
-	flow_send_to(&r->body, &up->io, r->framing);
-	request_set_state(r, REQUEST_AWAIT);
-	(void)advance(r, (struct slice){r->head, r->head_len});
-}
-
-/* What became of a connection that could not be made, for the answer. */
-static enum reason connect_reason(int err)
-{
-	switch (err) {
-	case -ETIMEDOUT: return REASON_CONNECT_TIMEOUT;
-	case -EMFILE:
-	case -ENFILE:
-	case -ENOMEM:
-	case -ENOBUFS: return REASON_NO_RESOURCES;
-	default: return REASON_CONNECT_FAILED;
-	}
-}
-
-static void note_connect(struct request *r, int err)
-{
-	r->connect_failure = connect_reason(err);
-	if (r->connect_failure != REASON_NO_RESOURCES)
-		request_fail_backend(r);
-	log_debug("l7: connect failed backend=%s/%s error=%d", r->backend->pool->name,
-		  r->backend->name, -err);
-}
-
-static void on_connect(void *ctx, int status)
-{
-	struct request *r = ctx;
-	struct upstream_conn *up = r->up;
-
-	if (status < 0) {
-		r->up = NULL; /* closed already */
-		note_connect(r, status);
-		dispatch(r);
-	} else {
-		attach(r, up, false);
-	}
-}
-
-static const struct upstream_user user = {.on_connect = on_connect, .on_event = on_backend_event};
-
-static uint16_t backend_port(const struct request *r)
-{
-	return r->backend->ep.port ? r->backend->ep.port : r->client.conn->local.port;
-}
-
-static bool is_http2(const struct request *r)
-{
-	return r->backend->pool->protocol == POOL_HTTP2;
-}
-
-static struct h2_wish wish(const struct request *r)
-{
-	const struct pool *p = r->backend->pool;
-
-	return (struct h2_wish){.streams_max = p->streams,
-				.connect_ms = p->connect_ms,
-				.idle_ms = p->idle_ms,
-				.extended = r->upgrade.len > 0};
-}
-
-/* Begin to connect. False: it failed at once. */
-static bool connect_backend(struct request *r)
-{
-	struct endpoint ep = {r->backend->ep.addr, backend_port(r)};
-	struct upstream *up = upstream_of(r);
-	struct h2_wish w = wish(r);
-	int err = is_http2(r) ? h2_client_open(up, &ep, &w, &user, r, &r->up)
-			      : upstream_conn_open(up, &ep, w.connect_ms, &user, r, &r->up);
-
-	if (err < 0) {
-		note_connect(r, err);
-		return false;
-	}
-	r->body_at = r->reply_at = DEADLINE_NONE; /* up keeps the time */
-	set_deadline(r);
-	return true;
-}
-
-/* A kept connection. What cannot be sent twice only goes to one that is not known to be dead. */
-static struct upstream_conn *find_idle(struct request *r)
-{
-	bool repeatable = r->is_idempotent && r->body.body.kind == BODY_NONE;
-	struct upstream_conn *uc;
-
-	if (is_http2(r)) {
-		struct h2_wish w = wish(r);
-
-		return h2_client_take(upstream_of(r), backend_port(r), &w, &user, r);
-	}
-	if (r->backend->pool->proxy_out != PROXY_OUT_OFF)
-		return NULL; /* of another client, or from before the pool asked for headers */
-	for (;;) {
-		uc = upstream_take_idle(upstream_of(r), backend_port(r));
-		if (!uc || repeatable || stream_is_quiet(&uc->io))
-			return uc;
-		upstream_conn_close(uc);
-	}
-}
-
-/* A kept connection can die just when a request is sent on it. The request may then be sent again:
- * once, on a new connection, if doing it twice is as good as doing it once (RFC 9110, 9.2.2), and
- * if all of it is still here. */
-static bool may_repeat(const struct request *r)
-{
-	if (r->was_repeated || r->interim_count || buf_len(&r->up->io.in) ||
-	    flow_has_begun(&r->body))
-		return false;
-	return (r->was_reused && r->is_idempotent) ||
-	       (r->up->io.carrier && h2_client_is_refused(r->up));
-}
-
-void request_lose_backend(struct request *r)
-{
-	if (!may_repeat(r)) {
-		request_fail_backend(r);
-		request_fail(r,
-			     buf_len(&r->up->io.in) ? REASON_BAD_RESPONSE : REASON_BACKEND_CLOSED);
-		return;
-	}
-	detach(r, false);
-	counter_add(&request_counters(r)->retries, 1);
-	r->was_repeated = true;
-	r->body_done = r->body_refused = false;
-	flow_restart(&r->body);
-	request_set_state(r, REQUEST_CONNECT);
-	if (!connect_backend(r))
-		dispatch(r);
-}
-
-/* To the next backend that will have it. */
-static void dispatch(struct request *r)
-{
-	struct balancer *balancer = view_pool(r->client.view, r->pool)->balancer;
-
-	while (r->tried_count < REQUEST_BACKENDS_MAX) {
-		struct upstream_conn *idle;
-
-		r->backend = balancer_pick(balancer, r->tried, r->tried_count);
-		if (!r->backend)
-			break;
-		r->tried[r->tried_count++] = r->backend;
-		idle = find_idle(r);
-		if (idle) {
-			attach(r, idle, true);
-			return;
-		}
-		if (connect_backend(r))
-			return;
-	}
-	request_fail(r, r->tried_count ? r->connect_failure : REASON_NO_BACKEND);
-}
+/* ---- how it begins ------------------------------------------------------------------------- */
 
 /* The path in its one form. */
 static enum reason normalise(const struct client *who, struct head *h)
@@ -569,6 +387,16 @@ static void keep_edits(struct request *r, const struct routing *routing, char *m
 			memcpy(text, value.ptr, value.len);
 		text += value.len;
 	}
+}
+
+/* Of a body, so that it can be sent again. By HTTP/2 there must be some of the window left. */
+static uint32_t held_max(const struct request *r)
+{
+	uint64_t max = r->retry->body;
+
+	if (r->client.io->carrier && max > H2_STREAM_WINDOW / 2)
+		max = H2_STREAM_WINDOW / 2;
+	return (uint32_t)max;
 }
 
 enum reason request_start(const struct client *who, struct head *h, size_t block_len)
@@ -623,6 +451,13 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 		.body_mark = UINT64_MAX,
 		.body_at = DEADLINE_NONE,
 		.reply_at = DEADLINE_NONE,
+		.give_up_at = DEADLINE_NONE,
+		.hedge_at = DEADLINE_NONE,
+		.route = routing.route,
+		.retry =
+			routing.action && routing.action->retry ? routing.action->retry : &s->retry,
+		.hedging =
+			routing.action && routing.action->hedge ? routing.action->hedge : &s->hedge,
 	};
 	r->head_len = http1_write_request(r->head, h, &hop);
 	if (h->upgrade.len) {
@@ -632,12 +467,15 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 	keep_edits(r, &routing, r->head + bound + h->upgrade.len);
 	flow_init(&r->body, who->io, h->body, h->length);
 	r->body.limit = body_max;
+	if (h->body != BODY_NONE &&
+	    retry_needs_body(r->retry, h->is_idempotent, r->pool->protocol == POOL_HTTP2))
+		flow_hold(&r->body, held_max(r));
 	pace_init(&r->sends, s->timeouts.request_body);
 	pace_init(&r->takes, s->timeouts.write);
 	if (block_len)
 		buf_consume(who->io->pool, &who->io->in, block_len);
 	*who->request = r;
 	deadline_set(&who->io->deadline, DEADLINE_NONE);
-	dispatch(r);
+	attempt_next(r);
 	return REASON_NONE;
 }

@@ -23,6 +23,7 @@ struct rendered_edit {
 struct routing {
 	const struct route_action *action; /* NULL: no route fits, or there are none */
 	const struct pool *pool;	   /* NULL: answered without a backend */
+	const char *route;		   /* its name; NULL: it has none, or there is none */
 	struct slice location;		   /* of a redirect */
 	/* Of the response. They and what h points to are good until the next routing_find(). */
 	const struct rendered_edit *edits;
