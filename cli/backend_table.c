@@ -6,6 +6,23 @@
 #include "cli/fields.h"
 #include "cli/print.h"
 
+/* Why it is left out, if it is. */
+static bool add_outlier(struct table *t, const json_t *outlier)
+{
+	const json_t *left = json_object_get(outlier, "left_ms");
+	char buf[PRINT_UNIT_MAX];
+
+	if (!json_is_true(json_object_get(outlier, "ejected")))
+		return false;
+	if (json_is_integer(left))
+		table_add(t, "left out for %s more: %s",
+			  format_age((uint64_t)json_integer_value(left), buf),
+			  field_text(outlier, "reason"));
+	else
+		table_add(t, "on trial: %s", field_text(outlier, "reason"));
+	return true;
+}
+
 /* Of one that is up, when it was last found so stands in `shuntctl health`. */
 static void add_check(struct table *t, const json_t *health)
 {
@@ -76,7 +93,8 @@ static void add_proxied(struct table *t, const json_t *b)
 	table_add(
 		t, "%s",
 		format_bytes(field_count(http, "bytes_in") + field_count(http, "bytes_out"), buf));
-	add_check(t, json_object_get(b, "health"));
+	if (!add_outlier(t, json_object_get(b, "outlier")))
+		add_check(t, json_object_get(b, "health"));
 }
 
 int cmd_print_backends(const json_t *backends)

@@ -70,7 +70,7 @@ int cmd_get_of_pool(const struct cli *cli, const char *path, struct reply *ret_r
 
 const char *cmd_usable(const json_t *states, char *buf, size_t len)
 {
-	static const char *const words[] = {"down", "draining", "disabled"};
+	static const char *const words[] = {"down", "draining", "disabled", "ejected"};
 	int n = snprintf(buf, len, "%llu of %llu",
 			 (unsigned long long)field_count(states, "usable"),
 			 (unsigned long long)field_count(states, "total"));

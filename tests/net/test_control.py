@@ -100,7 +100,7 @@ def test_each_object_is_there_under_its_path(shuntd, host):
     assert state["generation"] == 1 and state["l4"] is None and state["pid"] == daemon.proc.pid
     assert state["proxy"]["workers"] == 2 and state["unsaved_changes"] is False
     assert state["backend_states"] == {"total": 2, "usable": 2, "down": 0, "draining": 0,
-                                       "disabled": 0}
+                                       "disabled": 0, "ejected": 0}
     _, _, services = ask(daemon, "GET", "/v1/services")
     _, _, service = ask(daemon, "GET", "/v1/services/web")
     assert services == {"services": [service]}

@@ -133,6 +133,7 @@ static json_t *backend_http(const struct backend *b)
 	o = json_object();
 	failed = !o;
 	json_put_int(o, "active_requests", (sum.active_up - sum.active_down), &failed);
+	json_put_int(o, "open_connections", atomic_load(&b->rt->connections), &failed);
 #define X(name, text)                                                                              \
 	if (strncmp(text, "active-", 7) != 0)                                                      \
 		json_put_counter(o, text, sum.name, &failed);
@@ -166,6 +167,7 @@ static json_t *object_backend(const struct commands_env *env, const struct kerne
 	json_put(o, "server_id", server_id_json(b), &failed);
 	json_put(o, "l4", backend_l4(env, v, pool, place), &failed);
 	json_put(o, "http", backend_http(b), &failed);
+	json_put(o, "outlier", object_outlier(b), &failed);
 	return json_finish(o, failed);
 }
 

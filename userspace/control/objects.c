@@ -17,7 +17,9 @@ const char *backend_state_word(const struct backend *b)
 		return "disabled";
 	if (atomic_load(&b->rt->health) == HEALTH_DOWN)
 		return "down";
-	return b->admin == ADMIN_DRAIN ? "draining" : "up";
+	if (b->admin == ADMIN_DRAIN)
+		return "draining";
+	return backend_is_ejected(b) ? "ejected" : "up";
 }
 
 static json_t *age_ms(uint64_t when_ms)
@@ -77,7 +79,7 @@ json_t *object_health(const struct backend *b)
 
 json_t *object_backend_states(const struct snapshot *snap, const struct pool *pool)
 {
-	unsigned total = 0, usable = 0, down = 0, draining = 0, disabled = 0;
+	unsigned total = 0, usable = 0, down = 0, draining = 0, disabled = 0, ejected = 0;
 
 	for (size_t i = 0; i < snap->pool_count; i++) {
 		const struct pool *p = &snap->pools[i];
@@ -91,10 +93,12 @@ json_t *object_backend_states(const struct snapshot *snap, const struct pool *po
 			down += !strcmp(word, "down");
 			draining += !strcmp(word, "draining");
 			disabled += !strcmp(word, "disabled");
+			ejected += !strcmp(word, "ejected");
 		}
 	}
-	return json_pack("{s:i, s:i, s:i, s:i, s:i}", "total", (int)total, "usable", (int)usable,
-			 "down", (int)down, "draining", (int)draining, "disabled", (int)disabled);
+	return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i}", "total", (int)total, "usable",
+			 (int)usable, "down", (int)down, "draining", (int)draining, "disabled",
+			 (int)disabled, "ejected", (int)ejected);
 }
 
 /* ---- pools ---- */
@@ -183,6 +187,7 @@ json_t *object_pool(const struct commands_env *env, const struct snapshot *snap,
 		json_put(o, "idle_timeout_ms", json_integer(p->idle_ms), &failed);
 		json_put(o, "idle_connections_max", json_integer(p->idle_max), &failed);
 		json_put(o, "proxy_protocol", json_string(proxy_out_words[p->proxy_out]), &failed);
+		object_put_resilience(o, p, &failed);
 	}
 	json_put(o, "services", pool_services(snap, p), &failed);
 	json_put(o, "backend_states", object_backend_states(snap, p), &failed);

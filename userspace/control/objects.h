@@ -34,6 +34,11 @@ json_t *object_backend_states(const struct snapshot *snap, const struct pool *po
 json_t *object_service_guard(const struct commands_env *env, const struct service *service);
 json_t *object_guard(const struct commands_env *env);
 
+/* object_resilience.c: outliers, limits and what they turned away, of a proxied pool; whether a backend
+ * is left out, null: that is never so. */
+void object_put_resilience(json_t *object, const struct pool *pool, bool *failed);
+json_t *object_outlier(const struct backend *backend);
+
 /* object_relay.c: of a tcp or tls service, else null; PROXY headers from clients, null: off. */
 json_t *object_relay(const struct snapshot *snap, const struct service *service);
 json_t *object_proxy_in(const struct service *service);
@@ -45,7 +50,7 @@ json_t *object_version(void);
 json_t *object_status(const struct commands_env *env, const struct snapshot *snap, bool unsaved,
 		      bool flows);
 
-/* One word for a person: "up", "down", "draining", "disabled". */
+/* One word for a person: "up", "down", "draining", "disabled", "ejected". */
 const char *backend_state_word(const struct backend *b);
 
 /* TLS towards the clients of a service, its certificates with the seconds until they expire
