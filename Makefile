@@ -24,7 +24,8 @@ DEPS_NET := iproute2 ethtool curl openssl procps util-linux python3 python3-yaml
 DEPS_PROXY := haproxy nginx-light wrk nghttp2-client nghttp2-server
 DEPS_TEST := $(DEPS_NET) libcmocka-dev python3-pytest python3-pytest-xdist python3-pytest-timeout \
 	python3-scapy python3-websockets pyflakes3 iputils-ping nftables tcpdump clang-format shellcheck cppcheck valgrind \
-	bear xdp-tools libclang-rt-14-dev $(DEPS_PROXY) python3-h2 python3-grpcio
+	bear xdp-tools libclang-rt-14-dev $(DEPS_PROXY) python3-h2 python3-grpcio prometheus \
+	python3-jsonschema
 DEPS_BENCH := python3-matplotlib
 DEPS_IPVS := ipvsadm
 DEPS_VM := qemu-system-x86 'virtiofsd|qemu-system-common' busybox-static kmod xz-utils
@@ -106,6 +107,9 @@ $(BUILD)/libllhttp.a: $(patsubst $(LLHTTP_SRC)/%.c,$(BUILD)/llhttp/%.o,$(wildcar
 $(BUILD)/llhttp/%.o: $(LLHTTP_SRC)/%.c $(BUILD)/flags
 	$(call say,CC,$@)mkdir -p $(@D) && $(CC) -I$(LLHTTP_INC) -DLLHTTP_STRICT_MODE=1 -O2 -g $(SANFLAGS) -c $< -o $@
 
+# The description of the API is a part of the program.
+$(call obj,userspace/control/api_document.c): docs/openapi.json
+
 # Skeletons are generated before anything that may include one is compiled.
 $(call obj,$(wildcard loader/*.c)): | $(SKELS)
 $(BUILD)/%.o: %.c $(BUILD)/flags
@@ -179,6 +183,10 @@ check-bpf: $(BPF_BIN) $(BENCH_BIN) ## the kernel programs, packet by packet, as 
 	$(Q)$(RUN) bpf
 check-net: all $(TEST_BPF) $(BPF_RUNNER) $(BENCH_VETH) $(BENCH_PROXY) ## tests over network namespaces, as root; K=EXPR picks some
 	$(Q)$(RUN) net
+SOAK_S ?= 600
+.PHONY: soak
+soak: all ## traffic of all protocols for SOAK_S seconds, as root: what is left of it afterwards?
+	$(Q)SHUNT_SOAK_S=$(SOAK_S) $(RUN) --keyword test_soak net
 check-san: ## unit and net tests under sanitizers: SAN=address,undefined or SAN=thread
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) BUILD=$(BUILD)-san SAN=$(or $(SAN),address$(comma)undefined) check-build
 	$(Q)SHUNT_TEST_PATIENCE=3 $(RUN) --build $(BUILD)-san unit net
@@ -230,7 +238,7 @@ $(ROUTE_BIN): %: %.o $(LIB_A)
 $(PROXY_BIN): %: %.o $(call obj,bench/proxy/tool.c)
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,openssl) -o $@
 
-.PHONY: bench-packet bench-veth bench-vm bench-route bench-proxy bench-docs
+.PHONY: bench-packet bench-veth bench-vm bench-route bench-apply bench-proxy bench-overload bench-docs
 bench-packet: $(BENCH_BIN) ## nanoseconds a packet, by case, as root; QUICK=1: does it run?
 	$(Q)$< $(if $(QUICK),--quick) --json $(BENCH_JSON)
 bench-veth: $(BENCH_VETH) ## packets a second through veth pairs, as root; QUICK=1: does it run?
@@ -243,10 +251,16 @@ bench-vm: $(BENCH_VETH) ## Shunt beside IPVS on a stock kernel in qemu, as root;
 		$(if $(QUICK),--quick) --json $(VM_JSON)
 bench-route: $(ROUTE_BIN) ## nanoseconds to find a route, by index and by scan; QUICK=1: does it run?
 	$(Q)$< $(if $(QUICK),--quick)
+bench-apply: $(BINS) ## milliseconds a change of a large configuration, as root; QUICK=1: does it run?
+	$(Q).ci/deps $(DEPS_NET)
+	$(Q)SHUNT_BUILD=$(BUILD) $(PYTHON) bench/apply/run.py $(if $(QUICK),--quick) --json $(BUILD)/bench/apply.json
 bench-proxy: $(BENCH_PROXY) ## Shunt beside nginx and HAProxy, as root; ONLY=keepalive,tls: these; QUICK=1: does it run?
 	$(Q).ci/deps $(DEPS_NET) $(DEPS_PROXY)
 	$(Q)SHUNT_BUILD=$(BUILD) $(PYTHON) bench/proxy/run.py $(if $(QUICK),--quick) \
 		$(if $(ONLY),--only '$(ONLY)') --json $(PROXY_JSON)
+bench-overload: $(BENCH_PROXY) ## goodput with far more to do than can be done, as root; QUICK=1: does it run?
+	$(Q).ci/deps $(DEPS_NET) $(DEPS_PROXY)
+	$(Q)SHUNT_BUILD=$(BUILD) $(PYTHON) bench/proxy/overload.py $(if $(QUICK),--quick)
 bench-docs: ## the last measurements into docs/benchmarks.md and its pictures
 	$(Q).ci/deps $(DEPS_BENCH)
 	$(Q)$(PYTHON) bench/plot.py docs/benchmarks.md docs/img/packet.svg \

@@ -7,20 +7,13 @@
 #include "cli/print.h"
 
 /* Why it is left out, if it is. */
-static bool add_outlier(struct table *t, const json_t *outlier)
+static bool add_outlier(struct table *t, const json_t *http)
 {
-	const json_t *left = json_object_get(outlier, "left_ms");
-	char buf[PRINT_UNIT_MAX];
+	const char *reason = json_string_value(json_object_get(http, "ejected_for"));
 
-	if (!json_is_true(json_object_get(outlier, "ejected")))
-		return false;
-	if (json_is_integer(left))
-		table_add(t, "left out for %s more: %s",
-			  format_age((uint64_t)json_integer_value(left), buf),
-			  field_text(outlier, "reason"));
-	else
-		table_add(t, "on trial: %s", field_text(outlier, "reason"));
-	return true;
+	if (reason)
+		table_add(t, "%s", reason);
+	return reason != NULL;
 }
 
 /* Of one that is up, when it was last found so stands in `shuntctl health`. */
@@ -52,10 +45,16 @@ static void add_forward(struct table *t, const json_t *b)
 
 static void add_state(struct table *t, const json_t *b)
 {
+	const json_t *http = json_object_get(b, "http");
+	const json_t *ejected = json_object_get(http, "ejected_ms_left");
+	bool trial = json_is_true(json_object_get(http, "on_trial"));
 	const json_t *changed = json_object_get(json_object_get(b, "health"), "changed_ms_ago");
 	char buf[PRINT_UNIT_MAX];
 
-	table_add(t, "%s", field_text(b, "state"));
+	if (json_is_integer(ejected))
+		table_add(t, "ejected, %s", format_age((uint64_t)json_integer_value(ejected), buf));
+	else
+		table_add(t, "%s%s", field_text(b, "state"), trial ? ", on trial" : "");
 	table_add(t, "%s",
 		  json_is_integer(changed) ? format_age((uint64_t)json_integer_value(changed), buf)
 					   : "-");
@@ -93,7 +92,7 @@ static void add_proxied(struct table *t, const json_t *b)
 	table_add(
 		t, "%s",
 		format_bytes(field_count(http, "bytes_in") + field_count(http, "bytes_out"), buf));
-	if (!add_outlier(t, json_object_get(b, "outlier")))
+	if (!add_outlier(t, http))
 		add_check(t, json_object_get(b, "health"));
 }
 

@@ -21,6 +21,9 @@ enum option_flag {
 	TAKES_SERVICE = 1 << 6,
 	TAKES_HEADER = 1 << 7,
 	TAKES_SOURCE = 1 << 8,
+	TAKES_GENERATION = 1 << 9,
+	TAKES_STRICT = 1 << 10,
+	TAKES_CHECK = 1 << 11,
 };
 
 #define CLI_HEADERS_MAX 64
@@ -31,6 +34,7 @@ struct cli {
 	unsigned given; /* enum option_flag */
 	unsigned weight;
 	const char *for_time, *note, *service, *source; /* as given */
+	const char *generation;				/* the same; NULL: any */
 	const char *headers[CLI_HEADERS_MAX];		/* NAME: VALUE */
 	unsigned header_count;
 	int argc; /* after the verbs */
@@ -57,11 +61,18 @@ int cmd_config_check(const struct cli *cli);
 int cmd_config_apply(const struct cli *cli);
 int cmd_config_show(const struct cli *cli);
 int cmd_config_diff(const struct cli *cli);
+int cmd_config_fmt(const struct cli *cli);
+int cmd_config_schema(const struct cli *cli);
 int cmd_config_save(const struct cli *cli);
+int cmd_config_history(const struct cli *cli);
+int cmd_config_rollback(const struct cli *cli);
 int cmd_route_test(const struct cli *cli);
+int cmd_limit_list(const struct cli *cli);
 int cmd_guard_list(const struct cli *cli);
 int cmd_guard_add(const struct cli *cli);
 int cmd_guard_remove(const struct cli *cli);
 int cmd_guard_flush(const struct cli *cli);
+int cmd_log_level(const struct cli *cli);
+int cmd_log_reopen(const struct cli *cli);
 
 #endif

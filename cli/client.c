@@ -79,8 +79,9 @@ static CURLcode set_options(CURL *curl, const struct request *rq, const char *ur
 		      : curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE,
 					 (curl_off_t)rq->body_len);
 		c = c ? c : curl_easy_setopt(curl, CURLOPT_POSTFIELDS, rq->body);
-		c = c ? c : curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
 	}
+	if (rq->body || rq->if_generation)
+		c = c ? c : curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
 	return c ? c : curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, rq->method);
 }
 
@@ -146,15 +147,22 @@ static int refused(const struct request *rq, const struct reply *r)
 
 static int perform(CURL *curl, const struct request *rq, struct reply *r)
 {
-	struct curl_slist *headers = NULL;
+	struct curl_slist *headers = NULL, *more;
 	struct body body = {0};
-	char *url = NULL, *type = NULL;
+	char *url = NULL, *type = NULL, *match = NULL;
 	CURLcode code = CURLE_OUT_OF_MEMORY;
 
-	if (asprintf(&url, "http://shuntd%s", rq->path) < 0 ||
-	    asprintf(&type, "Content-Type: %s", rq->type ? rq->type : API_JSON) < 0)
+	if (asprintf(&url, "http://shuntd%s%s", rq->path, rq->strict ? "?strict=1" : "") < 0 ||
+	    asprintf(&type, "Content-Type: %s", rq->type ? rq->type : API_JSON) < 0 ||
+	    (rq->if_generation && asprintf(&match, "If-Match: %s", rq->if_generation) < 0))
 		goto out;
 	headers = curl_slist_append(NULL, type);
+	if (headers && match) {
+		more = curl_slist_append(headers, match);
+		if (!more)
+			goto out;
+		headers = more;
+	}
 	if (headers)
 		code = set_options(curl, rq, url, headers, &body);
 	if (!code)
@@ -166,6 +174,7 @@ out:
 	curl_slist_free_all(headers);
 	free(url);
 	free(type);
+	free(match);
 	return code ? unreachable(rq, curl, code) : API_EXIT_OK;
 }
 

@@ -24,6 +24,8 @@ struct request {
 	const char *body;
 	size_t body_len;
 	const char *file;
+	const char *if_generation; /* NULL: whatever is in force */
+	bool strict;		   /* warnings are errors */
 	bool as_json;
 };
 int client_ask(const struct request *rq, struct reply *ret_reply);

@@ -24,6 +24,10 @@ int cmd_print_backends(const json_t *backends);
 /* "+ backend web/web-3" and so on, a line each, on standard output. */
 void cmd_print_changes(const json_t *changes);
 
+/* Of generations that the arguments name: what differs, and one as it was. */
+int cmd_compare_generations(const struct cli *cli);
+int cmd_show_generation(const struct cli *cli);
+
 /* Send a change, say what came of it, and save where --save is given. */
 int cmd_change(const struct cli *cli, const struct request *rq);
 

@@ -70,7 +70,7 @@ int cmd_get_of_pool(const struct cli *cli, const char *path, struct reply *ret_r
 
 const char *cmd_usable(const json_t *states, char *buf, size_t len)
 {
-	static const char *const words[] = {"down", "draining", "disabled", "ejected"};
+	static const char *const words[] = {"down", "draining", "disabled"};
 	int n = snprintf(buf, len, "%llu of %llu",
 			 (unsigned long long)field_count(states, "usable"),
 			 (unsigned long long)field_count(states, "total"));
@@ -163,9 +163,12 @@ static void tell_change(const json_t *reply, const char *file)
 
 int cmd_change(const struct cli *cli, const struct request *rq)
 {
+	struct request on_terms = *rq;
 	struct reply r;
-	int code = client_ask(rq, &r);
+	int code;
 
+	on_terms.if_generation = cli->generation;
+	code = client_ask(&on_terms, &r);
 	if (!code && cli->output == OUTPUT_TABLE)
 		tell_change(r.json, rq->file);
 	if (!code && (cli->given & TAKES_SAVE))

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli/cmd.h"
 #include "cli/fields.h"
@@ -68,6 +70,7 @@ static int compare(const struct cli *cli, const char *path, struct reply *ret_re
 
 	memset(ret_reply, 0, sizeof(*ret_reply));
 	init_request(cli, &rq, path);
+	rq.strict = cli->given & TAKES_STRICT;
 	if (cli->argc) {
 		code = read_file(cli->argv[0], &text, &rq.body_len);
 		rq.method = "POST";
@@ -102,10 +105,14 @@ int cmd_config_check(const struct cli *cli)
 
 int cmd_config_diff(const struct cli *cli)
 {
+	const json_t *changes;
 	struct reply r;
-	int code = compare(cli, "/v1/config/diff", &r);
-	const json_t *changes = json_object_get(r.json, "changes");
+	int code;
 
+	if (cli->argc == 2)
+		return cmd_compare_generations(cli);
+	code = compare(cli, "/v1/config/diff", &r);
+	changes = json_object_get(r.json, "changes");
 	if (!code && cli->output == OUTPUT_TABLE) {
 		cmd_print_changes(changes);
 		if (!json_array_size(changes))
@@ -122,6 +129,7 @@ int cmd_config_apply(const struct cli *cli)
 	int code;
 
 	init_request(cli, &rq, "/v1/config/apply");
+	rq.strict = cli->given & TAKES_STRICT;
 	rq.method = "POST";
 	rq.file = strcmp(cli->argv[0], "-") != 0 ? cli->argv[0] : "(standard input)";
 	code = read_file(cli->argv[0], &text, &rq.body_len);
@@ -138,8 +146,87 @@ int cmd_config_show(const struct cli *cli)
 	struct reply r;
 	int code;
 
+	if (cli->argc)
+		return cmd_show_generation(cli);
 	init_request(cli, &rq,
 		     cli->output == OUTPUT_JSON ? "/v1/config?format=json" : "/v1/config");
+	code = client_ask(&rq, &r);
+	if (!code)
+		fputs(r.body ? r.body : "", stdout);
+	reply_deinit(&r);
+	return code;
+}
+
+/* In place of path, with its mode; standard output for "-". An exit code. */
+static int write_formatted(const char *path, const char *text)
+{
+	char *temporary = NULL;
+	struct stat st;
+	FILE *out;
+	int err = 0;
+
+	if (!strcmp(path, "-"))
+		return fputs(text, stdout) < 0 ? API_EXIT_FAILED : API_EXIT_OK;
+	if (asprintf(&temporary, "%s.new.%d", path, (int)getpid()) < 0)
+		temporary = NULL;
+	out = temporary ? fopen(temporary, "wxe") : NULL;
+	if (!out || stat(path, &st) || fchmod(fileno(out), st.st_mode & 07777) ||
+	    fchown(fileno(out), st.st_uid, st.st_gid) || fputs(text, out) < 0 || fflush(out) ||
+	    fsync(fileno(out)))
+		err = -errno;
+	if (out && fclose(out) && !err)
+		err = -errno;
+	if (!err && rename(temporary, path))
+		err = -errno;
+	if (err) {
+		tell_error("%s: %s", path, strerror(-err));
+		if (out)
+			(void)unlink(temporary);
+	}
+	free(temporary);
+	return err ? API_EXIT_FAILED : API_EXIT_OK;
+}
+
+int cmd_config_fmt(const struct cli *cli)
+{
+	const char *path = cli->argv[0];
+	struct request rq;
+	struct reply r = {0};
+	char *text = NULL;
+	int code;
+
+	init_request(cli, &rq, "/v1/config/format");
+	rq.method = "POST";
+	rq.file = strcmp(path, "-") != 0 ? path : "(standard input)";
+	code = read_file(path, &text, &rq.body_len);
+	rq.body = text;
+	if (!code)
+		code = client_ask(&rq, &r);
+	if (!code && r.body) {
+		bool same = strlen(r.body) == rq.body_len && !memcmp(r.body, text, rq.body_len);
+
+		if (cli->given & TAKES_CHECK) {
+			if (!same)
+				print_safe(stdout, "%s: another form", rq.file);
+			if (!same)
+				putchar('\n');
+			code = same ? API_EXIT_OK : API_EXIT_FAILED;
+		} else if (!same || !strcmp(path, "-")) {
+			code = write_formatted(path, r.body);
+		}
+	}
+	reply_deinit(&r);
+	free(text);
+	return code;
+}
+
+int cmd_config_schema(const struct cli *cli)
+{
+	struct request rq;
+	struct reply r;
+	int code;
+
+	init_request(cli, &rq, "/v1/config/schema");
 	code = client_ask(&rq, &r);
 	if (!code)
 		fputs(r.body ? r.body : "", stdout);

@@ -62,6 +62,31 @@ int cmd_pool_list(const struct cli *cli)
 
 /* ---- one ---- */
 
+static void print_http_check(const json_t *health, const char *port)
+{
+	const char *host = json_string_value(json_object_get(health, "host"));
+	const char *body = json_string_value(json_object_get(health, "body"));
+	const char *regex = json_string_value(json_object_get(health, "body_regex"));
+	char statuses[128] = "";
+	size_t len = 0, i;
+	json_t *range;
+
+	json_array_foreach (json_object_get(health, "statuses"), i, range) {
+		long long low = json_integer_value(json_array_get(range, 0));
+		long long high = json_integer_value(json_array_get(range, 1));
+
+		if (len < sizeof(statuses))
+			len += (size_t)snprintf(statuses + len, sizeof(statuses) - len,
+						low == high ? "%s%lld" : "%s%lld to %lld",
+						i ? ", " : "", low, high);
+	}
+	print_line("check", "http GET %s, port %s, status %s%s%s", field_text(health, "path"), port,
+		   statuses, host ? ", host " : "", host ? host : "");
+	if (body || regex)
+		print_line("", "body with %s %s", body ? "the text" : "a match of",
+			   body ? body : regex);
+}
+
 static void print_check(const json_t *health)
 {
 	char every[PRINT_UNIT_MAX], timeout[PRINT_UNIT_MAX],
@@ -76,11 +101,10 @@ static void print_check(const json_t *health)
 		(void)snprintf(port, sizeof(port), "%llu",
 			       (unsigned long long)field_count(health, "port"));
 	if (json_is_string(json_object_get(health, "path")))
-		print_line("check", "http GET %s, port %s, status %llu to %llu%s%s",
-			   field_text(health, "path"), port,
-			   (unsigned long long)field_count(health, "status_min"),
-			   (unsigned long long)field_count(health, "status_max"),
-			   host ? ", host " : "", host ? host : "");
+		print_http_check(health, port);
+	else if (!strcmp(field_text(health, "check"), "grpc"))
+		print_line("check", "grpc, service %s, port %s%s%s", field_text(health, "service"),
+			   port, host ? ", host " : "", host ? host : "");
 	else
 		print_line("check", "%s, port %s", field_text(health, "check"), port);
 	print_line("", "every %s, timeout %s, up after %llu good, down after %llu bad",
@@ -157,6 +181,36 @@ static void print_resilience(const json_t *p)
 			   (unsigned long long)field_count(p, "retries"));
 }
 
+/* "round-robin", and where there are several groups, what each gets. */
+static void print_balance(const json_t *balance)
+{
+	const json_t *groups = json_object_get(balance, "groups");
+	const char *by = json_string_value(json_object_get(balance, "by"));
+	char slow[PRINT_UNIT_MAX];
+	size_t i;
+	json_t *g;
+
+	if (!json_is_object(balance))
+		return;
+	print_line("balance", "%s%s%s", field_text(balance, "policy"), by ? " by " : "",
+		   by ? by : "");
+	if (field_count(balance, "slow_start_ms"))
+		print_line("slow_start", "%s",
+			   format_age(field_count(balance, "slow_start_ms"), slow));
+	json_array_foreach (groups, i, g) {
+		bool panic = json_is_true(json_object_get(g, "panic"));
+
+		if (json_array_size(groups) < 2 && !panic)
+			break;
+		print_line(i ? "" : "groups", "priority %llu, %s: %.1f%% over %zu%s",
+			   (unsigned long long)field_count(g, "priority"),
+			   json_is_true(json_object_get(g, "local_zone")) ? "own zone" : "others",
+			   json_number_value(json_object_get(g, "share_percent")),
+			   json_object_size(json_object_get(g, "weights")),
+			   panic ? ", panic: also those that are down" : "");
+	}
+}
+
 int cmd_pool_show(const struct cli *cli)
 {
 	char usable[96], *services = NULL;
@@ -172,6 +226,7 @@ int cmd_pool_show(const struct cli *cli)
 			   cmd_usable(json_object_get(r.json, "backend_states"), usable,
 				      sizeof(usable)));
 		print_forward(r.json);
+		print_balance(json_object_get(r.json, "balance"));
 		print_check(json_object_get(r.json, "health"));
 		print_resilience(r.json);
 		putchar('\n');

@@ -297,6 +297,10 @@ static void print_responses(const json_t *http)
 		{"responses_4xx", "4xx"},
 		{"responses_5xx", "5xx"},
 		{"local_errors", "of them errors of the proxy's own (local_errors)"},
+		{"rate_limited", "of these, over a rate limit"},
+		{"shed_low", "of these, too much to do, low priority (shed_low)"},
+		{"shed_normal", "of these, the same, normal priority (shed_normal)"},
+		{"shed_high", "of these, the same, high priority (shed_high)"},
 	};
 	char buf[PRINT_UNIT_MAX];
 	const char *label = "responses";
@@ -354,6 +358,28 @@ static void print_limits(const json_t *l)
 		   format_limit(field_count(l, "client_rate_bytes"), format_bytes, rate),
 		   format_limit(field_count(l, "requests_per_connection"), format_count, requests),
 		   format_limit(field_count(l, "connections_per_worker"), format_count, conns));
+}
+
+/* Of bodies, and of HTTP/2. */
+static void print_more_limits(const json_t *l)
+{
+	char ext[PRINT_UNIT_MAX], trailer[PRINT_UNIT_MAX], fields[PRINT_UNIT_MAX];
+	char pipelined[PRINT_UNIT_MAX], streams[PRINT_UNIT_MAX], resets[PRINT_UNIT_MAX];
+	char controls[PRINT_UNIT_MAX], continuations[PRINT_UNIT_MAX];
+
+	print_line("", "chunk_extensions %s, trailer_bytes %s, trailer_count %s, pipelined %s",
+		   format_bytes(field_count(l, "chunk_extension_bytes"), ext),
+		   format_bytes(field_count(l, "trailer_bytes"), trailer),
+		   format_count(field_count(l, "trailer_count"), fields),
+		   format_limit(field_count(l, "pipelined_requests"), format_count, pipelined));
+	print_line(
+		"",
+		"HTTP/2: streams %s, resets %s a second, control_frames %s a second, "
+		"continuations %s",
+		format_count(field_count(l, "streams"), streams),
+		format_limit(field_count(l, "resets_per_second"), format_count, resets),
+		format_limit(field_count(l, "control_frames_per_second"), format_count, controls),
+		format_count(field_count(l, "continuations"), continuations));
 }
 
 static void print_staple(const json_t *ocsp)
@@ -458,6 +484,7 @@ static void print_proxied(const json_t *http)
 
 	print_timeouts(json_object_get(http, "timeouts"));
 	print_limits(json_object_get(http, "limits"));
+	print_more_limits(json_object_get(http, "limits"));
 	print_tls(http);
 	print_line("connections", "%s open, %s accepted, %s refused over the limit, %s failed",
 		   format_count(field_count(http, "open_connections"), a),
@@ -475,6 +502,10 @@ static void print_proxied(const json_t *http)
 		   format_bytes(field_count(http, "bytes_in"), a),
 		   format_bytes(field_count(http, "bytes_out"), b));
 	print_responses(http);
+	if (field_count(http, "access_lines"))
+		print_line("access log", "%s lines, %s lost",
+			   format_count(field_count(http, "access_lines"), a),
+			   format_count(field_count(http, "access_lost"), b));
 }
 
 /* What the kernel keeps away from the proxy; of steered services the drops are told above. */

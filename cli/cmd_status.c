@@ -18,6 +18,10 @@ static void print_config(const json_t *s)
 	print_safe(stdout, ROW "%s, generation %llu", "configuration", field_text(s, "config_file"),
 		   (unsigned long long)field_count(s, "generation"));
 	putchar('\n');
+	if (field_count(s, "started_from_generation"))
+		printf(ROW "THE FILE IS BAD and was not taken: started from generation %llu, the "
+			   "last good one (shuntctl config check)\n",
+		       "", (unsigned long long)field_count(s, "started_from_generation"));
 	if (json_is_true(json_object_get(s, "unsaved_changes")))
 		printf(ROW "unsaved changes: the file differs from what is in force "
 			   "(shuntctl config diff, config save)\n",
@@ -69,6 +73,20 @@ static void print_interfaces(const json_t *l4)
 	}
 }
 
+static void print_drift(const json_t *drift)
+{
+	char age[PRINT_UNIT_MAX];
+
+	if (!field_count(drift, "repaired"))
+		return;
+	print_safe(stdout,
+		   ROW "%llu rows that another program had changed were put back, the last %s "
+		       "ago: %s",
+		   "", (unsigned long long)field_count(drift, "repaired"),
+		   format_age(field_count(drift, "last_age_ms"), age), field_text(drift, "last"));
+	putchar('\n');
+}
+
 static void print_tables(const json_t *l4)
 {
 	const json_t *t = json_object_get(l4, "tables");
@@ -81,6 +99,7 @@ static void print_tables(const json_t *l4)
 		printf(", %s flows, %s pending", format_count(field_count(t, "flows"), flows),
 		       format_count(field_count(t, "pending_flows"), pending));
 	putchar('\n');
+	print_drift(json_object_get(l4, "drift"));
 	if (field_count(l4, "lingering_backends"))
 		printf(ROW "%llu removed backends still have flows\n", "",
 		       (unsigned long long)field_count(l4, "lingering_backends"));
@@ -129,6 +148,21 @@ static void print_verdicts(const json_t *l4)
 	puts(*gap ? "" : "none yet");
 }
 
+/* Only while there is something to tell. */
+static void print_overload(const json_t *o)
+{
+	uint64_t full = field_count(o, "workers_not_accepting");
+
+	if (!field_count(o, "pressure_permille") && !full)
+		return;
+	printf(ROW "refusing requests of priority: %s; pressure %.1f, lag %.1f ms, "
+		   "%llu bytes held, %llu workers do not accept\n",
+	       "overload", field_text(o, "state"),
+	       (double)field_count(o, "pressure_permille") / 1000,
+	       (double)field_count(o, "lag_us") / 1000,
+	       (unsigned long long)field_count(o, "memory_bytes"), (unsigned long long)full);
+}
+
 int cmd_status(const struct cli *cli)
 {
 	char usable[96], age[PRINT_UNIT_MAX];
@@ -153,6 +187,7 @@ int cmd_status(const struct cli *cli)
 	       "proxy", (unsigned long long)field_count(proxy, "workers"),
 	       (unsigned long long)field_count(proxy, "open_connections"),
 	       (unsigned long long)field_count(proxy, "idle_backend_connections"));
+	print_overload(json_object_get(proxy, "overload"));
 	print_sockets(json_object_get(proxy, "socket_program"));
 	if (json_is_object(l4)) {
 		print_interfaces(l4);

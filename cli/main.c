@@ -10,6 +10,8 @@
 #include "cli/print.h"
 #include "core/text.h"
 
+#define TAKES_CHANGE (TAKES_SAVE | TAKES_GENERATION)
+
 static const struct verb {
 	const char *noun;
 	const char *verb; /* NULL: the noun alone is the command */
@@ -32,30 +34,43 @@ static const struct verb {
 	{"backend", "list", "[POOL]", "backends of all pools, or of one", 0, 1, 0,
 	 cmd_backend_list},
 	{"backend", "add", "POOL NAME ADDRESS[:PORT] [--weight N] [--save]",
-	 "add a backend to a pool", 3, 3, TAKES_SAVE | TAKES_WEIGHT, cmd_backend_add},
+	 "add a backend to a pool", 3, 3, TAKES_CHANGE | TAKES_WEIGHT, cmd_backend_add},
 	{"backend", "remove", "POOL NAME [--save]",
-	 "remove a backend; flows and requests that it has go on to their end", 1, 2, TAKES_SAVE,
+	 "remove a backend; flows and requests that it has go on to their end", 1, 2, TAKES_CHANGE,
 	 cmd_backend_remove},
 	{"backend", "drain", "POOL NAME [--save]", "nothing new for a backend; what it has goes on",
-	 1, 2, TAKES_SAVE, cmd_backend_drain},
-	{"backend", "undrain", "POOL NAME [--save]", "end a drain", 1, 2, TAKES_SAVE,
+	 1, 2, TAKES_CHANGE, cmd_backend_drain},
+	{"backend", "undrain", "POOL NAME [--save]", "end a drain", 1, 2, TAKES_CHANGE,
 	 cmd_backend_undrain},
 	{"backend", "disable", "POOL NAME [--save]",
-	 "take a backend out at once: no traffic, no checks", 1, 2, TAKES_SAVE,
+	 "take a backend out at once: no traffic, no checks", 1, 2, TAKES_CHANGE,
 	 cmd_backend_disable},
-	{"backend", "enable", "POOL NAME [--save]", "take a backend back in", 1, 2, TAKES_SAVE,
+	{"backend", "enable", "POOL NAME [--save]", "take a backend back in", 1, 2, TAKES_CHANGE,
 	 cmd_backend_enable},
 	{"backend", "weight", "POOL NAME N [--save]", "change a weight, 0 to 1000", 2, 3,
-	 TAKES_SAVE, cmd_backend_weight},
-	{"config", "check", "[FILE]", "is FILE (or the daemon's own) a good configuration?", 0, 1,
-	 0, cmd_config_check},
-	{"config", "diff", "[FILE]", "what FILE (or the daemon's own) would change", 0, 1, 0,
-	 cmd_config_diff},
-	{"config", "apply", "FILE [--save]", "put FILE in force, or change nothing", 1, 1,
-	 TAKES_SAVE, cmd_config_apply},
-	{"config", "show", "", "the configuration in force, as YAML", 0, 0, 0, cmd_config_show},
+	 TAKES_CHANGE, cmd_backend_weight},
+	{"config", "check", "[FILE] [--strict]",
+	 "is FILE (or the daemon's own) a good configuration?", 0, 1, TAKES_STRICT,
+	 cmd_config_check},
+	{"config", "diff", "[FILE | GENERATION GENERATION]",
+	 "what FILE (or the daemon's own) would change, or what differs", 0, 2, 0, cmd_config_diff},
+	{"config", "apply", "FILE [--strict] [--save]", "put FILE in force, or change nothing", 1,
+	 1, TAKES_CHANGE | TAKES_STRICT, cmd_config_apply},
+	{"config", "show", "[GENERATION]", "the configuration in force, or a former one, as YAML",
+	 0, 1, 0, cmd_config_show},
+	{"config", "fmt", "FILE [--check]",
+	 "write FILE in the usual form, or (--check) say whether it is in it", 1, 1, TAKES_CHECK,
+	 cmd_config_fmt},
+	{"config", "schema", "", "a JSON schema of configurations, for editors", 0, 0, 0,
+	 cmd_config_schema},
+	{"config", "history", "", "generations that were in force: who, when, what", 0, 0, 0,
+	 cmd_config_history},
+	{"config", "rollback", "GENERATION [--save]", "put a former generation in force again", 1,
+	 1, TAKES_CHANGE, cmd_config_rollback},
 	{"config", "save", "", "write the configuration in force to the daemon's file", 0, 0, 0,
 	 cmd_config_save},
+	{"limit", "list", "", "rate limits, and what they have let through and refused", 0, 0, 0,
+	 cmd_limit_list},
 	{"guard", "list", "", "block and allow lists, and what was blocked by itself", 0, 0, 0,
 	 cmd_guard_list},
 	{"guard", "add", "PREFIX [--allow] [--for TIME] [--note TEXT] [--save]",
@@ -66,6 +81,12 @@ static const struct verb {
 	 TAKES_SERVICE | TAKES_SAVE, cmd_guard_remove},
 	{"guard", "flush", "", "forget every entry that is not the configuration's", 0, 0, 0,
 	 cmd_guard_flush},
+	{"log", "level", "[LEVEL]",
+	 "how much the daemon says: error, warning, info or debug; until it ends, or log.level "
+	 "changes",
+	 0, 1, 0, cmd_log_level},
+	{"log", "reopen", "", "open the files of access logs by their names again", 0, 0, 0,
+	 cmd_log_reopen},
 	{"health", NULL, "[POOL]", "last check of each backend", 0, 1, 0, cmd_health},
 	{"version", NULL, "", "versions of shuntctl and shuntd", 0, 0, 0, cmd_version},
 };
@@ -80,6 +101,9 @@ static const char notes[] =
 	"  -o, --output FORMAT     table (default) or json\n"
 	"      --save              afterwards write what is in force to the daemon's file;\n"
 	"                          changes that are not saved are lost when it starts again\n"
+	"      --if-generation N   change nothing where another generation is in force\n"
+	"      --strict            warnings about FILE are errors\n"
+	"      --check             config fmt: write nothing, exit with 1 where the form differs\n"
 	"      --weight N          of a backend that is added: 0 to 1000, default 1\n"
 	"      --for TIME          of an entry of the guard: 1s to 8760h; without it, the entry "
 	"is\n"
@@ -266,7 +290,10 @@ enum {
 	OPT_NOTE,
 	OPT_ALLOW,
 	OPT_SERVICE,
-	OPT_SOURCE
+	OPT_SOURCE,
+	OPT_GENERATION,
+	OPT_STRICT,
+	OPT_CHECK
 };
 
 static const struct option longs[] = {
@@ -281,6 +308,9 @@ static const struct option longs[] = {
 	{"header", required_argument, NULL, 'H'},
 	{"source", required_argument, NULL, OPT_SOURCE},
 	{"flows", no_argument, NULL, OPT_FLOWS},
+	{"if-generation", required_argument, NULL, OPT_GENERATION},
+	{"strict", no_argument, NULL, OPT_STRICT},
+	{"check", no_argument, NULL, OPT_CHECK},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'V'},
 	{NULL, 0, NULL, 0},
@@ -318,6 +348,9 @@ static int parse_option(struct cli *cli, int c)
 	case OPT_SERVICE: return take_text(cli, TAKES_SERVICE, &cli->service);
 	case OPT_ALLOW: cli->given |= TAKES_ALLOW; return API_EXIT_OK;
 	case OPT_SOURCE: return take_text(cli, TAKES_SOURCE, &cli->source);
+	case OPT_GENERATION: return take_text(cli, TAKES_GENERATION, &cli->generation);
+	case OPT_CHECK: cli->given |= TAKES_CHECK; return API_EXIT_OK;
+	case OPT_STRICT: cli->given |= TAKES_STRICT; return API_EXIT_OK;
 	case 'H': return take_header(cli, optarg);
 	default: return usage();
 	}

@@ -12,13 +12,17 @@
 #include <uv.h>
 
 #include "conf/runtime.h"
+#include "control/admin_http.h"
 #include "control/commands.h"
 #include "control/config_file.h"
+#include "control/config_watch.h"
 #include "control/diag_log.h"
 #include "control/guard_watch.h"
+#include "control/history.h"
 #include "control/notify.h"
 #include "control/options.h"
 #include "control/process.h"
+#include "control/reconcile_watch.h"
 #include "control/reload.h"
 #include "control/server.h"
 #include "control/socket.h"
@@ -30,6 +34,7 @@
 #include "health/health.h"
 #include "l4/l4.h"
 #include "loader/loader.h"
+#include "log/writer.h"
 #include "worker/worker.h"
 
 enum { SIG_RELOAD, SIG_TERMINATE, SIG_INTERRUPT, SIG_SUMMARY, SIG_RESERVED, SIG_COUNT };
@@ -46,6 +51,7 @@ struct daemon {
 	uv_timer_t watchdog;
 	struct guard_watch guard_watch;
 	struct staple_watch staple_watch;
+	struct reconcile_watch reconcile_watch;
 	struct runtime *runtime;
 	char *socket_path;
 	struct control_socket socket;
@@ -56,8 +62,11 @@ struct daemon {
 	struct steering *steering;
 	struct reload *reload;
 	struct server *server;
+	struct admin_http admin;
 	struct commands_env env;
 	struct config_file file;
+	struct config_watch watch;
+	struct history *history;
 	bool loop_ready;
 	bool started; /* the first configuration is in force */
 	int exit_code;
@@ -89,8 +98,10 @@ static void stop_parts(struct daemon *dm)
 	/* Removed while it still listens, so that a successor's is never taken for it. */
 	control_socket_close(&dm->socket);
 	server_close(dm->server, NULL, NULL);
+	admin_http_close(&dm->admin);
 	health_close(dm->health, NULL, NULL);
 	reload_close(dm->reload, NULL, NULL);
+	history_close(dm->history);
 	if (dm->loop_ready) {
 		uv_walk(&dm->loop, close_handle, NULL); /* signals and watchdog */
 		(void)uv_run(&dm->loop, UV_RUN_DEFAULT);
@@ -102,6 +113,7 @@ static void stop_parts(struct daemon *dm)
 	l4_close(dm->l4);
 	free(dm->socket_path);
 	runtime_free(dm->runtime);
+	log_writer_stop();
 }
 
 static void stop_loop(struct daemon *dm, int exit_code)
@@ -151,9 +163,10 @@ static void on_signal(uv_signal_t *handle, int number)
 		if (dm->env.stopping)
 			log_info("main: stopping, the file is not read again");
 		else
-			config_file_reload(&dm->file);
+			config_file_reload(&dm->file, "signal");
 		break;
 	case SIGUSR1:
+		log_writer_reopen();
 		if (dm->started)
 			summary_log(&dm->env);
 		break;
@@ -215,25 +228,44 @@ static int start_parts(struct daemon *dm, struct diag *d)
 	parts.l4 = dm->l4;
 	parts.workers = dm->workers;
 	parts.health = dm->health;
+	parts.generation = history_last(dm->history);
+	parts.note = history_note;
+	parts.note_ctx = dm->history;
+	history_start(dm->history, &dm->loop);
 	if (!err)
 		err = reload_new(&parts, &dm->reload);
+	if (!err && dm->l4)
+		reconcile_watch_start(&dm->reconcile_watch, &dm->loop, dm->l4, dm->reload);
 	if (!err)
 		staple_watch_start(&dm->staple_watch, &dm->loop, dm->reload);
 	dm->file.path = dm->options.config_path;
 	dm->file.reload = dm->reload;
+	dm->file.strict = dm->options.strict;
 	dm->file.running = true; /* until the first configuration is in force */
 	return err;
 }
 
 static int start_server(struct daemon *dm)
 {
+	static const struct server_rules socket_rules = {.name = "socket",
+							 .connections = 256,
+							 .header_bytes = 32768,
+							 .request_ms = 30000,
+							 .reply_ms = 60000};
+	int err;
+
 	dm->env.reload = dm->reload;
 	dm->env.l4 = dm->l4;
 	dm->env.workers = dm->workers;
 	dm->env.steering = dm->steering;
+	dm->env.history = dm->history;
+	dm->env.runtime = dm->runtime;
+	dm->env.file = &dm->file;
 	dm->env.config_path = dm->options.config_path;
 	dm->env.started_ms = clock_now_ms();
-	return server_start(&dm->loop, &dm->socket, commands_handle, &dm->env, &dm->server);
+	err = server_start(&dm->loop, &dm->socket, &socket_rules, commands_handle, &dm->env,
+			   &dm->server);
+	return err ? err : admin_http_start(&dm->admin, &dm->loop, &dm->env);
 }
 
 /* The first configuration took effect (tables, then interfaces, listeners, checks), or did not. */
@@ -259,8 +291,34 @@ static void on_first(void *ctx, const struct reload_result *result)
 	snapshot_unref(dm->first);
 	dm->first = NULL;
 	dm->file.running = false;
+	config_watch_start(&dm->watch, &dm->loop, &dm->file);
 	if (dm->file.again)
-		config_file_reload(&dm->file);
+		config_file_reload(&dm->file, dm->file.why);
+}
+
+/* The file or, where that is bad, the last generation that was not. */
+static int load_document(struct daemon *dm, struct tree **ret_document, struct diag *d)
+{
+	int err =
+		config_file_load(dm->options.config_path, dm->runtime, ret_document, &dm->first, d);
+
+	if (!err && dm->options.strict)
+		err = diag_refuse_warnings(d);
+	if (!err)
+		return 0;
+	snapshot_unref(dm->first);
+	tree_free(*ret_document);
+	*ret_document = NULL;
+	dm->first = NULL;
+	dm->file.fallback = history_last_good(dm->history, dm->runtime, ret_document, &dm->first);
+	if (!dm->file.fallback)
+		return err;
+	diag_log(d);
+	log_error(
+		"config: the file is bad and was NOT taken; started from the last good generation "
+		"generation=%llu file=%s errors=%zu",
+		(unsigned long long)dm->file.fallback, dm->options.config_path, d->errors);
+	return 0;
 }
 
 static int start(struct daemon *dm)
@@ -272,7 +330,11 @@ static int start(struct daemon *dm)
 	int err;
 
 	diag_init(&d);
-	err = config_file_load(dm->options.config_path, dm->runtime, &document, &dm->first, &d);
+	err = history_open(dm->options.state_dir, &dm->history, &d);
+	if (!err)
+		err = load_document(dm, &document, &d);
+	if (dm->file.fallback)
+		origin.what = "last-good";
 	if (!err) {
 		path = dm->options.socket_path ? dm->options.socket_path : dm->first->admin.socket;
 		dm->socket_path = strdup(path);
@@ -280,6 +342,8 @@ static int start(struct daemon *dm)
 		err = dm->socket_path ? control_socket_open(dm->socket_path, &dm->socket, &d)
 				      : -ENOMEM;
 	}
+	if (!err)
+		err = admin_http_open(&dm->admin, &dm->first->admin, &d);
 	if (!err) {
 		/* What the document is warned of is said when it takes effect. */
 		diag_deinit(&d);
@@ -300,7 +364,7 @@ static int start(struct daemon *dm)
 
 int main(int argc, char **argv)
 {
-	struct daemon dm = {.socket.fd = -1, .exit_code = EXIT_FAILURE};
+	struct daemon dm = {.socket.fd = -1, .admin.socket.fd = -1, .exit_code = EXIT_FAILURE};
 	int code = options_parse(argc, argv, &dm.options);
 
 	if (code >= 0)
@@ -314,7 +378,8 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	if (dm.options.check) {
-		dm.exit_code = config_file_check(dm.options.config_path, dm.runtime);
+		dm.exit_code =
+			config_file_check(dm.options.config_path, dm.runtime, dm.options.strict);
 	} else if (!start(&dm)) {
 		(void)uv_run(&dm.loop, UV_RUN_DEFAULT);
 		log_info("main: ends exit_code=%d", dm.exit_code);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Configuration text: whatever is in it, it is a snapshot or an error with a place; a document that
- * is written and read again is the same; a snapshot does not differ from itself; the commands work
+ * is written and read again is the same, and so is one in the usual form; a snapshot does not differ from itself; the commands work
  * on every document. */
 #include <assert.h>
 #include <stdint.h>
@@ -10,6 +10,7 @@
 #include "conf/build.h"
 #include "conf/diff.h"
 #include "conf/edit.h"
+#include "conf/format.h"
 #include "conf/runtime.h"
 #include "conf/tree.h"
 #include "tests/unit/tree_equal.h"
@@ -29,6 +30,28 @@ static void check_round_trip(const struct tree *t)
 	assert(tree_equal(t, again));
 	tree_free(again);
 	free(text);
+	diag_deinit(&d);
+}
+
+/* The usual form says the same and is its own; a comment in the midst of something may be refused. */
+static void check_format(const struct tree *t, const char *text, size_t len)
+{
+	char *once, *twice;
+	struct tree *again;
+	struct diag d;
+
+	diag_init(&d);
+	once = format_document("fuzz", text, len, &d);
+	assert(!once == (d.errors > 0));
+	if (once) {
+		again = tree_parse("formatted", once, strlen(once), &d);
+		assert(again && tree_equal(t, again));
+		twice = format_document("formatted", once, strlen(once), &d);
+		assert(twice && !strcmp(once, twice));
+		free(twice);
+		tree_free(again);
+	}
+	free(once);
 	diag_deinit(&d);
 }
 
@@ -90,6 +113,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	assert(!t == (d.errors > 0));
 	if (t) {
 		check_round_trip(t);
+		check_format(t, (const char *)data, len);
 		check_build(t, rt, &d);
 		check_edits(t, rt);
 	}

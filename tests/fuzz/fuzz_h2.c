@@ -167,10 +167,9 @@ static void set_up(void)
 	if (is_done)
 		return;
 	is_done = true;
-	if (uv_loop_init(&loop) != 0 || uv_prepare_init(&loop, &l7.h2_prepare) != 0)
+	if (uv_loop_init(&loop) != 0)
 		abort();
 	l7.env.loop = &loop;
-	l7.h2_prepare.data = &l7;
 	buf_pool_init(&l7.pool, 0, 0);
 	list_init(&l7.h2_flush);
 }

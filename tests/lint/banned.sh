@@ -49,7 +49,8 @@ refuse "a test waits for a condition: wait_until()" '\bsleep\(' tests --include=
 only_in "only loader/ (and tests that load programs) may use libbpf and libxdp" \
 	'bpf/(libbpf|bpf|btf)\.h|xdp/libxdp\.h' 'loader/|tests/bpf/|tests/net/'
 only_in "only l7/http1_parse.c may use llhttp" 'llhttp\.h' 'userspace/l7/http1_parse\.c'
-only_in "only l7/h2_* may use nghttp2" 'nghttp2/' 'userspace/l7/h2_'
+only_in "only l7/h2_* and health/probe_grpc.c may use nghttp2" 'nghttp2/' \
+	'userspace/l7/h2_|userspace/health/probe_grpc\.c'
 only_in "only tls/ and l7/tls* may use OpenSSL" 'openssl/' 'userspace/tls/|userspace/l7/tls'
 only_in "only route/regex.c may use PCRE2" 'pcre2' 'userspace/route/regex\.c'
 only_in "only conf/ may use libyaml" 'yaml\.h' 'userspace/conf/'

@@ -9,6 +9,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 # pylint: disable=wrong-import-position
+import admin_http
 import certs
 from daemon import Backend, Client, Daemon
 from l4 import L4
@@ -135,3 +136,27 @@ def tls_proxy(http_proxy, ca):
             proxy.port, context or ca.context(), addr=proxy.addr, **more)
         return proxy
     return make
+
+
+@pytest.fixture
+def admin(http_proxy, free_port):
+    """admin(*serves, admin={...}, ...) -> Admin, at 127.0.0.1."""
+    def make(*serves, admin=None, start=True, change=None, **kw):
+        proxy = http_proxy(*serves, start=False, **kw)
+        port = free_port()
+        proxy.config["admin"] = {"http": f"127.0.0.1:{port}", **(admin or {})}
+        if change:
+            change(proxy.config)
+        proxy.daemon.write_config(proxy.config)
+        if start:
+            proxy.daemon.start()
+        return admin_http.Admin(proxy, port)
+    return make
+
+
+@pytest.fixture
+def token_file(tmp_path):
+    path = tmp_path / "token"
+    path.write_text(admin_http.TOKEN + "\n")
+    path.chmod(0o600)
+    return str(path)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The benchmark through veth pairs runs, and measures packets that a shuntd steered."""
+"""The benchmarks run: the one through veth pairs measures packets that a shuntd steered."""
 import json
 import os
 import subprocess
@@ -32,3 +32,14 @@ def test_wrong_arguments_are_refused():
     assert code == 2 and "not a power of two" in output
     code, output = bench("--cpu", "4095")
     assert code == 1 and "processor" in output
+
+
+def test_the_benchmark_of_changes_runs(tmp_path):
+    result = tmp_path / "apply.json"
+    done = subprocess.run([PYTHON, os.path.join(ROOT, "bench/apply/run.py"), "--quick", "--json",
+                           str(result)], capture_output=True, text=True, timeout=60 * PATIENCE,
+                          check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(result.read_text())
+    assert found["rows_written"]["most"] == 1  # a weight is one ring
+    assert 0 < found["generations"] <= found["changes"]

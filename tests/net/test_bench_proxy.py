@@ -42,6 +42,17 @@ def test_idle_connections(tmp_path):
     assert all(row["bytes"] > 0 for row in rows.values()), rows
 
 
+def test_overload(tmp_path):
+    result = tmp_path / "overload.json"
+    done = subprocess.run([PYTHON, os.path.join(ROOT, "bench/proxy/overload.py"), "--quick",
+                           "--json", str(result)], capture_output=True, text=True,
+                          timeout=120 * PATIENCE, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = json.loads(result.read_text())
+    assert said["best"]["goodput"] > 0 and said["over"]["goodput"] > 0, said
+    assert set(said["high"]) == {"200"}, said
+
+
 def test_http2_and_grpc(tmp_path):
     rows, output = measure(tmp_path, "h2,grpc")
     assert set(rows) == {"shunt", "nginx", "haproxy"}, output

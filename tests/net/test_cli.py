@@ -13,8 +13,9 @@ from lab import ROOT, binary
 VERBS = ["status", "service list", "service show", "pool list", "pool show", "backend list",
          "backend add", "backend remove", "backend drain", "backend undrain", "backend disable",
          "backend enable", "backend weight", "config check", "config apply", "config show",
-         "config diff", "config save", "guard list", "guard add", "guard remove", "guard flush",
-         "route test", "health", "version"]
+         "config diff", "config save", "config history", "config rollback", "config schema",
+         "config fmt", "guard list", "guard add", "guard remove", "guard flush", "route test",
+         "health", "version"]
 
 
 def shuntctl(*args, env=None, **kw):
@@ -275,3 +276,21 @@ def test_a_bad_file_is_shown_with_its_name_line_and_column(lab, daemon):
     done = shuntctl("--socket", daemon.socket, "config", "apply", "-", input="a: [")
     assert done.returncode == 3 and "(standard input):" in done.stderr
     assert daemon.generation() == 1
+
+
+def test_a_file_is_brought_into_the_usual_form(daemon, lab):
+    path = lab.path("form.yaml")
+    with open(path, "w", encoding="utf-8") as f:
+        f.write("# mine\nnode:   {workers: 2}   # two\npools:\n    web: {}\n")
+    os.chmod(path, 0o640)
+    done = daemon.ctl("config", "fmt", path, "--check")
+    assert done.rc == 1 and done.stdout == f"{path}: another form\n"
+    assert daemon.ctl("config", "fmt", path).rc == 0
+    with open(path, encoding="utf-8") as f:
+        assert f.read() == "# mine\nnode: # two\n  workers: 2\npools:\n  web: {}\n"
+    assert os.stat(path).st_mode & 0o777 == 0o640
+    assert daemon.ctl("config", "fmt", path, "--check").rc == 0
+    with open(path, "w", encoding="utf-8") as f:
+        f.write("node: [\n")
+    done = daemon.ctl("config", "fmt", path)
+    assert done.rc == 3 and f"{path}:2:1: error: malformed YAML" in done.stderr, done

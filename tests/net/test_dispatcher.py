@@ -9,6 +9,7 @@ from lab import binary, kernel_has_dispatcher
 
 pytestmark = [
     pytest.mark.vm,
+    pytest.mark.vm_every,
     pytest.mark.xdist_group("xdp-loader"),  # runs once at a time, and fails otherwise
     pytest.mark.skipif(not kernel_has_dispatcher(),
                        reason="no libxdp dispatcher in this kernel (run by make test-vm)"),

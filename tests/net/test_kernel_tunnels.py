@@ -7,6 +7,7 @@ import pytest
 
 pytestmark = [
     pytest.mark.vm,
+    pytest.mark.vm_every,
     pytest.mark.skipif(not os.environ.get("SHUNT_VM"),
                        reason="needs the modules ipip, sit and ip6_tunnel (run by make test-vm)"),
 ]

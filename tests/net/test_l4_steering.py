@@ -9,7 +9,7 @@ from l4 import HTTP_PORT, shares
 
 
 @pytest.mark.parametrize("family,outer", [
-    pytest.param(4, 4, marks=pytest.mark.vm), (4, 6), (6, 4),
+    pytest.param(4, 4, marks=[pytest.mark.vm, pytest.mark.vm_every]), (4, 6), (6, 4),
     pytest.param(6, 6, marks=pytest.mark.vm)])
 def test_tcp_and_udp_reach_every_backend(l4, client, family, outer):
     it = l4(backends=2, outer=outer)

@@ -95,7 +95,7 @@ def test_a_crowd_costs_itself_alone(http_proxy, kind):
         limits={"client_rate": "10KiB"})
     with proxy.connect() as client:
         assert client.ask(GET).status == 200  # what it takes at first is taken
-    before = memory(proxy)
+    before = proxy.memory()
     crowd = Crowd(proxy, *FLOODS[kind])
     worst = most = 0
     began = time.monotonic()
@@ -103,7 +103,7 @@ def test_a_crowd_costs_itself_alone(http_proxy, kind):
         start = time.monotonic()
         assert proxy.ask(GET).status == 200
         worst = max(worst, time.monotonic() - start)
-        most = max(most, memory(proxy))
+        most = max(most, proxy.memory())
         threading.Event().wait(0.02)
     left = crowd.left
     crowd.end()
@@ -114,8 +114,3 @@ def test_a_crowd_costs_itself_alone(http_proxy, kind):
     wait_until(lambda: proxy.daemon.ctl_json("backend", "list")["backends"][0]["http"]
                ["active_requests"] == 0)
     assert proxy.ask(GET).status == 200
-
-
-def memory(proxy):
-    with open(f"/proc/{proxy.daemon.proc.pid}/status", encoding="ascii") as f:
-        return next(int(line.split()[1]) << 10 for line in f if line.startswith("RssAnon:"))

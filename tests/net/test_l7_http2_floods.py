@@ -113,25 +113,20 @@ def test_a_flood_costs_its_connection(http_proxy, kind):
     proxy = http_proxy(serve)
     with open_h2(proxy) as client:
         assert client.ask(get()).status == 200
-        before = memory(proxy)
+        before = proxy.memory()
         with open_raw(proxy) as raw:
             assert flood(raw, FLOODS[kind]) == CALM
         assert client.ask(get()).status == 200
         assert proxy.counter("http2_floods") == 1
-        assert memory(proxy) - before < 32 << 20
+        assert proxy.memory() - before < 32 << 20
     proxy.wait_counter("open_connections", 0)
     wait_until(lambda: proxy.daemon.ctl_json("backend", "list")["backends"][0]["http"]
                ["active_requests"] == 0)
 
 
-def memory(proxy):
-    with open(f"/proc/{proxy.daemon.proc.pid}/status", encoding="ascii") as f:
-        return next(int(line.split()[1]) << 10 for line in f if line.startswith("RssAnon:"))
-
-
 def slow(proxy, first, again=b"", settings=b""):
     """One connection that never reads, until it is closed: the most memory that it took."""
-    before, most, end = memory(proxy), 0, time.monotonic() + 30
+    before, most, end = proxy.memory(), 0, time.monotonic() + 30
     peer = proxy.connect(rcvbuf=4096, mss=500)
     with RawH2(peer, settings) as raw:
         raw.send(first)
@@ -140,7 +135,7 @@ def slow(proxy, first, again=b"", settings=b""):
         poll.register(peer.sock, select.POLLRDHUP)
         while not poll.poll(10):
             assert time.monotonic() < end
-            most = max(most, memory(proxy) - before)
+            most = max(most, proxy.memory() - before)
             try:
                 if again:
                     peer.sock.send(again)

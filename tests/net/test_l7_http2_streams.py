@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Many HTTP/2 streams at a time: limits, windows and back-pressure, ends of all kinds."""
 import signal
+import struct
 import subprocess
 import threading
 
@@ -18,11 +19,6 @@ BIG = 64 << 20
 
 def active(proxy):
     return proxy.daemon.ctl_json("backend", "list")["backends"][0]["http"]["active_requests"]
-
-
-def memory(proxy):
-    with open(f"/proc/{proxy.daemon.proc.pid}/status", encoding="ascii") as f:
-        return next(int(line.split()[1]) << 10 for line in f if line.startswith("RssAnon:"))
 
 
 class Gate:
@@ -96,13 +92,34 @@ def test_streams_over_the_limit_are_refused(http_proxy):
     assert proxy.counter("requests") == 9
 
 
-def test_a_client_that_knew_of_the_limit_ends_its_connection(http_proxy):
-    proxy = http_proxy(Gate(), limits={"streams": 8})
+def test_a_client_that_knew_of_the_limit_keeps_its_connection(http_proxy):
+    gate = Gate()
+    proxy = http_proxy(gate, limits={"streams": 8})
     with open_raw(proxy) as raw:
+        got = raw.until(SETTINGS)
+        assert struct.pack(">HI", 3, 8) in [got.payload[i:i + 6]
+                                            for i in range(0, len(got.payload), 6)]
         raw.send(frame(SETTINGS, ACK))
         for i in range(1, 21, 2):
             raw.headers(i, get())
-        assert Ends(raw).goaways == [("PROTOCOL_ERROR", 15)]
+        assert Ends(raw, 17, 19).error == {17: "REFUSED_STREAM", 19: "REFUSED_STREAM"}
+        gate.open.set()
+        assert list(Ends(raw, *range(1, 17, 2)).status.values()) == [200] * 8
+        raw.send(b"".join(  # as many as it likes, one after another
+            frame(HEADERS, END_HEADERS | END_STREAM, i, b"\x82\x86\x84\x01\x01a") +
+            frame(RST_STREAM, 0, i, struct.pack(">I", 8)) for i in range(21, 81, 2)))
+        raw.headers(81, get("/fast"))
+        assert Ends(raw, 81).status == {81: 200}
+    wait_until(lambda: active(proxy) == 0)
+
+
+def test_streams_over_the_limit_again_and_again_are_a_flood(http_proxy):
+    proxy = http_proxy(Gate(), limits={"streams": 8, "resets": 10})
+    with open_raw(proxy) as raw:
+        raw.send(frame(SETTINGS, ACK))
+        for i in range(1, 401, 2):
+            raw.headers(i, get())
+        assert Ends(raw).goaways[0][0] == "ENHANCE_YOUR_CALM"
     wait_until(lambda: active(proxy) == 0)
 
 
@@ -112,7 +129,7 @@ def test_a_client_that_does_not_read_holds_its_response_alone(http_proxy):
     proxy = http_proxy(gate)
     with open_h2(proxy, hold=True) as client:
         assert client.ask(get("/fast")).status == 200
-        before = memory(proxy)
+        before = proxy.memory()
         big = client.start(get("/big"))
         client.until(lambda: len(client.replies[big].body) == 65533)  # all of the connection's
         for _ in range(10):
@@ -126,7 +143,7 @@ def test_a_client_that_does_not_read_holds_its_response_alone(http_proxy):
                 assert client.reply(other).status == 200
         assert gate.sent < 16 << 20  # what the kernel holds between the two
         assert len(client.replies[big].body) <= 65535
-        assert memory(proxy) - before < 4 << 20
+        assert proxy.memory() - before < 4 << 20
         client.conn.increment_flow_control_window(1 << 20)
         client.conn.increment_flow_control_window(1 << 20, big)
         client.flush()
@@ -150,7 +167,7 @@ def test_a_backend_that_does_not_read_stops_its_stream_alone(http_proxy):
     size = 32 << 20
     with open_h2(proxy) as client:
         client.ask(get("/fast"))
-        before = memory(proxy)
+        before = proxy.memory()
         slow = client.start(get("/slow", method="POST", content_length=str(size)), end=False)
         sent = 0
         while True:
@@ -167,7 +184,7 @@ def test_a_backend_that_does_not_read_stops_its_stream_alone(http_proxy):
                     all(client.ask(get("/fast")).status == 200 for _ in range(20)) and \
                     not client.conn.local_flow_control_window(slow):
                 break
-        assert memory(proxy) - before < 4 << 20
+        assert proxy.memory() - before < 4 << 20
         let.set()
         while sent < size:
             client.until(lambda: client.conn.local_flow_control_window(slow))

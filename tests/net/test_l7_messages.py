@@ -321,14 +321,14 @@ def test_a_slow_reader_stops_the_backend(http_proxy):
             peer.send(b"x" * 65536)
             sent[0] += 65536
     p = http_proxy(serve)
-    before = memory(p)
+    before = p.memory()
     with p.connect(rcvbuf=65536) as client:
         client.send(GET)
         assert client.head().status == 200
         stuck = wait_for_rest(lambda: sent[0])
         assert stuck < 32 << 20  # the kernel's buffers, not the proxy's
         assert_at_rest(p)
-        assert memory(p) - before < 2 << 20
+        assert p.memory() - before < 2 << 20
         assert client.exactly(64 << 20) == b"x" * (64 << 20)
 
 
@@ -341,7 +341,7 @@ def test_a_slow_backend_stops_the_client(http_proxy):
         got.append(len(peer.exactly(int(head.get("Content-Length")))))
         peer.send(OK)
     p = http_proxy(serve)
-    before = memory(p)
+    before = p.memory()
     sent = [0]
 
     def upload(client):
@@ -354,17 +354,11 @@ def test_a_slow_backend_stops_the_client(http_proxy):
         thread.start()
         assert wait_for_rest(lambda: sent[0]) < 32 << 20
         assert_at_rest(p)
-        assert memory(p) - before < 2 << 20
+        assert p.memory() - before < 2 << 20
         go.set()
         assert client.message().status == 200
         thread.join()
     assert got == [64 << 20]
-
-
-def memory(p):
-    """Bytes of anonymous memory of the daemon."""
-    with open(f"/proc/{p.daemon.proc.pid}/status", encoding="ascii") as f:
-        return next(int(line.split()[1]) << 10 for line in f if line.startswith("RssAnon:"))
 
 
 def assert_at_rest(p):

@@ -8,7 +8,8 @@ import subprocess
 import pytest
 
 import tls
-from http1 import OK
+from certs import TlsScript
+from http1 import OK, Peer
 from lab import wait_until
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
@@ -171,6 +172,64 @@ def test_health_checks_speak_for_nobody(http_proxy, version, expected):
     wait_until(lambda: proxy.daemon.ctl_json("backend", "list")["backends"][0]["state"] == "up" and
                heard)
     assert heard[0] == expected
+
+
+# ---- to backends, ahead of TLS
+
+class OneByOne(Peer):
+    """Reads no further than it is asked to."""
+
+    def fill(self):
+        self.buffer += self.sock.recv(1)
+        return bool(self.buffer)
+
+
+class HeaderThenTls(TlsScript):
+    """A backend that reads a header in the clear, by read(peer), then speaks TLS."""
+
+    def __init__(self, pair, read, **kw):
+        self.read, self.headers = read, []
+        super().__init__(pair, **kw)
+
+    def _run(self, peer):
+        try:
+            self.headers.append(self.read(OneByOne(peer.sock)))
+        except Exception as exc:  # pylint: disable=broad-except
+            self.errors.append(exc)
+            raise
+        super()._run(peer)
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+@pytest.mark.parametrize("addr, kind", [("127.0.0.1", "TCP4"), ("::1", "TCP6")])
+def test_a_backend_is_told_ahead_of_tls(http_proxy, ca, version, addr, kind):
+    script = HeaderThenTls(ca.issue("backend.test"), Header)
+    proxy = http_proxy(backends=[script], addr=addr, pool={
+        "proxy_protocol": version, "tls": {"ca": ca.pem, "name": "backend.test"}})
+    ends = []
+    for _ in range(2):
+        with proxy.connect() as client:
+            ends.append(client.sock.getsockname()[:2])
+            for _ in range(2):
+                assert client.ask(GET).body == b"hi"
+    assert [h.kind for h in script.headers] == [kind] * 4
+    assert [h.source for h in script.headers] == [ends[0]] * 2 + [ends[1]] * 2
+    assert {h.destination for h in script.headers} == {(addr, proxy.port)}
+    assert script.names == ["backend.test"] * 4
+    assert not script.errors and not script.refused
+
+
+@pytest.mark.parametrize("version, expected", [
+    ("v1", b"PROXY UNKNOWN\r\n"), ("v2", v2(command=0x20, family=0))])
+@pytest.mark.parametrize("kind", ["http", "tcp"])
+def test_health_checks_say_it_ahead_of_tls(http_proxy, ca, version, expected, kind):
+    script = HeaderThenTls(ca.issue("backend.test"), lambda peer: peer.exactly(len(expected)))
+    proxy = http_proxy(backends=[script], pool={
+        "proxy_protocol": version, "tls": {"ca": ca.pem, "name": "backend.test"},
+        "health": {kind: {}, "every": "200ms", "timeout": "200ms", "rise": 1}})
+    wait_until(lambda: proxy.daemon.ctl_json("health")["backends"][0]["state"] == "up")
+    assert script.headers[0] == expected
+    assert not script.refused
 
 
 # ---- from clients

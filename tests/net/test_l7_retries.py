@@ -399,7 +399,6 @@ def test_the_second_goes_on_where_the_first_fails(http_proxy, log):
     def die(peer, _message):
         second.wait(20)
         peer.reset()
-        go.set()
 
     def slow(peer, _message):
         second.set()
@@ -408,8 +407,10 @@ def test_the_second_goes_on_where_the_first_fails(http_proxy, log):
     proxy = http_proxy(backends=[log.script("dying", die), log.script("slow", slow)],
                        hedge=HEDGE)
     with proxy.connect() as client:
-        assert client.ask(GET).status == 200
-    assert backend_row(proxy, "b1")["failures"] == 1
+        client.send(GET)
+        wait_until(lambda: backend_row(proxy, "b1")["failures"] == 1)
+        go.set()
+        assert client.message().status == 200
     assert proxy.counter("hedges") == 1
 
 

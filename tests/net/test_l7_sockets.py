@@ -135,6 +135,7 @@ WAYS = [
 
 
 @pytest.mark.vm
+@pytest.mark.vm_every
 def test_no_connection_is_lost_when_listen_addresses_change(topology, shuntd, backend, client):
     net = topology(backends=1)
     host = net.backends["b1"]
@@ -202,6 +203,7 @@ def test_a_removed_service_is_refused_at_once(steered, client):
 
 
 @pytest.mark.vm
+@pytest.mark.vm_every
 def test_a_killed_daemon_is_followed_by_one_that_takes_up_its_program(steered, client):
     s = steered({"a": ["203.0.113.0/24:80/tcp", "[2001:db8:113::/64]:80/tcp"]})
     assert s.who(client, "203.0.113.5:80") == "a"

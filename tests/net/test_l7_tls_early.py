@@ -5,9 +5,11 @@ import socket
 import subprocess
 import threading
 
+import hpack
 import pytest
 
 import certs
+from h2peer import END_HEADERS, END_STREAM, GOAWAY, HEADERS, PREFACE, SETTINGS, frame, get
 from http1 import OK, connect
 from lab import wait_until
 
@@ -85,10 +87,10 @@ class Client:
         assert "HTTP/1.1 200 OK" in out, out
         return out
 
-    def come_back(self, port, request, data=b""):
-        with open(self.early, "w", encoding="ascii") as f:
-            f.write(request)
-        return self.run(port, "-sess_in", self.file, "-early_data", self.early, data=data)
+    def come_back(self, port, request, data=b"", args=()):
+        with open(self.early, "wb") as f:
+            f.write(request if isinstance(request, bytes) else request.encode())
+        return self.run(port, "-sess_in", self.file, "-early_data", self.early, *args, data=data)
 
 
 @pytest.fixture(name="early")
@@ -247,6 +249,85 @@ def test_425_is_the_clients(early, ca, tls_proxy):
     client.learn(proxy.port)
     out = client.come_back(proxy.port, GET.format(1, ""), GET.format(1, LAST).encode())
     assert "HTTP/1.1 425 Too Early" in out and len(seen) == 3
+
+
+# ---- by route ----
+
+ROUTES = [{"match": {"path": {"prefix": "/on/"}}, "pool": "web", "early_data": "on"},
+          {"match": {"path": {"prefix": "/off/"}}, "pool": "web", "early_data": "off"},
+          {"match": {"path": {"prefix": "/own/"}}, "pool": "web"}]
+
+
+@pytest.mark.parametrize("service, path, at_once", [
+    ("off", "on/x", True), ("off", "off/x", False), ("off", "own/x", False), ("off", "x", False),
+    ("on", "on/x", True), ("on", "off/x", False), ("on", "own/x", True), ("on", "x", True),
+    ("off", "off/../on/x", True), ("on", "on/%2e./off/x", False)])
+def test_a_route_says_whether(early, ca, service, path, at_once):
+    proxy, seen = early(tls={"early_data": service}, routes=ROUTES)
+    client = Client(ca)
+    client.learn(proxy.port)
+    gate = Gate(proxy.port)
+    running = start(client.come_back, gate.port, GET.format(path, ""),
+                    GET.format("last", LAST).encode())
+    if at_once:
+        wait_until(lambda: len(seen) == 2)
+    else:
+        assert gate.answered.wait(30)
+        proxy.wait_counter("tls_early", 1)
+        assert len(seen) == 1
+    gate.open()
+    running.join()
+    assert "Early data was accepted" in running.out
+    assert [m.get("Early-Data") for m in seen] == [None, "1" if at_once else None, None]
+    assert running.out.count("HTTP/1.1 200 OK") == 2
+
+
+def test_a_route_that_takes_it_is_for_safe_requests(early, ca):
+    proxy, seen = early(tls={"early_data": "off"}, routes=ROUTES)
+    client = Client(ca)
+    client.learn(proxy.port)
+    gate = Gate(proxy.port)
+    running = start(client.come_back, gate.port,
+                    "POST /on/x HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n"
+                    "Connection: close\r\n\r\n")
+    assert gate.answered.wait(30)
+    proxy.wait_counter("tls_early", 1)
+    assert len(seen) == 1
+    gate.open()
+    running.join()
+    assert (len(seen), seen[1].get("Early-Data")) == (2, None)
+
+
+def test_over_http2_what_would_wait_is_to_come_again(early, ca):
+    """Streams are of no use to each other: one that is not for it is answered, 425."""
+    proxy, seen = early(tls={"early_data": "off"}, routes=ROUTES)
+    client = Client(ca)
+    h2 = ("-alpn", "h2")
+    client.run(proxy.port, "-sess_out", client.file, *h2,
+               data=PREFACE + frame(SETTINGS) + frame(GOAWAY, 0, 0, bytes(8)))
+    encoder, early_frames = hpack.Encoder(), PREFACE + frame(SETTINGS)
+    for stream, (method, path) in enumerate([("GET", "/on/x"), ("GET", "/off/x"), ("GET", "/x"),
+                                             ("DELETE", "/on/x")]):
+        early_frames += frame(HEADERS, END_HEADERS | END_STREAM, 2 * stream + 1, encoder.encode(
+            get(path, method=method, scheme="https", authority="example.org")))
+    gate = Gate(proxy.port)
+    running = start(client.come_back, gate.port, early_frames,
+                    frame(GOAWAY, 0, 0, bytes(8)), h2)
+    wait_until(lambda: len(seen) == 1)
+    proxy.wait_counter("responses_4xx", 3)
+    gate.open()
+    running.join()
+    assert "Early data was accepted" in running.out
+    assert [(m.start.split()[1], m.get("Early-Data")) for m in seen] == [("/on/x", "1")]
+    assert running.out.count("425 Too Early: request came before the end") == 3
+
+
+def test_without_such_a_route_none_is_taken(early, ca):
+    proxy, _ = early(tls={"early_data": "off"}, routes=ROUTES[1:])
+    assert "Max Early Data: 0" in Client(ca).learn(proxy.port)
+    proxy.config["services"]["web"]["routes"] = ROUTES
+    proxy.daemon.reload(proxy.config)
+    assert "Max Early Data: 16384" in Client(ca).learn(proxy.port)
 
 
 # ---- once ----

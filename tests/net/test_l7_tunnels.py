@@ -270,7 +270,7 @@ def test_who_does_not_read_stops_the_other(http_proxy, reader):
 
     proxy = http_proxy(switching(pour if reader == "client" else drink))
     with tunnel(proxy, rcvbuf=65536 if reader == "client" else None) as client:
-        before = memory(proxy)
+        before = proxy.memory()
         thread = threading.Thread(target=drink if reader == "client" else pour, args=(client,))
         thread.start()
         stuck = at_rest(lambda: sent[0])
@@ -278,16 +278,11 @@ def test_who_does_not_read_stops_the_other(http_proxy, reader):
         assert 0 < stuck < size // 2
         assert at_rest(lambda: sent[0]) == stuck
         assert proxy.cpu_seconds() - cpu < 0.2
-        assert memory(proxy) - before < 2 << 20
+        assert proxy.memory() - before < 2 << 20
         go.set()
         thread.join()
         wait_until(lambda: got)
     assert got == [hashlib.sha256(b"x" * size).hexdigest()]
-
-
-def memory(proxy):
-    with open(f"/proc/{proxy.daemon.proc.pid}/status", encoding="ascii") as f:
-        return next(int(line.split()[1]) << 10 for line in f if line.startswith("RssAnon:"))
 
 
 def at_rest(value, rest=0.5):

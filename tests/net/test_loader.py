@@ -65,6 +65,7 @@ def box(lab):
 
 
 @pytest.mark.vm
+@pytest.mark.vm_every
 def test_attach_status_detach(box):
     box.attach("s0", "s1")
     status = box.status()
@@ -88,6 +89,7 @@ def test_attach_status_detach(box):
 
 
 @pytest.mark.vm
+@pytest.mark.vm_every
 def test_a_second_attach_changes_nothing(box):
     box.attach("s0")
     before, xdp, pins = box.status(), box.xdp("s0"), box.pinned()
@@ -170,6 +172,7 @@ def load_pass(box, ifname):
 
 
 @pytest.mark.vm
+@pytest.mark.vm_every
 def test_a_foreign_program_is_left_alone(box):
     foreign = load_pass(box, "s0")
     done = box.load("attach", "-i", "s0", *SMALL)
@@ -181,6 +184,7 @@ def test_a_foreign_program_is_left_alone(box):
 
 
 @pytest.mark.vm
+@pytest.mark.vm_every
 @pytest.mark.xdist_group("xdp-loader")  # runs once at a time, and fails otherwise
 @pytest.mark.skipif(not kernel_has_dispatcher(), reason="this kernel has no dispatcher")
 def test_programs_share_an_interface(box):
@@ -242,6 +246,7 @@ def test_a_missing_capability_is_named(box, dropped, named):
 
 
 @pytest.mark.vm
+@pytest.mark.vm_every
 def test_without_cap_sys_admin(box):
     """What a service unit without root's powers would have: enough for an interface of our own,
     not enough to look into a dispatcher."""
@@ -317,6 +322,7 @@ def test_every_program_has_a_version_a_help_and_a_hint(name):
 
 
 @pytest.mark.vm
+@pytest.mark.vm_every
 def test_probe(box):
     done = box.load("probe", "-i", "s0", "-i", "lo", "-o", "json")
     assert done.returncode == 0, done.stderr

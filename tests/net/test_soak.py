@@ -2,85 +2,22 @@
 """Some seconds of everything at once: clients and backends that leave at any point, new
 configurations beside it. What the daemon holds afterwards is what it held before."""
 import glob
-import itertools
+import os
 import random
-import socket
 import threading
 import time
+from concurrent import futures
 
-from http1 import OK, Script
+import grpc
+import pytest
+
+import soak_lanes
+from http1 import Script
 from lab import wait_until
 
-SECONDS = 6
-LANES = 12
+SECONDS = int(os.environ.get("SHUNT_SOAK_S", "6"))
+LANES = [soak_lanes.http1] * 7 + [soak_lanes.http2] * 3 + [soak_lanes.websocket] + [None]
 GROWTH_MAX = 8 << 20  # bytes of memory, after a first round
-
-HEADS = ["GET /bytes/{n} HTTP/1.1", "GET /chunked/{n} HTTP/1.1", "HEAD /bytes/{n} HTTP/1.1",
-         "GET /abort/{n} HTTP/1.1", "GET /close HTTP/1.0", "GET /status/304 HTTP/1.1",
-         "GET /status/204 HTTP/1.1", "GET /delay/5 HTTP/1.1", "BREW / HTTP/1.1", "GET /x HTTP/3.0"]
-
-
-def request(rng):
-    """Some bytes of a client, most of them good."""
-    kind = rng.randrange(10)
-    if kind < 7:
-        start = rng.choice(HEADS).format(n=rng.choice((0, 1, 1000, 70000, 400000)))
-        return f"{start}\r\nHost: a\r\n\r\n".encode()
-    body = b"x" * rng.choice((1, 1000, 100000))
-    path = rng.choice(("/echo", "/sink", "/early"))
-    if kind == 7:
-        extra = rng.choice(("", "Expect: 100-continue\r\n"))
-        return (f"POST {path} HTTP/1.1\r\nHost: a\r\n{extra}"
-                f"Content-Length: {len(body)}\r\n\r\n").encode() + body
-    end = rng.choice((b"0\r\n\r\n", b"0\r\nA: b\r\n\r\n", b"zz\r\n"))
-    return (f"PUT {path} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".encode() +
-            b"%x;e\r\n%b\r\n" % (len(body), body) + end)
-
-
-def exchange(rng, port):
-    """One connection: some requests, cut anywhere, read for a while, left in some way."""
-    data = b"".join(request(rng) for _ in range(rng.choice((1, 1, 2, 5))))
-    if rng.random() < 0.5:
-        data = data[:rng.randrange(len(data) + 1)]
-    with socket.create_connection(("127.0.0.1", port), 5) as sock:
-        sock.settimeout(rng.choice((0.02, 0.1)))
-        sock.sendall(data)
-        for _ in range(rng.choice((0, 1, 3, 100))):
-            if not sock.recv(rng.choice((1, 4096, 65536))):
-                break
-        if rng.random() < 0.3:
-            sock.shutdown(socket.SHUT_WR)
-        if rng.random() < 0.3:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-
-
-REPLIES = [OK.encode(), b"HTTP/1.1 100 Continue\r\n\r\n" + OK.encode(), OK.encode() + b"HTTP/1.1 ",
-           b"HTTP/1.1 204 No\r\n\r\nbody", b"HTTP/1.1 304 No\r\nContent-Length: 9\r\n\r\nbody",
-           b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n0\r\nA: b\r\n\r\n",
-           b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalfx", b"\0" * 100,
-           b"HTTP/1.1 200 OK\r\n\r\nto the end", b"HTTP/1.1 101 Up\r\nUpgrade: x\r\n\r\n"]
-
-
-def misbehave(seed):
-    """A backend that answers anything, whole or not, before or after it read the request."""
-    numbers = itertools.count()
-
-    def serve(peer):
-        rng = random.Random(f"{seed} {next(numbers)}")
-        peer.sock.settimeout(2)
-        try:
-            while True:
-                if rng.random() < 0.9:
-                    peer.head()
-                reply = rng.choice(REPLIES)
-                peer.send(reply if rng.random() < 0.7 else reply[:rng.randrange(len(reply))])
-                if rng.random() < 0.2:
-                    peer.reset()
-                    return
-        except OSError:  # the proxy left
-            pass
-    return serve
-
 
 class Held:
     """What the daemon holds on to."""
@@ -88,35 +25,32 @@ class Held:
     def __init__(self, proxy):
         pid = proxy.daemon.proc.pid
         self.descriptors = len(glob.glob(f"/proc/{pid}/fd/*"))
-        with open(f"/proc/{pid}/status", encoding="ascii") as f:
-            self.memory = next(int(line.split()[1]) << 10 for line in f
-                               if line.startswith("RssAnon:"))
-        with open(f"/proc/{pid}/maps", encoding="utf-8") as f:
-            maps = f.read()
-        self.knows_memory = "asan" not in maps and "tsan" not in maps  # they keep what is freed
+        self.memory = proxy.memory()
 
 
 def run_lanes(proxy, seconds, seed):
     end, failures = time.monotonic() + seconds, []
 
-    def lane(number):
+    def lane(number, make):
         rng = random.Random(f"{seed} {number}")
+        run = soak_lanes.exchange if make else soak_lanes.calls
         while time.monotonic() < end:
             try:
-                exchange(rng, proxy.port)
+                run(rng, proxy.port, make)
             except OSError:
                 pass
             except Exception as exc:  # pylint: disable=broad-except
                 failures.append(exc)
                 raise
-    threads = [threading.Thread(target=lane, args=(i,)) for i in range(LANES)]
+    threads = [threading.Thread(target=lane, args=args) for args in enumerate(LANES)]
     for thread in threads:
         thread.start()
     rng, rows = random.Random(seed), proxy.config["pools"]["web"]["backends"]
     while time.monotonic() < end:
         weights = [{**row, "weight": rng.randrange(1, 4)} for row in rows if rng.random() < 0.8]
-        proxy.daemon.reload({**proxy.config, "pools": {"web": {
-            **proxy.config["pools"]["web"], "backends": weights or rows}}})
+        pools = proxy.config["pools"]
+        proxy.daemon.reload({**proxy.config, "pools": {
+            **pools, "web": {**pools["web"], "backends": weights or rows}}})
     for thread in threads:
         thread.join()
     proxy.daemon.reload(proxy.config)
@@ -124,35 +58,69 @@ def run_lanes(proxy, seconds, seed):
 
 
 def settle(proxy):
+    def shown():
+        return proxy.daemon.ctl_json("status")["proxy"]
     wait_until(lambda: proxy.counter("open_connections") == 0, 30)
-    wait_until(lambda: proxy.daemon.ctl_json("status")["proxy"]["idle_backend_connections"] == 0,
-               30)
+    wait_until(lambda: shown()["idle_backend_connections"] == 0, 30)
+    wait_until(lambda: shown()["buffer_bytes"] == 0, 30, what=shown)
     rows = proxy.daemon.ctl_json("backend", "list")["backends"]
     assert [row["http"]["active_requests"] for row in rows] == [0] * len(rows)
     return Held(proxy)
 
 
-def test_nothing_is_left_of_much_traffic(http_proxy, backend, free_port):
+@pytest.fixture(name="grpc_port")
+def make_grpc():
+    server = grpc.server(futures.ThreadPoolExecutor(8), handlers=[soak_lanes.Calls()],
+                         options=[("grpc.so_reuseport", 0)])
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield port
+    server.stop(None)
+
+
+WAITS = ("request_header", "request_body", "idle", "response_header", "response_body", "write",
+         "tunnel")
+
+
+def proxy_of(http_proxy, backends, **pools):
+    """Its further pools are those of the routes."""
+    idle = {"idle_timeout": "500ms"}
+    proxy = http_proxy(backends=backends, workers=2, pool={
+        **idle, "health": {"tcp": {}, "every": "100ms", "timeout": "100ms"}},
+        timeouts={name: "1s" for name in WAITS})
+    for name, (target, protocol) in pools.items():
+        proxy.config["pools"][name] = {**idle, "health": "none", "protocol": protocol,
+                                       "backends": [{"name": name, "address": target}]}
+    proxy.config["services"]["web"]["routes"] = [
+        {"match": {"path": {"prefix": prefix}}, "pool": name}
+        for prefix, name in (("/h2/", "h2"), ("/test/", "grpc"), ("/ws", "ws"))]
+    proxy.daemon.reload(proxy.config)
+    return proxy
+
+
+@pytest.mark.timeout(2 * SECONDS + 240)
+def test_nothing_is_left_of_much_traffic(http_proxy, backend, free_port, grpc_port):
     seed = random.randrange(1 << 32)
     print("seed", seed)
     ports = [free_port(), free_port()]
     for i, port in enumerate(ports):
         backend(f"b{i}", http=[f"127.0.0.1:{port}"])
-    bad = Script(misbehave(seed))
-    proxy = http_proxy(backends=[*(f"127.0.0.1:{port}" for port in ports), bad], workers=2,
-                       pool={"idle_timeout": "500ms", "health": {"tcp": {}, "every": "100ms",
-                                                                 "timeout": "100ms"}},
-                       timeouts={"request_header": "1s", "request_body": "1s", "idle": "1s",
-                                 "response_header": "1s", "response_body": "1s", "write": "1s"})
+    scripts = [Script(soak_lanes.misbehave(seed)), Script(soak_lanes.http2_backend(seed)),
+               Script(soak_lanes.websocket_backend)]
+    proxy = proxy_of(http_proxy, [*(f"127.0.0.1:{port}" for port in ports), scripts[0]],
+                     h2=(scripts[1].target, "http2"), ws=(scripts[2].target, "http1"),
+                     grpc=(f"127.0.0.1:{grpc_port}", "http2"))
     run_lanes(proxy, 2, seed)
     before = settle(proxy)
     run_lanes(proxy, SECONDS, seed + 1)
     after = settle(proxy)
-    bad.close()
-    assert not bad.errors
+    for script in scripts:
+        script.close()
+    assert not [error for script in scripts for error in script.errors]
     assert proxy.counter("requests") > 500
+    assert proxy.counter("http2_connections") > 50
+    assert proxy.counter("tunnels") > 10
     assert proxy.counter("connections") == proxy.counter("closed")
     # A health check may be under way.
     assert after.descriptors <= before.descriptors + 3
-    if after.knows_memory:
-        assert after.memory - before.memory < GROWTH_MAX
+    assert after.memory - before.memory < GROWTH_MAX

@@ -85,27 +85,30 @@ static const char good[] =
 	"node: {interfaces: [eth0, eth1], tunnel_source: [10.0.0.0/16]}\n"
 	"pools:\n"
 	"  web:\n"
-	"    health: {http: {path: /x, host: h}}\n"
+	"    health: {http: {path: /x, host: h, status: [200, 204], body_regex: ok}}\n"
 	"    backends: [{name: a, address: 10.0.0.1}, {name: b, address: 10.0.0.2, weight: 2}]\n"
 	"  api:\n"
 	"    backends:\n"
 	"    - {name: c, address: \"10.0.0.1:80\"}\n"
+	"rate_limits: {few: {rate: 1/s, key: t, entries: 8}, all: {rate: 9/m, per: route}}\n"
 	"services:\n"
 	"  web: {listen: [10.9.0.1:80/tcp, \"[2001:db8::1]:80/tcp\"], mode: l4, pool: web}\n"
 	"  api: {listen: \"10.9.0.2:80/tcp\", mode: http, pool: api, "
-	"    variables: {t: 'header[\"x\"]'}, "
+	"    variables: {t: 'header[\"x\"]'}, rate_limit: [few, all], "
 	"    routes: [{name: a, match: {host: [a.com], path: {template: '/{x}'}, method: [GET], "
 	"      source: 10.0.0.0/8, header: {x: {regex: 'a'}}, expr: 't == \"a\"'}, "
 	"      split: [{pool: api}], split_by: t, rewrite: {template: '/${x}'}, "
 	"      request_headers: {set: {a: '${t}'}, remove: [b]}}, "
 	"      {match: {path: {regex: '/(?<n>a)'}}, redirect: {to: '/${n}'}}, "
-	"      {respond: {status: 404, body: b}}]}\n";
+	"      {respond: {status: 404, body: b}, rate_limit: few}]}\n";
 
 static const char bad[] =
 	"node: {interfces: [eth0, eth0], workers: 0, drain_timeout: 5}\n"
 	"pools: {web: {backends: [{name: a}, {name: a, addres: x}], health: {}}}\n"
+	"rate_limits: {few: {rate: 1, burst: x}}\n"
 	"services: {a: {listen: x, pool: wbe}, b: {listen: [1.1.1.1:1/tcp, "
-	"1.1.1.1:1/tcp], mode: http, pool: web, variables: {path: 1}, routes: [{pool: wbe}, "
+	"1.1.1.1:1/tcp], mode: http, pool: web, rate_limit: fwe, variables: {path: 1}, routes: "
+	"[{pool: wbe}, "
 	"{match: {expr: pth}, pool: web}, {pool: web, rewrite: {prefix: '${x'}}]}}\n";
 
 enum outcome { WHOLE, TOLD, SILENT };

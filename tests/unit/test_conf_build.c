@@ -212,8 +212,9 @@ static void check_all_of_pools(const struct pool *web, const struct pool *api)
 	assert_string_equal(web->health.path, "/h?x=1");
 	assert_string_equal(web->health.host, "a.example:81");
 	assert_int_equal(web->health.port, 8080);
-	assert_int_equal(web->health.status_min, 204);
-	assert_int_equal(web->health.status_max, 204);
+	assert_int_equal(web->health.status_count, 1);
+	assert_int_equal(web->health.statuses[0].low, 204);
+	assert_int_equal(web->health.statuses[0].high, 204);
 	assert_int_equal(web->health.timeout_ms, 500); /* not longer than every */
 	assert_int_equal(web->backend_count, 4);
 	assert_string_equal(web->backends[0].name, "a");

@@ -85,7 +85,9 @@ static void keys_are_checked(void **state)
 		{"pools: {}\nservces: {}\nservices: {}",
 		 "t:2:1: %s: unknown key \"servces\"; did you mean \"services\"?\n"},
 		{"services: {}\nx: 1",
-		 "t:2:1: %s: unknown key \"x\"; known: node, admin, guard, pools, services\n"},
+		 "t:2:1: %s: unknown key \"x\"; known: node, admin, log, guard, "
+		 "overload, pools, rate_limits, "
+		 "services\n"},
 		{"services: {}\nnode: [1]", "t:2:7: %s: node: expected a mapping, found a list\n"},
 		{"services: {}\nnode: {workrs: 1}",
 		 "t:2:8: %s: node: unknown key \"workrs\"; did you mean \"workers\"?\n"},
@@ -446,9 +448,9 @@ static void health_checks_are_checked(void **state)
 	static const struct row rows[] = {
 		{HTTP_HEALTH("yes"),
 		 "t:4:13: %s: pool api: health: expected none or a mapping, found \"yes\"\n"},
-		{HTTP_HEALTH("{}"), "t:4:13: %s: pool api: health: expected tcp or http\n"},
+		{HTTP_HEALTH("{}"), "t:4:13: %s: pool api: health: expected tcp or http or grpc\n"},
 		{HTTP_HEALTH("{every: 1s}"),
-		 "t:4:13: %s: pool api: health: expected tcp or http\n"},
+		 "t:4:13: %s: pool api: health: expected tcp or http or grpc\n"},
 		{HTTP_HEALTH("{tcp: {}, http: {}}"),
 		 "t:4:23: %s: pool api: health.http: there is tcp already, expected one of them\n"},
 		{HTTP_HEALTH("{tcp: 80}"),
@@ -471,6 +473,29 @@ static void health_checks_are_checked(void **state)
 		{HTTP_HEALTH("{http: {status: 99}}"), "t:4:29: %s: pool api: health.http.status: "
 						      "expected a status such as 200 or a range "
 						      "such as 200-299, found \"99\"\n"},
+		{HTTP_HEALTH("{http: {status: [200, x]}}"),
+		 "t:4:35: %s: pool api: health.http.status: expected a status such as 200 or a "
+		 "range such as 200-299, found \"x\"\n"},
+		{HTTP_HEALTH("{http: {status: []}}"),
+		 "t:4:29: %s: pool api: health.http.status: expected a status such as 200 or a "
+		 "range such as 200-299, found an empty list\n"},
+		{HTTP_HEALTH("{http: {body: \"\"}}"),
+		 "t:4:27: %s: pool api: health.http.body: expected some text of at most 1024 "
+		 "bytes, found \"\"\n"},
+		{HTTP_HEALTH("{http: {body_regex: \"a(\"}}"),
+		 "t:4:33: %s: pool api: health.http.body_regex: byte 3: missing closing "
+		 "parenthesis\n"},
+		{HTTP_HEALTH("{http: {body: a, body_regex: b}}"),
+		 "t:4:42: %s: pool api: health.http: expected body or body_regex, found both\n"},
+		{HTTP_HEALTH("{http: {body: a, body_limit: 0}}"),
+		 "t:4:42: %s: pool api: health.http.body_limit: expected a size from 1 to 1MiB, "
+		 "found \"0\"\n"},
+		{HTTP_HEALTH("{grpc: {service: \"a b\"}}"),
+		 "t:4:30: %s: pool api: health.grpc.service: expected a service such as "
+		 "package.Service, of at most 255 bytes, found \"a b\"\n"},
+		{HTTP_HEALTH("{grpc: {path: /}}"),
+		 "t:4:21: %s: pool api: health.grpc: unknown key \"path\"; known: service, port, "
+		 "host\n"},
 		{HTTP_HEALTH("{http: {status: 200-600}}"),
 		 "t:4:29: %s: pool api: health.http.status: expected a status such as 200 or a "
 		 "range "
@@ -540,6 +565,9 @@ static void what_is_no_fault_is_let_pass(void **state)
 		HTTP_HEALTH("{tcp: }"),
 		HTTP_HEALTH("{http: {}, timeout: 2s}"),
 		HTTP_HEALTH("{http: {status: 200-200}}"),
+		HTTP_HEALTH("{http: {status: [200, 204, 300-399], body_regex: \"^ok$\"}}"),
+		HTTP_HEALTH("{grpc: {}}"),
+		HTTP_HEALTH("{grpc: {service: a.B, port: 1}}"),
 		L4_SERVICE("listen: 10.9.0.1:80/tcp\n    idle:"),
 		L4_BACKENDS("{name: a, address: 10.0.0.1, weight: 1, state: up}"),
 	};

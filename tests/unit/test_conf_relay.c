@@ -148,10 +148,6 @@ static void errors_are_told(void **state)
 		 "services: {s: {listen: 10.9.0.1:443/tcp, mode: tcp, pool: p}}\n",
 		 "error: service s: pool p has tls, and in mode tcp bytes are passed on as they "
 		 "are"},
-		{"pools: {p: {tls: {ca: none}, proxy_protocol: v2, backends: [{name: a, address: "
-		 "\"10.0.0.1:80\"}]}}\nservices: {s: {listen: 10.9.0.1:80/tcp, mode: http, pool: "
-		 "p}}\n",
-		 "error: pool p: no PROXY header is sent to backends with tls"},
 		{SERVICE("mode: tcp, pool: p, guard: {syn_cookies: auto}"),
 		 "warning: guard has no effect without node.interfaces"},
 	};

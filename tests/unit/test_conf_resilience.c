@@ -42,10 +42,10 @@ static void test_values(void **state)
 	struct snapshot *snap = build_good(
 		rt,
 		CONF(", outlier: {consecutive: 5, gateway: 2, error_rate: 50, latency: 300, "
-		     "min_requests: 7, interval: 5s, base_time: 1s, max_time: 1m, max_ejected: "
+		     "min_requests: 7, interval: 5s, base: 1s, max: 1m, max_ejected: "
 		     "30}, "
 		     "limits: {connections: 1, pending: 2, requests: 3, retries: 4, "
-		     "backend_connections: 5, backend_requests: 6}",
+		     "backend_connections: 5}",
 		     ", retry: {attempts: 2, on: [connect-failure, reset, timeout, \"503\", 429, "
 		     "grpc-unavailable], per_try_timeout: 1s, backoff: {base: 1ms, max: 2ms}, "
 		     "budget: {percent: 0, min: 0}, non_idempotent: on, body: 1MiB}, "
@@ -77,7 +77,7 @@ static void test_values(void **state)
 	assert_int_equal(p->outlier.base_ms, 1000);
 	assert_int_equal(p->outlier.max_ms, 60000);
 	assert_int_equal(p->outlier.max_ejected, 30);
-	assert_int_equal(p->limits.backend_requests, 6);
+	assert_int_equal(p->limits.backend_connections, 5);
 	assert_int_equal(p->limits.retries, 4);
 	snapshot_unref(snap);
 	runtime_free(rt);
@@ -106,8 +106,8 @@ static void test_refusals(void **state)
 		{CONF("", ", routes: [{name: r, respond: {status: 200}, retry: {}}]"),
 		 "service api: route r: retry is for requests that a backend gets"},
 		{CONF("", ", hedge: {max: 4}"), "hedge.max: expected a number from 1 to 3"},
-		{CONF(", outlier: {consecutive: 1, base_time: 2h, max_time: 1h}", ""),
-		 "error: pool api: outlier.base_time is longer than outlier.max_time"},
+		{CONF(", outlier: {consecutive: 1, base: 2h, max: 1h}", ""),
+		 "error: pool api: outlier.base is longer than outlier.max"},
 		{CONF(", outlier: {interval: 1s}", ""), "warning: pool api: outlier has no effect"},
 		{CONF(", outlier: {max_ejected: 101}", ""), "expected a number from 0 to 100"},
 		{CONF(", limits: {conections: 1}", ""), "did you mean \"connections\"?"},

@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "conf/edit.h"
 #include "conf/runtime.h"
 #include "control/reload.h"
 #include "control/steering.h"
@@ -124,7 +125,7 @@ bool steering_is_behind(const struct steering *st)
 	return fake.behind;
 }
 
-int l4_check(struct l4 *l4, const struct snapshot *snap, struct diag *d)
+int l4_check(struct l4 *l4, struct snapshot *snap, struct diag *d)
 {
 	(void)l4;
 	(void)snap;
@@ -236,7 +237,7 @@ struct outcome {
 	unsigned calls;
 	int status;
 	uint64_t generation;
-	size_t changes, errors;
+	size_t changes, errors, edits;
 };
 
 struct fixture {
@@ -302,6 +303,7 @@ static void on_result(void *ctx, const struct reload_result *r)
 	o->generation = r->generation;
 	o->changes = r->changes.count;
 	o->errors = r->diag.errors;
+	o->edits = r->edits;
 }
 
 static void spin(struct fixture *f)
@@ -489,6 +491,105 @@ static void test_an_edit_that_fails_tells_its_status(void **state)
 	assert_int_equal(o.generation, 1);
 }
 
+/* An edit whose document is refused when it is built. */
+static int heavy_edit(void *ctx, struct tree *doc, struct diag *d)
+{
+	(void)ctx;
+	return edit_backend_weight(doc, "p", "a", 5000, d);
+}
+
+static int weight_edit(void *ctx, struct tree *doc, struct diag *d)
+{
+	(void)ctx;
+	return edit_backend_weight(doc, "p", "a", 7, d);
+}
+
+static int drain_edit(void *ctx, struct tree *doc, struct diag *d)
+{
+	(void)ctx;
+	return edit_backend_state(doc, "p", "a", ADMIN_DRAIN, d);
+}
+
+static void enqueue_edit(struct fixture *f, reload_edit edit, const struct reload_origin *who,
+			 struct outcome *o)
+{
+	assert_int_equal(reload_edit_document(f->reload, edit, who, on_result, o), 0);
+}
+
+static void test_edits_that_wait_together_are_one_generation(void **state)
+{
+	struct fixture *f = *state;
+	struct outcome o[3] = {{0}}, after = {0};
+
+	(void)apply(f, 1, "eth0");
+	enqueue_edit(f, weight_edit, &origin, &o[0]);
+	enqueue_edit(f, bad_edit, &origin, &o[1]);
+	enqueue_edit(f, drain_edit, &origin, &o[2]);
+	assert_int_equal(
+		reload_document(f->reload, document(2, "eth0"), &origin, on_result, &after), 0);
+	spin(f);
+	assert_int_equal(o[1].status, -ENOENT);
+	assert_int_equal(o[1].generation, 1);
+	for (size_t i = 0; i < 3; i += 2) {
+		assert_int_equal(o[i].status, 0);
+		assert_int_equal(o[i].generation, 2);
+		assert_int_equal(o[i].changes, 2);
+		assert_int_equal(o[i].edits, 2);
+	}
+	assert_int_equal(after.generation, 3); /* a document is nobody's company */
+	assert_int_equal(o[0].calls + o[1].calls + o[2].calls + after.calls, 4);
+}
+
+/* What is wrong with one is not the fault of the others. */
+static void test_a_refused_edit_does_not_take_others_with_it(void **state)
+{
+	struct fixture *f = *state;
+	struct outcome o[3] = {{0}};
+
+	(void)apply(f, 1, "eth0");
+	enqueue_edit(f, drain_edit, &origin, &o[0]);
+	enqueue_edit(f, heavy_edit, &origin, &o[1]);
+	enqueue_edit(f, weight_edit, &origin, &o[2]);
+	spin(f);
+	/* The last one's weight is the one that counts, so nothing is wrong with all together. */
+	assert_int_equal(o[1].status, 0);
+	assert_int_equal(weight_in_force(f), 7);
+
+	memset(o, 0, sizeof(o));
+	enqueue_edit(f, weight_edit, &origin, &o[0]);
+	enqueue_edit(f, drain_edit, &origin, &o[1]);
+	enqueue_edit(f, heavy_edit, &origin, &o[2]);
+	spin(f);
+	assert_int_equal(o[0].status, 0);
+	assert_int_equal(o[1].status, 0);
+	assert_int_equal(o[2].status, -EINVAL);
+	assert_int_equal(o[0].edits + o[1].edits, 2); /* each by itself */
+	assert_int_equal(weight_in_force(f), 7);
+	assert_int_equal(o[0].calls + o[1].calls + o[2].calls, 3);
+}
+
+static void test_terms_are_kept(void **state)
+{
+	struct fixture *f = *state;
+	struct reload_origin stale = origin, fresh = origin, strict = origin;
+	struct outcome o[3] = {{0}};
+
+	(void)apply(f, 1, "eth0");
+	(void)apply(f, 2, "eth0");
+	stale.if_generation = 1;
+	fresh.if_generation = 2;
+	strict.strict = true;
+	enqueue_edit(f, weight_edit, &stale, &o[0]);
+	enqueue_edit(f, weight_edit, &fresh, &o[1]);
+	enqueue_edit(f, drain_edit, &strict, &o[2]); /* no backend takes flows: a warning */
+	spin(f);
+	assert_int_equal(o[0].status, -ESTALE);
+	assert_int_equal(o[1].status, 0);
+	assert_int_equal(o[1].generation, 3);
+	assert_int_equal(o[2].status, -EINVAL);
+	assert_int_equal(reload_current(f->reload)->generation, 3);
+}
+
 static void test_requests_run_one_after_another(void **state)
 {
 	struct fixture *f = *state;
@@ -621,6 +722,9 @@ int main(void)
 		T(test_what_was_prepared_is_taken_back),
 		T(test_who_gets_connections_is_repaired_later),
 		T(test_an_edit_that_fails_tells_its_status),
+		T(test_edits_that_wait_together_are_one_generation),
+		T(test_a_refused_edit_does_not_take_others_with_it),
+		T(test_terms_are_kept),
 		T(test_requests_run_one_after_another),
 		T(test_the_queue_has_an_end),
 		T(test_while_stopping_all_is_refused),

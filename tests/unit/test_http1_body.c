@@ -71,6 +71,25 @@ static void test_length(void **state)
 	assert_true(b.ended);
 }
 
+static void test_bytes_that_nobody_looked_at(void **state)
+{
+	struct slice span;
+	enum reason reason;
+	struct body b;
+
+	(void)state;
+	body_init(&b, BODY_LENGTH, 10);
+	assert_int_equal(body_decode(&b, "abc", 3, &span, &reason), 3);
+	body_pass(&b, 6);
+	assert_true(!b.ended && b.left == 1 && b.total == 9);
+	body_pass(&b, 1);
+	assert_true(b.ended && b.total == 10);
+	body_init(&b, BODY_EOF, 0);
+	body_pass(&b, 1000);
+	assert_true(!b.ended && b.total == 1000);
+	assert_true(body_eof(&b));
+}
+
 static void test_until_eof(void **state)
 {
 	struct slice span;
@@ -177,6 +196,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_length),
+		cmocka_unit_test(test_bytes_that_nobody_looked_at),
 		cmocka_unit_test(test_until_eof),
 		cmocka_unit_test(test_chunked),
 		cmocka_unit_test(test_bad_chunks),

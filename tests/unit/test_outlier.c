@@ -72,6 +72,17 @@ static void note(const struct backend *be, enum outlier_result result, unsigned 
 		outlier_note(be, result, 1, false);
 }
 
+static bool is_out(const struct backend *be)
+{
+	return backend_is_ejected(be, clock_now_ms());
+}
+
+/* May a request go to it? */
+static bool is_in(const struct backend *be)
+{
+	return backend_is_usable(be) && !is_out(be) && !outlier_is_taken(be);
+}
+
 /* Its time is over. */
 static void expire(const struct backend *be)
 {
@@ -106,15 +117,15 @@ static void test_in_a_row(void **state)
 	note(be, OUTLIER_5XX, 2);
 	note(be, OUTLIER_GOOD, 1);
 	note(be, OUTLIER_GATEWAY, 2);
-	assert_true(backend_is_usable(be));
+	assert_true(is_in(be));
 	note(be, OUTLIER_5XX, 1);
-	assert_true(backend_is_ejected(be));
-	assert_false(backend_is_usable(be));
+	assert_true(is_out(be));
+	assert_false(is_in(be));
 	/* What began before changes nothing. */
 	note(be, OUTLIER_GOOD, 10);
-	assert_true(backend_is_ejected(be));
+	assert_true(is_out(be));
 	w->pool.outlier = (struct outlier_conf){0};
-	assert_true(backend_is_usable(be));
+	assert_true(is_in(be));
 }
 
 static void test_gateway_errors_apart(void **state)
@@ -128,9 +139,9 @@ static void test_gateway_errors_apart(void **state)
 	note(be, OUTLIER_GATEWAY, 1);
 	note(be, OUTLIER_5XX, 1);
 	note(be, OUTLIER_GATEWAY, 1);
-	assert_true(backend_is_usable(be));
+	assert_true(is_in(be));
 	note(be, OUTLIER_GATEWAY, 1);
-	assert_false(backend_is_usable(be));
+	assert_false(is_in(be));
 }
 
 static void test_trial(void **state)
@@ -145,10 +156,10 @@ static void test_trial(void **state)
 		uint64_t want = (times < 10 ? times : 10) * (uint64_t)HOUR_MS;
 
 		expire(be);
-		assert_true(backend_is_usable(be));
+		assert_true(is_in(be));
 		assert_true(outlier_try(be));
 		assert_false(outlier_try(be));
-		assert_false(backend_is_usable(be));
+		assert_false(is_in(be));
 		outlier_note(be, OUTLIER_5XX, 1, true);
 		assert_true(is_about(left_ms(be), want));
 	}
@@ -157,7 +168,7 @@ static void test_trial(void **state)
 	outlier_forget(be); /* nothing is known: another one */
 	assert_true(outlier_try(be));
 	outlier_note(be, OUTLIER_GOOD, 1, true);
-	assert_true(backend_is_usable(be));
+	assert_true(is_in(be));
 	assert_int_equal(atomic_load(&be->rt->outlier.until_ms), 0);
 	/* It has not been good for long: the time goes on growing. */
 	note(be, OUTLIER_5XX, 3);
@@ -184,7 +195,7 @@ static void test_share(void **state)
 	for (unsigned i = 0; i < BACKENDS; i++)
 		note(&w->backends[i], OUTLIER_5XX, 3);
 	for (unsigned i = 0; i < BACKENDS; i++)
-		out += backend_is_ejected(&w->backends[i]);
+		out += is_out(&w->backends[i]);
 	assert_int_equal(out, 2);
 	assert_int_equal(atomic_load(&w->pool.rt->refused[POOL_REFUSAL_EJECTIONS]), 2);
 }
@@ -198,10 +209,10 @@ static void test_never_the_last_one(void **state)
 	w->backends[2].weight = 0;
 	atomic_store(&w->backends[3].rt->health, HEALTH_DOWN);
 	note(&w->backends[0], OUTLIER_5XX, 10);
-	assert_true(backend_is_usable(&w->backends[0]));
+	assert_true(is_in(&w->backends[0]));
 	atomic_store(&w->backends[3].rt->health, HEALTH_UP);
 	note(&w->backends[0], OUTLIER_5XX, 3);
-	assert_false(backend_is_usable(&w->backends[0]));
+	assert_false(is_in(&w->backends[0]));
 }
 
 /* The interval ends with the next request. */
@@ -222,13 +233,13 @@ static void test_error_rate(void **state)
 	note(be, OUTLIER_5XX, 1);
 	note(be, OUTLIER_GOOD, 3);
 	end_interval(be); /* 1 of 5 */
-	assert_true(backend_is_usable(be));
+	assert_true(is_in(be));
 	note(be, OUTLIER_5XX, 2); /* 2 of 3: too few */
 	end_interval(be);
-	assert_true(backend_is_usable(be));
+	assert_true(is_in(be));
 	note(be, OUTLIER_5XX, 3); /* 3 of 4 */
 	end_interval(be);
-	assert_false(backend_is_usable(be));
+	assert_false(is_in(be));
 }
 
 static void test_latency(void **state)
@@ -245,7 +256,7 @@ static void test_latency(void **state)
 	for (unsigned i = 0; i < BACKENDS; i++)
 		end_interval(&w->backends[i]);
 	for (unsigned i = 0; i < BACKENDS; i++)
-		assert_int_equal(backend_is_ejected(&w->backends[i]), i == 2);
+		assert_int_equal(is_out(&w->backends[i]), i == 2);
 }
 
 static void test_limits(void **state)
@@ -254,7 +265,7 @@ static void test_limits(void **state)
 	struct claims claims[3] = {{0}};
 	bool taken[3];
 
-	w->pool.limits = (struct pool_limits){.requests = 2, .pending = 1, .backend_requests = 1};
+	w->pool.limits = (struct pool_limits){.requests = 2, .pending = 1};
 	assert_true(breaker_take_request(&w->pool, &taken[0]));
 	assert_true(breaker_take_request(&w->pool, &taken[1]));
 	assert_false(breaker_take_request(&w->pool, &taken[2]));
@@ -264,7 +275,6 @@ static void test_limits(void **state)
 	assert_false(breaker_take_request(&w->pool, &taken[0]));
 
 	breaker_try(&w->backends[0], &claims[0]);
-	assert_false(backend_is_usable(&w->backends[0]));
 	assert_true(breaker_wait(&w->backends[0], &claims[0]));
 	assert_false(breaker_wait(&w->backends[1], &claims[1]));
 	breaker_go(&w->backends[0], &claims[0]);
@@ -272,7 +282,6 @@ static void test_limits(void **state)
 	breaker_end(&w->backends[1], &claims[1]);
 	breaker_end(&w->backends[0], &claims[0]);
 	breaker_end(&w->backends[0], &claims[0]);
-	assert_true(backend_is_usable(&w->backends[0]));
 	assert_int_equal(atomic_load(&w->pool.rt->pending), 0);
 	assert_int_equal(atomic_load(&w->pool.rt->refused[POOL_REFUSAL_REQUESTS]), 2);
 	assert_int_equal(atomic_load(&w->pool.rt->refused[POOL_REFUSAL_PENDING]), 1);

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "l4/ring.h"
+#include "core/ring.h"
 
 #define SIZE 65537U
 

@@ -146,10 +146,29 @@ static void test_an_end_to_all_matches(void **state)
 	world_deinit(&w);
 }
 
+static void test_somewhere_within_a_text(void **state)
+{
+	struct regex_error error;
+	const struct regex *r;
+	struct world w;
+
+	(void)state;
+	world_init(&w);
+	assert_int_equal(regex_compile_within(&w.mem, SLICE("b+c"), &r, &error), 0);
+	assert_true(regex_match(r, SLICE("a\nbbcd"), w.room, NULL));
+	assert_false(regex_match(r, SLICE("a\nbbd"), w.room, NULL));
+	assert_int_equal(regex_compile_within(&w.mem, SLICE("^b$"), &r, &error), 0);
+	assert_true(regex_match(r, SLICE("b"), w.room, NULL));
+	assert_false(regex_match(r, SLICE("ab"), w.room, NULL));
+	assert_int_equal(regex_compile_within(&w.mem, SLICE("b("), &r, &error), -EINVAL);
+	world_deinit(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_whole_text),
+		cmocka_unit_test(test_somewhere_within_a_text),
 		cmocka_unit_test(test_groups),
 		cmocka_unit_test(test_what_is_refused),
 		cmocka_unit_test(test_an_end_to_all_matches),

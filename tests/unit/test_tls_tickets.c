@@ -96,20 +96,50 @@ static void test_what_is_over_is_forgotten(void **state)
 {
 	struct tls_tickets t = begin();
 	struct tls_tickets first = t;
+	struct tls_ticket_key key = key_at(&t, START), later;
 
 	(void)state;
 	assert_false(holds(&t, secret));
+	assert_true(holds(&t, key.cipher) && holds(&t, key.mac));
 	assert_true(holds(&t, first.secrets[0]));
 	(void)tls_tickets_advance(&t, START + ROTATION);
 	assert_true(holds(&t, first.secrets[0])); /* for tickets of the epoch before */
 	assert_false(holds(&t, first.chain));
+	assert_false(holds(&t, key.cipher) || holds(&t, key.mac));
+	assert_int_equal(tls_tickets_find(&t, web, key.name, &later), 2);
+	assert_memory_equal(&key, &later, sizeof(key));
+	assert_true(holds(&t, key.cipher) && holds(&t, key.mac));
 	(void)tls_tickets_advance(&t, START + 2 * ROTATION);
 	assert_false(holds(&t, first.secrets[0]));
+	assert_false(holds(&t, key.cipher) || holds(&t, key.mac));
+}
+
+/* More of them than are kept, in turn. */
+static void test_many_services(void **state)
+{
+	struct tls_tickets t = begin();
+	struct tls_ticket_key keys[3 * TLS_TICKET_KEYS], key;
+	unsigned char id[32] = {0};
+
+	(void)state;
+	for (int turn = 0; turn < 2; turn++)
+		for (unsigned char i = 0; i < 3 * TLS_TICKET_KEYS; i++) {
+			id[0] = id[31] = i;
+			assert_true(tls_tickets_key(&t, id, turn ? &key : &keys[i]));
+			if (turn)
+				assert_memory_equal(&key, &keys[i], sizeof(key));
+			if (i)
+				assert_memory_not_equal(keys[i].cipher, keys[i - 1].cipher,
+							sizeof(key.cipher));
+			assert_int_equal(tls_tickets_find(&t, id, keys[i].name, &key), 1);
+			assert_memory_equal(&key, &keys[i], sizeof(key));
+		}
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_many_services),
 		cmocka_unit_test(test_workers_agree_whenever_they_look),
 		cmocka_unit_test(test_a_key_is_good_for_two_epochs),
 		cmocka_unit_test(test_keys_of_the_future_and_of_others_are_unknown),

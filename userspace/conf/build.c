@@ -16,10 +16,8 @@ static int compare_key(const void *a, const void *b)
 	return strcmp((*(struct tree *const *)a)->key, (*(struct tree *const *)b)->key);
 }
 
-/* The children of a mapping in the order of their names, bad names reported. what: "pool". Their
- * number; 0 also where there is no mapping. */
-static size_t sort_named(struct draft *dr, const char *key, const char *what,
-			 const struct tree ***ret_sorted)
+size_t draft_sort_named(struct draft *dr, const char *key, const char *what,
+			const struct tree ***ret_sorted)
 {
 	const struct tree *mapping = tree_get(dr->root, key);
 	const struct tree **sorted;
@@ -113,7 +111,7 @@ static void read_pools(struct draft *dr)
 {
 	struct snapshot *snap = dr->snap;
 	const struct tree **sorted = NULL;
-	size_t count = sort_named(dr, "pools", "pool", &sorted);
+	size_t count = draft_sort_named(dr, "pools", "pool", &sorted);
 
 	snap->pools = read_alloc(&dr->reader, count, sizeof(*snap->pools));
 	dr->pools = read_alloc(&dr->reader, count, sizeof(*dr->pools));
@@ -190,7 +188,7 @@ static void read_services(struct draft *dr)
 {
 	struct snapshot *snap = dr->snap;
 	const struct tree **sorted = NULL;
-	size_t count = sort_named(dr, "services", "service", &sorted);
+	size_t count = draft_sort_named(dr, "services", "service", &sorted);
 
 	snap->services = read_alloc(&dr->reader, count, sizeof(*snap->services));
 	dr->services = read_alloc(&dr->reader, count, sizeof(*dr->services));
@@ -246,12 +244,34 @@ static void find_runtime(struct draft *dr, struct runtime *rt)
 		s->rt = runtime_service(rt, s->name);
 		*failed = !s->rt;
 	}
+	for (size_t i = 0; i < snap->rate_limit_count && !*failed; i++) {
+		struct rate_limit *l = &snap->rate_limits[i];
+
+		l->rt = runtime_limit(rt, l);
+		*failed = !l->rt;
+	}
 }
 
-struct snapshot *conf_build(const struct tree *document, struct runtime *rt, struct diag *d)
+/* The document with the environment's values in place of its references; NULL: it has none, or there is
+ * no memory. */
+static struct tree *resolve_environ(struct draft *dr, const struct tree *document)
 {
-	struct draft dr = {.snap = snapshot_new(), .root = document};
+	struct tree *resolved;
+
+	if (!environ_is_used(document))
+		return NULL;
+	resolved = environ_resolve(document, snapshot_arena(dr->snap), &dr->snap->secrets,
+				   dr->reader.diag);
+	dr->reader.out_of_memory |= !resolved;
+	return resolved;
+}
+
+/* All of it but the document. */
+static struct snapshot *build(const struct tree *document, struct runtime *rt, struct diag *d)
+{
+	struct draft dr = {.snap = snapshot_new()};
 	size_t errors = d->errors, first = d->count;
+	struct tree *resolved;
 
 	runtime_sweep(rt);
 	if (!dr.snap) {
@@ -259,25 +279,54 @@ struct snapshot *conf_build(const struct tree *document, struct runtime *rt, str
 		return NULL;
 	}
 	reader_init(&dr.reader, snapshot_arena(dr.snap), d);
-	read_section(&dr.reader, &schema_root, document, dr.snap);
+	resolved = resolve_environ(&dr, document);
+	dr.root = resolved ? resolved : document;
+	read_section(&dr.reader, &schema_root, dr.root, dr.snap);
 	draft_read_guard(&dr);
 	read_pools(&dr);
+	draft_build_pool_rules(&dr);
+	draft_read_rate_limits(&dr);
 	read_services(&dr);
 	if (!dr.reader.out_of_memory) {
 		draft_resolve(&dr);
 		draft_check(&dr);
 	}
-	if (!dr.reader.out_of_memory && d->errors == errors) {
+	if (!dr.reader.out_of_memory && d->errors == errors)
 		find_runtime(&dr, rt);
-		dr.snap->document = tree_copy(document);
-		dr.reader.out_of_memory |= !dr.snap->document;
-	}
 	if (dr.reader.out_of_memory)
 		diag_error(d, NULL, "out of memory");
+	tree_free(resolved);
+	secrets_mask_diag(&dr.snap->secrets, d, first);
 	diag_sort(d, first);
 	if (d->errors > errors) {
 		snapshot_unref(dr.snap);
 		return NULL;
 	}
 	return dr.snap;
+}
+
+struct snapshot *conf_build_taking(struct tree **document, struct runtime *rt, struct diag *d)
+{
+	struct snapshot *snap = build(*document, rt, d);
+
+	if (!snap)
+		return NULL;
+	snap->document = *document;
+	*document = NULL;
+	return snap;
+}
+
+struct snapshot *conf_build(const struct tree *document, struct runtime *rt, struct diag *d)
+{
+	struct snapshot *snap = build(document, rt, d);
+
+	if (!snap)
+		return NULL;
+	snap->document = tree_copy(document);
+	if (!snap->document) {
+		diag_error(d, NULL, "out of memory");
+		snapshot_unref(snap);
+		return NULL;
+	}
+	return snap;
 }

@@ -14,5 +14,7 @@ struct runtime;
 /* The document is copied; the caller keeps its own. rt: where state of backends and services is
  * found by identity (a reference is taken for each one named). NULL where d has an error. */
 struct snapshot *conf_build(const struct tree *document, struct runtime *rt, struct diag *d);
+/* The same, but the document becomes the snapshot's: *document is NULL then. */
+struct snapshot *conf_build_taking(struct tree **document, struct runtime *rt, struct diag *d);
 
 #endif

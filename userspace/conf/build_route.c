@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The variables and routes of an http service, from the document to what requests go by: see draft.h
  * and route_set.h. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "conf/route_draft.h"
@@ -303,7 +304,18 @@ static void name_route(struct route_build *b, const struct service *s, const str
 		reader_set_object(&b->dr->reader, "service %s: route %zu", s->name, i + 1);
 }
 
-static void build_route(struct route_build *b, const struct tree *node, struct route *r)
+/* Where it has no name, its number is one. */
+static void build_limits(struct route_build *b, const struct service *s, const char *name,
+			 size_t number, const struct tree *list, struct route_action *a)
+{
+	char text[24];
+
+	(void)snprintf(text, sizeof(text), "%zu", number);
+	route_build_limits(b, s, name ? name : text, list, &a->limits);
+}
+
+static void build_route(struct route_build *b, const struct service *s, const struct tree *node,
+			size_t number, struct route *r)
 {
 	struct route_action *a = route_build_alloc(b, 1, sizeof(*a));
 	struct route_draft rd = {0};
@@ -322,6 +334,10 @@ static void build_route(struct route_build *b, const struct tree *node, struct r
 	build_answer(b, &rd, node, a);
 	a->timeout_ms = rd.timeout_ms;
 	build_retry(b, &rd, node, a);
+	a->early = rd.early;
+	b->set->takes_early |= rd.early == ROUTE_EARLY_ON;
+	a->priority = rd.priority;
+	build_limits(b, s, r->name, number, rd.rate_limit, a);
 	build_rewrite(b, &rd, &r->match.path, a, draft_key_pos(node, "rewrite"));
 	build_edits(b, &rd.request_edits, &a->request_edits);
 	build_edits(b, &rd.response_edits, &a->response_edits);
@@ -399,7 +415,7 @@ static void build_routes(struct route_build *b, const struct service *s, const s
 		name_route(b, s, list->children[i], i);
 		b->scope.captures = NULL;
 		b->scope.capture_count = 0;
-		build_route(b, list->children[i], &routes[i]);
+		build_route(b, s, list->children[i], i + 1, &routes[i]);
 	}
 	if (b->dr->reader.out_of_memory || b->dr->reader.diag->errors > errors)
 		return;
@@ -425,11 +441,12 @@ static uint64_t fingerprint(uint64_t h, const struct tree *t)
 void draft_build_routes(struct draft *dr, const struct tree *node, struct service *s)
 {
 	const struct tree *list = tree_get(node, "routes"),
-			  *variables = tree_get(node, "variables");
+			  *variables = tree_get(node, "variables"),
+			  *limits = tree_get(node, "rate_limit");
+	bool has_routes = list && list->kind == TREE_SEQUENCE;
 	struct route_build b = {.dr = dr};
 
-	if (s->mode != SERVICE_HTTP || !list || list->kind != TREE_SEQUENCE ||
-	    dr->reader.out_of_memory)
+	if (s->mode != SERVICE_HTTP || (!has_routes && !limits) || dr->reader.out_of_memory)
 		return;
 	s->routes = b.set = route_set_new();
 	if (!b.set) {
@@ -440,7 +457,15 @@ void draft_build_routes(struct draft *dr, const struct tree *node, struct servic
 		.mem = &b.set->mem, .diag = dr->reader.diag, .object = dr->reader.object};
 	build_variables(&b, variables);
 	if (!dr->reader.out_of_memory)
+		route_build_limits(&b, s, NULL, limits, &b.set->limits);
+	if (!dr->reader.out_of_memory && has_routes)
 		build_routes(&b, s, list);
+	else if (!dr->reader.out_of_memory)
+		finish(&b, NULL, 0);
 	reader_set_object(&dr->reader, "service %s", s->name);
+	if (b.set->takes_early && !service_has_tls(s))
+		diag_warning(dr->reader.diag, &list->key_pos,
+			     "%searly_data: on has no effect in a service without tls",
+			     dr->reader.object);
 	b.set->fingerprint = fingerprint(fingerprint(ROUTE_HASH_INIT, variables), list);
 }

@@ -302,7 +302,7 @@ static const struct listen_row *find_tcp(const struct listen_row *rows, size_t c
 
 /* The listen that packets or requests for a backend would come back to; NULL: none. */
 static const struct listen_row *find_loop(const struct listen_row *rows, size_t count,
-					  const struct backend *b)
+					  bool prefixes, const struct backend *b)
 {
 	const struct addr any = {.family = b->ep.addr.family};
 	const struct listen_row *found;
@@ -321,7 +321,7 @@ static const struct listen_row *find_loop(const struct listen_row *rows, size_t 
 		if (rows[i].service->mode == SERVICE_L4)
 			return &rows[i];
 	}
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; prefixes && i < count; i++)
 		if (rows[i].listen->prefix_len && listen_has_addr(rows[i].listen, &b->ep.addr))
 			return &rows[i];
 	return NULL;
@@ -336,7 +336,7 @@ static void check_backend(struct draft *dr, const struct backend *b, const struc
 
 	if (!b->ep.addr.family)
 		return;
-	loop = find_loop(rows, count, b);
+	loop = find_loop(rows, count, dr->prefix_listens, b);
 	if (loop)
 		diag_error(d, pos, "backend %s/%s: %s is where service %s listens%s: a loop",
 			   b->pool->name, b->name, endpoint_format(&b->ep, text, sizeof(text)),
@@ -392,15 +392,6 @@ static void check_kept_ports(struct draft *dr, const struct service *s, const st
 	}
 }
 
-static void check_health(struct draft *dr, const struct pool_draft *pd, const struct pool *p)
-{
-	const struct tree *health = tree_get(pd->node, "health");
-
-	if (health && p->health.kind != HEALTH_NONE && p->health.timeout_ms > p->health.every_ms)
-		diag_error(dr->reader.diag, draft_key_pos(health, "timeout"),
-			   "pool %s: health.timeout is longer than health.every", p->name);
-}
-
 static void check_protocol(struct draft *dr, const struct pool_draft *pd, const struct pool *p)
 {
 	if (p->protocol != POOL_HTTP2)
@@ -412,8 +403,8 @@ static void check_protocol(struct draft *dr, const struct pool_draft *pd, const 
 			   p->name);
 	if (p->health.kind == HEALTH_HTTP)
 		diag_warning(dr->reader.diag, draft_key_pos(pd->node, "health"),
-			     "pool %s: health.http speaks HTTP/1; take health.tcp for backends "
-			     "that speak HTTP/2 alone",
+			     "pool %s: health.http speaks HTTP/1; take health.grpc or health.tcp "
+			     "for backends that speak HTTP/2 alone",
 			     p->name);
 }
 
@@ -455,7 +446,7 @@ static void check_pool(struct draft *dr, const struct pool_draft *pd, const stru
 	check_backend_names(dr, pd, p);
 	check_backend_addresses(dr, pd, p);
 	check_protocol(dr, pd, p);
-	check_health(dr, pd, p);
+	draft_check_health(dr, pd->node, &dr->snap->pools[p - dr->snap->pools]);
 	for (size_t i = 0; i < p->backend_count; i++) {
 		const struct backend *b = &p->backends[i];
 
@@ -545,14 +536,18 @@ void draft_check(struct draft *dr)
 
 	if (count)
 		qsort(rows, count, sizeof(*rows), compare_listen_row);
+	for (size_t i = 0; i < count; i++)
+		dr->prefix_listens |= rows[i].listen->prefix_len > 0;
 
 	/* Within the limits each backend can be held against each listen of its services. */
 	bool within = check_limits(dr);
 
 	check_overlap(dr, rows, count);
 	for (size_t i = 0; i < snap->service_count; i++) {
+		struct pool_span span = service_pools(snap, &snap->services[i]);
+
 		check_service(dr, &dr->services[i], &snap->services[i]);
-		for (size_t k = 0; within && k < snap->pool_count; k++)
+		for (size_t k = span.first; within && k < span.end; k++)
 			if (service_uses_pool(&snap->services[i], &snap->pools[k]))
 				check_kept_ports(dr, &snap->services[i], &snap->pools[k]);
 	}
@@ -561,6 +556,8 @@ void draft_check(struct draft *dr)
 		drop_kept_ports(&snap->pools[i]);
 	for (size_t i = 0; i < snap->pool_count; i++)
 		check_pool(dr, &dr->pools[i], &snap->pools[i], rows, count);
+	draft_check_admin(dr);
+	draft_check_access(dr);
 	draft_check_guard(dr);
 	draft_check_tls(dr);
 	draft_check_relay(dr);

@@ -113,8 +113,11 @@ void draft_check_nat(struct draft *dr, bool within)
 
 	for (size_t i = 0; i < snap->pool_count; i++)
 		check_pool(dr, &dr->pools[i], &snap->pools[i]);
-	for (size_t i = 0; i < snap->service_count && within; i++)
-		for (size_t k = 0; k < snap->pool_count; k++)
+	for (size_t i = 0; i < snap->service_count && within; i++) {
+		struct pool_span span = service_pools(snap, &snap->services[i]);
+
+		for (size_t k = span.first; k < span.end; k++)
 			if (service_uses_pool(&snap->services[i], &snap->pools[k]))
 				check_families(dr, &snap->services[i], k);
+	}
 }

@@ -32,9 +32,8 @@ void draft_check_resilience(struct draft *dr)
 		if (!outlier)
 			continue;
 		if (p->outlier.base_ms > p->outlier.max_ms)
-			diag_error(dr->reader.diag, draft_key_pos(outlier, "base_time"),
-				   "pool %s: outlier.base_time is longer than outlier.max_time",
-				   p->name);
+			diag_error(dr->reader.diag, draft_key_pos(outlier, "base"),
+				   "pool %s: outlier.base is longer than outlier.max", p->name);
 		if (!outlier_is_on(&p->outlier))
 			diag_warning(dr->reader.diag, &outlier->pos,
 				     "pool %s: outlier has no effect without consecutive, gateway, "

@@ -214,9 +214,6 @@ static void check_pool_tls(struct draft *dr, const struct pool_draft *pd, struct
 				"pool %s: health.tls: its backends are not spoken TLS to", p->name);
 		return;
 	}
-	if (p->proxy_out != PROXY_OUT_OFF)
-		diag_error(dr->reader.diag, draft_key_pos(pd->node, "proxy_protocol"),
-			   "pool %s: no PROXY header is sent to backends with tls", p->name);
 	loaded = load_authorities(dr, node, p);
 	loaded &= load_client(dr, node, p);
 	if (!loaded)

@@ -13,10 +13,23 @@
 /* What a key that is not set and has no default stands for in a change. */
 #define UNSET "default"
 
+/* An object: "backend" of "web", "web-1"; "pool", NULL, "web"; "node", NULL, NULL. Most are the same, and
+ * their names are never written out. */
+struct label {
+	const char *kind, *owner, *name;
+};
+
+/* A key within a section: "limits" above "flows". */
+struct path {
+	const struct path *above; /* NULL: none */
+	const char *name;
+};
+
 struct walk {
 	struct change_list list;
-	const char *object; /* of the changes found now */
-	bool failed;	    /* out of memory */
+	const struct snapshot *old, *new; /* old: NULL where there is none */
+	struct label label;		  /* of the changes found now */
+	bool failed;			  /* out of memory */
 };
 
 static void change_deinit(struct change *c)
@@ -42,12 +55,25 @@ static int append(struct change_list *l, const struct change *c)
 	return 0;
 }
 
+static char *label_text(const struct label *l)
+{
+	struct strbuf b;
+
+	strbuf_init(&b);
+	strbuf_add(&b, l->kind);
+	if (l->owner)
+		strbuf_printf(&b, " %s/%s", l->owner, l->name);
+	else if (l->name)
+		strbuf_printf(&b, " %s", l->name);
+	return strbuf_take(&b);
+}
+
 /* Takes the three texts, which may be NULL where an allocation failed or nothing stands. */
 static void add(struct walk *w, enum change_kind kind, char *field, char *old_text, char *new_text,
 		bool restart)
 {
 	struct change c = {.kind = kind,
-			   .object = strdup(w->object),
+			   .object = label_text(&w->label),
 			   .field = field,
 			   .old_text = old_text,
 			   .new_text = new_text,
@@ -60,13 +86,22 @@ static void add(struct walk *w, enum change_kind kind, char *field, char *old_te
 	change_deinit(&c);
 }
 
+static void add_path(struct strbuf *b, const struct path *p)
+{
+	if (!p)
+		return;
+	add_path(b, p->above);
+	strbuf_printf(b, "%s.", p->name);
+}
+
 /* "limits.flows" */
-static char *join(const char *prefix, const char *name)
+static char *join(const struct path *above, const char *name)
 {
 	struct strbuf b;
 
 	strbuf_init(&b);
-	strbuf_printf(&b, "%s%s%s", prefix, *prefix ? "." : "", name);
+	add_path(&b, above);
+	strbuf_add(&b, name);
 	return strbuf_take(&b);
 }
 
@@ -82,17 +117,42 @@ static char *format(const struct section *s, const struct keyword *k, const void
 	return strbuf_take(&b);
 }
 
-static void compare_value(struct walk *w, const char *prefix, const struct section *s,
+/* What needs no text to be compared: most of what there is. */
+static bool is_same_value(const struct keyword *k, const void *old, const void *new)
+{
+	const char *a = (const char *)old + k->offset, *b = (const char *)new + k->offset;
+	const char *const *x = (const void *)a, *const *y = (const void *)b;
+
+	switch (k->type) {
+	case KEY_NUMBER:
+	case KEY_DURATION:
+	case KEY_SIZE:
+	case KEY_CHOICE: return !memcmp(a, b, k->width);
+	case KEY_SPECIAL: return k->width && !memcmp(a, b, k->width);
+	case KEY_TEXT:
+	case KEY_NAME: return *x && *y && !strcmp(*x, *y);
+	default: return false;
+	}
+}
+
+static void compare_value(struct walk *w, const struct path *above, const struct section *s,
 			  const struct keyword *k, const void *old, const void *new)
 {
-	char *old_text = format(s, k, old), *new_text = format(s, k, new);
+	char *old_text, *new_text;
 
+	if (is_same_value(k, old, new))
+		return;
+	old_text = format(s, k, old);
+	new_text = format(s, k, new);
 	if (old_text && new_text && !strcmp(old_text, new_text)) {
 		free(old_text);
 		free(new_text);
 		return;
 	}
-	add(w, CHANGE_CHANGED, join(prefix, k->name), old_text, new_text,
+	if (w->old)
+		old_text = secrets_mask(&w->old->secrets, old_text);
+	new_text = secrets_mask(&w->new->secrets, new_text);
+	add(w, CHANGE_CHANGED, join(above, k->name), old_text, new_text,
 	    k->restart || (k->restart_if && k->restart_if(old, new)));
 }
 
@@ -103,42 +163,38 @@ static bool is_other_variant(const struct section *s, const void *old, const voi
 				    *(const unsigned *)((const char *)new + s->tag_offset);
 }
 
-static void compare_section(struct walk *w, const char *prefix, const struct section *s,
+static void compare_section(struct walk *w, const struct path *above, const struct section *s,
 			    const void *old, const void *new)
 {
 	for (size_t i = 0; i < s->count && !w->failed; i++) {
 		const struct keyword *k = &s->keys[i];
 		const char *old_field = (const char *)old + k->offset;
 		const char *new_field = (const char *)new + k->offset;
-		char *below;
+		struct path below = {above, k->name};
 
 		if (k->type == KEY_NAMED || k->type == KEY_ITEMS)
 			continue;
 		if (k->type != KEY_SECTION || is_other_variant(k->section, old_field, new_field)) {
-			compare_value(w, prefix, s, k, old, new);
+			compare_value(w, above, s, k, old, new);
 			continue;
 		}
 		if (!keyword_is_set(s, k, new))
 			continue;
-		below = join(prefix, k->name);
-		if (below)
-			compare_section(w, below, k->section, old_field, new_field);
-		w->failed |= !below;
-		free(below);
+		compare_section(w, &below, k->section, old_field, new_field);
 	}
 }
 
 /* One object that is in either or in both. */
-static void compare_object(struct walk *w, const struct section *s, const char *label,
+static void compare_object(struct walk *w, const struct section *s, struct label label,
 			   const void *old, const void *new)
 {
-	w->object = label;
+	w->label = label;
 	if (!old)
 		add(w, CHANGE_ADDED, NULL, NULL, NULL, false);
 	else if (!new)
 		add(w, CHANGE_REMOVED, NULL, NULL, NULL, false);
 	else
-		compare_section(w, "", s, old, new);
+		compare_section(w, NULL, s, old, new);
 }
 
 /* Which of two sorted lists is ahead: <0 the old one's row stands alone, >0 the new one's, 0 both. */
@@ -158,15 +214,15 @@ static void compare_backends(struct walk *w, const struct pool *old, const struc
 		const struct backend *a = i < old_count ? &old->backends[i] : NULL;
 		const struct backend *b = j < new_count ? &new->backends[j] : NULL;
 		int c = compare_heads(a ? a->name : NULL, b ? b->name : NULL);
-		char label[160];
 
 		a = c <= 0 ? a : NULL;
 		b = c >= 0 ? b : NULL;
 		i += a != NULL;
 		j += b != NULL;
-		(void)snprintf(label, sizeof(label), "backend %s/%s", (old ? old : new)->name,
-			       (a ? a : b)->name);
-		compare_object(w, &schema_backend, label, a, b);
+		compare_object(
+			w, &schema_backend,
+			(struct label){"backend", (old ? old : new)->name, (a ? a : b)->name}, a,
+			b);
 	}
 }
 
@@ -178,14 +234,13 @@ static void compare_pools(struct walk *w, const struct snapshot *old, const stru
 		const struct pool *a = i < old_count ? &old->pools[i] : NULL;
 		const struct pool *b = j < new->pool_count ? &new->pools[j] : NULL;
 		int c = compare_heads(a ? a->name : NULL, b ? b->name : NULL);
-		char label[80];
 
 		a = c <= 0 ? a : NULL;
 		b = c >= 0 ? b : NULL;
 		i += a != NULL;
 		j += b != NULL;
-		(void)snprintf(label, sizeof(label), "pool %s", (a ? a : b)->name);
-		compare_object(w, &schema_pool, label, a, b);
+		compare_object(w, &schema_pool, (struct label){"pool", NULL, (a ? a : b)->name}, a,
+			       b);
 		compare_backends(w, a, b);
 	}
 }
@@ -198,14 +253,31 @@ static void compare_services(struct walk *w, const struct snapshot *old, const s
 		const struct service *a = i < old_count ? &old->services[i] : NULL;
 		const struct service *b = j < new->service_count ? &new->services[j] : NULL;
 		int c = compare_heads(a ? a->name : NULL, b ? b->name : NULL);
-		char label[80];
 
 		a = c <= 0 ? a : NULL;
 		b = c >= 0 ? b : NULL;
 		i += a != NULL;
 		j += b != NULL;
-		(void)snprintf(label, sizeof(label), "service %s", (a ? a : b)->name);
-		compare_object(w, &schema_service, label, a, b);
+		compare_object(w, &schema_service,
+			       (struct label){"service", NULL, (a ? a : b)->name}, a, b);
+	}
+}
+
+static void compare_rate_limits(struct walk *w, const struct snapshot *old,
+				const struct snapshot *new)
+{
+	for (size_t i = 0; old && i < old->rate_limit_count && !w->failed; i++) {
+		const struct rate_limit *a = &old->rate_limits[i];
+
+		compare_object(w, &schema_rate_limit, (struct label){"rate limit", NULL, a->name},
+			       a, snapshot_rate_limit(new, a->name));
+	}
+	for (size_t i = 0; i < new->rate_limit_count && !w->failed; i++) {
+		const struct rate_limit *b = &new->rate_limits[i];
+
+		if (!old || !snapshot_rate_limit(old, b->name))
+			compare_object(w, &schema_rate_limit,
+				       (struct label){"rate limit", NULL, b->name}, NULL, b);
 	}
 }
 
@@ -218,7 +290,7 @@ static void compare_guard(struct walk *w, const struct guard_conf *old,
 		const struct guard_prefix *a = i < old_count ? &old->entries[i] : NULL;
 		const struct guard_prefix *b = j < new->count ? &new->entries[j] : NULL;
 		int c = !a ? 1 : !b ? -1 : guard_prefix_cmp(a, b);
-		char label[PREFIX_STRLEN + 16], prefix[PREFIX_STRLEN];
+		char prefix[PREFIX_STRLEN];
 		const struct guard_prefix *one;
 
 		a = c <= 0 ? a : NULL;
@@ -226,22 +298,31 @@ static void compare_guard(struct walk *w, const struct guard_conf *old,
 		i += a != NULL;
 		j += b != NULL;
 		one = a ? a : b;
-		(void)snprintf(label, sizeof(label), "guard %s %s", one->allow ? "allow" : "block",
-			       prefix_format(&one->addr, one->len, prefix, sizeof(prefix)));
-		compare_object(w, &schema_guard_entry, label, a, b);
+		prefix_format(&one->addr, one->len, prefix, sizeof(prefix));
+		compare_object(
+			w, &schema_guard_entry,
+			(struct label){one->allow ? "guard allow" : "guard block", NULL, prefix}, a,
+			b);
 	}
 }
 
 int diff_snapshots(const struct snapshot *old, const struct snapshot *new,
 		   struct change_list *ret_list)
 {
-	struct walk w = {0};
+	struct walk w = {.old = old, .new = new};
 
 	if (old) {
-		compare_object(&w, &schema_node, "node", &old->node, &new->node);
-		compare_object(&w, &schema_admin, "admin", &old->admin, &new->admin);
+		compare_object(&w, &schema_node, (struct label){"node", NULL, NULL}, &old->node,
+			       &new->node);
+		compare_object(&w, &schema_admin, (struct label){"admin", NULL, NULL}, &old->admin,
+			       &new->admin);
+		compare_object(&w, &schema_log, (struct label){"log", NULL, NULL}, &old->log,
+			       &new->log);
+		compare_object(&w, &schema_overload, (struct label){"overload", NULL, NULL},
+			       &old->overload, &new->overload);
 	}
 	compare_guard(&w, old ? &old->guard : NULL, &new->guard);
+	compare_rate_limits(&w, old, new);
 	compare_pools(&w, old, new);
 	compare_services(&w, old, new);
 	if (w.failed) {

@@ -27,7 +27,7 @@ struct change_list {
 	size_t count;
 };
 
-/* In the order node, admin, pools (each followed by its backends), services, by name; fields in that
+/* In the order node, admin, log, pools (each followed by its backends), services, by name; fields in that
  * of the keyword table. old may be NULL: all pools, backends and services are added. 0, or -ENOMEM. */
 int diff_snapshots(const struct snapshot *old, const struct snapshot *new,
 		   struct change_list *ret_list);

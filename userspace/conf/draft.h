@@ -29,13 +29,25 @@ struct draft {
 	struct reader reader;
 	struct pool_draft *pools;	/* as snap->pools */
 	struct service_draft *services; /* as snap->services */
+	bool prefix_listens;		/* some service listens on a prefix */
 };
+
+/* The children of a mapping in the order of their names, bad names reported. what: "pool". Their
+ * number; 0 also where there is no mapping. */
+size_t draft_sort_named(struct draft *dr, const char *key, const char *what,
+			const struct tree ***ret_sorted);
+
+/* build_limit.c: the rate limits; before the services that use them. */
+void draft_read_rate_limits(struct draft *dr);
 
 /* There is no pool of that name: which was meant? */
 void draft_unknown_pool(struct draft *dr, const struct tree *name);
 
 /* build_route.c: the variables and routes of a service. All pools have been read. */
 void draft_build_routes(struct draft *dr, const struct tree *node, struct service *s);
+
+/* build_pool.c: the expressions of pools, which have been read. */
+void draft_build_pool_rules(struct draft *dr);
 
 /* build_guard.c: the block and allow lists; what is wrong with them goes to the reader's diag. */
 void draft_read_guard(struct draft *dr);
@@ -47,6 +59,8 @@ void draft_check_relay(struct draft *dr);
  * retry says, of whatever the reader's object is. */
 void draft_check_resilience(struct draft *dr);
 void draft_check_retry(struct draft *dr, const struct tree *node, const struct retry_conf *c);
+/* check_health.c: how the backends of a pool are checked; compiles what a body must look like. */
+void draft_check_health(struct draft *dr, const struct tree *node, struct pool *p);
 
 /* check_guard.c: what a service's guard says, beside the rest. */
 void draft_check_guard(struct draft *dr);
@@ -92,6 +106,12 @@ void draft_check_l4(struct draft *dr, bool within);
 
 /* check_tls.c: certificates and keys are read from their files and held against each other. */
 void draft_check_tls(struct draft *dr);
+
+/* check_access.c: what lines of access logs are made of, and where they go. */
+void draft_check_access(struct draft *dr);
+
+/* check_admin.c: the token is read from its file. */
+void draft_check_admin(struct draft *dr);
 
 /* Rows in the tables of services that the source routes of a service take, beside its own; and how
  * many sources they name. */

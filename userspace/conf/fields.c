@@ -85,6 +85,12 @@ const char *field_refuse_ring_size(uint64_t n)
 	return value_is_prime(n) ? NULL : "a prime number, such as 65537";
 }
 
+/* With less than all have together, some would always be over it. */
+const char *field_refuse_load_bound(uint64_t n)
+{
+	return n == 0 || n > 100 ? NULL : "0, or percent above 100, such as 125";
+}
+
 /* ---- node ---- */
 
 static bool is_ifname(const char *text)
@@ -399,39 +405,6 @@ void field_format_port(struct strbuf *b, const void *object)
 
 	if (h->port)
 		strbuf_printf(b, "%u", h->port);
-}
-
-/* "200" or "200-299" */
-void field_read_status(struct reader *r, const struct keyword *k, const struct tree *value,
-		       void *object)
-{
-	struct health_conf *h = object;
-	const char *text = value->kind == TREE_SCALAR ? value->text : "";
-	uint64_t low = 0, high;
-	char first[4] = "";
-
-	high = 0;
-	if (strlen(text) == 3 || (strlen(text) == 7 && text[3] == '-')) {
-		memcpy(first, text, 3);
-		if (value_number(first, &low) < 0 ||
-		    value_number(text[3] ? text + 4 : text, &high) < 0)
-			low = 0;
-	}
-	if (low < 100 || high > 599 || low > high) {
-		read_expected(r, k, value, k->form);
-		return;
-	}
-	h->status_min = (unsigned)low;
-	h->status_max = (unsigned)high;
-}
-
-void field_format_status(struct strbuf *b, const void *object)
-{
-	const struct health_conf *h = object;
-
-	strbuf_printf(b, "%u", h->status_min);
-	if (h->status_max != h->status_min)
-		strbuf_printf(b, "-%u", h->status_max);
 }
 
 /* ---- backend ---- */

@@ -25,8 +25,13 @@ FIELD_FUNCTIONS(hash_seed);	/* struct node */
 FIELD_FUNCTIONS(tunnel_source); /* struct node */
 FIELD_FUNCTIONS(source_nat);	/* struct pool */
 FIELD_FUNCTIONS(source_ports);	/* struct pool */
+FIELD_FUNCTIONS(admin_http);	/* struct admin_conf */
+FIELD_FUNCTIONS(admin_hosts);	/* struct admin_conf */
+FIELD_FUNCTIONS(sample);	/* struct access_conf */
+FIELD_FUNCTIONS(log_headers);	/* struct access_conf */
+FIELD_FUNCTIONS(redact);	/* struct access_conf */
 FIELD_FUNCTIONS(port);		/* struct health_conf */
-FIELD_FUNCTIONS(status);	/* struct health_conf */
+FIELD_FUNCTIONS(statuses);	/* struct health_conf */
 FIELD_FUNCTIONS(address);	/* struct backend */
 FIELD_FUNCTIONS(listen);	/* struct service */
 FIELD_FUNCTIONS(source_routes); /* struct service */
@@ -40,12 +45,14 @@ FIELD_FUNCTIONS(trusted);	/* struct service */
 FIELD_FUNCTIONS(upgrades);	/* struct service */
 FIELD_FUNCTIONS(variables);	/* struct service: conf/build_route.c reads them */
 FIELD_FUNCTIONS(routes);	/* struct service: the same */
-FIELD_FUNCTIONS(node);		/* any struct: the place in the document */
-FIELD_FUNCTIONS(sni_routes);	/* struct service */
-FIELD_FUNCTIONS(sni);		/* struct sni_route */
-FIELD_FUNCTIONS(alpn);		/* struct sni_route */
-FIELD_FUNCTIONS(proxy_from);	/* struct proxy_in */
-FIELD_FUNCTIONS(prefix);	/* struct guard_prefix */
+FIELD_FUNCTIONS(rate_limit); /* struct service: only names; conf/build_limit.c finds the limits */
+FIELD_FUNCTIONS(rate);	     /* struct rate_limit */
+FIELD_FUNCTIONS(node);	     /* any struct: the place in the document */
+FIELD_FUNCTIONS(sni_routes); /* struct service */
+FIELD_FUNCTIONS(sni);	     /* struct sni_route */
+FIELD_FUNCTIONS(alpn);	     /* struct sni_route */
+FIELD_FUNCTIONS(proxy_from); /* struct proxy_in */
+FIELD_FUNCTIONS(prefix);     /* struct guard_prefix */
 
 #undef FIELD_FUNCTIONS
 
@@ -55,10 +62,14 @@ const char *field_refuse_path(const char *text);   /* absolute, of a file */
 const char *field_refuse_ca(const char *text);	   /* the same, or none */
 const char *field_refuse_sni(const char *text);	   /* DNS name of a server */
 const char *field_refuse_socket(const char *text); /* the same, short enough for a socket */
+const char *field_refuse_log_target(const char *text);
 const char *field_refuse_target(const char *text); /* of an HTTP request */
 const char *field_refuse_host(const char *text);   /* Host header */
 const char *field_refuse_note(const char *text);   /* of an entry of a list */
+const char *field_refuse_body(const char *text);   /* in an answer to a check */
+const char *field_refuse_grpc_service(const char *text);
 const char *field_refuse_ring_size(uint64_t n);
+const char *field_refuse_load_bound(uint64_t n);
 
 /* Is it an address that a host cannot have as its own? Then it is reported. */
 struct addr;

@@ -183,8 +183,8 @@ static void read_quantity(struct reader *r, const struct keyword *k, const struc
 	const char *other;
 	uint64_t n;
 
-	describe(k, range, sizeof(range));
 	if (value->kind != TREE_SCALAR || parse_quantity(k, value->text, &n) < 0) {
+		describe(k, range, sizeof(range));
 		if (k->type == KEY_DURATION && value->kind == TREE_SCALAR &&
 		    !value_number(value->text, &n))
 			read_error(r, k, &value->pos, "a duration needs a unit, write %ss",
@@ -194,19 +194,22 @@ static void read_quantity(struct reader *r, const struct keyword *k, const struc
 		return;
 	}
 	if (value->quoted && k->type == KEY_NUMBER) {
+		describe(k, range, sizeof(range));
 		read_error(r, k, &value->pos, "expected %s, found text in quotes: write %s", range,
 			   value->text);
 		return;
 	}
 	other = k->refuse_number ? k->refuse_number(n) : NULL;
-	if (n < k->min || n > k->max)
+	if (n < k->min || n > k->max) {
+		describe(k, range, sizeof(range));
 		read_expected(r, k, value, range);
-	else if (other)
+	} else if (other) {
 		read_expected(r, k, value, other);
-	else if (n % scale)
+	} else if (n % scale) {
 		read_expected(r, k, value, "whole seconds");
-	else
+	} else {
 		store(field, k->width, n / scale);
+	}
 }
 
 static void read_choice(struct reader *r, const struct keyword *k, const struct tree *value,

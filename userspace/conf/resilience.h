@@ -57,10 +57,10 @@ struct outlier_conf {
 	unsigned gateway;	  /* failures and 502, 503, 504 in a row */
 	unsigned error_rate;	  /* percent of the requests of an interval */
 	unsigned latency;	  /* percent of what the others take on average */
-	unsigned min_requests;	  /* of an interval, for the last two, default 20 */
+	unsigned min_requests;	  /* of an interval, for the last two, default 50 */
 	unsigned interval_ms;	  /* default 10 s */
 	unsigned base_ms, max_ms; /* default 30 s, 5 min */
-	unsigned max_ejected;	  /* percent of the pool, default 10 */
+	unsigned max_ejected;	  /* percent of the pool, default 30 */
 };
 
 static inline bool outlier_is_on(const struct outlier_conf *o)
@@ -71,7 +71,7 @@ static inline bool outlier_is_on(const struct outlier_conf *o)
 /* Most of each at a time, all workers together. 0: any. */
 struct pool_limits {
 	unsigned connections, pending, requests, retries;
-	unsigned backend_connections, backend_requests; /* of each backend */
+	unsigned backend_connections; /* of each backend */
 };
 
 /* What pool_limits and others of a pool have turned away: X(NAME, "name"). */

@@ -133,5 +133,6 @@ void draft_resolve(struct draft *dr)
 		resolve_forward(&dr->pools[i], &dr->snap->pools[i]);
 		resolve_backends(&dr->pools[i], &dr->snap->pools[i]);
 		resolve_health(dr, &dr->pools[i], &dr->snap->pools[i]);
+		dr->snap->pools[i].local_zone = dr->snap->node.zone;
 	}
 }

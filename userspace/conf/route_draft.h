@@ -40,6 +40,9 @@ struct route_draft {
 		const struct tree *prefix, *template, *regex, *to;
 	} rewrite;
 	unsigned timeout_ms;
+	enum route_early early;
+	unsigned priority;
+	const struct tree *rate_limit;
 	struct retry_conf retry;
 	struct hedge_conf hedge;
 	struct edits_draft request_edits, response_edits;
@@ -68,6 +71,11 @@ bool route_build_good(struct route_build *b, int err);
 /* Text of a scalar; else it is told that it should be one. */
 bool route_build_text(struct route_build *b, const struct tree *node, const char *what,
 		      struct slice *ret_text);
+
+/* build_limit.c: the rate limits that node names, for the service or for a route (by its name; NULL: for
+ * all of the service's requests). */
+void route_build_limits(struct route_build *b, const struct service *s, const char *route,
+			const struct tree *node, struct limit_uses *ret_uses);
 
 /* Memory of the set's; NULL is remembered. */
 void *route_build_alloc(struct route_build *b, size_t count, size_t size);

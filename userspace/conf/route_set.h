@@ -15,6 +15,9 @@ struct pool;
 
 enum route_answer { ROUTE_TO_POOL, ROUTE_REDIRECT, ROUTE_RESPOND };
 
+/* Are requests of TLS early data taken: as the service says, or else. */
+enum route_early { ROUTE_EARLY_SERVICE, ROUTE_EARLY_ON, ROUTE_EARLY_OFF };
+
 struct route_share {
 	const struct pool *pool;
 	unsigned weight;
@@ -22,6 +25,20 @@ struct route_share {
 
 struct route_edits {
 	const struct header_edit *items; /* removals first, then what is set, then what is added */
+	size_t count;
+};
+
+struct rate_limit;
+
+/* Rate limits as they are used in one place, in order. */
+struct limit_use {
+	const struct rate_limit *limit;
+	const struct expr *key; /* NULL: none */
+	struct slice account;	/* what stands before the key: whose requests these are */
+};
+
+struct limit_uses {
+	const struct limit_use *items;
 	size_t count;
 };
 
@@ -44,6 +61,9 @@ struct route_action {
 	struct slice body;
 	const char *content_type;
 	/* All of them. */
+	enum route_early early;
+	unsigned priority; /* enum request_priority; PRIORITY_COUNT: the service's */
+	struct limit_uses limits;
 	struct route_edits response_edits;
 };
 
@@ -54,6 +74,9 @@ struct route_set {
 	size_t variable_count;
 	const struct pool **pools; /* of all routes; one may be there more than once */
 	size_t pool_count;
+	bool takes_early;	  /* one of the routes does, whatever the service says */
+	struct limit_uses limits; /* of the service: for all its requests */
+	bool has_limits;	  /* the service, or a route */
 	uint64_t fingerprint; /* of the text of variables and routes, to see whether it changed */
 };
 

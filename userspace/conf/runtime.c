@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* State that outlives a snapshot, found by identity in two hash tables: see runtime.h. */
+/* State that outlives a snapshot, found by identity in hash tables: see runtime.h. */
 #include "conf/runtime.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
+#include "conf/snapshot.h"
+#include "core/clock.h"
 #include "core/text.h"
 
 #define COUNTER_ALIGN 64U
 
-/* What a backend and a service have in common here. References grow only on the main thread, so one
+const unsigned duration_bounds_ms[DURATION_BOUNDS] = {
+	1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000};
+
+/* What backends, services and limits have in common here. References grow only on the main thread, so one
  * that it sees without any stays without. */
 struct item {
 	struct item *next; /* in its bucket */
@@ -33,6 +39,11 @@ struct service_item {
 	struct service_rt rt;
 };
 
+struct limit_item {
+	struct item item;
+	struct limit_rt rt;
+};
+
 struct table {
 	struct item **buckets; /* a power of two of them */
 	size_t bucket_count;
@@ -41,7 +52,7 @@ struct table {
 };
 
 struct runtime {
-	struct table backends, pools, services;
+	struct table backends, pools, services, limits;
 };
 
 /* The last access to the item: the main thread may free it as soon as it sees the zero. */
@@ -77,6 +88,17 @@ static void free_service(struct item *item)
 	free(s->rt.name);
 	free(item->counter_memory);
 	free(s);
+}
+
+static void free_limit(struct item *item)
+{
+	struct limit_item *l = (struct limit_item *)item;
+
+	limit_table_deinit(&l->rt.table);
+	free(l->rt.name);
+	free(l->rt.key);
+	free(item->counter_memory);
+	free(l);
 }
 
 static int table_init(struct table *t, void (*free_item)(struct item *item))
@@ -167,7 +189,8 @@ struct runtime *runtime_new(void)
 	if (!rt)
 		return NULL;
 	if (table_init(&rt->backends, free_backend) < 0 || table_init(&rt->pools, free_pool) < 0 ||
-	    table_init(&rt->services, free_service) < 0) {
+	    table_init(&rt->services, free_service) < 0 ||
+	    table_init(&rt->limits, free_limit) < 0) {
 		runtime_free(rt);
 		return NULL;
 	}
@@ -181,9 +204,11 @@ void runtime_free(struct runtime *rt)
 	table_sweep(&rt->backends, true);
 	table_sweep(&rt->pools, true);
 	table_sweep(&rt->services, true);
+	table_sweep(&rt->limits, true);
 	free(rt->backends.buckets);
 	free(rt->pools.buckets);
 	free(rt->services.buckets);
+	free(rt->limits.buckets);
 	free(rt);
 }
 
@@ -192,6 +217,7 @@ void runtime_sweep(struct runtime *rt)
 	table_sweep(&rt->backends, false);
 	table_sweep(&rt->pools, false); /* backends hold them */
 	table_sweep(&rt->services, false);
+	table_sweep(&rt->limits, false);
 }
 
 static struct pool_item *pool_new(const char *name, uint64_t hash)
@@ -242,6 +268,7 @@ static struct backend_item *backend_new(const char *pool, const char *name,
 	b->rt.name = strdup(name);
 	b->rt.ep = *ep;
 	b->rt.counters = counters_new(&b->item, sizeof(*b->rt.counters));
+	b->rt.up_since_ms = clock_now_ms();
 	b->rt.priv = &b->item;
 	if (!b->rt.pool || !b->rt.name || !b->rt.counters) {
 		free_backend(&b->item);
@@ -315,6 +342,59 @@ struct service_rt *runtime_service(struct runtime *rt, const char *name)
 	return &((struct service_item *)item)->rt;
 }
 
+/* Is it that limit, with what it remembers of use to it? */
+static bool is_same_limit(const struct limit_rt *l, const struct rate_limit *c)
+{
+	return !strcmp(l->name, c->name) && !l->key == !c->key &&
+	       (!l->key || !strcmp(l->key, c->key)) && l->meter.algorithm == c->meter.algorithm &&
+	       l->meter.count == c->meter.count && l->meter.period_ms == c->meter.period_ms &&
+	       l->meter.burst == c->meter.burst && l->entries == c->entries &&
+	       l->per == (int)c->per;
+}
+
+static struct limit_item *limit_new(const struct rate_limit *c, uint64_t hash)
+{
+	struct limit_item *l = calloc(1, sizeof(*l));
+
+	if (!l)
+		return NULL;
+	l->item.hash = hash;
+	l->rt.name = strdup(c->name);
+	l->rt.key = c->key ? strdup(c->key) : NULL;
+	l->rt.meter = c->meter;
+	l->rt.entries = c->entries;
+	l->rt.per = (int)c->per;
+	l->rt.counters = counters_new(&l->item, sizeof(*l->rt.counters));
+	l->rt.priv = &l->item;
+	if (getrandom(l->rt.seed, sizeof(l->rt.seed), 0) < 0) /* before the system has some */
+		l->rt.seed[0] = (uintptr_t)l ^ clock_now_ns();
+	if (!l->rt.name || (c->key && !l->rt.key) || !l->rt.counters ||
+	    limit_table_init(&l->rt.table, c->key ? c->entries : 1) < 0) {
+		free_limit(&l->item);
+		return NULL;
+	}
+	return l;
+}
+
+struct limit_rt *runtime_limit(struct runtime *rt, const struct rate_limit *conf)
+{
+	uint64_t hash = text_hash(TEXT_HASH_INIT, conf->name);
+	struct item *item = rt->limits.buckets[hash & (rt->limits.bucket_count - 1)];
+	struct limit_item *l;
+
+	while (item && !is_same_limit(&((struct limit_item *)item)->rt, conf))
+		item = item->next;
+	if (!item) {
+		l = limit_new(conf, hash);
+		if (!l)
+			return NULL;
+		item = &l->item;
+		table_insert(&rt->limits, item);
+	}
+	take_ref(item);
+	return &((struct limit_item *)item)->rt;
+}
+
 void backend_rt_unref(struct backend_rt *b)
 {
 	if (b)
@@ -325,6 +405,61 @@ void service_rt_unref(struct service_rt *s)
 {
 	if (s)
 		drop_ref(s->priv);
+}
+
+static _Atomic uint64_t epoch;
+
+uint64_t runtime_epoch(void)
+{
+	return atomic_load_explicit(&epoch, memory_order_acquire);
+}
+
+void runtime_epoch_move(void)
+{
+	atomic_fetch_add_explicit(&epoch, 1, memory_order_release);
+}
+
+bool backend_rt_set_health(struct backend_rt *b, enum health_state health)
+{
+	int before = atomic_exchange(&b->health, (int)health);
+
+	if (before == (int)health)
+		return false;
+	if (before == HEALTH_DOWN)
+		atomic_store(&b->up_since_ms, clock_now_ms());
+	runtime_epoch_move();
+	return true;
+}
+
+#define LATENCY_HALF_MS	 5000 /* without a request */
+#define LATENCY_FALL	 8
+#define LATENCY_HALVINGS 31U
+
+uint64_t backend_rt_latency_us(const struct backend_rt *b, uint64_t now_ms)
+{
+	uint64_t since = atomic_load_explicit(&b->latency_ms, memory_order_relaxed);
+	uint64_t us = atomic_load_explicit(&b->latency_us, memory_order_relaxed);
+	uint64_t halvings = now_ms > since ? (now_ms - since) / LATENCY_HALF_MS : 0;
+
+	return us >> (halvings < LATENCY_HALVINGS ? halvings : LATENCY_HALVINGS);
+}
+
+void backend_rt_note_latency(struct backend_rt *b, uint64_t us, uint64_t now_ms)
+{
+	uint64_t before = backend_rt_latency_us(b, now_ms);
+
+	if (us < before)
+		us = before - (before - us) / LATENCY_FALL;
+	if (us > UINT32_MAX)
+		us = UINT32_MAX;
+	atomic_store_explicit(&b->latency_us, (uint32_t)us, memory_order_relaxed);
+	atomic_store_explicit(&b->latency_ms, now_ms, memory_order_relaxed);
+}
+
+void limit_rt_unref(struct limit_rt *l)
+{
+	if (l)
+		drop_ref(l->priv);
 }
 
 static void add(_Atomic uint64_t *sum, const _Atomic uint64_t *row)
@@ -349,6 +484,19 @@ void service_rt_sum(const struct service_rt *s, struct service_counters *ret_sum
 #define X(name, text) add(&ret_sum->name, &s->counters[i].name);
 		SERVICE_COUNTERS(X)
 		RELAY_COUNTERS(X)
+#undef X
+		for (size_t k = 0; k <= DURATION_BOUNDS; k++)
+			add(&ret_sum->durations[k], &s->counters[i].durations[k]);
+		add(&ret_sum->duration_ms, &s->counters[i].duration_ms);
+	}
+}
+
+void limit_rt_sum(const struct limit_rt *l, struct limit_counters *ret_sum)
+{
+	memset(ret_sum, 0, sizeof(*ret_sum));
+	for (size_t i = 0; i < RUNTIME_MAX_WORKERS; i++) {
+#define X(name, text) add(&ret_sum->name, &l->counters[i].name);
+		LIMIT_COUNTERS(X)
 #undef X
 	}
 }

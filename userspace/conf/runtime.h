@@ -16,6 +16,7 @@
 
 #include "conf/resilience.h"
 #include "core/addr.h"
+#include "limit/table.h"
 
 #define RUNTIME_MAX_WORKERS 64
 
@@ -77,7 +78,14 @@ enum health_state { HEALTH_UNKNOWN, HEALTH_UP, HEALTH_DOWN }; /* unknown is usab
 	X(tls_early, "tls-early")		  /* of the handshakes, with early data */         \
 	X(tls_early_refused, "tls-early-refused") /* early data was not taken */                   \
 	X(ocsp_stapled, "ocsp-stapled")		  /* clients that asked for a response got one */  \
-	X(ocsp_withheld, "ocsp-withheld")	  /* there is one, but expired, or not good */
+	X(ocsp_withheld, "ocsp-withheld")	  /* there is one, but expired, or not good */     \
+	X(pipelined_over, "pipelined-over")	  /* closed for limits.pipelined */                \
+	X(access_lines, "access-lines")		  /* lines of the access log */                    \
+	X(access_lost, "access-lost")	/* of them, those that were lost for want of room */       \
+	X(rate_limited, "rate-limited") /* requests refused by rate limits */                      \
+	X(shed_low, "shed-low")		/* requests refused for want of time or memory */          \
+	X(shed_normal, "shed-normal")                                                              \
+	X(shed_high, "shed-high")
 
 /* And for a tcp or tls service beside those; the first three for http services too. */
 #define RELAY_COUNTERS(X)                                                                          \
@@ -91,6 +99,17 @@ enum health_state { HEALTH_UNKNOWN, HEALTH_UP, HEALTH_DOWN }; /* unknown is usab
 	X(idle_timeouts, "idle-timeouts")                                                          \
 	X(resets, "resets") /* connections that one side broke off */
 
+/* How long requests of an http service took, by the upper bound of their bucket; one bucket more for
+ * those that took longer. The loop's clock has milliseconds. */
+#define DURATION_BOUNDS 15
+extern const unsigned duration_bounds_ms[DURATION_BOUNDS];
+/* And for a rate limit. */
+#define LIMIT_COUNTERS(X)                                                                          \
+	X(hits, "hits")	      /* requests that it was asked about */                               \
+	X(limited, "limited") /* of them, refused, or with dry_run would have been */              \
+	X(delayed, "delayed") /* of them, taken after a wait */                                    \
+	X(evicted, "evicted") /* keys that were forgotten too early, for want of entries */
+
 struct backend_counters {
 #define X(name, text) _Atomic uint64_t name;
 	BACKEND_COUNTERS(X)
@@ -102,6 +121,14 @@ struct service_counters {
 	SERVICE_COUNTERS(X)
 	RELAY_COUNTERS(X)
 #undef X
+	_Atomic uint64_t durations[DURATION_BOUNDS + 1];
+	_Atomic uint64_t duration_ms; /* of all of them together */
+} __attribute__((aligned(64)));
+
+struct limit_counters {
+#define X(name, text) _Atomic uint64_t name;
+	LIMIT_COUNTERS(X)
+#undef X
 } __attribute__((aligned(64)));
 
 /* By the owning worker only: a plain add, without a locked instruction. */
@@ -109,6 +136,17 @@ static inline void counter_add(_Atomic uint64_t *counter, uint64_t n)
 {
 	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
 			      memory_order_relaxed);
+}
+
+/* By the owning worker: a request has ended. Most end in the first bucket, or near it. */
+static inline void counter_add_duration(struct service_counters *n, uint64_t ms)
+{
+	unsigned i = 0;
+
+	while (i < DURATION_BOUNDS && ms > duration_bounds_ms[i])
+		i++;
+	counter_add(&n->durations[i], 1);
+	counter_add(&n->duration_ms, ms);
 }
 
 #define HEALTH_TEXT_MAX 128
@@ -119,7 +157,7 @@ struct outlier_rt {
 	_Atomic uint64_t until_ms; /* clock_now_ms(): left out; past: on trial; 0: not */
 	_Atomic bool is_probed;	   /* on trial, and the one request is under way */
 	_Atomic uint64_t back_ms;  /* since when it is not any more */
-	_Atomic uint32_t times;	   /* that base_time was taken, the last time */
+	_Atomic uint32_t times;	   /* that base was taken, the last time */
 	_Atomic uint32_t reason;   /* enum outlier_reason, of the last time */
 	_Atomic uint64_t ejections;
 	/* The interval under way, and what the last one found. */
@@ -147,8 +185,12 @@ struct backend_rt {
 	struct endpoint ep;
 	struct pool_rt *of;	      /* held with this */
 	_Atomic int health;	      /* enum health_state */
+	_Atomic uint64_t up_since_ms; /* clock_now_ms(): it was added, or came up again */
+	/* Of all workers, where the pool's policy looks at them (pool_counts_active()): */
+	_Atomic uint32_t active;      /* requests, or connections of tcp and tls services */
+	_Atomic uint32_t latency_us;  /* backend_rt_latency_us() has it as it is now */
+	_Atomic uint64_t latency_ms;  /* clock_now_ms() of its last change */
 	_Atomic uint32_t connections; /* open, or being opened */
-	_Atomic uint32_t requests;    /* under way; counted where there is a limit */
 	struct outlier_rt outlier;
 	struct backend_counters *counters; /* [RUNTIME_MAX_WORKERS] */
 	/* Main thread, written by health/: */
@@ -157,7 +199,8 @@ struct backend_rt {
 	uint64_t health_changed_ms;	   /* clock_now_ms() of the last change of state */
 	unsigned health_run;		   /* equal results in a row */
 	uint64_t health_checks, health_failures;
-	void *priv; /* runtime.c */
+	uint64_t health_transitions; /* changes of the state */
+	void *priv;		     /* runtime.c */
 };
 
 struct service_rt {
@@ -166,6 +209,19 @@ struct service_rt {
 	void *priv;			   /* runtime.c */
 };
 
+/* What a rate limit remembers, for as long as nothing but dry_run changes of it. */
+struct limit_rt {
+	char *name, *key; /* key NULL: none */
+	struct meter meter;
+	uint32_t entries;
+	int per;			 /* enum limit_per */
+	uint64_t seed[2];		 /* of the hash of keys */
+	struct limit_table table;	 /* written by all workers */
+	struct limit_counters *counters; /* [RUNTIME_MAX_WORKERS] */
+	void *priv;			 /* runtime.c */
+};
+
+struct rate_limit; /* conf/snapshot.h */
 struct runtime;
 
 struct runtime *runtime_new(void);     /* NULL: out of memory */
@@ -175,16 +231,34 @@ void runtime_free(struct runtime *rt); /* every reference must be gone */
 struct backend_rt *runtime_backend(struct runtime *rt, const char *pool, const char *name,
 				   const struct endpoint *ep);
 struct service_rt *runtime_service(struct runtime *rt, const char *name);
+struct limit_rt *runtime_limit(struct runtime *rt, const struct rate_limit *conf);
 
 /* Release one reference; any thread (the object itself is freed by the main thread's next
  * runtime_sweep(), which conf_build() calls, or runtime_free()). NULL is fine. */
 void backend_rt_unref(struct backend_rt *b);
 void service_rt_unref(struct service_rt *s);
+void limit_rt_unref(struct limit_rt *l);
 void runtime_sweep(struct runtime *rt);
+
+/* False: it was so before. Any other moves the epoch. Main thread. */
+bool backend_rt_set_health(struct backend_rt *b, enum health_state health);
+
+/* Another number whenever it has changed which backends are usable, anywhere. Any thread. */
+uint64_t runtime_epoch(void);
+void runtime_epoch_move(void);
+
+/*
+ * How long requests take there, in microseconds until the response's header: a moving average that
+ * rises to a slower one at once, falls by an eighth of what a faster one is faster, and by half in five
+ * seconds of none. 0: not known. Workers may write over each other's. Any thread.
+ */
+void backend_rt_note_latency(struct backend_rt *b, uint64_t us, uint64_t now_ms);
+uint64_t backend_rt_latency_us(const struct backend_rt *b, uint64_t now_ms);
 
 /* Sums over the workers. */
 void backend_rt_sum(const struct backend_rt *b, struct backend_counters *ret_sum);
 void service_rt_sum(const struct service_rt *s, struct service_counters *ret_sum);
+void limit_rt_sum(const struct limit_rt *l, struct limit_counters *ret_sum);
 
 const char *health_state_name(enum health_state v); /* "unknown", "up", "down" */
 

@@ -146,11 +146,25 @@ static const struct keyword node_keys[] = {
 	 FIELD(struct node, steer_sockets),
 	 .words = steer_sockets_words,
 	 .fallback = "auto"},
+	{.name = "zone",
+	 .text = "where this node stands: proxy pools take backends of the same zone first",
+	 .type = KEY_TEXT,
+	 FIELD(struct node, zone),
+	 .form = "a name",
+	 .refuse_text = field_refuse_name,
+	 .fallback_text = "none"},
 	{.name = "drain_timeout",
 	 .text = "how long a daemon that is told to stop waits for its connections",
 	 .type = KEY_DURATION,
 	 FIELD(struct node, drain_ms),
 	 .max = DAY,
+	 .fallback = "30s"},
+	{.name = "reconcile",
+	 .text = "how often the kernel's tables are compared with what they should say, and what "
+		 "another has changed in them is put back; 0s: never",
+	 .type = KEY_DURATION,
+	 FIELD(struct node, reconcile_ms),
+	 .max = HOUR,
 	 .fallback = "30s"},
 	{.name = "ticket_rotation",
 	 .text = "how long a key makes TLS session tickets, which are good for as long again",
@@ -168,119 +182,7 @@ static const struct keyword node_keys[] = {
 };
 const struct section schema_node = {.name = "node", .text = "This machine", KEYS(node_keys)};
 
-/* ---- admin ---- */
-
-static const struct keyword admin_keys[] = {
-	{.name = "socket",
-	 .text = "path of the control socket",
-	 .type = KEY_TEXT,
-	 FIELD(struct admin_conf, socket),
-	 .form = "an absolute path",
-	 .refuse_text = field_refuse_socket,
-	 .fallback = "/run/shunt/control.sock",
-	 .restart = true},
-};
-const struct section schema_admin = {
-	.name = "admin", .text = "How the daemon is talked to", KEYS(admin_keys)};
-
 /* ---- pools ---- */
-
-#define HEALTH_PORT                                                                                \
-	{                                                                                          \
-		.name = "port", .text = "port that is checked", SPECIAL(port),                     \
-		.form = "a number from 1 to 65535",                                                \
-		.fallback_text =                                                                   \
-			"in proxy pools each backend's own, and in nat pools where all have one; " \
-			"in others the TCP port of the services where it is the same in all"       \
-	}
-
-static const struct keyword health_tcp_keys[] = {HEALTH_PORT};
-static const struct section health_tcp = {.name = "tcp health check",
-					  .text = "Good where a TCP connection is accepted",
-					  KEYS(health_tcp_keys)};
-
-static const struct keyword health_http_keys[] = {
-	{.name = "path",
-	 .text = "what is asked for, with its query",
-	 .type = KEY_TEXT,
-	 FIELD(struct health_conf, path),
-	 .form = "a path that starts with /",
-	 .refuse_text = field_refuse_target,
-	 .fallback = "/"},
-	HEALTH_PORT,
-	{.name = "host",
-	 .text = "Host header of the request",
-	 .type = KEY_TEXT,
-	 FIELD(struct health_conf, host),
-	 .form = "a host name or address, with or without a port",
-	 .refuse_text = field_refuse_host,
-	 .fallback_text = "the backend's address"},
-	{.name = "status",
-	 .text = "status of a good answer, one or a range",
-	 SPECIAL(status),
-	 .form = "a status such as 200 or a range such as 200-299",
-	 .fallback = "200-299"},
-};
-static const struct section health_http = {
-	.name = "http health check",
-	.text = "Good where a GET is answered with an expected status",
-	KEYS(health_http_keys)};
-
-static const char *const health_tls_words[] = {"auto", "on", "off", NULL};
-
-static const struct keyword health_keys[] = {
-	{.name = "tcp",
-	 .text = "check by opening a TCP connection",
-	 .type = KEY_SECTION,
-	 .section = &health_tcp,
-	 .variant = HEALTH_TCP},
-	{.name = "http",
-	 .text = "check by an HTTP request",
-	 .type = KEY_SECTION,
-	 .section = &health_http,
-	 .variant = HEALTH_HTTP},
-	{.name = "tls",
-	 .text = "checks are in TLS, as the pool's tls says: auto, where it has one and no port of "
-		 "its own is checked; on; off. A tcp check is then good where the handshake ends",
-	 .type = KEY_CHOICE,
-	 FIELD(struct health_conf, tls),
-	 .words = health_tls_words,
-	 .fallback = "auto"},
-	{.name = "every",
-	 .text = "from one check to the next",
-	 .type = KEY_DURATION,
-	 FIELD(struct health_conf, every_ms),
-	 .min = 100,
-	 .max = HOUR,
-	 .fallback = "2s"},
-	{.name = "timeout",
-	 .text = "how long an answer may take, at most the time from one check to the next",
-	 .type = KEY_DURATION,
-	 FIELD(struct health_conf, timeout_ms),
-	 .min = 10,
-	 .max = HOUR,
-	 .fallback = "1s",
-	 .fallback_text = "1s, or the value of every where that is shorter"},
-	{.name = "rise",
-	 .text = "good results in a row that bring a backend up",
-	 .type = KEY_NUMBER,
-	 FIELD(struct health_conf, rise),
-	 .min = 1,
-	 .max = 100,
-	 .fallback = "2"},
-	{.name = "fall",
-	 .text = "bad results in a row that take a backend down",
-	 .type = KEY_NUMBER,
-	 FIELD(struct health_conf, fall),
-	 .min = 1,
-	 .max = 100,
-	 .fallback = "3"},
-};
-static const struct section health = {.name = "health of a pool",
-				      .text = "How backends are checked: tcp or http",
-				      KEYS(health_keys),
-				      .one_of = true,
-				      .tag_offset = offsetof(struct health_conf, kind)};
 
 static const struct keyword backend_keys[] = {
 	{.name = "name",
@@ -294,6 +196,7 @@ static const struct keyword backend_keys[] = {
 	 .text = "its address, with a port in proxy pools, and with one where nat shall change it; "
 		 "of a local one any of this host, for the health checks",
 	 SPECIAL(address),
+	 FIELD(struct backend, ep),
 	 .form = "an address, with or without a port: 10.0.0.1, 10.0.0.1:8080, [2001:db8::1]:8080",
 	 .required = true},
 	{.name = "forward",
@@ -308,6 +211,21 @@ static const struct keyword backend_keys[] = {
 	 FIELD(struct backend, weight),
 	 .max = 1000,
 	 .fallback = "1"},
+	{.name = "priority",
+	 .text = "in proxy pools: others with a lower one come first, as long as five in seven of "
+		 "those are healthy; then as much spills over as they should not carry",
+	 .type = KEY_NUMBER,
+	 FIELD(struct backend, priority),
+	 .max = POOL_PRIORITIES - 1,
+	 .fallback = "0"},
+	{.name = "zone",
+	 .text = "in proxy pools: where it stands; those of the node's own zone come first, by the "
+		 "same rule",
+	 .type = KEY_TEXT,
+	 FIELD(struct backend, zone),
+	 .form = "a name",
+	 .refuse_text = field_refuse_name,
+	 .fallback_text = "none"},
 	{.name = "state",
 	 .text = "drain: no new flows or requests, those it has go on; disabled: none at all",
 	 .type = KEY_CHOICE,
@@ -319,6 +237,8 @@ static const struct keyword backend_keys[] = {
 		 "are "
 		 "those of the number, the highest first",
 	 SPECIAL(server_id),
+	 .offset = offsetof(struct backend, has_server_id),
+	 .width = offsetof(struct backend, rt) - offsetof(struct backend, has_server_id),
 	 .form = "a number, in decimal or with 0x in hexadecimal digits"},
 };
 const struct section schema_backend = {
@@ -380,7 +300,7 @@ static const struct keyword pool_keys[] = {
 	 .text = "how backends are checked; none: they count as good",
 	 .type = KEY_SECTION,
 	 FIELD(struct pool, health),
-	 .section = &health,
+	 .section = &schema_health,
 	 .empty_word = "none",
 	 .fallback_text = "tcp in proxy pools; none, with a warning, in others, where a "
 			  "backend's service often does not listen on the backend's own address"},
@@ -433,23 +353,75 @@ static const struct keyword pool_keys[] = {
 	 .max = 10000,
 	 .fallback = "100",
 	 PROXY_ONLY},
+	{.name = "balance",
+	 .text = "which backend is next: round-robin; least-request: the one with the fewest under "
+		 "way for its weight; ewma: of two by chance the one with fewer and faster ones; "
+		 "random; maglev: the same for the same client, nearly whatever comes and goes",
+	 .type = KEY_CHOICE,
+	 FIELD(struct pool, balance),
+	 .words = balance_words,
+	 .fallback = "round-robin",
+	 PROXY_ONLY},
+	{.name = "balance_by",
+	 .text = "maglev: what has the same value goes to the same backend, an expression such as "
+		 "header[\"x-user\"] or path; where it is empty, and for connections, the client's "
+		 "address is taken",
+	 .type = KEY_TEXT,
+	 FIELD(struct pool, balance_by_text),
+	 .form = "an expression",
+	 .fallback_text = "source.ip",
+	 PROXY_ONLY},
+	{.name = "load_bound",
+	 .text = "maglev: a backend that has more than so many percent of its share of what is "
+		 "under way is passed over; 0: none is",
+	 .type = KEY_NUMBER,
+	 FIELD(struct pool, load_bound),
+	 .max = 1000,
+	 .fallback = "0",
+	 .refuse_number = field_refuse_load_bound,
+	 PROXY_ONLY},
+	{.name = "slow_start",
+	 .text = "how long a backend that was added or came up again takes to get its whole "
+		 "weight, from a tenth on; not with maglev",
+	 .type = KEY_DURATION,
+	 FIELD(struct pool, slow_start_ms),
+	 .max = HOUR,
+	 .fallback = "0s",
+	 PROXY_ONLY},
+	{.name = "requests",
+	 .text = "most requests, or connections of tcp and tls services, at a time of one backend, "
+		 "from all workers together; more find it full; 0: any number",
+	 .type = KEY_NUMBER,
+	 FIELD(struct pool, requests_max),
+	 .max = 1000000,
+	 .fallback = "0",
+	 PROXY_ONLY},
+	{.name = "outlier",
+	 .text = "backends whose requests fail are passed over for a while",
+	 .type = KEY_SECTION,
+	 FIELD(struct pool, outlier),
+	 .section = &schema_outlier,
+	 .fallback_text = "none is",
+	 PROXY_ONLY},
+	{.name = "panic",
+	 .text = "where fewer percent of a group of backends are healthy, and all groups together "
+		 "too few, requests go to all of it, healthy or not; 0: never to one that is down",
+	 .type = KEY_NUMBER,
+	 FIELD(struct pool, panic_percent),
+	 .max = 100,
+	 .fallback = "0",
+	 PROXY_ONLY},
 	{.name = "proxy_protocol",
 	 .text = "the PROXY header, of this version, in front of each connection to a backend, "
 		 "which "
 		 "then serves one client alone; v2 with the server name, the protocol (ALPN) and "
 		 "the "
-		 "unique id of the connection, where they are known. HTTP health checks send one "
-		 "too",
+		 "unique id of the connection, where they are known. HTTP health checks, and "
+		 "those in TLS, send one too; ahead of TLS it goes in the clear",
 	 .type = KEY_CHOICE,
 	 FIELD(struct pool, proxy_out),
 	 .words = proxy_out_words,
 	 .fallback = "off",
-	 PROXY_ONLY},
-	{.name = "outlier",
-	 .text = "when a backend is left out",
-	 .type = KEY_SECTION,
-	 FIELD(struct pool, outlier),
-	 .section = &schema_outlier,
 	 PROXY_ONLY},
 	{.name = "limits",
 	 .text = "what its backends are spared",
@@ -634,6 +606,21 @@ static const struct keyword service_keys[] = {
 	 FIELD(struct service, hedge),
 	 .section = &schema_hedge,
 	 HTTP_ONLY},
+	{.name = "priority",
+	 .text = "of its requests, where their route does not say: who is refused first when there "
+		 "is too much to do",
+	 .type = KEY_CHOICE,
+	 FIELD(struct service, priority),
+	 .words = priority_words,
+	 .fallback = "normal",
+	 HTTP_ONLY},
+	{.name = "rate_limit",
+	 .text = "names of rate_limits that all requests are held to, in this order, before those "
+		 "of their route",
+	 SPECIAL(rate_limit),
+	 .form = "names of rate_limits",
+	 .fallback_text = "none",
+	 HTTP_ONLY},
 	{.name = "sni_routes",
 	 .text = "pools by the server name and the protocols that a client asks for. A whole name "
 		 "comes before a longer before a shorter suffix before none, of each a route with "
@@ -662,6 +649,12 @@ static const struct keyword service_keys[] = {
 	 .type = KEY_SECTION,
 	 FIELD(struct service, guard),
 	 .section = &schema_service_guard},
+	{.name = "access_log",
+	 .text = "a line for each request that has ended",
+	 .type = KEY_SECTION,
+	 FIELD(struct service, access),
+	 .section = &schema_access,
+	 HTTP_ONLY},
 };
 const struct section schema_service = {
 	.name = "service",
@@ -681,12 +674,26 @@ static const struct keyword root_keys[] = {
 	 .type = KEY_SECTION,
 	 FIELD(struct snapshot, admin),
 	 .section = &schema_admin},
+	{.name = "log",
+	 .text = "what the daemon says of itself",
+	 .type = KEY_SECTION,
+	 FIELD(struct snapshot, log),
+	 .section = &schema_log},
 	{.name = "guard",
 	 .text = "sources whose packets for services are dropped, or held to no limit",
 	 .type = KEY_SECTION,
 	 FIELD(struct snapshot, guard),
 	 .section = &schema_guard},
+	{.name = "overload",
+	 .text = "when there is too much to do",
+	 .type = KEY_SECTION,
+	 FIELD(struct snapshot, overload),
+	 .section = &schema_overload},
 	{.name = "pools", .text = "servers", .type = KEY_NAMED, .section = &schema_pool},
+	{.name = "rate_limits",
+	 .text = "how many requests are taken; services and routes name them",
+	 .type = KEY_NAMED,
+	 .section = &schema_rate_limit},
 	{.name = "services",
 	 .text = "what is balanced",
 	 .type = KEY_NAMED,

@@ -42,6 +42,7 @@ struct keyword {
 	const char *form;	   /* what is expected, "an IPv4 or IPv6 address" */
 	const char *const *words;  /* choices, NULL at the end */
 	const struct section *section;
+	bool bare_items;	 /* items: one may be the value of its first key alone */
 	const char *empty_word;	 /* sections: a scalar that says none of it, "none" */
 	unsigned variant;	 /* sections of a one_of: the value of the tag that this one sets */
 	const char *only_key;	 /* has effect only where this key of the section ... */
@@ -56,7 +57,8 @@ struct keyword {
 	/* KEY_TEXT, numbers: NULL where the value is good, else what is expected. */
 	const char *(*refuse_text)(const char *text);
 	const char *(*refuse_number)(uint64_t n);
-	/* KEY_SPECIAL: object is what the section describes. */
+	/* KEY_SPECIAL: object is what the section describes. offset and width, where they are given,
+	 * are of bytes that say the same where they are the same. */
 	void (*read)(struct reader *r, const struct keyword *k, const struct tree *value,
 		     void *object);
 	void (*format)(struct strbuf *b, const void *object);
@@ -74,8 +76,9 @@ struct section {
 extern const struct section schema_root, schema_node, schema_admin, schema_pool, schema_backend,
 	schema_service, schema_quic, schema_guard, schema_guard_entry, schema_service_guard,
 	schema_http_timeouts, schema_http_limits, schema_http_paths, schema_tls, schema_pool_tls,
-	schema_idle, schema_source_route, schema_relay, schema_sni_route, schema_proxy_in,
-	schema_route, schema_route_match, schema_split, schema_retry, schema_hedge, schema_outlier,
+	schema_idle, schema_source_route, schema_relay, schema_outlier, schema_sni_route,
+	schema_proxy_in, schema_route, schema_route_match, schema_split, schema_health,
+	schema_access, schema_log, schema_rate_limit, schema_overload, schema_retry, schema_hedge,
 	schema_pool_limits;
 
 /* Words of the keys of services that other files of the table know. */

@@ -36,10 +36,12 @@ static const struct keyword guard_keys[] = {
 	{.name = "block",
 	 .text = "sources whose packets for any service are dropped (blocked)",
 	 .type = KEY_ITEMS,
+	 .bare_items = true,
 	 .section = &schema_guard_entry},
 	{.name = "allow",
 	 .text = "sources that no block of a shorter prefix and no limit of a service holds for",
 	 .type = KEY_ITEMS,
+	 .bare_items = true,
 	 .section = &schema_guard_entry},
 };
 const struct section schema_guard = {.name = "guard",

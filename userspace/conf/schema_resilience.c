@@ -297,25 +297,25 @@ static const struct keyword outlier_keys[] = {
 	 COUNT(min_requests),
 	 .min = 1,
 	 .max = MANY,
-	 .fallback = "20"},
+	 .fallback = "50"},
 	{.name = "interval",
 	 .text = "of error_rate and latency",
 	 LASTING(interval_ms),
 	 .max = HOUR,
 	 .fallback = "10s"},
-	{.name = "base_time",
+	{.name = "base",
 	 .text = "how long it is left out the first time; each further time as long again, until "
 		 "it was good for as long",
 	 LASTING(base_ms),
 	 .max = DAY,
 	 .fallback = "30s"},
-	{.name = "max_time", .text = "the longest", LASTING(max_ms), .max = DAY, .fallback = "5m"},
+	{.name = "max", .text = "the longest", LASTING(max_ms), .max = DAY, .fallback = "5m"},
 	{.name = "max_ejected",
 	 .text = "percent of the pool that may be left out, though always one, and never the last "
 		 "one that is usable",
 	 COUNT(max_ejected),
 	 .max = 100,
-	 .fallback = "10"},
+	 .fallback = "30"},
 };
 const struct section schema_outlier = {
 	.name = "outlier of a pool",
@@ -344,9 +344,6 @@ static const struct keyword limits_keys[] = {
 	{.name = "backend_connections",
 	 .text = "as connections, of each backend",
 	 MOST(backend_connections)},
-	{.name = "backend_requests",
-	 .text = "as requests, of each backend; who has that many is passed over",
-	 MOST(backend_requests)},
 };
 const struct section schema_pool_limits = {
 	.name = "limits of a pool",

@@ -280,6 +280,11 @@ static const struct keyword edits_keys[] = {
 static const struct section schema_edits = {
 	.name = "header fields of a route", .text = "Changes to the header", KEYS(edits_keys)};
 
+/* As enum route_early. */
+static const char *const early_words[] = {"service", "on", "off", NULL};
+/* enum request_priority, then that of the service. */
+static const char *const route_priority_words[] = {"low", "normal", "high", "service", NULL};
+
 static const struct keyword route_keys[] = {
 	{.name = "name",
 	 .text = "for messages and counters",
@@ -316,6 +321,25 @@ static const struct keyword route_keys[] = {
 	 FIELD(struct route_draft, timeout_ms),
 	 .min = 1,
 	 .max = DAY},
+	{.name = "early_data",
+	 .text = "are requests of this route taken in the first message of a client that comes "
+		 "back: "
+		 "on, off, or as the service's tls.early_data says. With on, a service takes such "
+		 "messages that itself says off; what is not for such a route waits",
+	 .type = KEY_CHOICE,
+	 FIELD(struct route_draft, early),
+	 .words = early_words,
+	 .fallback = "service"},
+	{.name = "priority",
+	 .text = "who is refused first when there is too much to do (overload)",
+	 .type = KEY_CHOICE,
+	 FIELD(struct route_draft, priority),
+	 .words = route_priority_words,
+	 .fallback = "service"},
+	{.name = "rate_limit",
+	 .text = "names of rate_limits, beside those of the service",
+	 NODE(struct route_draft, rate_limit),
+	 .form = "names of rate_limits"},
 	{.name = "retry",
 	 .text = "in place of the service's; keys that are not given have their defaults",
 	 OF(retry),

@@ -3,6 +3,7 @@
 #ifndef CONF_SERVICE_TLS_H
 #define CONF_SERVICE_TLS_H
 
+#include "conf/route_set.h"
 #include "conf/snapshot.h"
 #include "tls/client.h"
 #include "tls/server.h"
@@ -20,7 +21,8 @@ static inline struct tls_server_conf service_tls_conf(const struct service *s)
 		.authorities = s->tls.clients.authorities,
 		.crls = s->tls.clients.crls,
 		.clients_may_have_none = s->tls.clients.verify == CLIENT_VERIFY_OPTIONAL,
-		.early_data = s->tls.early_data == EARLY_DATA_ON,
+		.early_data =
+			s->tls.early_data == EARLY_DATA_ON || (s->routes && s->routes->takes_early),
 	};
 }
 

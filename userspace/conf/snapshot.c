@@ -7,14 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/health_pattern.h"
 #include "conf/listen.h"
 #include "conf/route_set.h"
 #include "conf/runtime.h"
 #include "conf/tree.h"
 #include "core/arena.h"
-#include "core/clock.h"
+#include "log/sink.h"
 #include "tls/authorities.h"
 #include "tls/staple.h"
+#include "route/mem.h"
 
 struct snapshot_memory {
 	struct snapshot snap;
@@ -64,10 +66,12 @@ void snapshot_unref(struct snapshot *s)
 			backend_rt_unref(s->pools[i].backends[j].rt);
 		tls_authorities_unref(s->pools[i].tls.authorities);
 		tls_cert_unref(s->pools[i].tls.cert);
+		health_pattern_free(s->pools[i].health.pattern);
 	}
 	for (size_t i = 0; i < s->service_count; i++) {
 		route_set_free(s->services[i].routes);
 		service_rt_unref(s->services[i].rt);
+		log_sink_unref(s->services[i].access.sink);
 		tls_authorities_unref(s->services[i].tls.clients.authorities);
 		tls_authorities_unref(s->services[i].tls.clients.crls);
 		for (size_t j = 0; j < s->services[i].tls.certificate_count; j++) {
@@ -75,6 +79,11 @@ void snapshot_unref(struct snapshot *s)
 			tls_staple_unref(s->services[i].tls.staples[j]);
 		}
 	}
+	if (s->pool_rules)
+		route_mem_deinit(s->pool_rules);
+	free(s->pool_rules);
+	for (size_t i = 0; i < s->rate_limit_count; i++)
+		limit_rt_unref(s->rate_limits[i].rt);
 	tree_free(s->document);
 	arena_deinit(&m->arena);
 	free(m);
@@ -88,14 +97,14 @@ bool pool_is_checked_by_tls(const struct pool *p)
 	       (p->health.tls == HEALTH_TLS_AUTO && !p->health.port);
 }
 
-/* All three lists are sorted, and all three structs start with their name. */
+/* All lists are sorted, and all structs start with their name. */
 static int compare_name(const void *key, const void *row)
 {
 	return strcmp(key, *(const char *const *)row);
 }
 
 _Static_assert(!offsetof(struct pool, name) && !offsetof(struct service, name) &&
-		       !offsetof(struct backend, name),
+		       !offsetof(struct backend, name) && !offsetof(struct rate_limit, name),
 	       "the name stands first");
 
 const struct pool *snapshot_pool(const struct snapshot *s, const char *name)
@@ -110,6 +119,14 @@ const struct service *snapshot_service(const struct snapshot *s, const char *nam
 	if (!s->service_count)
 		return NULL;
 	return bsearch(name, s->services, s->service_count, sizeof(*s->services), compare_name);
+}
+
+const struct rate_limit *snapshot_rate_limit(const struct snapshot *s, const char *name)
+{
+	if (!s->rate_limit_count)
+		return NULL;
+	return bsearch(name, s->rate_limits, s->rate_limit_count, sizeof(*s->rate_limits),
+		       compare_name);
 }
 
 const struct backend *pool_backend(const struct pool *p, const char *name)
@@ -136,6 +153,17 @@ bool service_routes_to(const struct service *s, const struct pool *p)
 bool service_uses_pool(const struct service *s, const struct pool *p)
 {
 	return s->mode == SERVICE_L4 && (s->pool == p || service_routes_to(s, p));
+}
+
+struct pool_span service_pools(const struct snapshot *snap, const struct service *s)
+{
+	size_t first = s->pool ? (size_t)(s->pool - snap->pools) : 0;
+
+	if (s->mode != SERVICE_L4)
+		return (struct pool_span){0, 0};
+	if (s->source_route_count)
+		return (struct pool_span){0, snap->pool_count};
+	return (struct pool_span){first, s->pool ? first + 1 : first};
 }
 
 bool service_has_pool(const struct service *s, const struct pool *p)
@@ -183,24 +211,16 @@ bool backend_is_routed(const struct backend *b)
 	       b->pool->next_hop == NEXT_HOP_FIB;
 }
 
-bool backend_is_ejected(const struct backend *b)
+bool backend_is_ejected(const struct backend *b, uint64_t now_ms)
 {
-	const struct outlier_rt *o = &b->rt->outlier;
-	uint64_t until = atomic_load_explicit(&o->until_ms, memory_order_relaxed);
-
-	if (!until || !outlier_is_on(&b->pool->outlier))
-		return false;
-	return until > clock_now_ms() || atomic_load_explicit(&o->is_probed, memory_order_relaxed);
+	return outlier_is_on(&b->pool->outlier) &&
+	       now_ms < atomic_load_explicit(&b->rt->outlier.until_ms, memory_order_relaxed);
 }
 
 bool backend_is_usable(const struct backend *b)
 {
-	unsigned most = b->pool->limits.backend_requests;
-
 	return b->admin == ADMIN_UP && b->weight > 0 &&
-	       atomic_load_explicit(&b->rt->health, memory_order_relaxed) != HEALTH_DOWN &&
-	       !backend_is_ejected(b) &&
-	       (!most || atomic_load_explicit(&b->rt->requests, memory_order_relaxed) < most);
+	       atomic_load_explicit(&b->rt->health, memory_order_relaxed) != HEALTH_DOWN;
 }
 
 enum tracking service_tracking(const struct service *s, uint8_t proto)
@@ -218,6 +238,8 @@ const char *const forward_words[] = {"ipip", "gue", "l2", "local", "nat", "proxy
 const char *const next_hop_words[] = {"reflect", "fib", NULL};
 const char *const admin_state_words[] = {"up", "drain", "disabled", NULL};
 const char *const service_mode_words[] = {"l4", "http", "tcp", "tls", NULL};
+const char *const balance_words[] = {"round-robin", "least-request", "ewma",
+				     "random",	    "maglev",	     NULL};
 const char *const pool_protocol_words[] = {"http1", "http2", NULL};
 const char *const proxy_out_words[] = {"off", "v1", "v2", NULL};
 const char *const proxy_header_rule_words[] = {"required", "optional", NULL};
@@ -225,7 +247,10 @@ const char *const tracking_words[] = {"auto", "on-change", "always", "never", NU
 const char *const affinity_words[] = {"flow", "source-destination", "source", NULL};
 const char *const quic_cid_words[] = {"none", "lb", "offset", NULL};
 const char *const client_verify_words[] = {"required", "optional", NULL};
-const char *const health_kind_words[] = {"none", "tcp", "http", NULL};
+const char *const meter_words[] = {"token-bucket", "sliding-window", "leaky-bucket", NULL};
+const char *const priority_words[] = {"low", "normal", "high", NULL};
+const char *const limit_per_words[] = {"node", "service", "route", NULL};
+const char *const health_kind_words[] = {"none", "tcp", "http", "grpc", NULL};
 
 const char *forward_name(enum forward v)
 {

@@ -12,13 +12,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "conf/environ.h"
 #include "conf/resilience.h"
 #include "core/addr.h"
 #include "core/diag.h"
+#include "limit/meter.h"
+#include "limit/overload.h"
 #include "tls/policy_words.h"
 
+struct access_plan; /* conf/access_plan.h */
 struct arena;
+struct expr;
+struct route_mem;
 struct backend_rt; /* conf/runtime.h */
+struct log_sink;   /* log/sink.h */
+struct limit_rt;
 struct pool_rt;
 struct service_rt;
 struct tls_authorities; /* tls/authorities.h */
@@ -62,26 +70,70 @@ struct node {
 	unsigned icmp_rate; /* answers and errors of ours, a second and processor, default 100 */
 	enum steer_sockets steer_sockets; /* default auto */
 	struct node_limits limits;
+	const char *zone;	     /* where it stands; NULL: not said */
 	unsigned workers;	     /* resolved: at least 1 */
 	unsigned drain_ms;	     /* how long SIGTERM waits for connections */
+	unsigned reconcile_ms;	     /* from one look at the kernel's tables to the next; 0: none */
 	unsigned ticket_rotation_ms; /* of the keys of TLS session tickets, default 8 h */
+};
+
+/* How many of each have series of their own. */
+struct metrics_conf {
+	unsigned services, backends; /* default 1000 each */
 };
 
 struct admin_conf {
 	const char *socket; /* path of the control socket, default /run/shunt/control.sock */
+	unsigned history;   /* generations that are kept, default 50 */
+	enum watch { WATCH_OFF, WATCH_ON } watch;
+	struct endpoint http;	  /* of the admin HTTP server; port 0: see http_path */
+	const char *http_path;	  /* the same, a unix socket; NULL: there is none */
+	const char *const *hosts; /* that it may be asked for, beside addresses */
+	size_t host_count;
+	const char *token_file;
+	const char *token; /* what was in the file; NULL: only GET is answered */
+	struct metrics_conf metrics;
 };
 
-enum health_kind { HEALTH_NONE, HEALTH_TCP, HEALTH_HTTP };
+/* The daemon's own log. */
+enum log_conf_level {
+	LOG_CONF_AS_STARTED,
+	LOG_CONF_ERROR, /* from here on as enum log_level */
+	LOG_CONF_WARNING,
+	LOG_CONF_INFO,
+	LOG_CONF_DEBUG,
+};
+enum log_conf_format { LOG_CONF_TEXT, LOG_CONF_JSON };
+enum log_conf_target { LOG_CONF_STDERR, LOG_CONF_JOURNALD, LOG_CONF_SYSLOG };
+struct log_conf {
+	enum log_conf_level level;
+	enum log_conf_format format;
+	enum log_conf_target target;
+};
+
+enum health_kind { HEALTH_NONE, HEALTH_TCP, HEALTH_HTTP, HEALTH_GRPC };
 
 enum health_tls { HEALTH_TLS_AUTO, HEALTH_TLS_ON, HEALTH_TLS_OFF };
 
+struct status_range {
+	unsigned low, high; /* both included */
+};
+
+struct health_pattern; /* conf/health_pattern.h */
+
 struct health_conf {
 	enum health_kind kind;
-	enum health_tls tls;		 /* auto: where the port for clients is checked */
-	uint16_t port;			 /* 0 (proxy pools only): each backend's own */
-	const char *path;		 /* HTTP: origin-form target */
-	const char *host;		 /* HTTP: Host header; NULL: the address */
-	unsigned status_min, status_max; /* HTTP: expected, default 200..299 */
+	enum health_tls tls;	       /* auto: where the port for clients is checked */
+	uint16_t port;		       /* 0 (proxy pools only): each backend's own */
+	const char *path;	       /* HTTP: origin-form target */
+	const char *host;	       /* HTTP, gRPC: Host header; NULL: the address */
+	struct status_range *statuses; /* HTTP: expected, default 200..299 */
+	size_t status_count;
+	const char *body;		/* HTTP: what must be in the body; NULL: anything */
+	const char *body_regex;		/* HTTP: the same as an expression */
+	struct health_pattern *pattern; /* body_regex, compiled; the snapshot's */
+	size_t body_limit;		/* HTTP: bytes of the body that are looked at, 16 KiB */
+	const char *service;		/* gRPC: that is asked for; NULL: the server as a whole */
 	unsigned every_ms, timeout_ms;
 	unsigned rise, fall; /* results in a row that change the state */
 };
@@ -124,6 +176,8 @@ struct backend {
 	enum forward forward; /* its own, else the pool's; proxy only with a proxy pool */
 	struct endpoint ep;   /* port: 0 where packets keep the service's, never 0 in proxy pools */
 	unsigned weight;      /* 0..1000, default 1; 0 takes no new flows */
+	unsigned priority;    /* proxy: others come first, below POOL_PRIORITIES */
+	const char *zone;     /* proxy: NULL: none */
 	enum admin_state admin;
 	bool has_server_id;
 	uint64_t server_id;    /* in QUIC connection ids, as a number */
@@ -134,6 +188,17 @@ struct backend {
 enum proxy_out { PROXY_OUT_OFF, PROXY_OUT_V1, PROXY_OUT_V2 };
 
 enum pool_protocol { POOL_HTTP1, POOL_HTTP2 };
+
+/* Which backend a request, or a connection, is for. */
+enum balance {
+	BALANCE_ROUND_ROBIN,
+	BALANCE_LEAST_REQUEST,
+	BALANCE_EWMA, /* of two by chance the one with less to do, and faster */
+	BALANCE_RANDOM,
+	BALANCE_MAGLEV,
+};
+
+#define POOL_PRIORITIES 8
 
 struct pool {
 	const char *name;
@@ -153,11 +218,19 @@ struct pool {
 	unsigned
 		streams; /* proxy, HTTP/2: most requests at a time of one connection, default 100 */
 	unsigned idle_max; /* proxy: idle connections to one backend in one worker, default 128 */
-	enum proxy_out proxy_out;    /* proxy: what its backends are told of the client */
-	struct outlier_conf outlier; /* proxy */
-	struct pool_limits limits;   /* proxy */
-	struct pool_rt *rt;	     /* that its backends hold; NULL: it has none */
-	struct backend *backends;    /* sorted by name */
+	enum proxy_out proxy_out;      /* proxy: what its backends are told of the client */
+	enum balance balance;	       /* proxy */
+	const char *balance_by_text;   /* maglev; NULL: by the client's address */
+	const struct expr *balance_by; /* of balance_by_text, in the snapshot's pool_rules */
+	unsigned load_bound;	       /* maglev: percent of its share that one may have; 0: any */
+	unsigned slow_start_ms;	       /* proxy: 0: none */
+	unsigned panic_percent;	       /* proxy: all are used where less of a group is healthy */
+	struct outlier_conf outlier;   /* proxy */
+	struct pool_limits limits;     /* proxy */
+	struct pool_rt *rt;	       /* that its backends hold; NULL: it has none */
+	unsigned requests_max;	       /* proxy: at a time of one backend; 0: any number */
+	const char *local_zone;	       /* the node's; NULL: none */
+	struct backend *backends;      /* sorted by name */
 	size_t backend_count;
 };
 
@@ -213,12 +286,17 @@ struct http_timeouts {
 };
 
 struct http_limits {
-	size_t request_line;   /* bytes, 8 KiB; more is 414 */
-	size_t header_bytes;   /* whole header block, 32 KiB; more is 431 */
-	unsigned header_count; /* 100; more is 431 */
-	uint64_t body;	       /* bytes; more is 413; 0: no limit (default) */
-	uint64_t client_rate;  /* bytes of body a second that a client must send or take, 200 */
-	unsigned streams;      /* at a time of one HTTP/2 connection, 100 */
+	size_t request_line;	   /* bytes, 8 KiB; more is 414 */
+	size_t header_bytes;	   /* whole header block, 32 KiB; more is 431 */
+	unsigned header_count;	   /* 100; more is 431 */
+	uint64_t body;		   /* bytes; more is 413; 0: no limit (default) */
+	uint64_t client_rate;	   /* bytes of body a second that a client must send or take, 200 */
+	unsigned pipelined;	   /* requests of one connection that come at once, 1000; 0: any */
+	unsigned chunk_extensions; /* bytes in one request, 4 KiB; more is 400 */
+	unsigned trailer_bytes;	   /* of a request, 8 KiB; more is 431 */
+	unsigned trailer_count;	   /* fields of these, 100; more is 431 */
+	unsigned continuations;	   /* frames of one HTTP/2 header behind the first, 8 */
+	unsigned streams;	   /* at a time of one HTTP/2 connection, 100 */
 	unsigned resets, control_frames; /* a second of one HTTP/2 connection, 100; 0: any */
 	unsigned requests;		 /* of one client connection, 0: no limit (default) */
 	unsigned connections;		 /* of the service in one worker, 0: no limit (default) */
@@ -324,6 +402,49 @@ struct service_tls {
 	struct client_tls clients;
 };
 
+#define ACCESS_SAMPLE_ALL 10000U
+enum access_errors { ACCESS_ERRORS_ALWAYS, ACCESS_ERRORS_SAMPLED };
+
+/* An http service's access log. */
+struct access_conf {
+	const char *target; /* NULL: there is none */
+	const char *format; /* "json", or a template */
+	unsigned sample;    /* of ACCESS_SAMPLE_ALL requests, default all */
+	enum access_errors errors;
+	const char *const *headers; /* in lower case */
+	size_t header_count;
+	const char *const *redact; /* in lower case; NULL: those that commonly are secrets */
+	size_t redact_count;
+	const struct access_plan *plan; /* what a line is made of */
+	struct log_sink *sink;		/* NULL: nothing is written; the snapshot's reference */
+};
+
+/* Whose requests are on one account, beside those with the same key. */
+enum limit_per { LIMIT_PER_NODE, LIMIT_PER_SERVICE, LIMIT_PER_ROUTE };
+enum dry_run { DRY_RUN_OFF, DRY_RUN_ON };
+
+/* How many requests are taken of each that the key tells apart. */
+struct rate_limit {
+	const char *name;
+	struct meter meter;
+	const char
+		*key; /* text of an expression, for the services that use it; NULL: one for all */
+	uint32_t entries;     /* keys that are remembered, default 65536 */
+	enum limit_per per;   /* default node */
+	enum dry_run dry_run; /* counts what it would refuse, default off */
+	struct limit_rt *rt;  /* the snapshot holds a reference */
+};
+
+/* When the workers have too much to do; all of them together. 0: no limit. */
+struct overload_conf {
+	unsigned lag_ms;
+	uint64_t memory;
+	uint64_t connections;
+	uint32_t requests;	/* under way to backends */
+	unsigned wait_ms;	/* of those above, default 10 s */
+	unsigned retry_after_s; /* default 1 */
+};
+
 struct service {
 	const char *name;
 	enum service_mode mode;
@@ -353,25 +474,35 @@ struct service {
 	struct relay_conf relay;      /* tcp, tls */
 	struct sni_route *sni_routes; /* tls */
 	size_t sni_route_count;
-	struct route_set *routes; /* http: conf/route_set.h; NULL: none */
+	struct route_set *routes;	/* http: conf/route_set.h; NULL: none */
+	enum request_priority priority; /* http: default normal */
+	const char *const *rate_limits; /* http: names; routes has them ready for use */
+	size_t rate_limit_count;
 	struct retry_conf retry;  /* http: where its route does not say */
 	struct hedge_conf hedge;  /* the same */
 	struct proxy_in proxy_in; /* http, tcp, tls */
 	struct service_guard guard;
-	struct service_rt *rt; /* the snapshot holds a reference */
+	struct access_conf access; /* http */
+	struct service_rt *rt;	   /* the snapshot holds a reference */
 };
 
 struct snapshot {
 	uint64_t generation; /* 1 for the first that was applied; set by control/reload */
 	struct node node;
 	struct admin_conf admin;
+	struct log_conf log;
 	struct guard_conf guard;
+	struct overload_conf overload;
 	struct pool *pools; /* sorted by name */
 	size_t pool_count;
 	struct service *services; /* sorted by name */
 	size_t service_count;
-	struct tree *document; /* what it was built from; main thread only */
-	void *priv;	       /* reference count and memory: snapshot.c */
+	struct rate_limit *rate_limits; /* sorted by name */
+	size_t rate_limit_count;
+	struct route_mem *pool_rules; /* of the expressions of pools; NULL: there are none */
+	struct tree *document;	      /* what it was built from; main thread only */
+	struct secrets secrets; /* what its references to the environment stand for; the same */
+	void *priv;		/* reference count and memory: snapshot.c */
 };
 
 struct snapshot *snapshot_ref(struct snapshot *s);
@@ -383,6 +514,7 @@ struct arena *snapshot_arena(struct snapshot *s);
 
 const struct pool *snapshot_pool(const struct snapshot *s, const char *name); /* NULL: none */
 const struct service *snapshot_service(const struct snapshot *s, const char *name);
+const struct rate_limit *snapshot_rate_limit(const struct snapshot *s, const char *name);
 const struct backend *pool_backend(const struct pool *p, const char *name);
 
 /* The ring of a source route's pool goes by SERVICE@POOL. Writes the name and returns buf. */
@@ -394,6 +526,11 @@ bool service_routes_to(const struct service *s, const struct pool *p);
 
 /* Does an l4 service steer to the pool, as its own or by a source route? */
 bool service_uses_pool(const struct service *s, const struct pool *p);
+/* Pools of snap, from first to before end: those of an l4 service are among them. */
+struct pool_span {
+	size_t first, end;
+};
+struct pool_span service_pools(const struct snapshot *snap, const struct service *s);
 
 /* The same of a service of any mode, and of the pools that its SNI routes lead to. */
 bool service_has_pool(const struct service *s, const struct pool *p);
@@ -412,15 +549,26 @@ bool forward_keeps_port(enum forward v);
 /* Do its packets go where this host's routes lead? */
 bool backend_is_routed(const struct backend *b);
 
-/* May it be given new flows or requests: up by configuration, weight over 0, not down by health, not
- * left out as an outlier, not at its limit of requests. */
+/* May it be given new flows or requests: up by configuration, weight over 0, not down by health. */
 bool backend_is_usable(const struct backend *b);
 
-/* Is it left out as an outlier, or back with one request on trial? */
-bool backend_is_ejected(const struct backend *b);
+/* Is it left out as an outlier now? */
+bool backend_is_ejected(const struct backend *b, uint64_t now_ms);
 
 /* Of its listen addresses of a protocol: never AUTO. */
 enum tracking service_tracking(const struct service *s, uint8_t proto);
+
+/* Does its policy look at what backends have to do? At how fast they answer? */
+static inline bool pool_counts_active(const struct pool *p)
+{
+	return p->requests_max || p->balance == BALANCE_LEAST_REQUEST ||
+	       p->balance == BALANCE_EWMA || (p->balance == BALANCE_MAGLEV && p->load_bound);
+}
+
+static inline bool pool_times(const struct pool *p)
+{
+	return p->balance == BALANCE_EWMA;
+}
 
 /* Do its backends speak TLS? */
 static inline bool pool_has_tls(const struct pool *p)
@@ -458,13 +606,19 @@ extern const char *const next_hop_words[];
 extern const char *const admin_state_words[];
 extern const char *const service_mode_words[];
 extern const char *const pool_protocol_words[];
+extern const char *const balance_words[];
 extern const char *const proxy_out_words[];
 extern const char *const proxy_header_rule_words[];
 extern const char *const tracking_words[];
 extern const char *const affinity_words[];
 extern const char *const quic_cid_words[];
 extern const char *const health_kind_words[];
+extern const char *const meter_words[];
+extern const char *const limit_per_words[];
+extern const char *const priority_words[];
 extern const char *const client_verify_words[];
+extern const char *const log_conf_format_words[];
+extern const char *const log_conf_target_words[];
 const char *forward_name(enum forward v);
 const char *next_hop_name(enum next_hop v);
 const char *admin_state_name(enum admin_state v);

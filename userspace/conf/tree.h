@@ -29,7 +29,7 @@ struct tree {
  * documents, a key twice, too deep or too large a document are errors. NULL: see d. */
 struct tree *tree_parse(const char *name, const char *text, size_t len, struct diag *d);
 
-/* The same from a file; "-" is standard input. */
+/* The same from a file, "-" is standard input, or from a directory (conf/tree_dir.h). */
 struct tree *tree_load(const char *path, struct diag *d);
 
 void tree_free(struct tree *t);				      /* NULL is fine */

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <yaml.h>
 
+#include "conf/tree_dir.h"
 #include "core/text.h"
 
 /* What a configuration of the largest tables stays well under. */
@@ -364,6 +365,13 @@ fail:
 }
 
 struct tree *tree_load(const char *path, struct diag *d)
+{
+	bool directory = tree_dir_is_one(path);
+
+	return directory ? tree_dir_load(path, d) : tree_load_file(path, d);
+}
+
+struct tree *tree_load_file(const char *path, struct diag *d)
 {
 	bool from_stdin = !strcmp(path, "-");
 	struct pos where = {.file = from_stdin ? "standard input" : path};

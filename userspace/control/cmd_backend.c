@@ -51,9 +51,12 @@ static void on_applied(void *ctx, const struct reload_result *result)
 
 static void submit(struct commands_env *env, struct request *rq, const struct edit *what)
 {
-	struct reload_origin origin = {.what = "command", .uid = (long)rq->peer.uid};
-	struct edit *e = malloc(sizeof(*e));
+	struct reload_origin origin;
+	struct edit *e;
 
+	if (!cmd_take_origin(rq, "command", &origin))
+		return;
+	e = malloc(sizeof(*e));
 	if (e) {
 		*e = *what;
 		e->rq = rq;

@@ -69,9 +69,12 @@ static void on_applied(void *ctx, const struct reload_result *result)
 
 static void submit(struct commands_env *env, struct request *rq, const struct order *what)
 {
-	struct reload_origin origin = {.what = "command", .uid = (long)rq->peer.uid};
-	struct order *o = malloc(sizeof(*o));
+	struct reload_origin origin;
+	struct order *o;
 
+	if (!cmd_take_origin(rq, "command", &origin))
+		return;
+	o = malloc(sizeof(*o));
 	if (o) {
 		*o = *what;
 		o->rq = rq;

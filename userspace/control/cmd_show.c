@@ -48,6 +48,12 @@ void cmd_service(struct commands_env *env, struct request *rq, const struct rout
 		reply_error(rq, REPLY_NOT_FOUND, NULL, "no such service: %s", args->name[0]);
 }
 
+void cmd_limits(struct commands_env *env, struct request *rq, const struct route_args *args)
+{
+	(void)args;
+	reply_json(rq, 200, object_limits(reload_current(env->reload)));
+}
+
 void cmd_pools(struct commands_env *env, struct request *rq, const struct route_args *args)
 {
 	const struct snapshot *snap = reload_current(env->reload);

@@ -24,12 +24,19 @@ static const struct command {
 	{"GET", "/v1/pools/{}", false, cmd_pool},
 	{"GET", "/v1/backends", false, cmd_backends},
 	{"GET", "/v1/health", false, cmd_health},
+	{"GET", "/v1/limits", false, cmd_limits},
 	{"GET", "/v1/config", false, cmd_config_show},
 	{"GET", "/v1/config/diff", false, cmd_config_diff_file},
 	{"POST", "/v1/config/check", false, cmd_config_check},
+	{"POST", "/v1/config/format", false, cmd_config_format},
 	{"POST", "/v1/config/diff", false, cmd_config_check},
 	{"POST", "/v1/config/apply", true, cmd_config_apply},
 	{"POST", "/v1/config/save", true, cmd_config_save},
+	{"GET", "/v1/config/schema", false, cmd_config_schema},
+	{"GET", "/v1/config/history", false, cmd_config_history},
+	{"GET", "/v1/config/generations/{}", false, cmd_config_generation},
+	{"GET", "/v1/config/generations/{}/diff/{}", false, cmd_config_compare},
+	{"POST", "/v1/config/generations/{}/rollback", true, cmd_config_rollback},
 	{"POST", "/v1/pools/{}/backends", true, cmd_backend_add},
 	{"DELETE", "/v1/pools/{}/backends/{}", true, cmd_backend_remove},
 	{"PATCH", "/v1/pools/{}/backends/{}", true, cmd_backend_change},
@@ -37,6 +44,13 @@ static const struct command {
 	{"POST", "/v1/guard", true, cmd_guard_add},
 	{"DELETE", "/v1/guard", true, cmd_guard_flush},
 	{"POST", "/v1/guard/remove", true, cmd_guard_remove},
+	{"GET", "/v1/log", false, cmd_log_show},
+	{"PATCH", "/v1/log", true, cmd_log_change},
+	{"POST", "/v1/log/reopen", true, cmd_log_reopen},
+	{"GET", "/healthz", false, cmd_healthz},
+	{"GET", "/readyz", false, cmd_readyz},
+	{"GET", "/metrics", false, cmd_metrics},
+	{"GET", "/openapi.json", false, cmd_openapi},
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
@@ -47,7 +61,7 @@ static void reply_fault(struct request *rq)
 	case REQUEST_FORBIDDEN:
 		reply_error(rq, REPLY_FORBIDDEN, NULL,
 			    "uid %ld is neither root nor in the group of the control socket",
-			    (long)rq->peer.uid);
+			    peer_uid(&rq->peer));
 		return;
 	case REQUEST_TOO_LARGE:
 		reply_error(rq, REPLY_TOO_LARGE, NULL, "expected at most %u bytes",
@@ -59,6 +73,17 @@ static void reply_fault(struct request *rq)
 	reply_error(rq, REPLY_NO_MEMORY, NULL, "shuntd is out of memory");
 }
 
+/* One line for each change that was asked for, whatever became of it. */
+static void log_audit(const struct request *rq, unsigned status, void *ctx)
+{
+	const struct commands_env *env = ctx;
+
+	log_info(
+		"audit: command method=%s path=%s via=%s uid=%ld pid=%ld status=%u generation=%llu",
+		rq->method, rq->path, rq->via, peer_uid(&rq->peer), (long)rq->peer.pid, status,
+		(unsigned long long)reload_current(env->reload)->generation);
+}
+
 static void run_command(struct commands_env *env, const struct command *c, struct request *rq,
 			const struct route_args *args)
 {
@@ -66,9 +91,12 @@ static void run_command(struct commands_env *env, const struct command *c, struc
 		reply_error(rq, REPLY_BUSY, NULL, "shuntd is stopping");
 		return;
 	}
-	if (c->mutates)
+	if (c->mutates) {
 		log_info("control: command method=%s path=%s uid=%ld pid=%ld", rq->method, rq->path,
-			 (long)rq->peer.uid, (long)rq->peer.pid);
+			 peer_uid(&rq->peer), (long)rq->peer.pid);
+		rq->on_reply = log_audit;
+		rq->on_reply_ctx = env;
+	}
 	c->run(env, rq, args);
 }
 

@@ -8,7 +8,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/stat.h>
 
 #include "control/reload.h"
 #include "control/server.h"
@@ -19,12 +18,15 @@ struct commands_env {
 	struct l4 *l4; /* NULL: the proxy alone */
 	struct workers *workers;
 	struct steering *steering;
+	struct history *history;
+	struct runtime *runtime;
+	const struct config_file *file;
 	const char *config_path; /* "-": standard input, nothing can be saved */
 	uint64_t started_ms;	 /* clock_now_ms() at the start */
 	bool stopping;
 	struct {
 		uint64_t generation; /* 0: nothing is known */
-		struct stat file;
+		uint64_t stamp;	     /* of the file */
 		bool differs;
 	} saved; /* control/saved.c: what the last comparison found */
 };

@@ -26,7 +26,7 @@ int config_file_load(const char *path, struct runtime *rt, struct tree **ret_doc
 	return 0;
 }
 
-int config_file_check(const char *path, struct runtime *rt)
+int config_file_check(const char *path, struct runtime *rt, bool strict)
 {
 	struct tree *document = NULL;
 	struct snapshot *snap = NULL;
@@ -35,6 +35,8 @@ int config_file_check(const char *path, struct runtime *rt)
 
 	diag_init(&d);
 	err = config_file_load(path, rt, &document, &snap, &d);
+	if (!err && strict)
+		err = diag_refuse_warnings(&d);
 	diag_print(&d, stderr);
 	if (!err)
 		fprintf(stdout, "%s: good, services: %zu, pools: %zu\n", path, snap->service_count,
@@ -50,18 +52,21 @@ static void on_reloaded(void *ctx, const struct reload_result *result)
 	struct config_file *f = ctx;
 
 	f->running = false;
+	if (!result->status)
+		f->fallback = 0;
 	notify_ready(result->status ? "running; the last reload was refused" : "running");
 	if (f->again)
-		config_file_reload(f);
+		config_file_reload(f, f->why);
 }
 
-void config_file_reload(struct config_file *f)
+void config_file_reload(struct config_file *f, const char *why)
 {
-	struct reload_origin origin = {.what = "signal", .uid = -1};
+	struct reload_origin origin = {.what = why, .uid = -1, .strict = f->strict};
 	struct tree *document;
 	struct diag d;
 	int err = -EINVAL;
 
+	f->why = why;
 	if (f->running) {
 		f->again = true;
 		return;
@@ -79,8 +84,8 @@ void config_file_reload(struct config_file *f)
 	f->running = !err;
 	if (err) {
 		diag_log(&d);
-		log_error("config: refused, nothing changed origin=signal errors=%zu reason=\"%s\"",
-			  d.errors, strerror(-err));
+		log_error("config: refused, nothing changed origin=%s errors=%zu reason=\"%s\"",
+			  why, d.errors, strerror(-err));
 		notify_ready("running; the last reload was refused");
 	}
 	diag_deinit(&d);

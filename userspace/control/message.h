@@ -15,6 +15,7 @@
  * applied. The latter is also what later messages call a document that came by this way. */
 #define API_BODY_NAME	 "(request)"
 #define API_APPLIED_NAME "(config apply)"
+#define API_HISTORY_NAME "(generation)" /* the same of one that was in force before */
 
 #define API_JSON "application/json"
 #define API_YAML "application/yaml"

@@ -7,6 +7,7 @@
 #include "conf/runtime.h"
 #include "control/json_build.h"
 #include "control/objects.h"
+#include "core/clock.h"
 #include "l4/l4.h"
 
 /* A ring of a service, or of its source routes, that the pool is in. */
@@ -134,6 +135,14 @@ static json_t *backend_http(const struct backend *b)
 	failed = !o;
 	json_put_int(o, "active_requests", (sum.active_up - sum.active_down), &failed);
 	json_put_int(o, "open_connections", atomic_load(&b->rt->connections), &failed);
+	json_put_int(o, "priority", b->priority, &failed);
+	json_put(o, "zone", b->zone ? json_string(b->zone) : json_null(), &failed);
+	object_put_outlier(o, b, &failed);
+	json_put(o, "latency_us",
+		 pool_times(b->pool)
+			 ? json_integer((json_int_t)backend_rt_latency_us(b->rt, clock_now_ms()))
+			 : json_null(),
+		 &failed);
 #define X(name, text)                                                                              \
 	if (strncmp(text, "active-", 7) != 0)                                                      \
 		json_put_counter(o, text, sum.name, &failed);
@@ -167,7 +176,6 @@ static json_t *object_backend(const struct commands_env *env, const struct kerne
 	json_put(o, "server_id", server_id_json(b), &failed);
 	json_put(o, "l4", backend_l4(env, v, pool, place), &failed);
 	json_put(o, "http", backend_http(b), &failed);
-	json_put(o, "outlier", object_outlier(b), &failed);
 	return json_finish(o, failed);
 }
 

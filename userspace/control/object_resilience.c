@@ -7,11 +7,10 @@
 
 static json_t *limits_json(const struct pool_limits *l)
 {
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "connections",
-			 (json_int_t)l->connections, "pending", (json_int_t)l->pending, "requests",
-			 (json_int_t)l->requests, "retries", (json_int_t)l->retries,
-			 "backend_connections", (json_int_t)l->backend_connections,
-			 "backend_requests", (json_int_t)l->backend_requests);
+	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "connections", (json_int_t)l->connections,
+			 "pending", (json_int_t)l->pending, "requests", (json_int_t)l->requests,
+			 "retries", (json_int_t)l->retries, "backend_connections",
+			 (json_int_t)l->backend_connections);
 }
 
 static json_t *outlier_json(const struct outlier_conf *c)
@@ -22,8 +21,8 @@ static json_t *outlier_json(const struct outlier_conf *c)
 			 (json_int_t)c->consecutive, "gateway", (json_int_t)c->gateway,
 			 "error_rate_percent", (json_int_t)c->error_rate, "latency_percent",
 			 (json_int_t)c->latency, "min_requests", (json_int_t)c->min_requests,
-			 "interval_ms", (json_int_t)c->interval_ms, "base_time_ms",
-			 (json_int_t)c->base_ms, "max_time_ms", (json_int_t)c->max_ms,
+			 "interval_ms", (json_int_t)c->interval_ms, "base_ms",
+			 (json_int_t)c->base_ms, "max_ms", (json_int_t)c->max_ms,
 			 "max_ejected_percent", (json_int_t)c->max_ejected);
 }
 
@@ -45,7 +44,7 @@ void object_put_resilience(json_t *o, const struct pool *p, bool *failed)
 	json_put(o, "refused", refused, failed);
 }
 
-json_t *object_outlier(const struct backend *b)
+void object_put_outlier(json_t *o, const struct backend *b, bool *failed)
 {
 	static const char *const words[] = {
 #define X(name, text) text,
@@ -53,22 +52,14 @@ json_t *object_outlier(const struct backend *b)
 #undef X
 	};
 	const struct outlier_rt *rt = &b->rt->outlier;
-	uint64_t until = atomic_load(&rt->until_ms), now = clock_now_ms();
-	bool is_ejected = backend_is_ejected(b);
-	json_t *o;
-	bool failed;
+	uint64_t now = clock_now_ms();
+	uint64_t until = outlier_is_on(&b->pool->outlier) ? atomic_load(&rt->until_ms) : 0;
 
-	if (!outlier_is_on(&b->pool->outlier))
-		return json_null();
-	o = json_object();
-	failed = !o;
-	json_put(o, "ejected", json_boolean(is_ejected), &failed);
-	json_put(o, "on_trial", json_boolean(until && until <= now), &failed);
-	json_put(o, "reason", until ? json_string(words[atomic_load(&rt->reason)]) : json_null(),
-		 &failed);
-	json_put(o, "left_ms", until > now ? json_integer((json_int_t)(until - now)) : json_null(),
-		 &failed);
-	json_put_int(o, "failures_in_a_row", atomic_load(&rt->consecutive), &failed);
-	json_put_int(o, "ejections", atomic_load(&rt->ejections), &failed);
-	return json_finish(o, failed);
+	json_put(o, "ejected_ms_left",
+		 until > now ? json_integer((json_int_t)(until - now)) : json_null(), failed);
+	json_put(o, "ejected_for",
+		 until ? json_string(words[atomic_load(&rt->reason)]) : json_null(), failed);
+	json_put(o, "on_trial", json_boolean(until && until <= now), failed);
+	json_put_int(o, "failures_in_a_row", atomic_load(&rt->consecutive), failed);
+	json_put_int(o, "ejections", atomic_load(&rt->ejections), failed);
 }

@@ -4,12 +4,14 @@
 #include <unistd.h>
 
 #include "control/message.h"
+#include "control/config_file.h"
 #include "control/json_build.h"
 #include "control/objects.h"
 #include "control/steering.h"
 #include "core/clock.h"
 #include "l4/l4.h"
 #include "l4/nat_sweep.h"
+#include "l4/reconcile.h"
 #include "loader/loader.h"
 #include "loader/maps.h"
 #include "worker/worker.h"
@@ -105,6 +107,22 @@ static json_t *verdicts_json(struct loader *l)
 	return json_finish(o, failed);
 }
 
+/* What was found changed by another in the kernel's tables. */
+static json_t *drift_json(const struct reconcile *r)
+{
+	json_t *o = json_object();
+	bool failed = !o;
+
+	json_put_int(o, "passes", r->runs, &failed);
+	json_put_int(o, "repaired", r->repaired, &failed);
+	json_put(o, "last", r->repaired_ms ? json_text(r->repaired_row) : json_null(), &failed);
+	json_put(o, "last_age_ms",
+		 r->repaired_ms ? json_integer((json_int_t)(clock_now_ms() - r->repaired_ms))
+				: json_null(),
+		 &failed);
+	return json_finish(o, failed);
+}
+
 static json_t *l4_json(const struct commands_env *env, const struct snapshot *snap, bool flows)
 {
 	struct loader *l;
@@ -123,7 +141,25 @@ static json_t *l4_json(const struct commands_env *env, const struct snapshot *sn
 	json_put(o, "tables", tables_json(l, flows), &failed);
 	json_put(o, "nat", nat_json(l4_nat_use(env->l4)), &failed);
 	json_put(o, "verdicts", verdicts_json(l), &failed);
+	json_put(o, "drift", drift_json(l4_reconciled(env->l4)), &failed);
 	json_put_int(o, "lingering_backends", reload_lingering(env->reload), &failed);
+	return json_finish(o, failed);
+}
+
+/* state: whose requests are refused, some or all: those of that priority and below. */
+static json_t *overload_json(const struct workers_status *w)
+{
+	static const char *const states[] = {"none", "low", "normal", "high"};
+	json_t *o = json_object();
+	bool failed = !o;
+
+	json_put(o, "state", json_string(states[(w->pressure + OVERLOAD_STEP - 1) / OVERLOAD_STEP]),
+		 &failed);
+	json_put_int(o, "pressure_permille", w->pressure, &failed);
+	json_put_int(o, "lag_us", w->lag_us, &failed);
+	json_put_int(o, "memory_bytes", w->memory, &failed);
+	json_put_int(o, "waiting_requests", w->waiting, &failed);
+	json_put_int(o, "workers_not_accepting", w->full, &failed);
 	return json_finish(o, failed);
 }
 
@@ -138,6 +174,8 @@ static json_t *proxy_json(const struct commands_env *env, const struct snapshot 
 	json_put_int(o, "oldest_generation", w.generation, &failed);
 	json_put_int(o, "open_connections", w.connections, &failed);
 	json_put_int(o, "idle_backend_connections", w.upstream_idle, &failed);
+	json_put_int(o, "buffer_bytes", w.buffer_bytes, &failed);
+	json_put(o, "overload", overload_json(&w), &failed);
 	json_put(o, "socket_program", steering_json(env->steering, snap), &failed);
 	return json_finish(o, failed);
 }
@@ -159,6 +197,9 @@ json_t *object_status(const struct commands_env *env, const struct snapshot *sna
 	json_put_int(o, "uptime_seconds", (clock_now_ms() - env->started_ms) / 1000, &failed);
 	json_put_int(o, "generation", snap->generation, &failed);
 	json_put(o, "config_file", json_text(env->config_path), &failed);
+	json_put(o, "started_from_generation",
+		 env->file->fallback ? json_integer((json_int_t)env->file->fallback) : json_null(),
+		 &failed);
 	json_put(o, "unsaved_changes", json_boolean(unsaved), &failed);
 	json_put(o, "restart_needed_for", object_changes(reload_restart_changes(env->reload)),
 		 &failed);

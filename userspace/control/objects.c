@@ -17,9 +17,7 @@ const char *backend_state_word(const struct backend *b)
 		return "disabled";
 	if (atomic_load(&b->rt->health) == HEALTH_DOWN)
 		return "down";
-	if (b->admin == ADMIN_DRAIN)
-		return "draining";
-	return backend_is_ejected(b) ? "ejected" : "up";
+	return b->admin == ADMIN_DRAIN ? "draining" : "up";
 }
 
 static json_t *age_ms(uint64_t when_ms)
@@ -79,7 +77,7 @@ json_t *object_health(const struct backend *b)
 
 json_t *object_backend_states(const struct snapshot *snap, const struct pool *pool)
 {
-	unsigned total = 0, usable = 0, down = 0, draining = 0, disabled = 0, ejected = 0;
+	unsigned total = 0, usable = 0, down = 0, draining = 0, disabled = 0;
 
 	for (size_t i = 0; i < snap->pool_count; i++) {
 		const struct pool *p = &snap->pools[i];
@@ -93,15 +91,26 @@ json_t *object_backend_states(const struct snapshot *snap, const struct pool *po
 			down += !strcmp(word, "down");
 			draining += !strcmp(word, "draining");
 			disabled += !strcmp(word, "disabled");
-			ejected += !strcmp(word, "ejected");
 		}
 	}
-	return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i}", "total", (int)total, "usable",
-			 (int)usable, "down", (int)down, "draining", (int)draining, "disabled",
-			 (int)disabled, "ejected", (int)ejected);
+	return json_pack("{s:i, s:i, s:i, s:i, s:i}", "total", (int)total, "usable", (int)usable,
+			 "down", (int)down, "draining", (int)draining, "disabled", (int)disabled);
 }
 
 /* ---- pools ---- */
+
+/* Each as [lowest, highest]. */
+static json_t *statuses_json(const struct health_conf *h)
+{
+	json_t *list = json_array();
+	bool failed = !list;
+
+	for (size_t i = 0; i < h->status_count && !failed; i++)
+		json_push(list,
+			  json_pack("[i, i]", (int)h->statuses[i].low, (int)h->statuses[i].high),
+			  &failed);
+	return json_finish(list, failed);
+}
 
 static json_t *health_conf_json(const struct health_conf *h)
 {
@@ -117,8 +126,13 @@ static json_t *health_conf_json(const struct health_conf *h)
 	if (h->kind == HEALTH_HTTP) {
 		json_put(o, "path", json_string(h->path), &failed);
 		json_put(o, "host", h->host ? json_string(h->host) : json_null(), &failed);
-		json_put(o, "status_min", json_integer(h->status_min), &failed);
-		json_put(o, "status_max", json_integer(h->status_max), &failed);
+		json_put(o, "statuses", statuses_json(h), &failed);
+		json_put(o, "body", h->body ? json_string(h->body) : json_null(), &failed);
+		json_put(o, "body_regex", h->body_regex ? json_string(h->body_regex) : json_null(),
+			 &failed);
+	} else if (h->kind == HEALTH_GRPC) {
+		json_put(o, "service", h->service ? json_string(h->service) : json_null(), &failed);
+		json_put(o, "host", h->host ? json_string(h->host) : json_null(), &failed);
 	}
 	json_put(o, "every_ms", json_integer(h->every_ms), &failed);
 	json_put(o, "timeout_ms", json_integer(h->timeout_ms), &failed);
@@ -187,6 +201,7 @@ json_t *object_pool(const struct commands_env *env, const struct snapshot *snap,
 		json_put(o, "idle_timeout_ms", json_integer(p->idle_ms), &failed);
 		json_put(o, "idle_connections_max", json_integer(p->idle_max), &failed);
 		json_put(o, "proxy_protocol", json_string(proxy_out_words[p->proxy_out]), &failed);
+		json_put(o, "balance", object_balance(p), &failed);
 		object_put_resilience(o, p, &failed);
 	}
 	json_put(o, "services", pool_services(snap, p), &failed);
@@ -380,13 +395,33 @@ static json_t *timeouts_json(const struct http_timeouts *t)
 /* Zero stands for "no limit", as in the configuration. */
 static json_t *limits_json(const struct http_limits *l)
 {
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "request_line_bytes",
-			 (json_int_t)l->request_line, "header_bytes", (json_int_t)l->header_bytes,
-			 "header_count", (json_int_t)l->header_count, "body_bytes",
-			 (json_int_t)l->body, "client_rate_bytes", (json_int_t)l->client_rate,
-			 "requests_per_connection", (json_int_t)l->requests,
-			 "connections_per_worker", (json_int_t)l->connections,
-			 "tls_handshakes_per_worker", (json_int_t)l->tls_handshakes);
+	const struct {
+		const char *name;
+		uint64_t value;
+	} rows[] = {
+		{"request_line_bytes", l->request_line},
+		{"header_bytes", l->header_bytes},
+		{"header_count", l->header_count},
+		{"body_bytes", l->body},
+		{"chunk_extension_bytes", l->chunk_extensions},
+		{"trailer_bytes", l->trailer_bytes},
+		{"trailer_count", l->trailer_count},
+		{"client_rate_bytes", l->client_rate},
+		{"requests_per_connection", l->requests},
+		{"pipelined_requests", l->pipelined},
+		{"streams", l->streams},
+		{"resets_per_second", l->resets},
+		{"control_frames_per_second", l->control_frames},
+		{"continuations", l->continuations},
+		{"connections_per_worker", l->connections},
+		{"tls_handshakes_per_worker", l->tls_handshakes},
+	};
+	json_t *o = json_object();
+	bool failed = !o;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		json_put_int(o, rows[i].name, rows[i].value, &failed);
+	return json_finish(o, failed);
 }
 
 static json_t *service_http(const struct service *s)

@@ -34,14 +34,17 @@ json_t *object_backend_states(const struct snapshot *snap, const struct pool *po
 json_t *object_service_guard(const struct commands_env *env, const struct service *service);
 json_t *object_guard(const struct commands_env *env);
 
-/* object_resilience.c: outliers, limits and what they turned away, of a proxied pool; whether a backend
- * is left out, null: that is never so. */
+/* object_resilience.c: outliers, limits and what they turned away, of a proxied pool; whether
+ * a backend is left out. */
 void object_put_resilience(json_t *object, const struct pool *pool, bool *failed);
-json_t *object_outlier(const struct backend *backend);
+void object_put_outlier(json_t *object, const struct backend *backend, bool *failed);
 
 /* object_relay.c: of a tcp or tls service, else null; PROXY headers from clients, null: off. */
 json_t *object_relay(const struct snapshot *snap, const struct service *service);
 json_t *object_proxy_in(const struct service *service);
+
+/* object_limits.c: the rate limits, with what they have done. Goes through all of their entries. */
+json_t *object_limits(const struct snapshot *snap);
 
 json_t *object_version(void);
 
@@ -50,11 +53,14 @@ json_t *object_version(void);
 json_t *object_status(const struct commands_env *env, const struct snapshot *snap, bool unsaved,
 		      bool flows);
 
-/* One word for a person: "up", "down", "draining", "disabled", "ejected". */
+/* One word for a person: "up", "down", "draining", "disabled". */
 const char *backend_state_word(const struct backend *b);
 
 /* TLS towards the clients of a service, its certificates with the seconds until they expire
  * (object_tls.c); null where it has none. */
 json_t *object_tls(const struct service *s);
+
+/* How a proxy pool balances: the policy, and the groups of backends with their shares and weights now. */
+json_t *object_balance(const struct pool *p);
 
 #endif

@@ -8,7 +8,9 @@
 struct options {
 	const char *config_path; /* never NULL */
 	const char *socket_path; /* NULL: as the configuration says */
+	const char *state_dir;	 /* where generations are kept; NULL: nowhere */
 	bool check;
+	bool strict; /* warnings of the file are errors */
 };
 
 /* Parse; --log-level takes effect at once. Returns -1 to go on, else the exit code: --help and

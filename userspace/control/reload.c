@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "control/diag_log.h"
+#include "control/log_settings.h"
 #include "control/restart_list.h"
 #include "control/steering.h"
 #include "control/summary.h"
@@ -17,14 +18,18 @@
 #include "l4/l4.h"
 #include "worker/worker.h"
 
-#define QUEUE_MAX	256
+#define QUEUE_MAX	1024 /* as many as the control socket has connections */
+#define GATHER_SHARE	4
+#define GATHER_MAX_MS	25
 #define TICK_MS		10000
 #define FOLLOW_MS	1000
 #define REPAIR_FIRST_MS 1000
 #define REPAIR_MAX_MS	30000
 
 struct job {
-	struct list node;      /* of reload.queue */
+	struct list node;      /* of reload.queue, or of the batch that it is in */
+	struct list batch;     /* edits that take effect with this one */
+	bool alone;	       /* its batch was refused: each by itself */
 	struct tree *document; /* or, NULL, an edit */
 	reload_edit edit;
 	struct reload_origin origin;
@@ -50,24 +55,39 @@ struct reload {
 	uv_timer_t repair;   /* writes the maps again after a failure */
 	uv_poll_t events;    /* l4_read_events() */
 	uint64_t repair_ms;
+	uint64_t last_ms; /* what the last job took */
 	unsigned lingering;
 	unsigned open; /* timers, and events, not closed yet */
 	struct change_list restart_changes;
+	bool started; /* something has been in force */
 	bool quiesced;
 	bool closing;
 	void (*done_cb)(void *ctx);
 	void *done_ctx;
 };
 
-static void free_job(struct job *job)
+/* As it was before it was tried. */
+static void reset_job(struct job *job)
 {
-	if (!job)
-		return;
 	tree_free(job->document);
 	worker_sockets_free(job->sockets);
 	snapshot_unref(job->snap);
 	diag_deinit(&job->result.diag);
 	change_list_deinit(&job->result.changes);
+	job->document = NULL;
+	job->sockets = NULL;
+	job->snap = NULL;
+	job->result = (struct reload_result){0};
+}
+
+static void free_job(struct job *job)
+{
+	if (!job)
+		return;
+	list_for_each_safe (it, &job->batch)
+		free_job(list_entry(it, struct job, node));
+	list_unlink(&job->node);
+	reset_job(job);
 	free(job);
 }
 
@@ -81,9 +101,9 @@ static void log_job(const struct job *job)
 		diag_log(&r->diag);
 	if (!r->status)
 		log_info("config: in force generation=%llu changes=%zu origin=%s uid=%ld "
-			 "duration_us=%llu",
+			 "edits=%zu duration_us=%llu",
 			 (unsigned long long)r->generation, r->changes.count, job->origin.what,
-			 job->origin.uid, (unsigned long long)r->duration_us);
+			 job->origin.uid, r->edits, (unsigned long long)r->duration_us);
 	else
 		log_write(job->origin.uid < 0 ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING,
 			  "config: refused, nothing changed generation=%llu origin=%s uid=%ld "
@@ -94,17 +114,47 @@ static void log_job(const struct job *job)
 
 static void start_soon(struct reload *r);
 
-static void finish_job(struct reload *r, struct job *job, int status)
+static void tell_result(struct reload *r, struct job *job, int status)
 {
 	job->result.status = status;
 	job->result.generation = r->generation;
 	job->result.duration_us = (clock_now_ns() - job->start_ns) / 1000;
 	if (status && !job->result.diag.errors)
 		diag_error(&job->result.diag, NULL, "%s", strerror(-status));
-	log_job(job);
-	r->running = NULL;
 	if (job->cb)
 		job->cb(job->ctx, &job->result);
+}
+
+/* Those that took effect with job, or fail with it. */
+static void finish_batch(struct reload *r, struct job *job, int status)
+{
+	list_for_each_safe (it, &job->batch) {
+		struct job *other = list_entry(it, struct job, node);
+
+		list_unlink(&other->node);
+		other->start_ns = job->start_ns;
+		if (status && job->result.diag.count)
+			diag_error(&other->result.diag, NULL, "%s", job->result.diag.items[0].text);
+		other->result.edits = job->result.edits;
+		other->result.changes = job->result.changes; /* lent */
+		other->result.written = job->result.written;
+		tell_result(r, other, status);
+		if (status)
+			log_job(other);
+		other->result.changes = (struct change_list){0};
+		free_job(other);
+	}
+}
+
+static void finish_job(struct reload *r, struct job *job, int status)
+{
+	r->running = NULL;
+	r->last_ms = (clock_now_ns() - job->start_ns) / 1000000;
+	tell_result(r, job, status);
+	log_job(job);
+	finish_batch(r, job, status);
+	if (!status && r->parts.note)
+		r->parts.note(r->parts.note_ctx, r->current, &job->origin, &job->result);
 	free_job(job);
 	start_soon(r);
 }
@@ -250,12 +300,11 @@ static void restore(struct reload *r, bool interfaces)
 static int apply_kernel(struct reload *r, struct job *job)
 {
 	bool interfaces = interfaces_differ(r->current, job->snap);
-	struct l4_report report;
 	int err;
 
 	if (!r->parts.l4)
 		return 0;
-	err = l4_apply(r->parts.l4, job->snap, &report, &job->result.diag);
+	err = l4_apply(r->parts.l4, job->snap, &job->result.written, &job->result.diag);
 	if (!err && interfaces)
 		err = l4_attach(r->parts.l4, job->snap, &job->result.diag);
 	if (err)
@@ -267,6 +316,25 @@ static int apply_kernel(struct reload *r, struct job *job)
 
 /* ---- one job ---- */
 
+/* The edits of the others, in front of job's own: what cannot be done is refused here and now. */
+static void run_batch(struct reload *r, struct job *job)
+{
+	list_for_each_safe (it, &job->batch) {
+		struct job *other = list_entry(it, struct job, node);
+		int err = other->edit(other->ctx, job->document, &other->result.diag);
+
+		if (!err) {
+			job->result.edits++;
+			continue;
+		}
+		list_unlink(&other->node);
+		other->start_ns = job->start_ns;
+		tell_result(r, other, err);
+		log_job(other);
+		free_job(other);
+	}
+}
+
 static int take_document(struct reload *r, struct job *job)
 {
 	if (job->document)
@@ -276,13 +344,24 @@ static int take_document(struct reload *r, struct job *job)
 	job->document = tree_copy(r->current->document);
 	if (!job->document)
 		return -ENOMEM;
+	job->result.edits = 1;
+	run_batch(r, job);
 	return job->edit(job->ctx, job->document, &job->result.diag);
 }
 
-static int build(struct reload *r, const struct tree *document, struct diag *d,
+static int check_terms(const struct reload *r, const struct reload_origin *origin, struct diag *d)
+{
+	if (!origin->if_generation || origin->if_generation == r->generation)
+		return 0;
+	diag_error(d, NULL, "generation %llu is not in force any more, but %llu",
+		   (unsigned long long)origin->if_generation, (unsigned long long)r->generation);
+	return -ESTALE;
+}
+
+/* Is snap, NULL where it could not be built, good here and now? Takes it. */
+static int judge(struct reload *r, struct snapshot *snap, struct diag *d,
 		 struct change_list *ret_changes, struct snapshot **ret_snap)
 {
-	struct snapshot *snap = conf_build(document, r->parts.runtime, d);
 	int err;
 
 	if (!snap)
@@ -314,13 +393,14 @@ static void on_committed(void *ctx, int status)
 			     "new connections go by the former listen addresses until the kernel's "
 			     "tables can be written");
 	/* In force all the same, and so it is said; at the start it is a reason to give up. */
-	if (status < 0 && r->generation > 1) {
+	if (status < 0 && r->started) {
 		diag_warning(&job->result.diag, NULL,
 			     "a worker cannot accept at a new address until shuntd starts again: "
 			     "%s",
 			     strerror(-status));
 		status = 0;
 	}
+	r->started = true;
 	finish_job(r, job, status);
 }
 
@@ -331,9 +411,14 @@ static int run_job(struct reload *r, struct job *job)
 	struct worker_sockets *sockets;
 	int err;
 
-	err = take_document(r, job);
+	err = check_terms(r, &job->origin, d);
 	if (!err)
-		err = build(r, job->document, d, &job->result.changes, &job->snap);
+		err = take_document(r, job);
+	if (!err)
+		err = judge(r, conf_build_taking(&job->document, r->parts.runtime, d), d,
+			    &job->result.changes, &job->snap);
+	if (!err && job->origin.strict)
+		err = diag_refuse_warnings(d);
 	if (!err)
 		err = workers_prepare(r->parts.workers, job->snap, &job->sockets, d);
 	if (!err)
@@ -353,6 +438,7 @@ static int run_job(struct reload *r, struct job *job)
 	/* From here on nothing fails. */
 	job->snap->generation = ++r->generation;
 	r->current = snapshot_ref(job->snap);
+	log_settings_apply(former, r->current);
 	snapshot_unref(former);
 	if (former && restart_list_note(&r->restart_changes, &job->result.changes))
 		log_warning("config: out of memory, a hint to restart is missing");
@@ -362,6 +448,63 @@ static int run_job(struct reload *r, struct job *job)
 	return 0;
 }
 
+static bool may_share(const struct job *job)
+{
+	return job->edit && !job->alone && !job->origin.if_generation && !job->origin.strict;
+}
+
+/* The next in line, with the edits that stand before it: the last of those runs last. */
+static struct job *take_next(struct reload *r)
+{
+	struct list before;
+	struct job *job;
+
+	list_init(&before);
+	do {
+		job = list_entry(r->queue.next, struct job, node);
+		list_unlink(&job->node);
+		r->queued--;
+		if (!may_share(job) || list_empty(&r->queue) ||
+		    !may_share(list_entry(r->queue.next, struct job, node)))
+			break;
+		list_append(&before, &job->node);
+	} while (true);
+	list_for_each_safe (it, &before) {
+		list_unlink(it);
+		list_append(&job->batch, it);
+	}
+	return job;
+}
+
+/* What a batch was refused for may be the fault of one: in line again, in the same order. */
+static bool try_apart(struct reload *r, struct job *job)
+{
+	struct list rest;
+
+	if (list_empty(&job->batch))
+		return false;
+	list_init(&rest);
+	list_for_each_safe (it, &r->queue) {
+		list_unlink(it);
+		list_append(&rest, it);
+	}
+	list_for_each_safe (it, &job->batch) {
+		list_unlink(it);
+		list_append(&r->queue, it);
+		list_entry(it, struct job, node)->alone = true;
+		r->queued++;
+	}
+	list_append(&r->queue, &job->node);
+	job->alone = true;
+	r->queued++;
+	list_for_each_safe (it, &rest) {
+		list_unlink(it);
+		list_append(&r->queue, it);
+	}
+	reset_job(job);
+	return true;
+}
+
 static void run_next(struct reload *r)
 {
 	struct job *job;
@@ -369,16 +512,20 @@ static void run_next(struct reload *r)
 
 	if (r->running || list_empty(&r->queue))
 		return;
-	job = list_entry(r->queue.next, struct job, node);
-	list_unlink(&job->node);
-	r->queued--;
+	job = take_next(r);
 	r->running = job;
 	job->start_ns = clock_now_ns();
 	if (r->quiesced)
 		diag_error(&job->result.diag, NULL, "shuntd is stopping");
 	err = r->quiesced ? -EBUSY : run_job(r, job);
-	if (err)
-		finish_job(r, job, err);
+	if (!err)
+		return;
+	if (!r->quiesced && try_apart(r, job)) {
+		r->running = NULL;
+		start_soon(r);
+		return;
+	}
+	finish_job(r, job, err);
 }
 
 static void on_start(uv_timer_t *timer)
@@ -386,10 +533,16 @@ static void on_start(uv_timer_t *timer)
 	run_next(timer->data);
 }
 
+/* Where several wait already and a change takes long, more will come while it would run: they are let in
+ * first, for a fraction of the time that it saves. */
 static void start_soon(struct reload *r)
 {
-	if (!list_empty(&r->queue))
-		(void)uv_timer_start(&r->start, on_start, 0, 0); /* fails only when closing */
+	uint64_t wait_ms = r->queued > 1 ? r->last_ms / GATHER_SHARE : 0;
+
+	if (!list_empty(&r->queue) && !uv_is_active((uv_handle_t *)&r->start))
+		(void)uv_timer_start(&r->start, on_start,
+				     wait_ms > GATHER_MAX_MS ? GATHER_MAX_MS : wait_ms,
+				     0); /* fails only when closing */
 }
 
 static struct job *new_job(const struct reload_origin *origin, reload_cb cb, void *ctx)
@@ -399,6 +552,7 @@ static struct job *new_job(const struct reload_origin *origin, reload_cb cb, voi
 	if (!job)
 		return NULL;
 	list_init(&job->node);
+	list_init(&job->batch);
 	diag_init(&job->result.diag);
 	job->origin = *origin;
 	job->cb = cb;
@@ -467,7 +621,7 @@ int reload_check(struct reload *r, const struct tree *document, struct diag *d,
 		 struct change_list *ret_changes)
 {
 	struct snapshot *snap;
-	int err = build(r, document, d, ret_changes, &snap);
+	int err = judge(r, conf_build(document, r->parts.runtime, d), d, ret_changes, &snap);
 
 	if (!err)
 		snapshot_unref(snap);
@@ -477,6 +631,11 @@ int reload_check(struct reload *r, const struct tree *document, struct diag *d,
 struct snapshot *reload_current(const struct reload *r)
 {
 	return r->current;
+}
+
+bool reload_is_behind(const struct reload *r)
+{
+	return r->repair_ms != 0;
 }
 
 unsigned reload_lingering(const struct reload *r)
@@ -517,6 +676,7 @@ int reload_new(const struct reload_parts *parts, struct reload **ret_reload)
 	if (!r)
 		return -ENOMEM;
 	r->parts = *parts;
+	r->generation = parts->generation;
 	list_init(&r->queue);
 	init_timer(r, &r->start);
 	init_timer(r, &r->tick);

@@ -11,11 +11,13 @@
 /* X(NAME, HTTP status, "reason"). */
 #define REPLY_REASONS(X)                                                                           \
 	X(BAD_REQUEST, 400, "bad-request")                                                         \
+	X(UNAUTHORIZED, 401, "unauthorized")                                                       \
 	X(FORBIDDEN, 403, "forbidden")                                                             \
 	X(NOT_FOUND, 404, "not-found")                                                             \
 	X(METHOD, 405, "method-not-allowed")                                                       \
 	X(EXISTS, 409, "exists")                                                                   \
 	X(CONFLICT, 409, "conflict")                                                               \
+	X(STALE, 412, "stale")                                                                     \
 	X(TOO_LARGE, 413, "too-large")                                                             \
 	X(REFUSED, 422, "refused")                                                                 \
 	X(FAILED, 500, "failed")                                                                   \

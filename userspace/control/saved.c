@@ -9,13 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-static bool same_file(const struct stat *a, const struct stat *b)
-{
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
-}
+#include "conf/tree_dir.h"
+#include "control/config_stamp.h"
+#include "core/text.h"
 
 static bool file_differs(struct commands_env *env)
 {
@@ -37,16 +36,16 @@ static bool file_differs(struct commands_env *env)
 bool saved_differs(struct commands_env *env)
 {
 	uint64_t generation = reload_current(env->reload)->generation;
-	struct stat st;
+	uint64_t stamp;
 
 	if (!strcmp(env->config_path, "-"))
 		return false;
-	if (stat(env->config_path, &st))
+	if (config_stamp(env->config_path, &stamp))
 		return true;
-	if (env->saved.generation != generation || !same_file(&env->saved.file, &st)) {
+	if (env->saved.generation != generation || env->saved.stamp != stamp) {
 		env->saved.differs = file_differs(env);
 		env->saved.generation = generation;
-		env->saved.file = st;
+		env->saved.stamp = stamp;
 	}
 	return env->saved.differs;
 }
@@ -121,10 +120,93 @@ out:
 	return err;
 }
 
-int saved_write(struct commands_env *env, struct diag *d)
+/* The file behind a symbolic link, which stays one. */
+static int write_document(const char *file, const struct tree *document)
 {
 	char path[PATH_MAX];
-	char *text;
+	char *text = tree_emit(document);
+	int err;
+
+	if (!text)
+		return -ENOMEM;
+	err = realpath(file, path) ? replace_file(path, text) : -errno;
+	free(text);
+	return err;
+}
+
+static bool is_listed(const struct file_list *files, const char *file)
+{
+	for (size_t i = 0; i < files->count; i++)
+		if (!strcmp(files->paths[i], file))
+			return true;
+	return false;
+}
+
+/* What no file of the directory said, and no command changed; NULL: there is none. */
+static const struct tree *find_stranger(const struct file_list *files, const struct tree *t,
+					unsigned depth)
+{
+	const struct tree *found = NULL;
+
+	if (depth == 0 || (t->kind != TREE_MAPPING && t->key))
+		return t->key_pos.file && !is_listed(files, t->key_pos.file) ? t : NULL;
+	for (size_t i = 0; i < t->count && !found; i++)
+		found = find_stranger(files, t->children[i], depth - 1);
+	return found;
+}
+
+static bool says_the_same(const char *file, const struct tree *part)
+{
+	char *want = tree_emit(part), *have = NULL;
+	struct tree *t;
+	struct diag d;
+	bool same;
+
+	diag_init(&d);
+	t = tree_load_file(file, &d);
+	if (t)
+		have = tree_emit(t);
+	same = want && have && !strcmp(want, have);
+	tree_free(t);
+	diag_deinit(&d);
+	free(want);
+	free(have);
+	return same;
+}
+
+/* Each file gets what came from it; those that say it already stay untouched. */
+static int write_directory(const char *path, const struct tree *document, struct diag *d)
+{
+	const struct tree *stranger;
+	struct file_list files;
+	int err = tree_dir_list(path, &files);
+
+	if (err)
+		return err;
+	stranger = find_stranger(&files, document, 2);
+	if (stranger || !files.count) {
+		diag_error(d, NULL,
+			   "%s is a directory, and %s%s of what is in force came from none of its "
+			   "files: write it to one, and have that read again",
+			   path, stranger ? "key " : "all",
+			   stranger ? text_quote(stranger->key).s : "");
+		err = -ENOTSUP;
+	}
+	for (size_t i = 0; i < files.count && !err; i++) {
+		struct tree *part = tree_dir_part(document, files.paths[i], i == files.count - 1);
+
+		err = part ? 0 : -ENOMEM;
+		if (part && !says_the_same(files.paths[i], part))
+			err = write_document(files.paths[i], part);
+		tree_free(part);
+	}
+	file_list_deinit(&files);
+	return err;
+}
+
+int saved_write(struct commands_env *env, struct diag *d)
+{
+	const struct tree *document = reload_current(env->reload)->document;
 	int err;
 
 	if (!strcmp(env->config_path, "-")) {
@@ -133,13 +215,11 @@ int saved_write(struct commands_env *env, struct diag *d)
 			   "to save it to");
 		return -ENOTSUP;
 	}
-	text = tree_emit(reload_current(env->reload)->document);
-	if (!text)
-		return -ENOMEM;
-	/* A symbolic link stays one: the file behind it is replaced. */
-	err = realpath(env->config_path, path) ? replace_file(path, text) : -errno;
-	free(text);
-	if (err)
+	if (tree_dir_is_one(env->config_path))
+		err = write_directory(env->config_path, document, d);
+	else
+		err = write_document(env->config_path, document);
+	if (err && !d->errors)
 		diag_error(d, NULL, "cannot save %s: %s", env->config_path, strerror(-err));
 	env->saved.generation = 0;
 	return err;

@@ -11,7 +11,9 @@
  * found is kept until the file or the generation is another one. False for standard input. */
 bool saved_differs(struct commands_env *env);
 
-/* Write the document in force to the file: whole or not at all, the former one kept as FILE.bak.
+/* Write the document in force to the file: whole or not at all, the former one kept as FILE.bak. Of a
+ * directory, each file that differs, one after another: what came from it, and what a command added to
+ * a pool of it; -ENOTSUP where something came from none of them.
  * 0, or -errno with d filled. */
 int saved_write(struct commands_env *env, struct diag *d);
 

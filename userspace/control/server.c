@@ -10,14 +10,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "core/list.h"
 #include "core/log.h"
 
-#define CONNECTIONS_MAX 256
+#define CONNECTIONS_MAX 1024
 #define IDLE_SECONDS	10
-#define PAUSE_MS	100 /* without descriptors */
+#define PAUSE_MS	100  /* without descriptors */
+#define REVIEW_MS	1000 /* of connections whose time may be over */
 
 struct request_io {
 	struct request rq;
@@ -32,11 +34,22 @@ struct request_io {
 	struct MHD_Response *response; /* NULL: not answered yet */
 };
 
+/* A connection, which has until due_ms for what it is at: an idle limit alone, which the library has,
+ * could be met byte by byte for ever. */
+struct link {
+	struct list node; /* of server.links */
+	int fd;
+	uint64_t due_ms; /* in the loop's time; UINT64_MAX: the handler is at work */
+};
+
 struct server {
 	uv_loop_t *loop;
+	const struct server_rules *rules;
 	struct MHD_Daemon *mhd;
 	uv_poll_t poll;
 	uv_timer_t timer;
+	uv_timer_t review;
+	struct list links;
 	unsigned open; /* handles not closed yet */
 	gid_t gid;
 	server_handler handler;
@@ -80,7 +93,7 @@ static void run(struct server *s)
 	MHD_UNSIGNED_LONG_LONG wait_ms;
 
 	if (MHD_run(s->mhd) != MHD_YES)
-		log_error("control: the server on the control socket failed");
+		log_error("control: a server of HTTP failed via=%s", s->rules->name);
 	if (MHD_get_timeout(s->mhd, &wait_ms) == MHD_YES)
 		(void)uv_timer_start(&s->timer, on_timer, wait_ms, 0);
 	else
@@ -106,6 +119,60 @@ static void on_library_log(void *ctx, const char *fmt, va_list ap)
 	log_debug("control: %s", text);
 }
 
+/* ---- time ---- */
+
+static void on_review(uv_timer_t *timer)
+{
+	struct server *s = timer->data;
+	uint64_t now = uv_now(s->loop);
+
+	list_for_each (it, &s->links) {
+		struct link *link = list_entry(it, struct link, node);
+
+		if (link->due_ms <= now)
+			(void)shutdown(link->fd, SHUT_RDWR); /* the library meets its end */
+	}
+	if (list_empty(&s->links))
+		(void)uv_timer_stop(timer);
+}
+
+static void on_connection(void *ctx, struct MHD_Connection *conn, void **link_ctx,
+			  enum MHD_ConnectionNotificationCode what)
+{
+	struct server *s = ctx;
+	const union MHD_ConnectionInfo *info;
+	struct link *link = *link_ctx;
+
+	if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
+		if (link)
+			list_unlink(&link->node);
+		free(link);
+		*link_ctx = NULL;
+		return;
+	}
+	info = MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+	link = info ? calloc(1, sizeof(*link)) : NULL;
+	if (!link)
+		return; /* the idle limit alone, then */
+	link->fd = info->connect_fd;
+	link->due_ms = uv_now(s->loop) + s->rules->request_ms;
+	list_append(&s->links, &link->node);
+	*link_ctx = link;
+	if (!uv_is_active((uv_handle_t *)&s->review))
+		(void)uv_timer_start(&s->review, on_review, REVIEW_MS, REVIEW_MS);
+}
+
+/* The connection has ms from now on. */
+static void give_time(struct server *s, struct MHD_Connection *conn, uint64_t ms)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	struct link *link = info ? info->socket_context : NULL;
+
+	if (link)
+		link->due_ms = ms == UINT64_MAX ? ms : uv_now(s->loop) + ms;
+}
+
 /* ---- requests ---- */
 
 static void free_io(struct request_io *io)
@@ -124,9 +191,11 @@ static void identify_peer(struct server *s, struct request_io *io)
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(io->conn, MHD_CONNECTION_INFO_CONNECTION_FD);
 
+	if (s->rules->is_tcp)
+		return;
 	if (!info || !peer_is_allowed(info->connect_fd, s->gid, &io->rq.peer)) {
-		log_warning("control: peer refused uid=%ld pid=%ld", (long)io->rq.peer.uid,
-			    (long)io->rq.peer.pid);
+		log_warning("control: peer refused via=%s uid=%ld pid=%ld", s->rules->name,
+			    peer_uid(&io->rq.peer), (long)io->rq.peer.pid);
 		io->rq.fault = REQUEST_FORBIDDEN;
 	}
 }
@@ -157,6 +226,7 @@ static struct request_io *new_io(struct server *s, struct MHD_Connection *conn, 
 	io->conn = conn;
 	io->rq.io = io;
 	io->rq.peer.uid = (uid_t)-1;
+	io->rq.via = s->rules->name;
 	io->rq.method = strdup(method);
 	io->rq.path = strdup(path);
 	io->rq.body = calloc(1, 1);
@@ -205,6 +275,7 @@ static enum MHD_Result answer(struct request_io *io)
 
 	if (!io->called) {
 		io->called = true;
+		give_time(s, io->conn, UINT64_MAX);
 		s->handler(s->ctx, &io->rq);
 	}
 	if (!io->response) {
@@ -212,6 +283,7 @@ static enum MHD_Result answer(struct request_io *io)
 		MHD_suspend_connection(io->conn);
 		return MHD_YES;
 	}
+	give_time(s, io->conn, s->rules->reply_ms);
 	return MHD_queue_response(io->conn, io->status, io->response);
 }
 
@@ -229,6 +301,7 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *conn, const 
 		if (!io)
 			return MHD_NO;
 		*conn_ctx = io;
+		give_time(ctx, conn, io->server->rules->request_ms);
 		/* An answer before the body is only possible here; it closes the connection. */
 		return io->rq.fault ? answer(io) : MHD_YES;
 	}
@@ -246,9 +319,10 @@ static void on_completed(void *ctx, struct MHD_Connection *conn, void **conn_ctx
 {
 	struct request_io *io = *conn_ctx;
 
-	(void)ctx;
-	(void)conn;
+	struct server *s = ctx;
+
 	(void)why;
+	give_time(s, conn, IDLE_SECONDS * 1000ULL + s->rules->request_ms);
 	*conn_ctx = NULL;
 	if (!io)
 		return;
@@ -261,6 +335,11 @@ static void on_completed(void *ctx, struct MHD_Connection *conn, void **conn_ctx
 const char *request_query(const struct request *rq, const char *name)
 {
 	return MHD_lookup_connection_value(rq->io->conn, MHD_GET_ARGUMENT_KIND, name);
+}
+
+const char *request_header(const struct request *rq, const char *name)
+{
+	return MHD_lookup_connection_value(rq->io->conn, MHD_HEADER_KIND, name);
 }
 
 static struct MHD_Response *make_response(const char *content_type, const char *allow, char *body,
@@ -286,6 +365,8 @@ void request_reply(struct request *rq, unsigned status, const char *content_type
 				  "\"shuntd is out of memory\",\"diagnostics\":[]}}\n";
 	struct request_io *io = rq->io;
 
+	if (rq->on_reply)
+		rq->on_reply(rq, body ? status : MHD_HTTP_INTERNAL_SERVER_ERROR, rq->on_reply_ctx);
 	if (io->gone) {
 		free(body);
 		free_io(io);
@@ -315,8 +396,10 @@ static int start_library(struct server *s, int fd)
 	s->mhd = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
 				  NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER,
 				  on_library_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
-				  MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
+				  MHD_OPTION_CONNECTION_LIMIT, s->rules->connections,
 				  MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
+				  MHD_OPTION_CONNECTION_MEMORY_LIMIT, s->rules->header_bytes,
+				  MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
 				  MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_END);
 	if (!s->mhd)
 		return -EIO;
@@ -324,8 +407,8 @@ static int start_library(struct server *s, int fd)
 	return info ? uv_poll_init(s->loop, &s->poll, info->epoll_fd) : -EIO;
 }
 
-int server_start(uv_loop_t *loop, struct control_socket *socket, server_handler handler, void *ctx,
-		 struct server **ret_server)
+int server_start(uv_loop_t *loop, struct control_socket *socket, const struct server_rules *rules,
+		 server_handler handler, void *ctx, struct server **ret_server)
 {
 	struct server *s = calloc(1, sizeof(*s));
 	int err;
@@ -333,8 +416,10 @@ int server_start(uv_loop_t *loop, struct control_socket *socket, server_handler 
 	if (!s)
 		return -ENOMEM;
 	s->loop = loop;
+	s->rules = rules;
 	s->handler = handler;
 	s->ctx = ctx;
+	list_init(&s->links);
 	s->gid = socket->gid;
 	list_init(&s->requests);
 	err = start_library(s, socket->fd);
@@ -347,8 +432,9 @@ int server_start(uv_loop_t *loop, struct control_socket *socket, server_handler 
 	}
 	socket->fd = -1; /* closed by MHD_stop_daemon() */
 	(void)uv_timer_init(loop, &s->timer);
-	s->poll.data = s->timer.data = s;
-	s->open = 2;
+	(void)uv_timer_init(loop, &s->review);
+	s->poll.data = s->timer.data = s->review.data = s;
+	s->open = 3;
 	run(s);
 	*ret_server = s;
 	return 0;
@@ -394,4 +480,5 @@ void server_close(struct server *s, void (*done_cb)(void *ctx), void *ctx)
 		list_unlink(it); /* these have gone; their request_reply() frees them */
 	uv_close((uv_handle_t *)&s->poll, on_closed);
 	uv_close((uv_handle_t *)&s->timer, on_closed);
+	uv_close((uv_handle_t *)&s->review, on_closed);
 }

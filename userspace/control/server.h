@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * HTTP on the control socket, within the main loop: bytes to requests, replies to bytes, nothing of
- * what they mean. The only file that knows libmicrohttpd. Main thread.
+ * HTTP on the control socket and of the admin server, within the main loop: bytes to requests, replies
+ * to bytes, nothing of what they mean. The only file that knows libmicrohttpd. Main thread.
  */
 #ifndef CONTROL_SERVER_H
 #define CONTROL_SERVER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <uv.h>
 
@@ -30,22 +31,41 @@ struct request {
 	size_t body_len;
 	struct peer peer;
 	enum request_fault fault; /* to be answered with an error, nothing else */
-	struct request_io *io;	  /* server.c */
+	const char *via;	  /* server_rules.name */
+	/* Told of the answer just before it goes out; NULL: nobody is. */
+	void (*on_reply)(const struct request *rq, unsigned status, void *ctx);
+	void *on_reply_ctx;
+	struct request_io *io; /* server.c */
 };
 
 /* Each request must be answered exactly once by request_reply(): at once or later. */
 typedef void (*server_handler)(void *ctx, struct request *rq);
 
-/* Takes the descriptor of socket. 0, or -errno. */
-int server_start(uv_loop_t *loop, struct control_socket *socket, server_handler handler, void *ctx,
-		 struct server **ret_server);
+/* What one server takes. */
+struct server_rules {
+	const char *name; /* for the log; literal */
+	bool is_tcp;	  /* peers have no credentials */
+	unsigned connections;
+	size_t header_bytes; /* memory of a connection, which its header must fit in */
+	unsigned
+		request_ms; /* for the header, and again for the body; the answer may take longer */
+	unsigned reply_ms;  /* for the client to take it */
+};
+
+/* Takes the descriptor of socket; rules: borrowed. 0, or -errno. */
+int server_start(uv_loop_t *loop, struct control_socket *socket, const struct server_rules *rules,
+		 server_handler handler, void *ctx, struct server **ret_server);
 
 /* Stop serving; what waits for an answer is cut off, and its later request_reply() is harmless.
  * done_cb (may be NULL) when the loop holds nothing of it. NULL is fine. */
 void server_close(struct server *s, void (*done_cb)(void *ctx), void *ctx);
 
-/* Value of a query parameter, NULL where it is not there. Borrowed. */
+/* Value of a query parameter, or of a header field, NULL where it is not there. Borrowed. */
 const char *request_query(const struct request *rq, const char *name);
+const char *request_header(const struct request *rq, const char *name);
+
+/* Value of a header field, the same. */
+const char *request_header(const struct request *rq, const char *name);
 
 /* Answer. Takes body (malloc'ed; NULL: out of memory, and a 500 is sent that says so). allow: value of
  * an Allow header, or NULL. rq is not to be used afterwards. */

@@ -33,6 +33,12 @@ struct peer {
 	gid_t gid;
 };
 
+/* For logs: -1 where there is nobody the kernel knows. */
+static inline long peer_uid(const struct peer *p)
+{
+	return p->uid == (uid_t)-1 ? -1 : (long)p->uid;
+}
+
 /* Who connected, and may they: root, the daemon's own user, and members of gid. False also where
  * the kernel does not say. */
 bool peer_is_allowed(int fd, gid_t gid, struct peer *ret_peer);

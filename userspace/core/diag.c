@@ -2,6 +2,7 @@
 /* Lists of errors and warnings for people: see diag.h. */
 #include "core/diag.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,8 +62,13 @@ void diag_warning(struct diag *d, const struct pos *pos, const char *fmt, ...)
 
 static bool is_before(const struct pos *a, const struct pos *b)
 {
+	int c;
+
 	if (!a->line || !b->line)
 		return a->line && !b->line;
+	c = a->file && b->file ? strcmp(a->file, b->file) : 0;
+	if (c)
+		return c < 0;
 	return a->line < b->line || (a->line == b->line && a->column < b->column);
 }
 
@@ -77,6 +83,14 @@ void diag_sort(struct diag *d, size_t first)
 			d->items[j] = d->items[j - 1];
 		d->items[j] = item;
 	}
+}
+
+int diag_refuse_warnings(struct diag *d)
+{
+	if (!d->warnings)
+		return 0;
+	diag_error(d, NULL, "warnings are errors (--strict): %zu", d->warnings);
+	return -EINVAL;
 }
 
 const char *diag_level_name(enum diag_level level)

@@ -51,8 +51,11 @@ void diag_warning(struct diag *d, const struct pos *pos, const char *fmt, ...)
 void diag_vadd(struct diag *d, enum diag_level level, const struct pos *pos, const char *fmt,
 	       va_list ap) __attribute__((format(printf, 4, 0)));
 
-/* Put the items from index first on in the order of the file; those without a place come last. */
+/* Put the items from index first on in the order of the files and their lines; those without a place come last. */
 void diag_sort(struct diag *d, size_t first);
+
+/* Where nobody wants warnings: an error beside them. 0: there was none; else -EINVAL. */
+int diag_refuse_warnings(struct diag *d);
 
 /* "error" or "warning". */
 const char *diag_level_name(enum diag_level level);

@@ -2,7 +2,7 @@
 /*
  * The log: one line a message to standard error, "LEVEL MODULE: SENTENCE KEY=VALUE ...".
  * Under systemd (JOURNAL_STREAM set) the level is the "<N>" prefix that journald reads; elsewhere a
- * timestamp and the level's name stand in front. Any thread. Libraries (core, conf, l4, l7 parsers,
+ * timestamp and the level's name stand in front. Or as JSON, or to a logger of the system. Any thread. Libraries (core, conf, l4, l7 parsers,
  * loader) return errors and log at debug only.
  */
 #ifndef CORE_LOG_H
@@ -19,6 +19,12 @@ void log_init(void);
 /* Any thread, at any time. */
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
+
+/* What is written, and where to. Where a logger takes nothing, it goes to standard error. Any thread, at
+ * any time. */
+enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
+enum log_target { LOG_TARGET_STDERR, LOG_TARGET_JOURNALD, LOG_TARGET_SYSLOG };
+void log_set_output(enum log_format format, enum log_target target);
 
 /* "error", "warning", "info", "debug". 0, or -EINVAL. */
 int log_level_parse(const char *text, enum log_level *ret_level);

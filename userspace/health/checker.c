@@ -13,6 +13,9 @@
 #include "core/log.h"
 #include "health/probe.h"
 #include "health/rise_fall.h"
+#include "route/room.h"
+
+#define ROOM_TEXT_MAX 1 /* no request is looked at */
 
 /* Lives until its timer is closed and its last probe is freed. */
 struct prober {
@@ -30,6 +33,7 @@ struct health {
 	uv_loop_t *loop;
 	health_change_cb on_change;
 	void *ctx;
+	struct route_room *room;     /* NULL: no expression was ever needed */
 	struct snapshot *snap;	     /* reference; NULL before the first apply */
 	struct tls_client **clients; /* parallel to snap->pools; NULL: checked in the clear */
 	struct prober **probers;     /* sorted by rt */
@@ -69,6 +73,8 @@ static struct tls_client *make_client(const struct health *h, const struct pool 
 	struct tls_client *client = was ? h->clients[was - h->snap->pools] : NULL;
 	struct tls_client_conf conf = pool_tls_conf(pool);
 
+	if (pool->health.kind != HEALTH_TCP) /* which says nothing */
+		conf.http2 = pool->health.kind == HEALTH_GRPC;
 	if (client && tls_client_is_of(client, &conf))
 		return tls_client_ref(client);
 	client = NULL;
@@ -100,6 +106,7 @@ static void finish_close(struct health *h)
 		return;
 	free_clients(h->clients, h->snap);
 	snapshot_unref(h->snap);
+	route_room_free(h->room);
 	if (h->done_cb)
 		h->done_cb(h->done_ctx);
 	free(h->probers);
@@ -145,9 +152,10 @@ static void on_notify(uv_timer_t *timer)
 
 static void set_health(struct health *h, struct backend_rt *rt, enum health_state state)
 {
-	if (atomic_exchange(&rt->health, (int)state) == (int)state)
+	if (!backend_rt_set_health(rt, state))
 		return;
 	rt->health_changed_ms = clock_now_ms();
+	rt->health_transitions++;
 	(void)uv_timer_start(&h->notify, on_notify, 0, 0); /* fails only while closing */
 }
 
@@ -223,15 +231,20 @@ static void start_check(uv_timer_t *timer)
 	struct prober *p = timer->data;
 	struct probe_events events = {.on_result = on_result, .on_freed = on_probe_freed, .ctx = p};
 	const struct pool *pool = p->be->pool;
-	struct probe_target target = {p->be->ep, pool->proxy_out,
-				      p->health->clients[pool - p->health->snap->pools]};
+	struct health *h = p->health;
+	struct probe_target target = {.ep = p->be->ep,
+				      .proxy = pool->proxy_out,
+				      .tls = h->clients[pool - h->snap->pools],
+				      .snap = h->snap,
+				      .pool = pool,
+				      .room = h->room};
 
 	if (pool->health.port)
 		target.ep.port = pool->health.port;
 	if (target.ep.port != p->be->ep.port) /* another server than that for clients */
 		target.proxy = PROXY_OUT_OFF;
 	p->started_ms = clock_now_ms();
-	if (probe_start(p->health->loop, &pool->health, &target, &events, &p->probe)) {
+	if (probe_start(h->loop, &target, &events, &p->probe)) {
 		warn_local(p, "out of memory");
 		schedule_next(p);
 		return;
@@ -370,6 +383,19 @@ static size_t count_backends(const struct snapshot *snap)
 	return n;
 }
 
+/* What expressions need to match. */
+static int make_room(struct health *h, const struct snapshot *snap)
+{
+	for (size_t i = 0; i < snap->pool_count && !h->room; i++) {
+		if (!snap->pools[i].health.pattern)
+			continue;
+		h->room = route_room_new(ROOM_TEXT_MAX);
+		if (!h->room)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 int health_apply(struct health *h, struct snapshot *snap)
 {
 	struct prober **old = h->probers, **list;
@@ -377,7 +403,7 @@ int health_apply(struct health *h, struct snapshot *snap)
 	struct tls_client **clients = make_clients(h, snap);
 
 	list = calloc(count_backends(snap) + 1, sizeof(struct prober *));
-	if (!clients || !list || gather_probers(h, snap, list, &count)) {
+	if (!clients || !list || make_room(h, snap) < 0 || gather_probers(h, snap, list, &count)) {
 		free_clients(clients, snap);
 		free(list);
 		return -ENOMEM;

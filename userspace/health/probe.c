@@ -10,6 +10,15 @@
 #include "core/clock.h"
 #include "tls/pump.h"
 
+static void probe_free(struct probe *p)
+{
+	tls_pump_free(p->tls);
+	if (p->kind->release)
+		p->kind->release(p);
+	snapshot_unref(p->snap);
+	free(p);
+}
+
 static void on_handle_closed(uv_handle_t *handle)
 {
 	struct probe *p = handle->data;
@@ -17,9 +26,7 @@ static void on_handle_closed(uv_handle_t *handle)
 
 	if (--p->open > 0)
 		return;
-	tls_pump_free(p->tls);
-	free(p->request);
-	free(p);
+	probe_free(p);
 	events.on_freed(events.ctx);
 }
 
@@ -104,7 +111,7 @@ static void on_timer(uv_timer_t *timer)
 	if (p->start_status)
 		connect_failed(p, p->start_status);
 	else
-		probe_fail(p, "no answer within %u ms", p->timeout_ms);
+		probe_fail(p, "no answer within %u ms", p->conf->timeout_ms);
 }
 
 static void on_connect(uv_connect_t *req, int status)
@@ -119,29 +126,23 @@ static void on_connect(uv_connect_t *req, int status)
 		probe_io_begin(p);
 }
 
-static int prepare(struct probe *p, const struct health_conf *conf,
-		   const struct probe_target *target)
+static const struct probe_kind *const kinds[] = {
+	[HEALTH_TCP] = &probe_kind_tcp,
+	[HEALTH_HTTP] = &probe_kind_http,
+	[HEALTH_GRPC] = &probe_kind_grpc,
+};
+
+static int prepare(struct probe *p, const struct probe_target *target)
 {
-	p->kind = &probe_kind_tcp;
-	if (conf->kind == HEALTH_HTTP) {
-		p->kind = &probe_kind_http;
-		p->request = probe_http_request(conf, &target->ep, target->proxy, &p->request_len);
-		if (!p->request)
-			return -ENOMEM;
-	}
 	if (target->tls) {
 		p->tls = tls_pump_new(target->tls, &target->ep.addr);
 		if (!p->tls)
 			return -ENOMEM;
 	}
-	p->timeout_ms = conf->timeout_ms;
-	p->status_min = conf->status_min;
-	p->status_max = conf->status_max;
-	p->start_ns = clock_now_ns();
-	return 0;
+	return p->kind->prepare ? p->kind->prepare(p, &target->ep) : 0;
 }
 
-int probe_start(uv_loop_t *loop, const struct health_conf *conf, const struct probe_target *target,
+int probe_start(uv_loop_t *loop, const struct probe_target *target,
 		const struct probe_events *events, struct probe **ret_probe)
 {
 	struct sockaddr_storage ss;
@@ -150,9 +151,14 @@ int probe_start(uv_loop_t *loop, const struct health_conf *conf, const struct pr
 
 	if (!p)
 		return -ENOMEM;
-	if (prepare(p, conf, target) < 0) {
-		free(p->request);
-		free(p);
+	p->conf = &target->pool->health;
+	p->snap = snapshot_ref(target->snap);
+	p->kind = kinds[p->conf->kind];
+	p->proxy = target->proxy;
+	p->room = target->room;
+	p->start_ns = clock_now_ns();
+	if (prepare(p, target) < 0) {
+		probe_free(p);
 		return -ENOMEM;
 	}
 	p->events = *events;
@@ -164,7 +170,7 @@ int probe_start(uv_loop_t *loop, const struct health_conf *conf, const struct pr
 	endpoint_to_sockaddr(&target->ep, &ss, &ss_len);
 	p->start_status = uv_tcp_connect(&p->connect, &p->tcp, (struct sockaddr *)&ss, on_connect);
 	uv_update_time(loop);
-	(void)uv_timer_start(&p->timer, on_timer, p->start_status ? 0 : p->timeout_ms, 0);
+	(void)uv_timer_start(&p->timer, on_timer, p->start_status ? 0 : p->conf->timeout_ms, 0);
 	*ret_probe = p;
 	return 0;
 }

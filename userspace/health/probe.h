@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * One check of one backend: connect, perhaps ask, one result. probe.c has what all kinds share
- * (socket, deadline, closing), probe_io.c the bytes, in TLS or plain; probe_tcp.c and probe_http.c
- * what they do once connected. Owner: the loop, until on_freed. Main thread.
+ * (socket, deadline, closing), probe_io.c the bytes, in TLS or plain; probe_tcp.c, probe_http.c
+ * and probe_grpc.c what they do once connected. Owner: the loop, until on_freed. Main thread.
  */
 #ifndef HEALTH_PROBE_H
 #define HEALTH_PROBE_H
@@ -13,8 +13,8 @@
 
 #include "conf/runtime.h"
 #include "conf/snapshot.h"
-#include "health/status_line.h"
 
+struct route_room;
 struct tls_client;
 struct tls_pump;
 
@@ -35,8 +35,13 @@ struct probe_events {
 struct probe;
 
 struct probe_kind {
+	/* Make p->own, and free it; release: also of a half-made one. NULL: there is none. */
+	int (*prepare)(struct probe *p, const struct endpoint *target); /* 0, or -ENOMEM */
+	void (*release)(struct probe *p);
 	void (*on_open)(struct probe *p); /* connected; where TLS is spoken, after its handshake */
 	void (*on_data)(struct probe *p, const char *data, size_t len); /* NULL: it hears nothing */
+	/* The backend sends no more; NULL: too early. */
+	void (*on_end)(struct probe *p);
 	bool reset; /* close with RST: nothing was said, and no TIME_WAIT is left here */
 };
 
@@ -51,26 +56,29 @@ struct probe {
 	bool finished;
 	bool is_open;	      /* on_open() was called */
 	struct tls_pump *tls; /* NULL: plain */
+	enum proxy_out proxy; /* as in struct probe_target */
 	int start_status;     /* connect failed at once: told from the loop */
 	uint64_t start_ns;
-	unsigned timeout_ms;
-	unsigned status_min, status_max;
-	char *request; /* HTTP: malloc'ed */
-	size_t request_len;
-	struct status_line answer;
+	const struct health_conf *conf; /* of snap */
+	struct snapshot *snap;		/* a reference */
+	struct route_room *room;
+	void *own; /* the kind's */
 	char inbuf[2048];
 };
 
 /* Whom to check, and how it is spoken to. */
 struct probe_target {
 	struct endpoint ep;
-	enum proxy_out
-		proxy; /* the header before an HTTP request, which says that nobody is spoken for */
-	struct tls_client *tls; /* NULL: plain */
+	/* The header before anything that is said, which says that nobody is spoken for. */
+	enum proxy_out proxy;
+	struct tls_client *tls;	 /* NULL: plain */
+	struct snapshot *snap;	 /* that pool is of: a reference is taken */
+	const struct pool *pool; /* whose health says what is good; its kind is not HEALTH_NONE */
+	struct route_room *room; /* for its expression; outlives the probe */
 };
 
-/* conf and target are copied as far as needed. conf->kind is not HEALTH_NONE. 0, or -ENOMEM. */
-int probe_start(uv_loop_t *loop, const struct health_conf *conf, const struct probe_target *target,
+/* 0, or -ENOMEM. */
+int probe_start(uv_loop_t *loop, const struct probe_target *target,
 		const struct probe_events *events, struct probe **ret_probe);
 
 /* Give up; only on_freed follows. NULL is fine. */
@@ -89,9 +97,6 @@ void probe_io_end(struct probe *p);
 
 extern const struct probe_kind probe_kind_tcp;
 extern const struct probe_kind probe_kind_http;
-
-/* What an HTTP check sends, malloc'ed; NULL: out of memory. */
-char *probe_http_request(const struct health_conf *conf, const struct endpoint *target,
-			 enum proxy_out proxy, size_t *ret_len);
+extern const struct probe_kind probe_kind_grpc;
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "l7/proxy_header.h"
 #include "tls/pump.h"
 
 /* One write, until the loop is done with it. */
@@ -79,6 +80,15 @@ static void shake_hands(struct probe *p)
 	}
 }
 
+/* The backend says no more. */
+static void end(struct probe *p)
+{
+	if (p->kind->on_end)
+		p->kind->on_end(p);
+	else
+		probe_fail(p, "closed before an answer");
+}
+
 static void hear_tls(struct probe *p)
 {
 	char data[512];
@@ -91,7 +101,7 @@ static void hear_tls(struct probe *p)
 		else if (n == 0)
 			return;
 		else if (n == -EPIPE)
-			probe_fail(p, "closed before an answer");
+			end(p);
 		else
 			fail_tls(p);
 	}
@@ -112,8 +122,12 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
 	if (nread == 0 || p->finished)
 		return;
 	if (nread == UV_EOF) {
-		probe_fail(p, p->is_open ? "closed before an answer"
-					 : "TLS: closed during the handshake");
+		/* What TLS speaks ends with a word of its own. */
+		if (p->is_open && !p->tls)
+			end(p);
+		else
+			probe_fail(p, p->is_open ? "closed before an answer"
+						 : "TLS: closed during the handshake");
 	} else if (nread < 0) {
 		probe_fail(p, "read: %s", uv_strerror((int)nread));
 	} else if (!p->tls) {
@@ -128,15 +142,31 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
 	}
 }
 
+/* False: it failed, and the check with it. */
+static bool say_header(struct probe *p)
+{
+	static const struct proxy_header nobody;
+	char header[PROXY_WRITE_MAX];
+	size_t len = 0;
+
+	switch (p->proxy) {
+	case PROXY_OUT_OFF: return true;
+	case PROXY_OUT_V1: len = proxy_header_write_v1(header, &nobody); break;
+	case PROXY_OUT_V2: len = proxy_header_write_v2(header, &nobody); break;
+	}
+	return write_all(p, header, len);
+}
+
 void probe_io_begin(struct probe *p)
 {
-	int status = 0;
+	bool talks = p->tls || p->kind->on_data;
+	int status = talks ? uv_read_start((uv_stream_t *)&p->tcp, on_alloc, on_read) : 0;
 
-	if (p->tls || p->kind->on_data)
-		status = uv_read_start((uv_stream_t *)&p->tcp, on_alloc, on_read);
-	if (status) {
+	if (status)
 		probe_fail(p, "read: %s", uv_strerror(status));
-	} else if (p->tls) {
+	if (status || (talks && !say_header(p)))
+		return;
+	if (p->tls) {
 		shake_hands(p);
 	} else {
 		p->is_open = true;

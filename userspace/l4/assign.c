@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/text.h"
+
 /* A row as the sorts see it. */
 struct candidate {
 	uint32_t index;
@@ -28,19 +30,50 @@ static int identity_cmp(const char *pool_a, const char *name_a, const struct shu
 	return cmp;
 }
 
-static int owned_cmp(const void *va, const void *vb)
-{
-	const struct table_backend *a = ((const struct candidate *)va)->row;
+/* Rows that have an owner, to be found by who that is: open addressing, a power of two of places. */
+struct owners {
+	struct candidate *places; /* row NULL: empty */
+	uint64_t mask;
+};
 
-	return identity_cmp(a->meta.pool, a->meta.name, &a->row,
-			    ((const struct candidate *)vb)->row);
+static uint64_t identity_hash(const char *pool, const char *name)
+{
+	return text_hash(text_hash(TEXT_HASH_INIT, pool), name);
 }
 
-static int wanted_cmp(const void *key, const void *candidate)
+static int owners_init(struct owners *o, const struct tables *t)
 {
-	const struct desired_backend *b = key;
+	uint64_t size = 16;
 
-	return identity_cmp(b->pool, b->name, &b->row, ((const struct candidate *)candidate)->row);
+	while (size < (uint64_t)t->sizes.backends * 2)
+		size *= 2;
+	o->mask = size - 1;
+	o->places = calloc(size, sizeof(*o->places));
+	if (o->places == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 1; i < t->sizes.backends; i++) {
+		const struct table_backend *row = &t->backends[i];
+		uint64_t at;
+
+		if (!table_backend_is_owned(row))
+			continue;
+		at = identity_hash(row->meta.pool, row->meta.name) & o->mask;
+		while (o->places[at].row != NULL)
+			at = (at + 1) & o->mask;
+		o->places[at] = (struct candidate){.index = i, .row = row};
+	}
+	return 0;
+}
+
+static const struct candidate *owners_find(const struct owners *o, const struct desired_backend *b)
+{
+	uint64_t at = identity_hash(b->pool, b->name) & o->mask;
+
+	for (; o->places[at].row != NULL; at = (at + 1) & o->mask) {
+		if (identity_cmp(b->pool, b->name, &b->row, o->places[at].row) == 0)
+			return &o->places[at];
+	}
+	return NULL;
 }
 
 static int free_cmp(const void *va, const void *vb)
@@ -53,17 +86,17 @@ static int free_cmp(const void *va, const void *vb)
 }
 
 /* Row 0 stays out of use, so that no backend has the id 0. */
-static size_t collect(const struct tables *t, bool owned, struct candidate *ret_rows)
+static size_t collect_free(const struct tables *t, struct candidate *ret_rows)
 {
 	size_t count = 0;
 
 	for (uint32_t i = 1; i < t->sizes.backends; i++) {
 		const struct table_backend *row = &t->backends[i];
 
-		if (owned ? table_backend_is_owned(row) : row->row.id == 0)
+		if (row->row.id == 0)
 			ret_rows[count++] = (struct candidate){.index = i, .row = row};
 	}
-	qsort(ret_rows, count, sizeof(*ret_rows), owned ? owned_cmp : free_cmp);
+	qsort(ret_rows, count, sizeof(*ret_rows), free_cmp);
 	return count;
 }
 
@@ -93,20 +126,20 @@ static int say_backends_full(const struct tables *t, size_t missing, struct diag
 static int assign_backends(const struct tables *t, const struct desired *want,
 			   struct assigned_backend *ret, struct diag *d)
 {
-	struct candidate *owned = calloc(t->sizes.backends + 1, sizeof(*owned));
 	struct candidate *empty = calloc(t->sizes.backends + 1, sizeof(*empty));
-	size_t owned_count, empty_count, used = 0;
-	int err = 0;
+	struct owners owners = {0};
+	size_t empty_count = 0, used = 0;
+	int err = owners_init(&owners, t);
 
-	if (owned == NULL || empty == NULL) {
+	if (err < 0 || empty == NULL) {
 		err = -ENOMEM;
 		goto out;
 	}
-	owned_count = collect(t, true, owned);
-	empty_count = collect(t, false, empty);
 	for (size_t i = 0; i < want->backend_count; i++) {
-		const struct candidate *c =
-			bsearch(&want->backends[i], owned, owned_count, sizeof(*owned), wanted_cmp);
+		const struct candidate *c = owners_find(&owners, &want->backends[i]);
+
+		if (c == NULL && used == 0)
+			empty_count = collect_free(t, empty);
 
 		if (c != NULL) {
 			ret[i] = (struct assigned_backend){c->index, c->row->row.id, false};
@@ -118,7 +151,7 @@ static int assign_backends(const struct tables *t, const struct desired *want,
 	if (used > empty_count)
 		err = say_backends_full(t, used - empty_count, d);
 out:
-	free(owned);
+	free(owners.places);
 	free(empty);
 	return err;
 }
@@ -217,18 +250,61 @@ bool assign_row_loses_key(const struct tables *t, const struct desired *want, ui
 	return claim_on_row(t, want, index, service) == CLAIM_FOREIGN;
 }
 
-/* Only a change that was cut short leaves two rows of one name. */
-static bool find_service(const struct tables *t, const struct desired *want, size_t service,
-			 uint32_t *ret_index)
+/* A row of the table of services that has an owner, to be found by its name. */
+struct named {
+	const char *name;
+	uint32_t index;
+};
+
+static int named_cmp(const void *va, const void *vb)
 {
-	uint32_t found = t->sizes.services;
+	const struct named *a = va, *b = vb;
+	int cmp = strcmp(a->name, b->name);
+
+	return cmp != 0 ? cmp : a->index < b->index ? -1 : 1;
+}
+
+static size_t list_named(const struct tables *t, struct named *ret_rows)
+{
+	size_t count = 0;
 
 	for (uint32_t i = 0; i < t->sizes.services; i++) {
-		if (strcmp(t->services[i].meta.name, want->services[service].name) != 0)
-			continue;
-		if (found == t->sizes.services ||
-		    claim_on_row(t, want, i, service) > claim_on_row(t, want, found, service))
-			found = i;
+		if (t->services[i].meta.name[0] != '\0')
+			ret_rows[count++] = (struct named){t->services[i].meta.name, i};
+	}
+	if (count > 0)
+		qsort(ret_rows, count, sizeof(*ret_rows), named_cmp);
+	return count;
+}
+
+/* The first row of that name, or where it would be. */
+static size_t find_named(const struct named *rows, size_t count, const char *name)
+{
+	size_t low = 0;
+
+	while (low < count) {
+		size_t middle = low + (count - low) / 2;
+
+		if (strcmp(rows[middle].name, name) < 0)
+			low = middle + 1;
+		else
+			count = middle;
+	}
+	return low;
+}
+
+/* Only a change that was cut short leaves two rows of one name. */
+static bool find_service(const struct tables *t, const struct desired *want, size_t service,
+			 const struct named *rows, size_t count, uint32_t *ret_index)
+{
+	const char *name = want->services[service].name;
+	uint32_t found = t->sizes.services;
+
+	for (size_t i = find_named(rows, count, name); i < count && strcmp(rows[i].name, name) == 0;
+	     i++) {
+		if (found == t->sizes.services || claim_on_row(t, want, rows[i].index, service) >
+							  claim_on_row(t, want, found, service))
+			found = rows[i].index;
 	}
 	if (found == t->sizes.services)
 		return false;
@@ -240,14 +316,19 @@ static int assign_services(const struct tables *t, const struct desired *want,
 			   struct assigned_service *ret, struct diag *d)
 {
 	bool *taken = calloc(t->sizes.services + 1, sizeof(*taken));
+	struct named *rows = calloc(t->sizes.services + 1, sizeof(*rows));
 	uint32_t next = 0;
+	size_t count;
 	int err = 0;
 
-	if (taken == NULL)
-		return -ENOMEM;
+	if (taken == NULL || rows == NULL) {
+		err = -ENOMEM;
+		goto out;
+	}
 	mark_named(t, taken);
+	count = list_named(t, rows);
 	for (size_t i = 0; i < want->service_count; i++) {
-		if (find_service(t, want, i, &ret[i].index))
+		if (find_service(t, want, i, rows, count, &ret[i].index))
 			continue;
 		while (next < t->sizes.services && taken[next])
 			next++;
@@ -263,6 +344,8 @@ static int assign_services(const struct tables *t, const struct desired *want,
 		ret[i] = (struct assigned_service){next, true};
 		taken[next] = true;
 	}
+out:
+	free(rows);
 	free(taken);
 	return err;
 }

@@ -220,26 +220,32 @@ static int pool_fill(struct desired *desired, const struct pool *pool, const str
 	return err;
 }
 
-static bool pool_is_steered(const struct snapshot *snap, const struct pool *pool)
+/* Which pools l4 services use. NULL: out of memory. */
+static bool *list_steered(const struct snapshot *snap)
 {
-	for (size_t i = 0; i < snap->service_count; i++) {
-		if (service_uses_pool(&snap->services[i], pool))
-			return true;
+	bool *steered = calloc(snap->pool_count + 1, sizeof(*steered));
+
+	for (size_t i = 0; steered != NULL && i < snap->service_count; i++) {
+		const struct service *s = &snap->services[i];
+		struct pool_span span = service_pools(snap, s);
+
+		for (size_t k = span.first; k < span.end; k++)
+			steered[k] = steered[k] || service_uses_pool(s, &snap->pools[k]);
 	}
-	return false;
+	return steered;
 }
 
 static int backends_fill(struct desired *desired, const struct snapshot *snap,
 			 const struct host *host, struct diag *d)
 {
-	int err = 0;
+	bool *steered = list_steered(snap);
+	int err = steered == NULL ? -ENOMEM : 0;
 
-	for (size_t i = 0; i < snap->pool_count; i++) {
-		const struct pool *pool = &snap->pools[i];
-
-		if (pool_is_steered(snap, pool) && pool_fill(desired, pool, host, d) < 0)
+	for (size_t i = 0; steered != NULL && i < snap->pool_count; i++) {
+		if (steered[i] && pool_fill(desired, &snap->pools[i], host, d) < 0)
 			err = -EINVAL;
 	}
+	free(steered);
 	return err;
 }
 

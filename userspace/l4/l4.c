@@ -20,6 +20,7 @@
 #include "l4/nat.h"
 #include "l4/neigh.h"
 #include "l4/plan.h"
+#include "l4/reconcile.h"
 #include "l4/slots.h"
 #include "l4/sweep.h"
 #include "l4/sync.h"
@@ -45,6 +46,14 @@ struct followed {
 	unsigned failed; /* of the device that was told of last, that it could not be */
 };
 
+/* What l4_check() has found out, for an l4_apply() of the same snapshot that comes next. */
+struct prepared {
+	struct snapshot *snap; /* a reference; NULL: nothing */
+	struct desired want;
+	struct plan plan;
+	struct host host;
+};
+
 struct l4 {
 	struct loader *loader;
 	struct tables tables;
@@ -57,6 +66,9 @@ struct l4 {
 	struct nat nat;
 	struct followed *followed;
 	size_t followed_count;
+	struct prepared prepared;
+	struct reconcile reconcile;
+	uint64_t reconciled_ms; /* the last pass */
 };
 
 /* Whatever goes wrong, there is a sentence about it. */
@@ -118,10 +130,23 @@ int l4_open(const struct snapshot *snap, struct l4 **ret_l4, struct diag *d)
 	return 0;
 }
 
+static void drop_prepared(struct l4 *l4)
+{
+	struct prepared *p = &l4->prepared;
+
+	if (p->snap == NULL)
+		return;
+	plan_deinit(&p->plan);
+	desired_deinit(&p->want);
+	snapshot_unref(p->snap);
+	*p = (struct prepared){0};
+}
+
 void l4_close(struct l4 *l4)
 {
 	if (l4 == NULL)
 		return;
+	drop_prepared(l4);
 	sweep_deinit(&l4->sweep);
 	guard_close(l4->guard);
 	nat_deinit(&l4->nat);
@@ -193,7 +218,7 @@ static int make_plan(struct l4 *l4, const struct snapshot *snap, const struct ho
 	return 0;
 }
 
-int l4_check(struct l4 *l4, const struct snapshot *snap, struct diag *d)
+int l4_check(struct l4 *l4, struct snapshot *snap, struct diag *d)
 {
 	struct desired want;
 	struct plan plan;
@@ -210,9 +235,31 @@ int l4_check(struct l4 *l4, const struct snapshot *snap, struct diag *d)
 	if (err < 0)
 		return finish(err, errors, "plan the kernel's tables", d);
 	err = moves_warn(&l4->tables, &want, d);
-	plan_deinit(&plan);
-	desired_deinit(&want);
+	drop_prepared(l4);
+	l4->prepared = (struct prepared){snapshot_ref(snap), want, plan, host};
+	if (err < 0)
+		drop_prepared(l4);
 	return finish(err, errors, "plan the kernel's tables", d);
+}
+
+/* As make_plan(), where l4_check() has not done it. */
+static int take_plan(struct l4 *l4, const struct snapshot *snap, struct host *ret_host,
+		     struct desired *ret_want, struct plan *ret_plan, struct diag *d)
+{
+	struct prepared *p = &l4->prepared;
+	int err;
+
+	if (p->snap == snap) {
+		*ret_host = p->host;
+		*ret_want = p->want;
+		*ret_plan = p->plan;
+		snapshot_unref(p->snap);
+		*p = (struct prepared){0};
+		return 0;
+	}
+	drop_prepared(l4);
+	err = read_host(l4, &snap->node, ret_host, d);
+	return err < 0 ? err : make_plan(l4, snap, ret_host, ret_want, ret_plan, d);
 }
 
 /* Which rows the configuration names now, and how long the flows of each may rest once it does not
@@ -261,15 +308,15 @@ int l4_apply(struct l4 *l4, const struct snapshot *snap, struct l4_report *ret_r
 	struct plan plan;
 	struct host host;
 	size_t errors = d->errors;
-	int err = read_host(l4, &snap->node, &host, d);
+	bool was_in_step;
+	int err = take_plan(l4, snap, &host, &want, &plan, d);
 
-	if (err == 0)
-		err = make_plan(l4, snap, &host, &want, &plan, d);
 	if (err < 0)
 		return finish(err, errors, "plan the kernel's tables", d);
 	host.interface = NULL; /* the snapshot's */
 	l4->host = host;
 	l4->host_known = true;
+	was_in_step = l4->in_step;
 	l4->in_step = false;
 	write_switches(maps_switches(l4->loader), &snap->node);
 	nat_prepare(&l4->nat, l4->loader, &l4->tables, &want);
@@ -282,8 +329,9 @@ int l4_apply(struct l4 *l4, const struct snapshot *snap, struct l4_report *ret_r
 		err = neigh_want(l4->neigh, &want, &l4->tables); /* before a packet needs them */
 	if (err == 0)
 		err = sync_run(l4->loader, &l4->tables, &plan, &report, d);
-	if (err == 0)
-		err = vips_sync(l4->loader, &l4->tables, d);
+	/* They follow from the keys, which stand as they did. */
+	if (err == 0 && (!was_in_step || report.services_set > 0 || report.services_deleted > 0))
+		err = vips_sync(l4->loader, &l4->tables, &report.addresses_written, d);
 	l4->in_step = err == 0;
 	plan_deinit(&plan);
 	desired_deinit(&want);
@@ -448,6 +496,7 @@ unsigned l4_tick(struct l4 *l4)
 	unsigned lingering = 0, freed = 0;
 	int err;
 
+	drop_prepared(l4); /* the tables may become other ones */
 	for (uint32_t i = 1; i < t->sizes.backends; i++) {
 		if (t->backends[i].row.id == 0 || t->backends[i].wanted)
 			continue;
@@ -493,6 +542,7 @@ unsigned l4_sweep(struct l4 *l4)
 	uint64_t due_ms = sweep_due_ms(l4);
 	int err = 0;
 
+	drop_prepared(l4); /* the tables may become other ones */
 	if (l4->sweep.phase == SWEEP_IDLE) {
 		/* Looked at often enough that a change is noticed. */
 		if (due_ms > 0 || !l4->in_step)
@@ -690,6 +740,21 @@ const char *l4_next_hop(const struct l4 *l4, const struct backend *b)
 	if (!forward_is_kernel(b->forward) || b->forward == FORWARD_LOCAL)
 		return NULL;
 	return backend_is_routed(b) ? neigh_state(l4->neigh, b->pool->name, b->name) : "reflect";
+}
+
+void l4_reconcile(struct l4 *l4, unsigned every_ms, struct diag *d)
+{
+	uint64_t now = clock_now_ms();
+
+	if (every_ms == 0 || !l4->in_step || now - l4->reconciled_ms < every_ms)
+		return;
+	l4->reconciled_ms = now;
+	(void)reconcile_run(&l4->reconcile, l4->loader, &l4->tables, d); /* has said why */
+}
+
+const struct reconcile *l4_reconciled(const struct l4 *l4)
+{
+	return &l4->reconcile;
 }
 
 struct loader *l4_loader(struct l4 *l4)

@@ -17,12 +17,15 @@
 struct guard;
 struct l4;
 struct nat_use;
+struct reconcile;
 
 /* How many map operations an apply took; all zero when nothing differed. */
 struct l4_report {
 	unsigned services_set, services_deleted;
 	unsigned backends_set, backends_freed;
 	unsigned rings_built;
+	unsigned entries_set, entries_deleted; /* of the index, source routes and server ids */
+	unsigned addresses_written;
 };
 
 /*
@@ -36,8 +39,9 @@ int l4_open(const struct snapshot *snap, struct l4 **ret_l4, struct diag *d);
 void l4_close(struct l4 *l4);
 
 /* Are the interfaces and their addresses there, and would l4_apply() find room? Writes nothing. 0, or
- * -errno with d filled. */
-int l4_check(struct l4 *l4, const struct snapshot *snap, struct diag *d);
+ * -errno with d filled. What it has found out is kept for an l4_apply() of the same snapshot before the
+ * loop's next turn. */
+int l4_check(struct l4 *l4, struct snapshot *snap, struct diag *d);
 
 /*
  * Make the maps say what snap and the health of its backends say now: new backend rows, then rings
@@ -124,6 +128,11 @@ int l4_pool_stats(struct l4 *l4, const struct pool *pool, struct shunt_be_stats 
 /* Slots that each backend of a pool holds now of a ring, in the pool's order. ring: the name of a
  * service, or of a source route's ring (service_route_name()). */
 void l4_ring_slots(struct l4 *l4, const char *ring, const struct pool *pool, uint32_t *ret_slots);
+
+/* Call every second or so. Every every_ms (0: never), while the tables are in step: what another has
+ * changed in them is put back (l4/reconcile.h), and d says what that was. */
+void l4_reconcile(struct l4 *l4, unsigned every_ms, struct diag *d);
+const struct reconcile *l4_reconciled(const struct l4 *l4); /* borrowed */
 
 struct guard *l4_guard(struct l4 *l4);	 /* borrowed: l4/guard.h */
 struct loader *l4_loader(struct l4 *l4); /* borrowed, for status */

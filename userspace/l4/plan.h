@@ -10,7 +10,7 @@
 #include "core/diag.h"
 #include "l4/desired.h"
 #include "l4/moves.h"
-#include "l4/ring.h"
+#include "core/ring.h"
 #include "l4/tables.h"
 
 enum plan_kind {

@@ -5,7 +5,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "l4/ring.h"
+#include "core/ring.h"
 
 static struct table_member *make_members(const struct plan_ring *ring, const uint32_t *owner)
 {

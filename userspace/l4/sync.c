@@ -407,6 +407,8 @@ int sync_run(struct loader *loader, struct tables *t, const struct plan *plan,
 		report->rings_built += op->kind == PLAN_RING;
 		report->services_set += op->kind == PLAN_SERVICE;
 		report->services_deleted += op->kind == PLAN_SERVICE_DELETE;
+		report->entries_set += op->kind == PLAN_ENTRY;
+		report->entries_deleted += op->kind == PLAN_ENTRY_DELETE;
 	}
 	return 0;
 }

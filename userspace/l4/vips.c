@@ -66,25 +66,30 @@ static const struct maps_vip_row *find(const struct maps_vip_row *rows, size_t c
 }
 
 static int write_differences(struct loader *loader, const struct maps_vip_row *want,
-			     size_t want_count, const struct maps_vip_row *have, size_t have_count)
+			     size_t want_count, const struct maps_vip_row *have, size_t have_count,
+			     unsigned *written)
 {
 	int err = 0;
 
 	/* First, so that there is room. */
 	for (size_t i = 0; i < have_count && err == 0; i++) {
-		if (find(want, want_count, &have[i]) == NULL)
-			err = maps_vip_delete(loader, &have[i].key);
+		if (find(want, want_count, &have[i]) != NULL)
+			continue;
+		err = maps_vip_delete(loader, &have[i].key);
+		*written += err == 0;
 	}
 	for (size_t i = 0; i < want_count && err == 0; i++) {
 		const struct maps_vip_row *row = find(have, have_count, &want[i]);
 
-		if (row == NULL || memcmp(&row->addr, &want[i].addr, sizeof(row->addr)) != 0)
-			err = maps_vip_set(loader, &want[i].key, &want[i].addr);
+		if (row != NULL && memcmp(&row->addr, &want[i].addr, sizeof(row->addr)) == 0)
+			continue;
+		err = maps_vip_set(loader, &want[i].key, &want[i].addr);
+		*written += err == 0;
 	}
 	return err;
 }
 
-int vips_sync(struct loader *loader, const struct tables *t, struct diag *d)
+int vips_sync(struct loader *loader, const struct tables *t, unsigned *written, struct diag *d)
 {
 	struct maps_vip_row *want = NULL, *have = NULL;
 	size_t want_count, have_count;
@@ -94,7 +99,7 @@ int vips_sync(struct loader *loader, const struct tables *t, struct diag *d)
 		err = maps_vip_list(loader, &have, &have_count);
 	if (err == 0) {
 		qsort(have, have_count, sizeof(*have), addr_cmp);
-		err = write_differences(loader, want, want_count, have, have_count);
+		err = write_differences(loader, want, want_count, have, have_count, written);
 	}
 	free(want);
 	free(have);

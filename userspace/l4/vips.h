@@ -19,7 +19,7 @@
  * service there that is steered, else by the first. 0, or -ENOMEM. */
 int vips_build(const struct key_table *keys, struct maps_vip_row **ret_rows, size_t *ret_count);
 
-/* Writes what differs. 0, or -errno with d filled. */
-int vips_sync(struct loader *loader, const struct tables *t, struct diag *d);
+/* Writes what differs, and adds how much that was to written. 0, or -errno with d filled. */
+int vips_sync(struct loader *loader, const struct tables *t, unsigned *written, struct diag *d);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "core/clock.h"
 #include "core/log.h"
 #include "l7/balance.h"
 #include "l7/h2_client.h"
@@ -12,6 +13,9 @@
 #include "l7/request_int.h"
 #include "l7/retry.h"
 #include "l7/upstream.h"
+
+#define FAILURE_US 1000000 /* that a failure counts as, where answers are timed */
+#define NS_PER_US  1000
 
 static struct backend_counters *counters(const struct request *r, const struct backend *be)
 {
@@ -45,6 +49,7 @@ void attempt_end(struct request *r, bool keep)
 {
 	hedge_cancel(r);
 	attempt_detach(r, keep);
+	balance_move(&r->backend, NULL);
 	if (r->has_retry)
 		breaker_give_retry(r->pool);
 	breaker_give_request(r->pool, &r->is_counted);
@@ -55,6 +60,9 @@ void attempt_note(const struct request *r, const struct backend *be, struct clai
 {
 	bool was_probe = claims->probe;
 
+	/* Who fails fast is not fast. */
+	if (result == OUTLIER_GATEWAY && pool_times(be->pool))
+		backend_rt_note_latency(be->rt, FAILURE_US, clock_now_ms());
 	if (!outlier_is_on(&be->pool->outlier) && !was_probe)
 		return;
 	claims->probe = false;
@@ -211,6 +219,9 @@ bool attempt_refuses(struct request *r, struct head *h, size_t block_len)
 	if (result != OUTLIER_GOOD)
 		counter_add(&counters(r, r->backend)->responses_5xx, 1);
 	attempt_note(r, r->backend, &r->claims, result, r->tried_ms);
+	if (pool_times(r->backend->pool))
+		backend_rt_note_latency(r->backend->rt, (clock_now_ns() - r->sent_ns) / NS_PER_US,
+					clock_now_ms());
 	if (h->status < RETRY_STATUS_MIN && !r->retry->grpc)
 		return false;
 	if (!retry_wants_response(r->retry, h) || !is_repeatable(r, false))
@@ -240,12 +251,12 @@ static void attach(struct request *r, struct upstream_conn *up, bool reused)
 	r->was_reused = reused;
 	r->scan = (struct http1_scan){0};
 	r->reply_at = DEADLINE_NONE;
+	if (pool_times(r->backend->pool))
+		r->sent_ns = clock_now_ns();
 	counter_add(&n->requests, 1);
 	counter_add(&n->active_up, 1);
 	if (reused)
 		counter_add(&n->reused, 1);
-	else if (r->backend->pool->proxy_out != PROXY_OUT_OFF)
-		proxy_out_send(&up->io, r->client.conn, r->backend->pool->proxy_out);
 	flow_send_to(&r->body, &up->io, r->framing);
 	request_set_state(r, REQUEST_AWAIT);
 	hedge_schedule(r);
@@ -346,11 +357,21 @@ int attempt_open(struct request *r, const struct backend *be, const struct upstr
 	struct endpoint ep = {be->ep.addr, port_of(r, be)};
 	struct upstream *up = view_upstream(r->client.view, be);
 	struct h2_wish w = wish(r, be);
+	enum proxy_out proxy = be->pool->proxy_out;
+	int err;
 
 	if (!breaker_wait(be, claims))
 		return -EBUSY;
-	return is_http2(be) ? h2_client_open(up, &ep, &w, user, ctx, ret_conn)
-			    : upstream_conn_open(up, &ep, w.connect_ms, user, ctx, ret_conn);
+	err = is_http2(be) ? h2_client_open(up, &ep, &w, user, ctx, ret_conn)
+			   : upstream_conn_open(up, &ep, w.connect_ms, user, ctx, ret_conn);
+	if (err < 0 || proxy == PROXY_OUT_OFF)
+		return err;
+	err = proxy_out_queue(&(*ret_conn)->io, r->client.conn, proxy);
+	if (err < 0) {
+		upstream_conn_close(*ret_conn);
+		*ret_conn = NULL;
+	}
+	return err;
 }
 
 /* Begin to connect. False: it failed at once. */
@@ -405,21 +426,21 @@ static const struct backend *pick_ejected(struct request *r)
 	for (size_t i = 0; i < p->backend_count; i++) {
 		const struct backend *be = &p->backends[(start + i) % p->backend_count];
 
-		if (be->admin == ADMIN_UP && be->weight && backend_is_ejected(be) &&
-		    atomic_load_explicit(&be->rt->health, memory_order_relaxed) != HEALTH_DOWN)
+		if (backend_is_usable(be) && backend_is_ejected(be, clock_now_ms()))
 			return be;
 	}
 	return NULL;
 }
 
 /* One that was not tried; else, but not where no connection could be made, one that was. */
-static const struct backend *pick(struct request *r)
+static const struct backend *pick(struct request *r, struct balancer *balancer)
 {
-	struct balancer *balancer = view_pool(r->client.view, r->pool)->balancer;
-	const struct backend *be = balancer_pick(balancer, r->tried, r->tried_count);
+	const struct balance_ask ask = {r->tried, r->tried_count, r->hash};
+	const struct balance_ask anew = {NULL, 0, r->hash};
+	const struct backend *be = balancer_pick(balancer, &ask);
 
 	if (!be && r->tried_count && r->failure.cause > FAILURE_CONNECT)
-		be = balancer_pick(balancer, NULL, 0);
+		be = balancer_pick(balancer, &anew);
 	if (!be && !r->tried_count && outlier_is_on(&r->pool->outlier))
 		be = pick_ejected(r);
 	return be;
@@ -436,20 +457,22 @@ static bool goes_on(const struct request *r)
 
 void attempt_next(struct request *r)
 {
+	struct balancer *balancer = view_pool(r->client.view, r->pool)->balancer;
+
 	r->is_waiting_to_retry = false;
 	if (!r->tried_count && !breaker_take_request(r->pool, &r->is_counted)) {
 		request_fail(r, REASON_POOL_REQUESTS);
 		return;
 	}
 	while (goes_on(r)) {
-		const struct backend *be = pick(r);
+		const struct backend *be = pick(r, balancer);
 		struct upstream_conn *idle;
 
 		if (!be)
 			break;
 		if (r->tried_count)
 			counter_add(&request_counters(r)->retries, 1);
-		r->backend = be;
+		balance_move(&r->backend, be);
 		r->tried[r->tried_count++] = be;
 		r->tried_ms = now_ms(r);
 		breaker_try(be, &r->claims);
@@ -461,7 +484,9 @@ void attempt_next(struct request *r)
 		if (connect_backend(r))
 			return;
 	}
-	request_fail(r, r->tried_count ? r->failure.reason : REASON_NO_BACKEND);
+	request_fail(r, r->tried_count		     ? r->failure.reason
+			: balancer_is_full(balancer) ? REASON_BACKENDS_FULL
+						     : REASON_NO_BACKEND);
 }
 
 void attempt_on_deadline(struct request *r)

@@ -6,82 +6,40 @@
  */
 #include "l7/balance.h"
 
-#include <stdlib.h>
-
-struct rr {
-	struct balancer base;
-	int64_t credit[]; /* by index into the pool's backends */
-};
-
-static bool is_tried(const struct backend *be, const struct backend *const *tried, unsigned count)
+static int64_t *credit_of(struct balancer *b, const struct candidate *c)
 {
-	for (unsigned i = 0; i < count; i++)
-		if (tried[i] == be)
-			return true;
-	return false;
+	return &b->credit[c->be - b->pool->backends];
 }
 
-static const struct backend *rr_pick(struct balancer *b, const struct backend *const *tried,
-				     unsigned tried_count)
+const struct candidate *balance_round_robin(struct balancer *b, const struct candidate *list,
+					    unsigned count, const struct balance_ask *ask)
 {
-	struct rr *rr = (struct rr *)b;
-	const struct pool *pool = b->pool;
-	const struct backend *best = NULL;
-	int64_t total = 0, most = 0;
+	const struct candidate *best = NULL;
+	int64_t total = 0;
 
-	for (size_t i = 0; i < pool->backend_count; i++) {
-		const struct backend *be = &pool->backends[i];
-
-		if (!backend_is_usable(be) || is_tried(be, tried, tried_count))
+	for (const struct candidate *c = list; c < list + count; c++) {
+		if (balance_is_out(c->be, ask))
 			continue;
-		total += be->weight;
-		rr->credit[i] += be->weight;
-		if (!best || rr->credit[i] > most) {
-			best = be;
-			most = rr->credit[i];
-		}
+		total += c->weight;
+		*credit_of(b, c) += c->weight;
+		if (!best || *credit_of(b, c) > *credit_of(b, best))
+			best = c;
 	}
 	if (best)
-		rr->credit[best - pool->backends] -= total;
+		*credit_of(b, best) -= total;
 	return best;
 }
 
-static void rr_free(struct balancer *b)
-{
-	free(b);
-}
-
-static const struct balancer_ops rr_ops = {.pick = rr_pick, .free = rr_free};
-
 /* A backend whose weight changed begins anew, or its old credit would count for too much. */
-static void take_over(struct rr *rr, const struct rr *old)
+void balance_rr_take_over(struct balancer *b, const struct balancer *before)
 {
-	const struct pool *pool = rr->base.pool, *from = old->base.pool;
+	const struct pool *pool = b->pool, *from = before->pool;
 
 	for (size_t i = 0; i < pool->backend_count; i++) {
 		const struct backend *was = pool_backend(from, pool->backends[i].name);
 
 		if (was && was->rt == pool->backends[i].rt &&
 		    was->weight == pool->backends[i].weight)
-			rr->credit[i] = old->credit[was - from->backends];
+			b->credit[i] = before->credit[was - from->backends];
 	}
-}
-
-struct balancer *balancer_rr_new(const struct pool *pool, const struct balancer *before,
-				 unsigned start)
-{
-	struct rr *rr = calloc(1, sizeof(*rr) + pool->backend_count * sizeof(rr->credit[0]));
-
-	if (!rr)
-		return NULL;
-	rr->base = (struct balancer){.ops = &rr_ops, .pool = pool};
-	if (before && before->ops == &rr_ops) {
-		take_over(rr, (const struct rr *)before);
-		return &rr->base;
-	}
-	if (pool->backend_count)
-		start %= pool->backend_count;
-	while (start--)
-		(void)rr_pick(&rr->base, NULL, 0);
-	return &rr->base;
 }

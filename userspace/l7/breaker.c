@@ -41,8 +41,6 @@ void breaker_give_request(const struct pool *p, bool *taken)
 
 void breaker_try(const struct backend *be, struct claims *c)
 {
-	if (be->pool->limits.backend_requests)
-		c->backend = take(&be->rt->requests, 0); /* its limit was asked before */
 	if (outlier_is_on(&be->pool->outlier))
 		c->probe = outlier_try(be);
 }
@@ -69,11 +67,9 @@ void breaker_go(const struct backend *be, struct claims *c)
 void breaker_end(const struct backend *be, struct claims *c)
 {
 	breaker_go(be, c);
-	if (c->backend)
-		give(&be->rt->requests);
 	if (c->probe)
 		outlier_forget(be);
-	c->backend = c->probe = false;
+	c->probe = false;
 }
 
 /* Of the pool, in all workers. */

@@ -10,7 +10,6 @@
 
 /* What one try of a request has taken; all zero: nothing. */
 struct claims {
-	bool backend; /* it counts among the backend's requests */
 	bool pending; /* it waits for a connection, and counts */
 	bool probe;   /* the backend is on trial by it: see outlier.h */
 };

@@ -10,6 +10,7 @@
 
 #include "conf/listen.h"
 #include "core/log.h"
+#include "l7/access_log.h"
 #include "l7/h2_server.h"
 #include "l7/http1_write.h"
 #include "l7/passage.h"
@@ -101,11 +102,19 @@ bool conn_is_ending(const struct conn *c)
 	return c->l7->is_draining || !newest_service(c);
 }
 
+/* Who waits for its responses after so many requests never gets there: no more come in one piece. */
+static bool pipelines_too_much(const struct conn *c)
+{
+	unsigned max = c->service->limits.pipelined;
+
+	return max && c->pipelined >= max && buf_len(&c->io.in);
+}
+
 bool conn_is_last_request(const struct conn *c)
 {
 	unsigned max = c->service->limits.requests;
 
-	return (max && c->requests >= max) || conn_is_ending(c);
+	return (max && c->requests >= max) || pipelines_too_much(c) || conn_is_ending(c);
 }
 
 static void bind_counters(struct conn *c)
@@ -222,6 +231,7 @@ static void next(struct conn *c)
 			await_flush(c);
 			return;
 		}
+		counter_add(&conn_counters(c)->pipelined_over, pipelines_too_much(c));
 	}
 	if (c->after == CONN_THEN_LINGER || (c->after == CONN_THEN_CLOSE && buf_len(&c->io.in))) {
 		linger(c);
@@ -285,6 +295,16 @@ static void answer(struct conn *c, enum reason reason, bool is_head, enum conn_a
 					after == CONN_GO_ON ? PERSIST_KEEP_ALIVE : PERSIST_CLOSE,
 					time(NULL));
 	say(c, &p);
+}
+
+/* What was no request, or not a whole one. */
+static void refuse(struct conn *c, enum reason reason)
+{
+	const struct client who = {.conn = c, .io = &c->io, .service = c->service};
+
+	if (access_log_is_on(&who))
+		access_log_refused(&who, NULL, reason);
+	answer(c, reason, false, CONN_THEN_LINGER);
 }
 
 static void skip_blank_lines(struct conn *c)
@@ -375,13 +395,15 @@ static void mark_early(struct head *h)
 			h->fields[i].id = FIELD_HOP; /* said once, as this hop says it */
 }
 
-enum reason conn_check_tls(const struct conn *c, struct head *h)
+enum reason conn_check_tls(const struct client *who, struct head *h)
 {
+	const struct conn *c = who->conn;
+
 	if (tls_is_misdirected(&c->io, h->authority))
 		return REASON_MISDIRECTED;
 	if (!tls_is_early(&c->io))
 		return REASON_NONE;
-	if (!may_be_early(h))
+	if (!may_be_early(h) || !request_may_be_early(who, h))
 		return REASON_TOO_EARLY;
 	mark_early(h);
 	return REASON_NONE;
@@ -417,7 +439,7 @@ static bool begin(struct conn *c, size_t len)
 	if (h.fields)
 		r = http1_parse_request(buf_head(&c->io.in), len, c->scan.count, &h);
 	if (r == REASON_NONE && c->io.tls)
-		r = conn_check_tls(c, &h);
+		r = conn_check_tls(&who, &h);
 	if (r == REASON_TOO_EARLY) { /* which would have the client send it again */
 		hold(c);
 		return false;
@@ -425,11 +447,14 @@ static bool begin(struct conn *c, size_t len)
 	c->is_held = false;
 	counter_add(&conn_counters(c)->requests, 1);
 	c->requests++;
+	c->pipelined++;
 	if (r == REASON_NONE) {
 		set_state(c, CONN_BUSY);
 		c->request = NULL;
 		r = request_start(&who, &h, len);
 	}
+	if (r != REASON_NONE && access_log_is_on(&who))
+		access_log_refused(&who, &h, r);
 	if (r != REASON_NONE)
 		answer(c, r, h.is_head, CONN_THEN_LINGER);
 	return true;
@@ -479,7 +504,7 @@ static bool take_request(struct conn *c)
 	if (c->state != CONN_HEADER)
 		set_state(c, CONN_HEADER);
 	counter_add(&conn_counters(c)->requests, 1);
-	answer(c, (enum reason) - n, false, CONN_THEN_LINGER);
+	refuse(c, (enum reason) - n);
 	return true;
 }
 
@@ -512,6 +537,8 @@ static void read_request(struct conn *c)
 	bool more;
 	ssize_t n = stream_read(&c->io, &more);
 
+	if (n > 0)
+		c->pipelined = 0;
 	if (n > 0 || (n == -EAGAIN && c->is_held && !tls_is_early(&c->io)))
 		conn_resume(c);
 	/* A socket that is writable for what TLS has to say is to be heard of once. */
@@ -638,7 +665,7 @@ static void on_deadline(struct deadline *d)
 	else if (c->state == CONN_HTTP2)
 		h2_server_on_deadline(c->http2);
 	else if (c->state == CONN_HEADER)
-		answer(c, REASON_HEADER_TIMEOUT, false, CONN_THEN_LINGER);
+		refuse(c, REASON_HEADER_TIMEOUT);
 	else
 		conn_expire(c);
 }
@@ -728,7 +755,7 @@ int conn_open(struct l7 *l7, int fd, const struct service *service, const struct
 		close(fd);
 		return -ENOMEM;
 	}
-	err = stream_open(&c->io, &l7->deadlines, &l7->pool, fd, on_event, on_deadline);
+	err = stream_open(&c->io, l7, fd, on_event, on_deadline);
 	if (err < 0) {
 		free(c);
 		return err;

@@ -16,6 +16,7 @@
 #include "l7/stream.h"
 #include "l7/view.h"
 
+struct client;
 struct h2_server;
 struct head;
 struct request;
@@ -57,6 +58,7 @@ struct conn {
 	struct endpoint peer, local; /* of its socket: see conn_peer(), conn_local() */
 	uint32_t forgotten;	     /* CONN_LINGER: bytes read and dropped */
 	uint32_t requests;	     /* begun so far */
+	uint32_t pipelined;	     /* of them, since anything was read */
 	uint8_t state;		     /* enum conn_state */
 	uint8_t after;		     /* enum conn_after: the response under way */
 	bool is_running;	     /* conn_resume() is at work further up the stack */
@@ -116,7 +118,7 @@ void conn_end_http2(struct conn *c);
 void conn_count_answer(struct conn *c, enum reason reason);
 
 /* Over TLS: may the request h come on this connection, and already? */
-enum reason conn_check_tls(const struct conn *c, struct head *h);
+enum reason conn_check_tls(const struct client *who, struct head *h);
 
 /* Its time is over: the same, but a client that does not take what was written shall not hold it in
  * the kernel's memory either. */

@@ -28,22 +28,22 @@ static void push(struct duplex *d, int way, struct slice head)
 {
 	struct stream *from = d->ends[way], *to = d->ends[!way];
 	struct pieces p = {.head = head, .body = {buf_head(&from->in), buf_len(&from->in)}};
+	bool is_piped = from->pipe != NULL;
 	int err = 0;
 
 	if (d->is_done[way])
 		return;
-	if (p.head.len || p.body.len || to->is_blocked) {
-		ssize_t n = stream_write(to, &p);
+	if (p.head.len || p.body.len || is_piped || to->is_blocked) {
+		ssize_t n = is_piped ? splice_out(from, to) : stream_write(to, &p);
 
 		if (n < 0) {
 			to->is_eof |= n == -ENOMEM; /* it goes on, but lacks bytes from here */
 			stop(d, way);
 			return;
 		}
-		if (n > 0) {
+		if (n > 0 && !is_piped)
 			buf_consume(from->pool, &from->in, (size_t)n);
-			d->has_moved = true;
-		}
+		d->has_moved |= n > 0;
 	}
 	if (!from->is_eof || to->is_blocked)
 		return;
@@ -76,6 +76,17 @@ enum duplex_status duplex_start(struct duplex *d, struct stream *a, struct strea
 	return status(d);
 }
 
+static ssize_t receive(struct stream *from, struct stream *to, bool *ret_more)
+{
+	ssize_t n = -ENFILE;
+
+	if (splice_can(from, to)) {
+		*ret_more = false;
+		n = splice_in(from, SIZE_MAX);
+	}
+	return n == -ENFILE ? stream_read(from, ret_more) : n;
+}
+
 enum duplex_status duplex_on_event(struct duplex *d, struct stream *from, int events)
 {
 	int way = from == d->ends[1];
@@ -84,7 +95,7 @@ enum duplex_status duplex_on_event(struct duplex *d, struct stream *from, int ev
 	if (events & SOCK_WRITE)
 		push_both(d, (struct slice){0});
 	for (int i = 0; i < READS_PER_TURN && more; i++) {
-		ssize_t n = stream_read(from, &more);
+		ssize_t n = receive(from, d->ends[!way], &more);
 
 		if (n > 0)
 			d->has_moved = true;

@@ -41,7 +41,8 @@ static _Atomic uint64_t *counter_of(struct service_counters *n, enum reason reas
 	case REASON_RESPONSE_TIMEOUT: return &n->failed_timeout;
 	case REASON_BAD_RESPONSE:
 	case REASON_LARGE_RESPONSE: return &n->failed_response;
-	case REASON_NO_BACKEND: return &n->failed_no_backend;
+	case REASON_NO_BACKEND:
+	case REASON_BACKENDS_FULL: return &n->failed_no_backend;
 	case REASON_POOL_CONNECTIONS:
 	case REASON_POOL_PENDING:
 	case REASON_POOL_REQUESTS: return &n->failed_limit;

@@ -33,6 +33,7 @@ static unsigned grpc_status(unsigned status)
 {
 	switch (status) {
 	case 413:
+	case 429:
 	case 431: return GRPC_RESOURCE_EXHAUSTED;
 	case 405:
 	case 501: return GRPC_UNIMPLEMENTED;

@@ -14,9 +14,10 @@
 #define READS_PER_TURN 4 /* of one connection */
 
 /* What a backend may say in a header; beyond it what it says is not for us. */
-#define HEADER_LINE  65536U
-#define HEADER_BYTES 65536U
-#define HEADER_COUNT 200U
+#define HEADER_LINE   65536U
+#define HEADER_BYTES  65536U
+#define HEADER_COUNT  200U
+#define CONTINUATIONS 8U
 
 enum shared_state {
 	SHARED_CONNECTING,
@@ -295,6 +296,7 @@ static void on_link_connect(void *ctx, int status)
 {
 	static const struct h2_limits limits = {
 		.header = {HEADER_LINE, HEADER_BYTES, HEADER_COUNT},
+		.continuations = CONTINUATIONS,
 	};
 	struct shared *s = ctx;
 

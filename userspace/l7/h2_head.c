@@ -230,6 +230,8 @@ enum reason h2_head_request(struct h2_head *hh, struct buf_pool *pool,
 	take_fields(hh, h, &p);
 	if (!http1_is_token(p.method.ptr, p.method.len))
 		return REASON_START_LINE;
+	if (!http1_method_is_known(p.method))
+		return REASON_METHOD_UNKNOWN;
 	h->method = p.method;
 	r = take_target(h, &p, limits);
 	if (r == REASON_NONE)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "l7/access_log.h"
 #include "l7/conn.h"
 #include "l7/grpc.h"
 #include "l7/h2_session.h"
@@ -183,7 +184,10 @@ static void end_done(void *owner, enum conn_after after)
 
 static void end_closed(void *owner)
 {
-	cut_off(owner, NGHTTP2_INTERNAL_ERROR);
+	struct exchange *e = owner;
+
+	/* RFC 9113, 8.5 */
+	cut_off(e, request_is_tunnel(e->request) ? NGHTTP2_CONNECT_ERROR : NGHTTP2_INTERNAL_ERROR);
 }
 
 static void end_expired(void *owner)
@@ -252,9 +256,11 @@ static void begin(struct exchange *e)
 	if (r == REASON_NONE && h.has_upgrade)
 		r = ask_for_tunnel(e->service, &h, key);
 	if (r == REASON_NONE && c->io.tls)
-		r = conn_check_tls(c, &h);
+		r = conn_check_tls(&who, &h);
 	if (r == REASON_NONE)
 		r = request_start(&who, &h, 0);
+	if (r != REASON_NONE && access_log_is_on(&who))
+		access_log_refused(&who, &h, r);
 	if (r != REASON_NONE)
 		answer(e, r, h.is_head);
 	h2_head_release(&head, pool);
@@ -428,6 +434,7 @@ struct h2_server *h2_server_new(struct conn *c)
 		.streams = l->streams,
 		.resets = l->resets,
 		.controls = l->control_frames,
+		.continuations = l->continuations,
 		.takes_connect = c->service->upgrade_any || c->service->upgrade_count,
 	};
 

@@ -5,12 +5,14 @@
 #include <errno.h>
 #include <pthread.h>
 #include "core/log.h"
+#include "l7/h2_strict.h"
 #include "l7/h2_write.h"
 #include "l7/l7_int.h"
 
-#define BURST_S	    10U /* of h2_bucket */
-#define RESETS_ANY  UINT32_MAX
-#define HEADER_OVER 4U /* times the limit: so much of a header is read without being kept */
+#define BURST_S		  10U /* of h2_bucket */
+#define RESETS_ANY	  UINT32_MAX
+#define CONTINUATIONS_ANY UINT32_MAX
+#define HEADER_OVER	  4U /* times the limit: so much of a header is read without being kept */
 
 /* ---- what nghttp2 tells -------------------------------------------------------------------- */
 
@@ -39,12 +41,22 @@ static bool runs_over(struct h2_bucket *b, uint64_t now)
 	return b->level > (uint64_t)b->rate * BURST_S * 1000;
 }
 
-static void count(struct h2_session *h, struct h2_bucket *b, uint8_t flood)
+static void calm(struct h2_session *h, uint8_t flood)
 {
-	if (h->flood || !runs_over(b, uv_now(h->l7->env.loop)))
-		return;
 	h->flood = flood;
 	(void)nghttp2_session_terminate_session(h->ng, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+static void count(struct h2_session *h, struct h2_bucket *b, uint8_t flood)
+{
+	if (!h->flood && runs_over(b, uv_now(h->l7->env.loop)))
+		calm(h, flood);
+}
+
+static void count_continuation(struct h2_session *h)
+{
+	if (++h->continuations > h->continuations_max && !h->flood)
+		calm(h, H2_FLOOD_CONTROLS);
 }
 
 /* What only costs us, where there is much of it. */
@@ -79,6 +91,10 @@ static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void 
 				: 0;
 	else if (hd->type != NGHTTP2_CONTINUATION)
 		h->awaits_header = 0;
+	if (hd->type == NGHTTP2_CONTINUATION)
+		count_continuation(h);
+	else
+		h->continuations = 0;
 	count_frame(h, hd);
 	return 0;
 }
@@ -101,6 +117,12 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
 
 	if (!h->is_server || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
 		return 0;
+	h->open_count++;
+	if (h2_strict_is_over(h)) {
+		count(h, &h->resets, H2_FLOOD_RESETS);
+		return nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
+						 NGHTTP2_REFUSED_STREAM);
+	}
 	s = h->flood ? NULL : h->ops->open(h, frame->hd.stream_id);
 	if (!s) {
 		(void)nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
@@ -203,14 +225,27 @@ static void wake_blocked(struct h2_session *h)
 	}
 }
 
-static void take_window(struct h2_session *h, int32_t id)
+static void take_window(struct h2_session *h, struct h2_stream *s,
+			const nghttp2_window_update *update)
 {
-	struct h2_stream *s = id ? find(h, id) : NULL;
-
-	if (!id)
+	if (!update->hd.stream_id)
 		wake_blocked(h);
-	else if (s && s->io->is_blocked)
+	if (!s)
+		return;
+	s->granted += (uint32_t)update->window_size_increment;
+	if (s->io->is_blocked)
 		note(s, H2_WRITE);
+}
+
+static void take_settings(struct h2_session *h, const nghttp2_settings *settings)
+{
+	wake_blocked(h); /* the window may have grown */
+	if (settings->hd.flags & NGHTTP2_FLAG_ACK)
+		return;
+	if (h2_strict_overflows(h, settings))
+		(void)nghttp2_session_terminate_session(h->ng, NGHTTP2_FLOW_CONTROL_ERROR);
+	if (h->ops->settings)
+		h->ops->settings(h);
 }
 
 static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *ctx)
@@ -227,12 +262,8 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *ctx)
 			count(h, &h->controls, H2_FLOOD_CONTROLS);
 		break;
 	case NGHTTP2_HEADERS: err = end_header(h, s); break;
-	case NGHTTP2_WINDOW_UPDATE: take_window(h, frame->hd.stream_id); break;
-	case NGHTTP2_SETTINGS:
-		wake_blocked(h); /* the window may have grown */
-		if (h->ops->settings && !(frame->hd.flags & NGHTTP2_FLAG_ACK))
-			h->ops->settings(h);
-		break;
+	case NGHTTP2_WINDOW_UPDATE: take_window(h, s, &frame->window_update); break;
+	case NGHTTP2_SETTINGS: take_settings(h, &frame->settings); break;
 	case NGHTTP2_PING:
 		/* By now the client has seen our notice: what it sent before that is here. */
 		if (h->is_draining && frame->hd.flags & NGHTTP2_FLAG_ACK)
@@ -276,11 +307,13 @@ static int on_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *ctx)
 {
 	struct h2_session *h = ctx;
 
-	if (frame->hd.type == NGHTTP2_RST_STREAM)
+	if (frame->hd.type == NGHTTP2_RST_STREAM) {
+		h2_strict_note_reset(h, frame->hd.stream_id);
 		count_reset(h, frame->rst_stream.error_code);
-	else if (frame->hd.type == NGHTTP2_GOAWAY && h->is_draining && !h->is_shut)
+	} else if (frame->hd.type == NGHTTP2_GOAWAY && h->is_draining && !h->is_shut) {
 		/* Only now: nghttp2 would send it before. */
 		(void)nghttp2_submit_ping(ng, NGHTTP2_FLAG_NONE, NULL);
+	}
 	return 0;
 }
 
@@ -290,6 +323,7 @@ static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t error, void
 	struct h2_stream *s = find(h, id);
 
 	(void)ng;
+	h->open_count -= h->is_server;
 	if (h->awaits_header == id)
 		h->awaits_header = 0;
 	if (!s)
@@ -326,8 +360,9 @@ static void make_callbacks(void)
 	}
 	nghttp2_option_set_no_auto_window_update(options, 1);
 	nghttp2_option_set_no_closed_streams(options, 1);
-	/* Its own limit, which no service could raise, would come before h2_session.resets. */
+	/* Its own limits, which no service could raise, would come before ours. */
 	nghttp2_option_set_stream_reset_rate_limit(options, RESETS_ANY, RESETS_ANY);
+	nghttp2_option_set_max_continuations(options, CONTINUATIONS_ANY);
 	callbacks = c;
 }
 
@@ -336,7 +371,7 @@ static void make_callbacks(void)
 static int announce(struct h2_session *h, const struct h2_limits *limits)
 {
 	nghttp2_settings_entry entries[] = {
-		{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits->streams},
+		{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, H2_STREAMS_ANY},
 		{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, H2_STREAM_WINDOW},
 		{NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)limits->header.bytes},
 		{NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
@@ -351,6 +386,7 @@ static int announce(struct h2_session *h, const struct h2_limits *limits)
 	if (h->is_server && !limits->takes_connect)
 		count--;
 	if (nghttp2_submit_settings(h->ng, NGHTTP2_FLAG_NONE, entries, count) != 0 ||
+	    (h->is_server && h2_strict_announce(h, limits->streams) < 0) ||
 	    nghttp2_session_set_local_window_size(h->ng, NGHTTP2_FLAG_NONE, 0, H2_WINDOW) != 0)
 		return -ENOMEM;
 	return 0;
@@ -369,6 +405,8 @@ int h2_session_init(struct h2_session *h, struct l7 *l7, struct stream *io, bool
 		.ops = ops,
 		.limits = limits->header,
 		.late_left = limits->streams,
+		.continuations_max = limits->continuations,
+		.frame_left = is_server ? NGHTTP2_CLIENT_MAGIC_LEN : 0,
 		.resets = {.rate = limits->resets},
 		.controls = {.rate = limits->controls},
 	};
@@ -420,11 +458,23 @@ static void take_failure(struct h2_session *h, int error)
 	(void)nghttp2_session_terminate_session(h->ng, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
+/* nghttp2 would pass over it in silence. */
+static void refuse_late(struct h2_session *h, int32_t id)
+{
+	count(h, &h->controls, H2_FLOOD_CONTROLS);
+	/* Without memory for it the peer has to do without. */
+	(void)nghttp2_submit_rst_stream(h->ng, NGHTTP2_FLAG_NONE, id, NGHTTP2_STREAM_CLOSED);
+}
+
 int h2_session_receive(struct h2_session *h)
 {
 	struct buf *in = &h->io->in;
+	struct slice rest = {buf_head(in), buf_len(in)};
+	int32_t late;
 	ssize_t n;
 
+	while ((late = h2_strict_next_late(h, &rest)))
+		refuse_late(h, late);
 	h->is_busy = true;
 	n = nghttp2_session_mem_recv(h->ng, (const uint8_t *)buf_head(in), buf_len(in));
 	h->is_busy = false;
@@ -456,17 +506,10 @@ int h2_session_flush(struct h2_session *h)
 	return err;
 }
 
-static void on_prepare(uv_prepare_t *prepare)
-{
-	h2_flush_all(prepare->data);
-}
-
 void h2_session_schedule(struct h2_session *h)
 {
-	if (!list_empty(&h->flush))
-		return;
-	list_append(&h->l7->h2_flush, &h->flush);
-	(void)uv_prepare_start(&h->l7->h2_prepare, on_prepare); /* 0, unless it has no callback */
+	if (list_empty(&h->flush))
+		list_append(&h->l7->h2_flush, &h->flush);
 }
 
 void h2_flush_all(struct l7 *l7)
@@ -483,9 +526,6 @@ void h2_flush_all(struct l7 *l7)
 
 		h->ops->flushed(h, h2_session_flush(h));
 	}
-	/* What was scheduled meanwhile waits for the next turn, which must come then. */
-	if (list_empty(&l7->h2_flush))
-		(void)uv_prepare_stop(&l7->h2_prepare); /* always 0 */
 }
 
 bool h2_session_is_full(const struct h2_session *h)

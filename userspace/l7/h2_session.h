@@ -46,6 +46,8 @@ struct h2_stream {
 	bool has_headers;    /* the final one came: what follows are trailers */
 	bool is_final;	     /* the one that comes is not interim */
 	unsigned heads;	     /* whole ones in head */
+	uint64_t sent;	     /* bytes of DATA */
+	uint64_t granted;    /* by the peer, for more than the first window */
 	bool is_ended;	     /* we said that nothing follows */
 	bool is_extended;    /* a client's: it asks for another protocol, by extended CONNECT */
 	struct h2_head head; /* that came, and were not taken yet */
@@ -74,6 +76,8 @@ struct h2_bucket {
 	uint64_t at;	/* in the loop's milliseconds */
 };
 
+#define H2_RESETS_NOTED 16 /* streams that were reset last */
+
 enum { H2_FLOOD_RESETS = 1, H2_FLOOD_CONTROLS };
 
 struct h2_session {
@@ -87,10 +91,16 @@ struct h2_session {
 	struct list flush; /* l7.h2_flush */
 	struct buf out;
 	unsigned stream_count;
+	unsigned open_count, streams_max; /* server: streams of the client's, as nghttp2 has them */
+	int32_t reset_ids[H2_RESETS_NOTED]; /* by us */
+	unsigned reset_next;
 	unsigned late_left; /* streams that are taken while it drains */
 	uint64_t written;   /* bytes, to io */
 	struct h2_bucket resets, controls;
-	uint8_t flood; /* which bucket ran over; 0: none */
+	uint32_t frame_left; /* of the frame that comes, as h2_strict.c sees it */
+	uint8_t frame_header[9], frame_have;
+	unsigned continuations, continuations_max; /* of the header that comes */
+	uint8_t flood;				   /* which bucket ran over; 0: none */
 	bool is_server;
 	bool is_busy;	       /* nghttp2 is at work further up the stack: it is not to be called */
 	bool is_broken;	       /* nghttp2 must not be called again, but to end it */
@@ -103,6 +113,7 @@ struct h2_limits {
 	struct http1_limits header; /* of each that comes */
 	unsigned streams;	    /* that the peer may have open */
 	unsigned resets, controls;  /* that it may send a second, in the long run; 0: any */
+	unsigned continuations;	    /* frames of one header that it may send behind the first */
 	bool takes_connect;	    /* extended CONNECT, RFC 8441 */
 };
 
@@ -122,7 +133,7 @@ int h2_session_flush(struct h2_session *h);
 /* The same, later in this turn of the loop. */
 void h2_session_schedule(struct h2_session *h);
 
-/* For the loop, before it sleeps. */
+/* Before the wait. What is scheduled meanwhile is left in l7->h2_flush, for the next turn. */
 void h2_flush_all(struct l7 *l7);
 
 /* So much waits to be written that nothing more should be taken. */

@@ -178,6 +178,7 @@ int h2_write_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *head
 	(void)buf_append(h->io->pool, &h->out, s->offer.ptr, len);
 	s->offer.ptr += len;
 	s->offer.len -= len;
+	s->sent += len;
 	return 0;
 }
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "core/clock.h"
 #include "l7/attempt.h"
 #include "l7/balance.h"
 #include "l7/h2_client.h"
@@ -20,7 +21,7 @@ struct hedge {
 	struct upstream_conn *up; /* being connected, or ours */
 	const struct backend *backend;
 	struct claims claims;
-	uint64_t began_ms;
+	uint64_t began_ms, sent_ns;
 	struct flow body; /* only the header, that is */
 	bool is_connected, was_reused, body_done;
 };
@@ -48,6 +49,7 @@ void hedge_cancel(struct request *r)
 	if (h->is_connected)
 		counter_add(&counters(h)->active_down, 1);
 	breaker_end(h->backend, &h->claims);
+	balance_move(&h->backend, NULL);
 	upstream_conn_close(h->up);
 	hedge_free(h);
 }
@@ -82,7 +84,9 @@ static void take_over(struct hedge *h)
 	r->up = h->up;
 	r->up->user = &attempt_user;
 	r->up->ctx = r;
-	r->backend = h->backend;
+	balance_move(&r->backend, NULL);
+	r->backend = h->backend; /* with its place in the accounts */
+	r->sent_ns = h->sent_ns;
 	r->claims = h->claims;
 	r->tried_ms = h->began_ms;
 	r->was_reused = h->was_reused;
@@ -184,6 +188,8 @@ static void attach(struct hedge *h, bool reused)
 	struct request *r = h->r;
 
 	h->is_connected = true;
+	if (pool_times(h->backend->pool))
+		h->sent_ns = clock_now_ns();
 	h->was_reused = reused;
 	counter_add(&counters(h)->requests, 1);
 	counter_add(&counters(h)->active_up, 1);
@@ -236,17 +242,18 @@ static bool is_answered(const struct request *r)
 
 void hedge_start(struct request *r)
 {
+	const struct balance_ask ask = {r->tried, r->tried_count, r->hash};
 	const struct backend *be;
 	struct hedge *h;
 
 	r->hedge_at = DEADLINE_NONE;
-	be = balancer_pick(view_pool(r->client.view, r->pool)->balancer, r->tried, r->tried_count);
+	be = balancer_pick(view_pool(r->client.view, r->pool)->balancer, &ask);
 	if (!be || is_answered(r) || !attempt_take_retry(r) || !(h = calloc(1, sizeof(*h)))) {
 		request_set_deadline(r);
 		return;
 	}
 	h->r = r;
-	h->backend = be;
+	balance_move(&h->backend, be);
 	h->began_ms = deadline_in(&r->client.io->deadline, 0);
 	r->hedge = h;
 	r->hedge_count++;

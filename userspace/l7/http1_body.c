@@ -21,7 +21,11 @@ enum {
 
 void body_init(struct body *b, enum body_kind kind, uint64_t length)
 {
-	*b = (struct body){.kind = (uint8_t)kind, .left = length};
+	*b = (struct body){
+		.kind = (uint8_t)kind,
+		.left = length,
+		.limits = {HTTP1_EXTENSION_MAX, HTTP1_TRAILER_MAX, HTTP1_TRAILER_LINES},
+	};
 	if (kind == BODY_NONE || (kind == BODY_LENGTH && length == 0))
 		b->ended = true;
 	if (kind == BODY_CHUNKED)
@@ -63,13 +67,11 @@ static enum reason take_ext(struct body *b, char c)
 	}
 	if (!is_text(c))
 		return REASON_CHUNK_BAD;
-	return ++b->overhead > HTTP1_EXTENSION_MAX ? REASON_CHUNK_EXTENSION : REASON_NONE;
+	return ++b->overhead > b->limits.extensions ? REASON_CHUNK_EXTENSION : REASON_NONE;
 }
 
 static enum reason take_trailer(struct body *b, char c)
 {
-	if (++b->overhead > HTTP1_TRAILER_MAX)
-		return REASON_TRAILER_LARGE;
 	if (b->state == TRAILER_START && c == '\r') {
 		b->state = CHUNKED_END_LF;
 	} else if (b->state == TRAILER_VALUE) {
@@ -98,7 +100,7 @@ static enum reason take_fixed(struct body *b, char c, char want, uint8_t next)
 
 static enum reason take_trailer_lf(struct body *b, char c)
 {
-	if (++b->lines > HTTP1_TRAILER_LINES)
+	if (++b->lines > b->limits.trailer_lines)
 		return REASON_TRAILER_LARGE;
 	return take_fixed(b, c, '\n', TRAILER_START);
 }
@@ -117,6 +119,8 @@ static enum reason take_framing(struct body *b, char c)
 {
 	enum reason r;
 
+	if (b->state >= TRAILER_START && ++b->overhead > b->limits.trailer_bytes)
+		return REASON_TRAILER_LARGE;
 	switch (b->state) {
 	case CHUNK_SIZE: return take_size(b, c);
 	case CHUNK_EXT: return take_ext(b, c);
@@ -180,9 +184,16 @@ size_t body_decode(struct body *b, const char *data, size_t len, struct slice *r
 	if (b->kind == BODY_CHUNKED)
 		return decode_chunked(b, data, len, ret_span, ret_reason);
 	n = take_data(b, data, len, ret_span);
-	if (b->kind == BODY_LENGTH && b->left == 0)
-		b->ended = true;
+	b->ended = b->kind == BODY_LENGTH && b->left == 0;
 	return n;
+}
+
+void body_pass(struct body *b, size_t n)
+{
+	struct slice span;
+
+	(void)take_data(b, NULL, n, &span);
+	b->ended = b->kind == BODY_LENGTH && b->left == 0;
 }
 
 bool body_eof(struct body *b)

@@ -102,7 +102,7 @@ static enum reason run(struct parse *p, llhttp_type_t type, const char *block, s
 	return REASON_NONE;
 }
 
-static bool method_is_known(struct slice method)
+bool http1_method_is_known(struct slice method)
 {
 	static const struct slice names[] = {
 #define X(num, name, string) SLICE(#string),
@@ -125,7 +125,7 @@ enum reason http1_parse_request(const char *block, size_t len, unsigned count, s
 		return r;
 	r = run(&p, HTTP_REQUEST, block, len, count);
 	if (r != REASON_NONE)
-		return method_is_known(h->method) ? r : REASON_METHOD_UNKNOWN;
+		return http1_method_is_known(h->method) ? r : REASON_METHOD_UNKNOWN;
 	if (!slice_eq(p.target, h->target))
 		return REASON_TARGET;
 	return http1_check_request(h);

@@ -46,6 +46,9 @@ struct head {
 	bool is_h2;	     /* it came by HTTP/2; minor is 1 */
 };
 
+/* One that requests may have, of any version. */
+bool http1_method_is_known(struct slice method);
+
 /* h: cap and fields set; count lines are in the block (http1_scan.count), no more than cap. */
 enum reason http1_parse_request(const char *block, size_t len, unsigned count, struct head *h);
 

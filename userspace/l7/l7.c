@@ -10,6 +10,7 @@
 
 #include "l7/conn.h"
 #include "l7/h2_server.h"
+#include "l7/h2_session.h"
 #include "l7/http1_parse.h"
 #include "l7/routing.h"
 #include "l7/upstream.h"
@@ -60,6 +61,15 @@ static void on_tickets(uv_timer_t *timer)
 	(void)uv_timer_start(timer, on_tickets, tls_resumer_tick(&l7->resumer), 0); /* 0 */
 }
 
+static bool flush_http2(struct poller_hook *hook)
+{
+	struct l7 *l7 = list_entry(hook, struct l7, h2_hook);
+
+	if (!list_empty(&l7->h2_flush))
+		h2_flush_all(l7);
+	return !list_empty(&l7->h2_flush);
+}
+
 int l7_new(const struct l7_env *env, struct l7 **ret_l7)
 {
 	struct l7 *l7 = calloc(1, sizeof(*l7));
@@ -80,9 +90,10 @@ int l7_new(const struct l7_env *env, struct l7 **ret_l7)
 	l7->idle.data = l7;
 	deadlines_init(&l7->deadlines, env->loop);
 	list_init(&l7->h2_flush);
+	l7->h2_hook.run = flush_http2;
+	poller_add_hook(env->poller, &l7->h2_hook);
 	list_init(&l7->exchanges);
-	(void)uv_prepare_init(env->loop, &l7->h2_prepare); /* always 0 */
-	l7->h2_prepare.data = l7;
+	shedding_init(l7);
 	tls_waker_init(&l7->waker, env->loop);
 	(void)uv_timer_init(env->loop, &l7->tickets); /* always 0 */
 	l7->tickets.data = l7;
@@ -106,6 +117,7 @@ int l7_set_snapshot(struct l7 *l7, struct snapshot *snap)
 		return -ENOMEM;
 	view_activate(v, before);
 	l7->view = v;
+	shedding_configure(l7, snap);
 	review_all(l7);
 	view_unref(before);
 	return 0;
@@ -189,8 +201,8 @@ void l7_close_all(struct l7 *l7)
 	close_upstreams(l7);
 	h2_server_forget(l7);
 	uv_close((uv_handle_t *)&l7->idle, NULL);
-	uv_close((uv_handle_t *)&l7->h2_prepare, NULL);
 	deadlines_close(&l7->deadlines);
+	shedding_close(l7);
 	tls_waker_close(&l7->waker);
 	uv_close((uv_handle_t *)&l7->tickets, NULL);
 }
@@ -205,6 +217,11 @@ uint64_t l7_upstream_idle(const struct l7 *l7)
 	return l7->upstream_idle;
 }
 
+uint64_t l7_buffer_bytes(const struct l7 *l7)
+{
+	return l7->pool.in_use;
+}
+
 void l7_free(struct l7 *l7)
 {
 	if (!l7)
@@ -214,6 +231,7 @@ void l7_free(struct l7 *l7)
 	tls_resumer_deinit(&l7->resumer);
 	deadlines_deinit(&l7->deadlines);
 	buf_pool_deinit(&l7->pool);
+	pipes_deinit(&l7->pipes);
 	routing_forget(l7);
 	free(l7->scratch);
 	free(l7->fields);

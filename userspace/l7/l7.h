@@ -13,10 +13,12 @@
 #include "conf/snapshot.h"
 
 struct l7;
+struct poller;
 struct tls_shared;
 
 struct l7_env {
 	uv_loop_t *loop;
+	struct poller *poller;	/* of this loop */
 	unsigned worker;	/* row of the runtime counters */
 	struct tls_shared *tls; /* among the workers; outlives them */
 };
@@ -36,10 +38,23 @@ void l7_accept_failed(struct l7 *l7, const char *service);
 int l7_accept(struct l7 *l7, int fd, const char *service, const struct endpoint *peer,
 	      const struct endpoint *local);
 
+/* May clients be accepted, or is there too much to do? */
+bool l7_may_accept(const struct l7 *l7);
+
+struct l7_load {
+	unsigned pressure; /* as in limit/overload.h */
+	uint64_t lag_us;
+	uint64_t waiting; /* requests in the queue */
+	uint64_t memory;  /* bytes that connections, buffers and requests hold */
+	bool is_full;	  /* nobody is accepted */
+};
+void l7_load(const struct l7 *l7, struct l7_load *ret_load);
+
 void l7_drain(struct l7 *l7);	  /* close idle ones, the rest after its response */
 void l7_close_all(struct l7 *l7); /* now, whatever is under way; nothing is accepted any more */
 uint64_t l7_connections(const struct l7 *l7); /* client connections not yet freed */
 uint64_t l7_upstream_idle(const struct l7 *l7);
+uint64_t l7_buffer_bytes(const struct l7 *l7); /* held for bytes that are under way */
 void l7_free(struct l7 *l7); /* after l7_close_all() and when the loop ran dry; NULL is fine */
 
 #endif

@@ -8,6 +8,10 @@
 #include "core/log.h"
 #include "l7/deadline.h"
 #include "l7/l7.h"
+#include "l7/poller.h"
+#include "l7/queue.h"
+#include "l7/shedding.h"
+#include "l7/splice.h"
 #include "l7/tls.h"
 #include "tls/resume.h"
 
@@ -18,18 +22,22 @@ struct view;
 struct l7 {
 	struct l7_env env;
 	struct buf_pool pool;
+	struct pipes pipes;
 	struct deadlines deadlines;
 	struct view *view; /* the newest; NULL before the first snapshot */
 	struct list conns; /* all client connections */
 	uint64_t conn_count;
 	uint64_t upstream_idle;
+	uint64_t request_bytes; /* memory of the requests under way */
+	struct shedding shedding;
+	struct queue queue;
 	struct conn *deferred,
 		**deferred_end; /* client connections with requests left in their buffers */
 	unsigned deferred_count;
-	uv_idle_t idle;		 /* runs while there are any */
-	struct list h2_flush;	 /* HTTP/2 sessions with something to be written this turn */
-	uv_prepare_t h2_prepare; /* runs while there are any */
-	struct list exchanges;	 /* kept for later: h2_server.c */
+	uv_idle_t idle;		    /* runs while there are any */
+	struct list h2_flush;	    /* HTTP/2 sessions with something to be written this turn */
+	struct poller_hook h2_hook; /* writes it */
+	struct list exchanges;	    /* kept for later: h2_server.c */
 	unsigned exchange_count;
 	struct tls_waker waker;
 	struct tls_resumer resumer;

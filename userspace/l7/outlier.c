@@ -58,7 +58,7 @@ static bool may_eject(const struct pool *p, const struct backend *be)
 	return usable > 0 && ejected < (most ? most : 1);
 }
 
-/* How often base_time is taken: once more than last time, but once less for each base_time that it
+/* How often base is taken: once more than last time, but once less for each base that it
  * has been good for since. */
 static uint32_t count_times(const struct outlier_conf *c, struct outlier_rt *o, uint64_t now)
 {
@@ -106,7 +106,8 @@ static void eject(const struct backend *be, enum outlier_reason reason)
 		atomic_store_explicit(&o->reason, reason, memory_order_relaxed);
 		atomic_fetch_add_explicit(&o->ejections, 1, memory_order_relaxed);
 		atomic_store_explicit(&o->until_ms, now + ms, memory_order_relaxed);
-		log_warning("l7: backend left out backend=%s/%s reason=\"%s\" for_ms=%llu",
+		runtime_epoch_move();
+		log_warning("l7: backend is ejected pool=%s backend=%s reason=\"%s\" for_ms=%llu",
 			    be->pool->name, be->name, words[reason], (unsigned long long)ms);
 	}
 	clear(&o->consecutive);
@@ -186,7 +187,7 @@ static void restore(const struct backend *be)
 	forget_interval(o, now + be->pool->outlier.interval_ms);
 	atomic_store_explicit(&o->back_ms, now, memory_order_relaxed);
 	atomic_store_explicit(&o->until_ms, 0, memory_order_relaxed);
-	log_info("l7: backend is back backend=%s/%s", be->pool->name, be->name);
+	log_info("l7: backend is back pool=%s backend=%s", be->pool->name, be->name);
 }
 
 static void note_probe(const struct backend *be, bool is_failure)
@@ -229,8 +230,9 @@ void outlier_note(const struct backend *be, enum outlier_result result, uint64_t
 bool outlier_try(const struct backend *be)
 {
 	struct outlier_rt *o = &be->rt->outlier;
+	uint64_t until = get64(&o->until_ms);
 
-	return get64(&o->until_ms) &&
+	return until && until <= clock_now_ms() &&
 	       !atomic_exchange_explicit(&o->is_probed, true, memory_order_relaxed);
 }
 

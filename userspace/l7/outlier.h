@@ -7,6 +7,7 @@
 #ifndef L7_OUTLIER_H
 #define L7_OUTLIER_H
 
+#include "conf/runtime.h"
 #include "conf/snapshot.h"
 
 enum outlier_result {
@@ -23,6 +24,13 @@ void outlier_note(const struct backend *be, enum outlier_result result, uint64_t
  * that nothing is known of that. */
 bool outlier_try(const struct backend *be);
 void outlier_forget(const struct backend *be);
+
+/* Is there a request on trial? Then nobody else goes to it. */
+static inline bool outlier_is_taken(const struct backend *be)
+{
+	return outlier_is_on(&be->pool->outlier) &&
+	       atomic_load_explicit(&be->rt->outlier.is_probed, memory_order_relaxed);
+}
 
 enum outlier_result outlier_of_status(unsigned status);
 

@@ -36,6 +36,7 @@ struct passage {
 	enum passage_state state;
 	uint8_t tried_count;
 	struct claims claims; /* of the one with backend */
+	uint64_t hash;	      /* of its client, for maglev */
 };
 
 static void dispatch(struct passage *t);
@@ -68,6 +69,7 @@ void passage_cancel(struct passage *t)
 	if (t->backend)
 		breaker_end(t->backend, &t->claims);
 	upstream_conn_close(t->up);
+	balance_move(&t->backend, NULL);
 	set_state(t, PASSAGE_OVER);
 	free(t->head);
 	free(t);
@@ -206,9 +208,10 @@ static void dispatch(struct passage *t)
 	struct balancer *balancer = view_pool(t->conn->view, t->pool)->balancer;
 
 	while (t->tried_count < BACKENDS_MAX) {
+		const struct balance_ask ask = {t->tried, t->tried_count, t->hash};
 		int err;
 
-		t->backend = balancer_pick(balancer, t->tried, t->tried_count);
+		balance_move(&t->backend, balancer_pick(balancer, &ask));
 		if (!t->backend)
 			break;
 		if (t->tried_count)
@@ -237,6 +240,8 @@ int passage_start(struct conn *c, const struct pool *pool, const struct client_h
 		return -ENOMEM;
 	t->conn = c;
 	t->pool = pool;
+	if (pool->balance == BALANCE_MAGLEV)
+		t->hash = balance_hash_addr(&conn_peer(c)->addr);
 	if (head_len) {
 		t->head = malloc(head_len);
 		if (!t->head) {

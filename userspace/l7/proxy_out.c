@@ -36,11 +36,9 @@ size_t proxy_out_write(char out[PROXY_WRITE_MAX], const struct conn *c, enum pro
 	return proxy_header_write_v2(out, &h);
 }
 
-void proxy_out_send(struct stream *to, const struct conn *c, enum proxy_out version)
+int proxy_out_queue(struct stream *to, const struct conn *c, enum proxy_out version)
 {
 	char header[PROXY_WRITE_MAX];
-	struct pieces p = {.head = {header, 0}};
 
-	p.head.len = proxy_out_write(header, c, version, NULL);
-	(void)stream_write(to, &p); /* see proxy_out.h */
+	return buf_append(to->pool, &to->out, header, proxy_out_write(header, c, version, NULL));
 }

@@ -14,7 +14,8 @@ struct stream;
 size_t proxy_out_write(char out[PROXY_WRITE_MAX], const struct conn *c, enum proxy_out version,
 		       const struct client_hello *hello);
 
-/* As the first bytes on a connection. What went wrong the next write to it will meet, too. */
-void proxy_out_send(struct stream *to, const struct conn *c, enum proxy_out version);
+/* The same, as the first bytes of a connection on which nothing was written yet: they go ahead of what
+ * is, also of TLS (see upstream_conn.h). 0, or -ENOMEM. */
+int proxy_out_queue(struct stream *to, const struct conn *c, enum proxy_out version);
 
 #endif

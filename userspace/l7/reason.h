@@ -48,6 +48,7 @@
 	X(MISDIRECTED, 421, "this connection is not for that host")                                \
 	X(TOO_EARLY, 425, "request came before the end of the TLS handshake")                      \
 	X(EXPECTATION, 417, "expectation is not implemented")                                      \
+	X(RATE_LIMITED, 429, "too many requests")                                                  \
 	X(HEADER_LARGE, 431, "header too large")                                                   \
 	X(HEADER_COUNT, 431, "too many header fields")                                             \
 	X(METHOD_UNKNOWN, 501, "method is not implemented")                                        \
@@ -65,7 +66,9 @@
 	X(POOL_CONNECTIONS, 503, "pool has as many connections as it may have")                    \
 	X(POOL_PENDING, 503, "as many requests wait for a connection as may wait")                 \
 	X(POOL_REQUESTS, 503, "pool has as many requests as it may have")                          \
+	X(BACKENDS_FULL, 503, "all backends have as many requests as they may")                    \
 	X(NO_RESOURCES, 503, "out of memory or file descriptors")                                  \
+	X(OVERLOADED, 503, "too much to do")                                                       \
 	X(CONNECT_TIMEOUT, 504, "connecting to a backend timed out")                               \
 	X(SEND_TIMEOUT, 504, "backend did not take the request in time")                           \
 	X(RESPONSE_TIMEOUT, 504, "response header did not come in time")

@@ -17,6 +17,8 @@ void flow_deinit(struct flow *f)
 {
 	if (f->trailers.data)
 		buf_release(f->from->pool, &f->trailers);
+	if (f->from)
+		splice_drop(f->from);
 }
 
 void flow_send_to(struct flow *f, struct stream *to, enum body_kind framing)
@@ -196,17 +198,32 @@ static struct slice trailers_of(const struct flow *f)
 		   : (struct slice){0};
 }
 
+/* To where it stands in one piece with the body, over bytes that are done with. */
+static struct slice put_before_body(struct flow *f, struct slice head)
+{
+	struct buf *in = &f->from->in;
+	char *at;
+
+	if (!f->ready || f->framing != BODY_LENGTH || in->start < head.len)
+		return head;
+	at = buf_head(in) - head.len;
+	memcpy(at, head.ptr, head.len);
+	return (struct slice){at, head.len};
+}
+
 static ssize_t write_some(struct flow *f, struct slice head)
 {
 	char frame[HTTP1_FRAME_MAX];
 	uint32_t unsent = f->ready - f->held;
-	struct pieces p = {.head = head};
+	struct pieces p = {0};
 	bool last = false;
 	ssize_t n;
 
+	if (f->from->pipe)
+		return splice_out(f->from, f->to);
 	if (unsent)
 		p.body = (struct slice){buf_head(&f->from->in) + f->held, unsent};
-
+	p.head = head.len ? put_before_body(f, head) : head;
 	if (f->framing == BODY_CHUNKED) {
 		if (!f->chunk_left && unsent) {
 			p.frame.ptr = frame;
@@ -232,9 +249,32 @@ static ssize_t write_some(struct flow *f, struct slice head)
 	return n;
 }
 
+/* Is it large, and to be sent as it comes? */
+static bool may_be_piped(const struct flow *f)
+{
+	if (!f->to || f->held_max || !splice_can(f->from, f->to) || f->body.ended)
+		return false;
+	if (f->body.kind == BODY_LENGTH)
+		return f->framing == BODY_LENGTH && f->body.left >= SPLICE_MIN;
+	return f->body.kind == BODY_EOF && f->framing == BODY_EOF && !f->limit;
+}
+
+ssize_t flow_read(struct flow *f, bool *ret_more)
+{
+	ssize_t n = -ENFILE;
+
+	if (may_be_piped(f)) {
+		*ret_more = false;
+		n = splice_in(f->from, f->body.kind == BODY_LENGTH ? f->body.left : SIZE_MAX);
+		if (n > 0)
+			body_pass(&f->body, (size_t)n);
+	}
+	return n == -ENFILE ? stream_read(f->from, ret_more) : n;
+}
+
 static bool has_work(const struct flow *f)
 {
-	return f->ready > f->held || f->to->is_blocked ||
+	return f->ready > f->held || f->from->pipe || f->to->is_blocked ||
 	       (f->body.ended && marks_end(f) && !f->last_written);
 }
 
@@ -258,6 +298,7 @@ enum flow_status flow_pump(struct flow *f, struct slice head)
 enum flow_status flow_discard(struct flow *f)
 {
 	flow_let_go(f);
+	splice_drop(f->from);
 	for (;;) {
 		enum flow_status status = decode(f);
 

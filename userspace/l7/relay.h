@@ -2,8 +2,8 @@
 /*
  * One direction of a message body: from what one connection received, through the decoder, framed
  * anew, to the other connection. Bytes go from the receiver's buffer to the kernel without being
- * copied; what the kernel does not take stays there, so a slow reader stops a fast sender. One
- * thread.
+ * copied, or do not leave it at all, where they are many and sent as they come (splice.h); what the
+ * kernel does not take stays where it is, so a slow reader stops a fast sender. One thread.
  */
 #ifndef L7_RELAY_H
 #define L7_RELAY_H
@@ -40,6 +40,9 @@ void flow_init(struct flow *f, struct stream *from, enum body_kind kind, uint64_
 void flow_deinit(struct flow *f); /* all zero is fine */
 void flow_send_to(struct flow *f, struct stream *to, enum body_kind framing);
 
+/* Receive more for it, by stream_read() of from; or by a pipe, which flow_pump() empties. */
+ssize_t flow_read(struct flow *f, bool *ret_more);
+
 /* Move what can be moved. head: written first, may be empty; never needed again afterwards. */
 enum flow_status flow_pump(struct flow *f, struct slice head);
 
@@ -55,10 +58,16 @@ void flow_restart(struct flow *f);
 void flow_hold(struct flow *f, uint32_t max);
 void flow_let_go(struct flow *f);
 
+/* Bytes of body that went. */
+static inline uint64_t flow_sent(const struct flow *f)
+{
+	return f->body.total - (f->ready - f->held) - (f->from->pipe ? f->from->pipe->len : 0);
+}
+
 /* Grows with each byte of body that came or went. */
 static inline uint64_t flow_progress(const struct flow *f)
 {
-	return 2 * f->body.total - (f->ready - f->held);
+	return f->body.total + flow_sent(f);
 }
 
 #endif

@@ -18,6 +18,9 @@
 #include "l7/tunnel.h"
 
 #define READS_PER_TURN 4 /* of one connection */
+#define NS_PER_MS      1000000U
+
+static void begin(struct request *r);
 
 static const struct http_timeouts *timeouts(const struct request *r)
 {
@@ -42,17 +45,43 @@ void request_set_state(struct request *r, enum request_state state)
 
 	assert(legal[r->state] & 1U << state);
 	r->state = state;
+	if (state == REQUEST_OVER || state == REQUEST_TUNNEL)
+		queue_leave(r);
 }
 
 /* ---- how it ends --------------------------------------------------------------------------- */
 
+#define STATUS_CLIENT_GONE 499 /* as logs of others say it */
+
+static void log_end(struct request *r)
+{
+	const struct access_end end = {
+		.status = r->status ? r->status : STATUS_CLIENT_GONE,
+		.reason = r->end_reason,
+		.request_bytes = r->body.body.total,
+		.response_bytes = r->reply.body.total,
+		.duration_ms = request_age_ms(r),
+		.attempts = r->tried_count,
+		.action = r->action,
+		.pool = r->pool,
+		.backend = r->tried_count ? r->tried[r->tried_count - 1] : NULL,
+	};
+
+	access_log_end(&r->client, r->log, &end);
+}
+
 /* All ways to end pass here. */
 static void end(struct request *r, bool keep)
 {
+	if (r->log)
+		log_end(r);
 	flow_deinit(&r->body);
 	flow_deinit(&r->reply);
+	if (r->state != REQUEST_TUNNEL) /* which last as long as their users like */
+		counter_add_duration(request_counters(r), request_age_ms(r));
 	attempt_end(r, keep);
 	request_set_state(r, REQUEST_OVER);
+	r->client.conn->l7->request_bytes -= r->size;
 	free(r);
 }
 
@@ -66,6 +95,7 @@ void request_give_up(struct request *r)
 static void expire(struct request *r)
 {
 	counter_add(&request_counters(r)->aborted, 1);
+	r->end_reason = "client did not do its part in time";
 	r->client.ops->expire(r->client.owner);
 }
 
@@ -75,15 +105,26 @@ void request_drain(struct request *r)
 		tunnel_drain(r);
 }
 
+bool request_is_tunnel(const struct request *r)
+{
+	return r->state == REQUEST_TUNNEL;
+}
+
 void request_cancel(struct request *r)
 {
-	if (r)
-		end(r, false);
+	if (!r)
+		return;
+	if (r->state == REQUEST_TUNNEL)
+		tunnel_cancel(r);
+	if (!r->end_reason && r->state != REQUEST_TUNNEL)
+		r->end_reason = "client went away";
+	end(r, false);
 }
 
 void request_truncate(struct request *r)
 {
 	attempt_broke(r);
+	r->end_reason = "backend cut its response short";
 	r->client.ops->close(r->client.owner);
 }
 
@@ -93,6 +134,7 @@ void request_fail(struct request *r, enum reason reason)
 	bool is_head = r->is_head;
 	enum conn_after after = r->is_persistent ? CONN_GO_ON : CONN_THEN_CLOSE;
 
+	r->end_reason = reason_text(reason);
 	if (r->state == REQUEST_RESPOND) {
 		client.ops->close(client.owner);
 		return;
@@ -102,6 +144,7 @@ void request_fail(struct request *r, enum reason reason)
 	/* Only a request that was read to its end, and understood, leaves the client in step. */
 	if (reason_status(reason) < 500 || flow_discard(&r->body) != FLOW_DONE)
 		after = CONN_THEN_LINGER;
+	r->status = (uint16_t)reason_status(reason);
 	end(r, false);
 	client.ops->answer(client.owner, reason, is_head, after);
 }
@@ -183,9 +226,8 @@ void request_time_reply(struct request *r, enum flow_status status)
 	r->reply_mark = mark;
 	r->reply_status = status;
 	if (status == FLOW_BLOCKED) {
-		r->reply_at =
-			pace_wait(&r->takes, in_ms(r, 0), r->reply.body.total - r->reply.ready,
-				  timeouts(r)->write, r->client.service->limits.client_rate);
+		r->reply_at = pace_wait(&r->takes, in_ms(r, 0), flow_sent(&r->reply),
+					timeouts(r)->write, r->client.service->limits.client_rate);
 	} else {
 		pace_pause(&r->takes, in_ms(r, 0));
 		r->reply_at = in_ms(r, timeouts(r)->response_body);
@@ -198,6 +240,16 @@ void request_on_deadline(struct request *r)
 
 	if (r->state == REQUEST_TUNNEL) {
 		tunnel_on_deadline(r);
+		return;
+	}
+	if (r->is_waiting) {
+		r->is_waiting = false;
+		begin(r);
+		return;
+	}
+	if (r->is_queued) {
+		shedding_count(r->client.conn, r->priority);
+		request_fail(r, REASON_OVERLOADED);
 		return;
 	}
 	if (r->state == REQUEST_CONNECT && (r->is_waiting_to_retry || r->reply_at <= now)) {
@@ -306,7 +358,8 @@ void request_on_backend_event(void *ctx, int events)
 	if (!more)
 		(void)request_advance(r, (struct slice){0});
 	for (int i = 0; i < READS_PER_TURN && more; i++) {
-		ssize_t n = stream_read(&r->up->io, &more);
+		ssize_t n = r->state == REQUEST_RESPOND ? flow_read(&r->reply, &more)
+							: stream_read(&r->up->io, &more);
 
 		if (n == -ENOMEM) {
 			request_fail(r, REASON_NO_RESOURCES);
@@ -332,13 +385,15 @@ void request_on_client_event(struct request *r, int events)
 	if (events & SOCK_WRITE && !request_advance(r, (struct slice){0}))
 		return;
 	for (int i = 0; i < READS_PER_TURN && more; i++) {
-		ssize_t n = stream_read(r->client.io, &more);
+		ssize_t n = flow_read(&r->body, &more);
 
 		/* A client that closes its side while it waits is taken to be gone. */
 		if (n == 0 || (n < 0 && n != -EAGAIN && n != -ENOBUFS)) {
 			request_give_up(r);
 			return;
 		}
+		if (n > 0)
+			r->client.conn->pipelined = 0;
 		if (!request_advance(r, (struct slice){0}))
 			return;
 	}
@@ -356,6 +411,14 @@ static enum reason normalise(const struct client *who, struct head *h)
 	out = l7_scratch(who->conn->l7, path_bound(h->target));
 	return out ? path_normalise(h->target, &who->service->paths, out, &h->target)
 		   : REASON_NO_RESOURCES;
+}
+
+bool request_may_be_early(const struct client *who, const struct head *h)
+{
+	struct head plain = *h;
+
+	/* What has no path is refused at once, early or not. */
+	return normalise(who, &plain) != REASON_NONE || routing_takes_early(who, &plain);
 }
 
 /* The changes to the response's header, with their values: bytes for keep_edits(). */
@@ -389,6 +452,31 @@ static void keep_edits(struct request *r, const struct routing *routing, char *m
 	}
 }
 
+void request_go_on(struct request *r)
+{
+	deadline_set(&r->client.io->deadline, DEADLINE_NONE);
+	attempt_next(r);
+}
+
+/* To a backend, or to wait until there are fewer others. */
+static void begin(struct request *r)
+{
+	if (queue_enter(r)) {
+		attempt_next(r);
+		return;
+	}
+	deadline_set(&r->client.io->deadline, in_ms(r, r->client.conn->l7->queue.wait_ms));
+	(void)request_advance(r, (struct slice){0});
+}
+
+/* A rate limit lets it go on later: request_on_deadline(). */
+static void wait_first(struct request *r, uint64_t ns)
+{
+	r->is_waiting = true;
+	deadline_set(&r->client.io->deadline, in_ms(r, (unsigned)(ns / NS_PER_MS)));
+	(void)request_advance(r, (struct slice){0});
+}
+
 /* Of a body, so that it can be sent again. By HTTP/2 there must be some of the window left. */
 static uint32_t held_max(const struct request *r)
 {
@@ -403,6 +491,7 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 {
 	const struct conn *c = who->conn;
 	const struct service *s = who->service;
+	const struct slice asked = h->target;
 	enum reason reason = normalise(who, h);
 	char client[ADDR_STRLEN], local[ENDPOINT_STRLEN] = "";
 	uint64_t body_max = s->limits.body;
@@ -411,12 +500,18 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 							s->trusted_proxy_count)};
 	struct routing routing;
 	struct request *r;
-	size_t bound;
+	size_t bound, size;
 
 	if (reason == REASON_NONE)
 		reason = routing_find(who, h, &routing);
+	if (reason == REASON_RATE_LIMITED) {
+		rate_limit_answer(who, h, &routing.limit, block_len);
+		return REASON_NONE;
+	}
 	if (reason != REASON_NONE)
 		return reason;
+	if (c->l7->shedding.is_on && shedding_refuses(who, h, routing.action, block_len))
+		return REASON_NONE;
 	if (!routing.pool)
 		return routing_answer(who, h, &routing, block_len);
 	h->upgrade = tunnel_protocol(s, h);
@@ -432,12 +527,17 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 		endpoint_format(conn_local(c), local, sizeof(local));
 	hop.local = (struct slice){local, strlen(local)};
 	bound = http1_request_bound(h, &hop) + h->upgrade.len;
-	r = malloc(sizeof(*r) + bound + h->upgrade.len + edits_size(&routing));
+	size = sizeof(*r) + bound + h->upgrade.len + edits_size(&routing);
+	r = malloc(size);
 	if (!r)
 		return REASON_NO_RESOURCES;
 	*r = (struct request){
 		.client = *who,
+		.size = (uint32_t)size,
+		.priority = (uint8_t)shedding_priority(s, routing.action),
 		.pool = routing.pool,
+		.hash = routing.hash,
+		.action = routing.action,
 		.response_ms = routing.action && routing.action->timeout_ms
 				       ? routing.action->timeout_ms
 				       : s->timeouts.response_header,
@@ -458,7 +558,9 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 			routing.action && routing.action->retry ? routing.action->retry : &s->retry,
 		.hedging =
 			routing.action && routing.action->hedge ? routing.action->hedge : &s->hedge,
+		.begun_ms = uv_now(c->l7->env.loop),
 	};
+	c->l7->request_bytes += size;
 	r->head_len = http1_write_request(r->head, h, &hop);
 	if (h->upgrade.len) {
 		r->upgrade = (struct slice){r->head + bound, h->upgrade.len};
@@ -470,12 +572,19 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 	if (h->body != BODY_NONE &&
 	    retry_needs_body(r->retry, h->is_idempotent, r->pool->protocol == POOL_HTTP2))
 		flow_hold(&r->body, held_max(r));
+	r->body.body.limits = (struct body_limits){
+		s->limits.chunk_extensions, s->limits.trailer_bytes, s->limits.trailer_count};
 	pace_init(&r->sends, s->timeouts.request_body);
 	pace_init(&r->takes, s->timeouts.write);
+	if (s->access.sink)
+		r->log = access_log_begin(who, h, asked);
 	if (block_len)
 		buf_consume(who->io->pool, &who->io->in, block_len);
 	*who->request = r;
 	deadline_set(&who->io->deadline, DEADLINE_NONE);
-	attempt_next(r);
+	if (routing.limit.wait_ns)
+		wait_first(r, routing.limit.wait_ns);
+	else
+		begin(r);
 	return REASON_NONE;
 }

@@ -53,9 +53,15 @@ struct client_ops {
  */
 enum reason request_start(const struct client *who, struct head *h, size_t block_len);
 
+/* Does its route take it although it came in TLS early data? h: as for request_start(), not changed. */
+bool request_may_be_early(const struct client *who, const struct head *h);
+
 /* What happens on the client's side. Each may end the request. */
 void request_on_client_event(struct request *r, int events);
 void request_on_deadline(struct request *r);
+
+/* Do the client and the backend talk to each other by now, without HTTP? */
+bool request_is_tunnel(const struct request *r);
 
 /* The client's connection shall end, now that nothing new comes on it. */
 void request_drain(struct request *r);

@@ -3,6 +3,7 @@
 #ifndef L7_REQUEST_INT_H
 #define L7_REQUEST_INT_H
 
+#include "l7/access_log.h"
 #include "l7/breaker.h"
 #include "l7/conn.h"
 #include "l7/duplex.h"
@@ -30,10 +31,17 @@ struct request {
 	struct upstream_conn *up; /* being connected, or ours */
 	const struct backend *backend;
 	enum request_state state;
-	uint8_t minor;	 /* of the client's HTTP/1.x */
-	uint8_t framing; /* enum body_kind: of the request, to an HTTP/1 backend */
+	uint32_t size;		/* of its memory */
+	uint8_t priority;	/* enum request_priority */
+	struct list queue_node; /* is_queued */
+	uint64_t queued_ns;	/* the same: since when */
+	uint8_t minor;		/* of the client's HTTP/1.x */
+	uint8_t framing;	/* enum body_kind: of the request, to an HTTP/1 backend */
 	uint8_t tried_count, interim_count;
 	bool is_head, is_idempotent, is_persistent, is_connect;
+	bool is_waiting;	  /* REQUEST_CONNECT: for its turn, by a rate limit */
+	bool is_queued;		  /* REQUEST_CONNECT: the same, in l7.queue */
+	bool has_slot;		  /* counts there as one under way */
 	bool awaits_continue;	  /* the client sends no body before a 100 (Continue) */
 	bool was_reused;	  /* up had served a request before */
 	bool was_repeated;	  /* sent again after a kept connection had died */
@@ -60,10 +68,17 @@ struct request {
 	const struct retry_conf *retry;
 	const struct hedge_conf *hedging;
 	const char *route;	  /* its name; NULL: it has none */
+	uint64_t begun_ms;	  /* in the loop's time */
+	struct access_entry *log; /* NULL: it is not logged */
+	const struct route_action *action;
+	const char *end_reason;	  /* for the log: why there is no whole response; NULL: there is */
+	uint16_t status;	  /* of the response; 0: there is none yet */
 	struct pace sends, takes; /* the client: of body, of the response */
 	struct http1_scan scan;	  /* of the response header */
 	const struct backend *tried[RETRY_ATTEMPTS_MAX];
 	const struct pool *pool; /* that serves it */
+	uint64_t hash;		 /* that it is balanced by, for maglev */
+	uint64_t sent_ns;	 /* clock_now_ns(), where its pool_times() */
 	unsigned response_ms;	 /* wait for the header of the response */
 	unsigned edit_count;
 	struct rendered_edit *edits; /* of the response's header, in head's memory */
@@ -76,6 +91,14 @@ static inline struct service_counters *request_counters(const struct request *r)
 {
 	return &r->client.service->rt->counters[r->client.conn->l7->env.worker];
 }
+
+static inline uint64_t request_age_ms(const struct request *r)
+{
+	return uv_now(r->client.conn->l7->env.loop) - r->begun_ms;
+}
+
+/* It is its turn: to a backend. */
+void request_go_on(struct request *r);
 
 void request_set_state(struct request *r, enum request_state state);
 

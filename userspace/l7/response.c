@@ -59,6 +59,7 @@ static void begin_tunnel(struct request *r, struct head *h, size_t block_len)
 	}
 	response_consume_head(r, block_len);
 	count_response(request_counters(r), h->status);
+	r->status = (uint16_t)h->status;
 	tunnel_start(r, head);
 }
 
@@ -134,6 +135,7 @@ static bool begin_reply(struct request *r, struct head *h, size_t block_len)
 		return false;
 	}
 	count_response(request_counters(r), h->status);
+	r->status = (uint16_t)h->status;
 	request_set_state(r, REQUEST_RESPOND);
 	return after_reply(r, status);
 }

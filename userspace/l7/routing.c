@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Requests by routes: see routing.h. */
+#include "l7/access_log.h"
 #include "l7/routing.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
 
+#include "l7/balance.h"
 #include "l7/conn.h"
 #include "l7/http1_write.h"
 #include "l7/tls.h"
+#include "route/expr.h"
 #include "route/hash.h"
 #include "route/split.h"
 
@@ -24,6 +27,12 @@ struct routing_room {
 	struct rendered_edit edits[EDITS_MAX];
 };
 
+/* Are there rules that look at what its clients send? */
+static bool asks_requests(const struct service *s)
+{
+	return s->routes || (s->mode == SERVICE_HTTP && s->pool && s->pool->balance_by);
+}
+
 int routing_prepare(struct l7 *l7, const struct snapshot *snap)
 {
 	struct routing_room *rr = l7->routing;
@@ -31,7 +40,8 @@ int routing_prepare(struct l7 *l7, const struct snapshot *snap)
 	size_t max = 0;
 
 	for (size_t i = 0; i < snap->service_count; i++)
-		if (snap->services[i].routes && snap->services[i].limits.request_line > max)
+		if (asks_requests(&snap->services[i]) &&
+		    snap->services[i].limits.request_line > max)
 			max = snap->services[i].limits.request_line;
 	if (!max || (rr && rr->query_max >= max))
 		return 0;
@@ -114,7 +124,7 @@ static struct route_input input_of(const struct client *who, const struct head *
 		.next_field = next_field,
 		.fields = h->fields,
 		.field_count = h->count,
-		.room = who->conn->l7->routing->room,
+		.room = who->conn->l7->routing ? who->conn->l7->routing->room : NULL,
 	};
 }
 
@@ -212,6 +222,20 @@ int routing_edit(struct l7 *l7, struct head *h, const struct rendered_edit *edit
 	return 0;
 }
 
+/* For a pool that balances by something. */
+static uint64_t hash_of(const struct client *who, const struct pool *pool,
+			const struct route_input *in)
+{
+	char buf[EXPR_SHOWN_MAX];
+	struct slice value = {0};
+
+	if (pool->balance_by)
+		value = expr_show(pool->balance_by, in, buf);
+	if (!value.len)
+		return balance_hash_addr(&conn_peer(who->conn)->addr);
+	return (uint64_t)route_hash_end(route_hash_add(ROUTE_HASH_INIT, value));
+}
+
 /* Everything is rendered from the request as it came, then it is changed. */
 static enum reason change(const struct client *who, struct head *h, const struct route_input *in,
 			  const struct path_captures *captures, struct routing *r)
@@ -228,6 +252,8 @@ static enum reason change(const struct client *who, struct head *h, const struct
 	if (a->answer != ROUTE_TO_POOL)
 		return REASON_NONE;
 	r->pool = choose_pool(l7, a, in);
+	if (r->pool->balance == BALANCE_MAGLEV)
+		r->hash = hash_of(who, r->pool, in);
 	own = render_edits(rr, (size_t)edits, &a->request_edits, in, captures);
 	if (own < 0)
 		return render_reason(own);
@@ -244,18 +270,30 @@ enum reason routing_find(const struct client *who, struct head *h, struct routin
 {
 	struct routing_room *rr = who->conn->l7->routing;
 	const struct route_set *set = who->service->routes;
+	const struct pool *own = who->service->pool;
+	bool hashed = own && own->balance == BALANCE_MAGLEV;
 	struct route_found found;
 	struct route_input in;
 	char host[ROUTING_HOST_MAX], sni[ROUTING_HOST_MAX];
 
-	*ret_routing = (struct routing){.pool = who->service->pool};
+	*ret_routing = (struct routing){.pool = own};
+	if (!set && !hashed)
+		return REASON_NONE;
+	in = input_of(who, h, host, sni);
+	if (hashed)
+		ret_routing->hash = hash_of(who, own, &in);
 	if (!set)
 		return REASON_NONE;
 	rr->used = 0;
-	in = input_of(who, h, host, sni);
 	route_table_find(&set->table, &in, &found);
 	if (found.gave_up)
 		counter_add(&conn_counters(who->conn)->route_limits, 1);
+	if (set->has_limits) {
+		ret_routing->limit =
+			rate_limit_check(who, set, found.route ? found.route->action : NULL, &in);
+		if (ret_routing->limit.by)
+			return REASON_RATE_LIMITED;
+	}
 	if (!found.route)
 		return REASON_NONE;
 	ret_routing->action = found.route->action;
@@ -269,6 +307,23 @@ enum reason routing_find(const struct client *who, struct head *h, struct routin
 			return render_reason(err);
 	}
 	return change(who, h, &in, &found.captures, ret_routing);
+}
+
+bool routing_takes_early(const struct client *who, const struct head *h)
+{
+	const struct route_set *set = who->service->routes;
+	char host[ROUTING_HOST_MAX], sni[ROUTING_HOST_MAX];
+	bool by_default = who->service->tls.early_data == EARLY_DATA_ON;
+	const struct route_action *a;
+	struct route_found found;
+	struct route_input in;
+
+	if (!set)
+		return by_default;
+	in = input_of(who, h, host, sni);
+	route_table_find(&set->table, &in, &found);
+	a = found.route ? found.route->action : NULL;
+	return a && a->early != ROUTE_EARLY_SERVICE ? a->early == ROUTE_EARLY_ON : by_default;
 }
 
 /* ---- answers without a backend ------------------------------------------------------------- */
@@ -315,6 +370,11 @@ enum reason routing_answer(const struct client *who, const struct head *h,
 				   after != CONN_GO_ON ? PERSIST_CLOSE
 				   : h->minor	       ? PERSIST_DEFAULT
 						       : PERSIST_KEEP_ALIVE);
+	if (access_log_is_on(who))
+		access_log_at_once(who, h,
+				   &(struct access_end){.status = a->status,
+							.action = a,
+							.response_bytes = body.len});
 	/* From here on h is gone: it lay in the block. */
 	if (block_len)
 		buf_consume(who->io->pool, &who->io->in, block_len);

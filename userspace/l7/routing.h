@@ -9,6 +9,7 @@
 
 #include "conf/route_set.h"
 #include "l7/http1_parse.h"
+#include "l7/rate_limit.h"
 #include "l7/request.h"
 
 struct l7;
@@ -25,9 +26,11 @@ struct routing {
 	const struct pool *pool;	   /* NULL: answered without a backend */
 	const char *route;		   /* its name; NULL: it has none, or there is none */
 	struct slice location;		   /* of a redirect */
+	uint64_t hash;			   /* for maglev, that pool is balanced by */
 	/* Of the response. They and what h points to are good until the next routing_find(). */
 	const struct rendered_edit *edits;
 	size_t edit_count;
+	struct limit_verdict limit; /* with REASON_RATE_LIMITED: to be answered by it */
 };
 
 /* Memory for routing_find(), once for each worker. 0, or -ENOMEM. */
@@ -42,6 +45,9 @@ struct slice routing_host(struct slice authority, char buf[ROUTING_HOST_MAX]);
 /* h: of the request, its path in the one form and its fields from l7_fields(). Changed as the route
  * says. */
 enum reason routing_find(const struct client *who, struct head *h, struct routing *ret_routing);
+
+/* Does the route of h, as above but not changed, take it from TLS early data? */
+bool routing_takes_early(const struct client *who, const struct head *h);
 
 /* Make the changes to h, whose fields are from l7_fields(). 0, or -ENOMEM. */
 int routing_edit(struct l7 *l7, struct head *h, const struct rendered_edit *edits, size_t count);

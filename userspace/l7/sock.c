@@ -1,39 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Sockets on the loop: see sock.h. */
+/* Sockets of a poller: see sock.h. */
 #include "l7/sock.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
-static void on_poll(uv_poll_t *poll, int status, int events)
+#include "l7/poller.h"
+
+/* Bytes that are put together for one send(), which is cheaper than what sendmsg() does for pieces. */
+#define JOINED_MAX 1024
+
+void sock_open(struct sock *s, struct poller *poller, int fd, sock_event_cb on_event)
 {
-	struct sock *s = poll->data;
-
-	if (status < 0) {
-		/* libuv has stopped the handle. What was received may still be read, the error
-		 * comes after it: ask anew, then let a read or write find it. */
-		int watched = s->watched;
-
-		s->watched = 0;
-		(void)sock_watch(s, watched); /* a failure ends in the owner's time-out */
-		events = watched;
-	}
-	s->on_event(s, events);
-}
-
-int sock_open(struct sock *s, uv_loop_t *loop, int fd, sock_event_cb on_event)
-{
-	int err;
-
-	s->fd = fd;
-	s->watched = 0;
-	s->on_event = on_event;
-	err = uv_poll_init(loop, &s->poll, fd);
-	s->poll.data = s;
-	if (err < 0)
-		close(fd);
-	return err;
+	*s = (struct sock){.poller = poller, .fd = fd, .on_event = on_event};
+	list_init(&s->node);
+	poller->socks++;
 }
 
 int sock_connect(const struct endpoint *ep, int *ret_fd)
@@ -66,16 +50,41 @@ int sock_error(struct sock *s)
 	return -err;
 }
 
+static int tell(struct sock *s, int events)
+{
+	struct epoll_event ev = {.data.ptr = s};
+	int op = !s->told ? EPOLL_CTL_ADD : events ? EPOLL_CTL_MOD : EPOLL_CTL_DEL;
+
+	ev.events = (events & SOCK_READ ? EPOLLIN : 0) | (events & SOCK_WRITE ? EPOLLOUT : 0);
+	if (epoll_ctl(s->poller->epoll, op, s->fd, &ev) < 0)
+		return -errno;
+	s->told = (uint8_t)events;
+	return 0;
+}
+
 int sock_watch(struct sock *s, int events)
 {
-	int err;
+	int err = events & ~s->told ? tell(s, events) : 0;
 
-	if (events == s->watched)
-		return 0;
-	err = events ? uv_poll_start(&s->poll, events, on_poll) : uv_poll_stop(&s->poll);
 	if (err == 0)
-		s->watched = events;
+		s->watched = (uint8_t)events;
 	return err;
+}
+
+void sock_dispatch(struct sock *s, uint32_t happened)
+{
+	int events = (happened & EPOLLIN ? SOCK_READ : 0) | (happened & EPOLLOUT ? SOCK_WRITE : 0);
+
+	if (s->fd < 0) /* closed by what happened to another one just now */
+		return;
+	/* What was received may still be read, the error comes after it. */
+	if (happened & (EPOLLERR | EPOLLHUP))
+		events = s->told;
+	if (events & ~s->watched)
+		(void)tell(s, s->watched); /* a failure ends in the owner's time-out */
+	events &= s->watched;
+	if (events)
+		s->on_event(s, events);
 }
 
 ssize_t sock_read(struct sock *s, void *data, size_t len)
@@ -88,16 +97,44 @@ ssize_t sock_read(struct sock *s, void *data, size_t len)
 	return n < 0 ? -errno : n;
 }
 
-ssize_t sock_write(struct sock *s, const struct iovec *iov, size_t count)
+static ssize_t write_one(struct sock *s, const void *data, size_t len)
+{
+	ssize_t n;
+
+	do
+		n = send(s->fd, data, len, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+static ssize_t write_many(struct sock *s, const struct iovec *iov, size_t count)
 {
 	struct msghdr msg = {.msg_iov = (struct iovec *)iov, .msg_iovlen = count};
 	ssize_t n;
 
 	do
-		n = count == 1 ? send(s->fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL)
-			       : sendmsg(s->fd, &msg, MSG_NOSIGNAL);
+		n = sendmsg(s->fd, &msg, MSG_NOSIGNAL);
 	while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : n;
+}
+
+ssize_t sock_write(struct sock *s, const struct iovec *iov, size_t count)
+{
+	char joined[JOINED_MAX];
+	size_t len = 0;
+
+	if (count == 1)
+		return write_one(s, iov->iov_base, iov->iov_len);
+	for (size_t i = 0; i < count; i++)
+		len += iov[i].iov_len;
+	if (len > sizeof(joined))
+		return write_many(s, iov, count);
+	len = 0;
+	for (size_t i = 0; i < count; i++) {
+		memcpy(joined + len, iov[i].iov_base, iov[i].iov_len);
+		len += iov[i].iov_len;
+	}
+	return write_one(s, joined, len);
 }
 
 bool sock_is_quiet(struct sock *s)
@@ -120,17 +157,11 @@ void sock_reset(struct sock *s)
 	(void)setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
 }
 
-static void on_handle_closed(uv_handle_t *handle)
-{
-	struct sock *s = handle->data;
-
-	s->on_closed(s);
-}
-
 void sock_close(struct sock *s, sock_closed_cb cb)
 {
 	s->on_closed = cb;
-	uv_close((uv_handle_t *)&s->poll, on_handle_closed);
-	close(s->fd); /* after libuv has taken it out of its set */
+	/* The kernel takes it out of the set, as nothing else refers to it: no child gets it. */
+	close(s->fd);
 	s->fd = -1;
+	list_append(&s->poller->closed, &s->node);
 }

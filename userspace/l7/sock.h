@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One non-blocking socket on the loop: reads and writes directly, asks for readiness only when told
+ * One non-blocking socket of a poller: reads and writes directly, asks for readiness only when told
  * to. Nothing else in l7/ knows how readiness is learnt. Owner: whoever embeds it. One thread.
  */
 #ifndef L7_SOCK_H
@@ -9,13 +9,14 @@
 #include <stdbool.h>
 #include <sys/types.h>
 #include <sys/uio.h>
-#include <uv.h>
 
 #include "core/addr.h"
+#include "core/list.h"
 
-#define SOCK_READ  UV_READABLE
-#define SOCK_WRITE UV_WRITABLE
+#define SOCK_READ  1
+#define SOCK_WRITE 2
 
+struct poller;
 struct sock;
 
 /* events: SOCK_READ, SOCK_WRITE; both after an error, which the next read or write returns. */
@@ -23,22 +24,24 @@ typedef void (*sock_event_cb)(struct sock *s, int events);
 typedef void (*sock_closed_cb)(struct sock *s);
 
 struct sock {
-	uv_poll_t poll;
-	int fd;
-	int watched; /* what readiness is asked for */
+	struct poller *poller;
+	struct list node; /* of those that were closed */
+	int fd;		  /* -1: closed */
+	uint8_t watched;  /* what readiness is asked for */
+	uint8_t told;	  /* what the kernel knows of that; too much, until it happens */
 	sock_event_cb on_event;
 	sock_closed_cb on_closed;
 };
 
-/* Takes fd, also on error. Watches nothing yet. 0, or -errno; then s must not be closed. */
-int sock_open(struct sock *s, uv_loop_t *loop, int fd, sock_event_cb on_event);
+/* Takes fd. Watches nothing yet. */
+void sock_open(struct sock *s, struct poller *poller, int fd, sock_event_cb on_event);
 
 /* A new socket, connecting; SOCK_WRITE is to be watched, then sock_error() asked. ret_fd: for
  * sock_open(). 0, or -errno where it failed at once. */
 int sock_connect(const struct endpoint *ep, int *ret_fd);
 int sock_error(struct sock *s);
 
-/* Be told when one of events holds. Cheap where nothing changes, else some system calls. */
+/* Be told when one of events holds. Where that is more than before: a system call. 0, or -errno. */
 int sock_watch(struct sock *s, int events);
 
 /* Bytes moved; 0 from a read: the peer closed its side. -EAGAIN, or another -errno. */
@@ -55,5 +58,8 @@ void sock_reset(struct sock *s);
 
 /* cb, once the memory of s is no longer in use. */
 void sock_close(struct sock *s, sock_closed_cb cb);
+
+/* For the poller: happened, as epoll says it. */
+void sock_dispatch(struct sock *s, uint32_t happened);
 
 #endif

@@ -7,28 +7,27 @@
 
 #include "conf/runtime.h"
 #include "core/list.h"
+#include "l7/l7_int.h"
 #include "l7/tls.h"
 
 /* So many smaller reads after one that filled a small chunk until small ones will do again. */
 #define BULK_READS 8
 
-int stream_open(struct stream *st, struct deadlines *deadlines, struct buf_pool *pool, int fd,
-		sock_event_cb on_event, deadline_cb on_deadline)
+int stream_open(struct stream *st, struct l7 *l7, int fd, sock_event_cb on_event,
+		deadline_cb on_deadline)
 {
-	int err = deadline_init(&st->deadline, deadlines, on_deadline);
+	int err = deadline_init(&st->deadline, &l7->deadlines, on_deadline);
 
 	if (err < 0) {
 		close(fd);
 		return err;
 	}
-	err = sock_open(&st->sock, deadlines->timer.loop, fd, on_event);
-	if (err < 0) {
-		deadline_close(&st->deadline);
-		return err;
-	}
+	sock_open(&st->sock, l7->env.poller, fd, on_event);
 	st->carrier = NULL;
 	st->in = st->out = (struct buf){0};
-	st->pool = pool;
+	st->pool = &l7->pool;
+	st->pipe = NULL;
+	st->pipes = &l7->pipes;
 	st->tls = NULL;
 	st->is_closing = false;
 	st->bulk = 0;
@@ -46,7 +45,15 @@ int stream_open_carried(struct stream *st, struct deadlines *deadlines, struct b
 /* Half a buffer must be free before bytes are moved to its front to make room. */
 bool stream_has_room(const struct stream *st)
 {
-	return buf_room(&st->in) || buf_len(&st->in) <= st->in.cap / 2;
+	return !st->pipe && (buf_room(&st->in) || buf_len(&st->in) <= st->in.cap / 2);
+}
+
+void stream_note_bulk(struct stream *st, size_t n)
+{
+	if (n >= BUF_SMALL)
+		st->bulk = BULK_READS;
+	else if (st->bulk)
+		st->bulk--;
 }
 
 static ssize_t receive(struct stream *st, void *data, size_t room, bool *ret_more)
@@ -68,6 +75,8 @@ ssize_t stream_read(struct stream *st, bool *ret_more)
 	*ret_more = false;
 	if (st->carrier)
 		return st->carrier->read(st, ret_more);
+	if (st->pipe)
+		return -ENOBUFS;
 	if (!st->in.data) {
 		int err = buf_reserve(st->pool, &st->in, st->bulk ? BUF_LARGE : BUF_SMALL);
 
@@ -83,10 +92,7 @@ ssize_t stream_read(struct stream *st, bool *ret_more)
 	if (n > 0) {
 		st->in.end += (uint32_t)n;
 		counter_add(st->bytes_in, (uint64_t)n);
-		if ((size_t)n >= BUF_SMALL || *ret_more)
-			st->bulk = BULK_READS;
-		else if (st->bulk)
-			st->bulk--;
+		stream_note_bulk(st, *ret_more ? BUF_SMALL : (size_t)n);
 		return n;
 	}
 	if (n == 0)
@@ -112,12 +118,17 @@ static int keep(struct stream *st, struct slice s, size_t *written)
 	return buf_append(st->pool, &st->out, s.ptr + n, s.len - n);
 }
 
-static size_t put_iov(struct iovec *iov, const char *ptr, size_t len)
+/* Behind the pieces before it, of which the last one may end where this begins. */
+static void put_iov(struct iovec *iov, size_t *count, const char *ptr, size_t len)
 {
+	struct iovec *last = *count ? &iov[*count - 1] : NULL;
+
 	if (!len)
-		return 0;
-	*iov = (struct iovec){(void *)(uintptr_t)ptr, len};
-	return 1;
+		return;
+	if (last && (char *)last->iov_base + last->iov_len == ptr)
+		last->iov_len += len;
+	else
+		iov[(*count)++] = (struct iovec){(void *)(uintptr_t)ptr, len};
 }
 
 ssize_t stream_write(struct stream *st, const struct pieces *p)
@@ -129,11 +140,11 @@ ssize_t stream_write(struct stream *st, const struct pieces *p)
 
 	if (st->carrier)
 		return st->carrier->write(st, p);
-	count += put_iov(&iov[count], buf_head(&st->out), before);
-	count += put_iov(&iov[count], p->head.ptr, p->head.len);
-	count += put_iov(&iov[count], p->frame.ptr, p->frame.len);
-	count += put_iov(&iov[count], p->body.ptr, p->body.len);
-	count += put_iov(&iov[count], p->tail.ptr, p->tail.len);
+	put_iov(iov, &count, buf_head(&st->out), before);
+	put_iov(iov, &count, p->head.ptr, p->head.len);
+	put_iov(iov, &count, p->frame.ptr, p->frame.len);
+	put_iov(iov, &count, p->body.ptr, p->body.len);
+	put_iov(iov, &count, p->tail.ptr, p->tail.len);
 	if (count || st->tls) {
 		ssize_t r = st->tls ? tls_write(st->tls, iov, count)
 				    : sock_write(&st->sock, iov, count);
@@ -214,6 +225,7 @@ void stream_close(struct stream *st, sock_closed_cb cb)
 	st->is_closing = true;
 	tls_free(st->tls);
 	st->tls = NULL;
+	splice_drop(st);
 	buf_release(st->pool, &st->in);
 	buf_release(st->pool, &st->out);
 	deadline_close(&st->deadline);

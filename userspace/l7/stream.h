@@ -16,6 +16,7 @@
 #include "core/slice.h"
 #include "l7/deadline.h"
 #include "l7/sock.h"
+#include "l7/splice.h"
 
 /* Pieces of one write, in this order; any may be empty. frame: what stands before the body. */
 struct pieces {
@@ -25,6 +26,7 @@ struct pieces {
 	bool is_last;	       /* the message ends here */
 };
 
+struct l7;
 struct stream;
 struct tls;
 
@@ -37,9 +39,11 @@ struct stream {
 		void *carried; /* the carrier's */
 	};
 	struct deadline deadline;
-	struct buf in;	/* read, not yet used */
-	struct buf out; /* to be written before anything else */
+	struct buf in;	   /* read, not yet used */
+	struct buf out;	   /* to be written before anything else */
+	struct pipe *pipe; /* bytes on their way behind those in in (l7/splice.h); NULL: none */
 	struct buf_pool *pool;
+	struct pipes *pipes;
 	struct tls *tls; /* between it and the socket (l7/tls.h); NULL: plain */
 	_Atomic uint64_t *bytes_in, *bytes_out; /* counters of the owner's row */
 	bool is_closing;
@@ -49,9 +53,9 @@ struct stream {
 	bool is_blocked; /* the last write was not taken whole */
 };
 
-/* Takes fd, also on error. 0, or -errno; then st must not be closed. */
-int stream_open(struct stream *st, struct deadlines *deadlines, struct buf_pool *pool, int fd,
-		sock_event_cb on_event, deadline_cb on_deadline);
+/* Takes fd, also on error. 0, or -ENOMEM; then st must not be closed. */
+int stream_open(struct stream *st, struct l7 *l7, int fd, sock_event_cb on_event,
+		deadline_cb on_deadline);
 
 /* Who moves the bytes of a stream without a socket; each does what the function below of its name
  * does. read: counts what the carrier has put into st->in since the last call; an end shows in is_eof
@@ -72,6 +76,9 @@ int stream_open_carried(struct stream *st, struct deadlines *deadlines, struct b
 /* One read into st->in. Bytes read; 0: the peer closed its side (is_eof); -EAGAIN; -ENOBUFS: no
  * room until more are used; -ENOMEM; another -errno. *ret_more: there is probably more to read. */
 ssize_t stream_read(struct stream *st, bool *ret_more);
+
+/* A read of n bytes: are reads large now? */
+void stream_note_bulk(struct stream *st, size_t n);
 
 /* Of what stream_read() returned: the peer did not end, it broke off, or cannot be read from. */
 static inline bool stream_is_error(ssize_t n)

@@ -45,6 +45,7 @@ struct tls {
 	bool is_failed;	 /* OpenSSL is not to be called again */
 	bool is_ended;	 /* we said that nothing follows */
 	bool peer_ended; /* the peer said so; read when all before it was */
+	bool is_dry;	 /* the handshake needs bytes of the peer: without any it is not called */
 	uint8_t early;	 /* enum early */
 };
 
@@ -224,6 +225,7 @@ static int attach(struct stream *st, SSL *ssl, struct tls_server *server, struct
 	t->waker = w;
 	t->ssl = ssl;
 	t->server = server ? tls_server_ref(server) : NULL;
+	t->is_dry = server != NULL; /* a client speaks first */
 	if (server && tls_server_takes_early_data(server))
 		t->early = EARLY_MAY_COME;
 	list_init(&t->node);
@@ -305,34 +307,58 @@ static int accept_early(struct tls *t)
 	return SSL_do_handshake(t->ssl);
 }
 
+/* One step of the handshake with what is here. 0: it needs more; 1: done; SHAKE_EARLY; or -errno. */
+static int shake(struct tls *t)
+{
+	int done, err;
+
+	ERR_clear_error();
+	done = t->early ? accept_early(t) : SSL_do_handshake(t->ssl);
+	if (done < 1 && SSL_get_error(t->ssl, done) != SSL_ERROR_WANT_READ)
+		return fail(t);
+	t->is_dry = done < 1;
+	err = flush(t);
+	if (err < 0 && err != -EAGAIN)
+		return err;
+	return done < 1 ? 0 : done;
+}
+
+/* Bytes for it. 1: there are some; -EAGAIN; or another -errno. */
+static int feed(struct tls *t)
+{
+	ssize_t n = fill(t);
+
+	if (n > 0)
+		return 1;
+	if (n == 0)
+		t->failure = "the peer closed the connection";
+	return n ? (int)n : -ECONNRESET;
+}
+
 int tls_handshake(struct stream *st)
 {
 	struct tls *t = st->tls;
+	bool more = true; /* than the read before has shown */
+	int done = 0;
 
-	for (int fills = 0; !t->is_failed; fills++) {
-		ssize_t n;
-		int done, err;
+	for (int fills = 0; done == 0; fills++) {
+		if (t->is_failed)
+			return -EPROTO;
+		if (t->is_dry && !buf_len(&t->raw_in)) {
+			int err = more && fills < FILLS_PER_TURN ? feed(t) : -EAGAIN;
 
-		ERR_clear_error();
-		done = t->early ? accept_early(t) : SSL_do_handshake(t->ssl);
-		if (done < 1 && SSL_get_error(t->ssl, done) != SSL_ERROR_WANT_READ)
-			return fail(t);
-		err = flush(t);
-		if (err < 0 && err != -EAGAIN)
-			return err;
-		if (done >= 1) {
-			t->subject = t->server ? make_subject(t->ssl) : NULL;
-			return done == SHAKE_EARLY ? TLS_EARLY : 0;
+			if (err == -EAGAIN)
+				tls_flush(t); /* there may be room for it now */
+			if (err < 0)
+				return err;
+			more = !buf_room(&t->raw_in);
 		}
-		if (fills == FILLS_PER_TURN)
-			return -EAGAIN;
-		n = fill(t);
-		if (n == 0)
-			t->failure = "the peer closed the connection";
-		if (n <= 0)
-			return n ? (int)n : -ECONNRESET;
+		done = shake(t);
 	}
-	return -EPROTO;
+	if (done < 0)
+		return done;
+	t->subject = t->server ? make_subject(t->ssl) : NULL;
+	return done == SHAKE_EARLY ? TLS_EARLY : 0;
 }
 
 bool tls_is_early(const struct stream *st)

@@ -111,7 +111,7 @@ static void set_deadline(struct request *r)
 	deadline_set(&r->client.io->deadline, r->body_at < r->reply_at ? r->body_at : r->reply_at);
 }
 
-/* What became of it? Closing is all that says that it was broken off, as between the two in HTTP: a
+/* What became of it? Closing is all that says that it was broken off, as between the two in HTTP/1: a
  * reset could overtake what was passed on last. */
 static void follow(struct request *r, enum duplex_status status)
 {
@@ -144,6 +144,16 @@ void tunnel_on_deadline(struct request *r)
 		set_deadline(r);
 	else
 		r->client.ops->expire(r->client.owner);
+}
+
+void tunnel_cancel(struct request *r)
+{
+	bool has_ended = r->duplex.is_done[0] && r->duplex.is_done[1] && !r->duplex.is_broken;
+
+	/* A client that has streams can tell an end from an error, and so is the backend told (RFC
+	 * 9113, 8.5). */
+	if (!has_ended && r->client.io->carrier && !r->up->io.carrier)
+		sock_reset(&r->up->io.sock);
 }
 
 void tunnel_drain(struct request *r)

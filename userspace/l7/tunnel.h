@@ -34,6 +34,9 @@ void tunnel_start(struct request *r, struct slice head);
 void tunnel_on_event(struct request *r, struct stream *from, int events);
 void tunnel_on_deadline(struct request *r);
 
+/* It is about to be cut off, or is over. */
+void tunnel_cancel(struct request *r);
+
 /* It has node.drain_timeout left, from the first call on. */
 void tunnel_drain(struct request *r);
 

@@ -55,6 +55,20 @@ static void handshake(struct upstream_conn *uc)
 	connected(uc, err);
 }
 
+/* What is said before TLS. 0: all of it; 1: there is no room for the rest yet; or -errno. */
+static int say_first(struct upstream_conn *uc)
+{
+	struct pieces none = {0};
+	ssize_t n = buf_len(&uc->io.out) ? stream_write(&uc->io, &none) : 0;
+
+	if (n < 0)
+		return (int)n;
+	if (!uc->io.is_blocked)
+		return 0;
+	n = sock_watch(&uc->io.sock, SOCK_WRITE);
+	return n < 0 ? (int)n : 1;
+}
+
 /* Something became of the connection that was begun. */
 static void go_on(struct upstream_conn *uc)
 {
@@ -65,6 +79,11 @@ static void go_on(struct upstream_conn *uc)
 		return;
 	}
 	err = sock_error(&uc->io.sock);
+	if (err == 0 && uc->tls) {
+		err = say_first(uc);
+		if (err > 0)
+			return;
+	}
 	if (err < 0 || !uc->tls) {
 		connected(uc, err);
 		return;
@@ -126,8 +145,7 @@ int upstream_conn_open(struct upstream *up, const struct endpoint *ep, unsigned 
 	}
 	err = sock_connect(ep, &fd);
 	if (err == 0)
-		err = stream_open(&uc->io, &up->l7->deadlines, &up->l7->pool, fd, on_event,
-				  on_deadline);
+		err = stream_open(&uc->io, up->l7, fd, on_event, on_deadline);
 	if (err < 0) {
 		breaker_give_connection(up->rt);
 		free(uc);

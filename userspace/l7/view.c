@@ -57,8 +57,8 @@ static int fill_pool(struct view *v, const struct pool *pool, const struct view 
 
 	if (pv->balancer) /* another service uses it too */
 		return 0;
-	pv->balancer = balancer_rr_new(pool, was ? view_pool(before, was)->balancer : NULL,
-				       v->l7->env.worker);
+	pv->balancer = balancer_new(pool, was ? view_pool(before, was)->balancer : NULL,
+				    v->l7->env.worker);
 	pv->upstreams = calloc(pool->backend_count + 1, sizeof(struct upstream *));
 	if (!pv->balancer || !pv->upstreams)
 		return -ENOMEM;

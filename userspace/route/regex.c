@@ -55,10 +55,13 @@ static int copy_names(struct route_mem *m, struct regex *r)
 	return 0;
 }
 
-static int compile_code(struct slice pattern, pcre2_code **ret_code, struct regex_error *e)
+#define WHOLE (PCRE2_ANCHORED | PCRE2_ENDANCHORED)
+
+static int compile_code(struct slice pattern, uint32_t anchors, pcre2_code **ret_code,
+			struct regex_error *e)
 {
-	uint32_t options = PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_DOLLAR_ENDONLY |
-			   PCRE2_NEVER_BACKSLASH_C | PCRE2_NEVER_UTF | PCRE2_NEVER_UCP;
+	uint32_t options = anchors | PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C |
+			   PCRE2_NEVER_UTF | PCRE2_NEVER_UCP;
 	pcre2_compile_context *context = pcre2_compile_context_create(NULL);
 	int code = 0;
 
@@ -84,8 +87,8 @@ static int refuse(struct regex_error *e, const char *why)
 	return -EINVAL;
 }
 
-int regex_compile(struct route_mem *m, struct slice pattern, const struct regex **ret_regex,
-		  struct regex_error *ret_error)
+static int compile(struct route_mem *m, struct slice pattern, uint32_t anchors,
+		   const struct regex **ret_regex, struct regex_error *ret_error)
 {
 	struct regex *r;
 	uint32_t groups = 0;
@@ -102,7 +105,7 @@ int regex_compile(struct route_mem *m, struct slice pattern, const struct regex 
 	r->pattern = route_mem_copy(m, pattern);
 	if (!r->pattern.ptr)
 		return -ENOMEM;
-	err = compile_code(pattern, &r->code, ret_error);
+	err = compile_code(pattern, anchors, &r->code, ret_error);
 	if (err)
 		return err;
 	r->next = m->regexes;
@@ -117,6 +120,18 @@ int regex_compile(struct route_mem *m, struct slice pattern, const struct regex 
 	(void)pcre2_jit_compile(r->code, PCRE2_JIT_COMPLETE); /* else it is interpreted */
 	*ret_regex = r;
 	return 0;
+}
+
+int regex_compile(struct route_mem *m, struct slice pattern, const struct regex **ret_regex,
+		  struct regex_error *ret_error)
+{
+	return compile(m, pattern, WHOLE, ret_regex, ret_error);
+}
+
+int regex_compile_within(struct route_mem *m, struct slice pattern, const struct regex **ret_regex,
+			 struct regex_error *ret_error)
+{
+	return compile(m, pattern, 0, ret_regex, ret_error);
 }
 
 void regex_free_all(struct regex *first)

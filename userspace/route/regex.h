@@ -27,6 +27,9 @@ struct regex_error {
 /* 0, -EINVAL (*ret_error says why), -ENOMEM. The result lives as long as m. */
 int regex_compile(struct route_mem *m, struct slice pattern, const struct regex **ret_regex,
 		  struct regex_error *ret_error);
+/* The same; it is to match somewhere within a text. */
+int regex_compile_within(struct route_mem *m, struct slice pattern, const struct regex **ret_regex,
+			 struct regex_error *ret_error);
 void regex_free_all(struct regex *first);
 
 /* Does it match? ret_groups: NULL, or room for REGEX_GROUPS_MAX, of which regex_group_count() are

@@ -79,12 +79,18 @@ void tls_shared_free(struct tls_shared *s)
 bool tls_resumer_init(struct tls_resumer *r, struct tls_shared *shared)
 {
 	r->shared = shared;
-	return tls_tickets_init(&r->tickets, shared->secret, shared->start_ms, shared->rotation_ms);
+	r->cipher = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
+	if (r->cipher &&
+	    tls_tickets_init(&r->tickets, shared->secret, shared->start_ms, shared->rotation_ms))
+		return true;
+	EVP_CIPHER_free(r->cipher);
+	return false;
 }
 
 void tls_resumer_deinit(struct tls_resumer *r)
 {
 	tls_tickets_deinit(&r->tickets);
+	EVP_CIPHER_free(r->cipher);
 }
 
 uint64_t tls_resumer_tick(struct tls_resumer *r)
@@ -134,7 +140,7 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
 			found = 2;
 	}
 	if (!set_mac_key(mac, &key) ||
-	    !EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, key.cipher, iv, encrypt))
+	    !EVP_CipherInit_ex(cipher, r->resumer->cipher, NULL, key.cipher, iv, encrypt))
 		found = -1;
 	OPENSSL_cleanse(&key, sizeof(key));
 	return found;

@@ -16,6 +16,7 @@
 struct tls_resumer {
 	struct tls_tickets tickets;
 	struct tls_shared *shared;
+	EVP_CIPHER *cipher; /* of tickets; OpenSSL would look for it each time */
 };
 
 /* Before the secret is forgotten. False: OpenSSL failed. */

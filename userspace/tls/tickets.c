@@ -56,6 +56,8 @@ uint64_t tls_tickets_advance(struct tls_tickets *t, uint64_t now_ms)
 	uint64_t passed = now_ms > t->start_ms ? now_ms - t->start_ms : 0;
 	uint64_t epoch = passed / t->rotation_ms;
 
+	if (t->epoch < epoch)
+		OPENSSL_cleanse(t->slots, sizeof(t->slots));
 	/* A failing HMAC leaves keys that nobody knows: tickets are void, nothing else. */
 	for (; t->epoch < epoch; t->epoch++)
 		(void)step(t);
@@ -73,20 +75,36 @@ static bool make_key(const struct tls_tickets *t, unsigned age, const unsigned c
 	       derive(t->secrets[age], "mac", id, ret_key->mac);
 }
 
-bool tls_tickets_key(const struct tls_tickets *t, const unsigned char id[32],
+/* Ids are digests: any bits of them will do. */
+static bool find_key(struct tls_tickets *t, unsigned age, const unsigned char id[32],
 		     struct tls_ticket_key *ret_key)
 {
-	return make_key(t, 0, id, ret_key);
+	uint64_t epoch = t->epoch - age;
+	struct tls_ticket_slot *slot = &t->slots[(id[0] + epoch) % TLS_TICKET_KEYS];
+
+	if (!slot->is_used || memcmp(slot->id, id, sizeof(slot->id)) != 0 ||
+	    memcmp(slot->key.name + sizeof(t->label), &epoch, sizeof(epoch)) != 0) {
+		slot->is_used = make_key(t, age, id, &slot->key);
+		memcpy(slot->id, id, sizeof(slot->id));
+	}
+	*ret_key = slot->key;
+	return slot->is_used;
 }
 
-int tls_tickets_find(const struct tls_tickets *t, const unsigned char id[32],
+bool tls_tickets_key(struct tls_tickets *t, const unsigned char id[32],
+		     struct tls_ticket_key *ret_key)
+{
+	return find_key(t, 0, id, ret_key);
+}
+
+int tls_tickets_find(struct tls_tickets *t, const unsigned char id[32],
 		     const unsigned char name[TLS_TICKET_NAME_LEN], struct tls_ticket_key *ret_key)
 {
 	uint64_t epoch;
 
 	memcpy(&epoch, name + sizeof(t->label), sizeof(epoch));
 	if (memcmp(name, t->label, sizeof(t->label)) != 0 || epoch > t->epoch ||
-	    t->epoch - epoch > 1 || !make_key(t, (unsigned)(t->epoch - epoch), id, ret_key))
+	    t->epoch - epoch > 1 || !find_key(t, (unsigned)(t->epoch - epoch), id, ret_key))
 		return 0;
 	return epoch == t->epoch ? 1 : 2;
 }

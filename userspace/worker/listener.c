@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "l7/poller.h"
+
 #define ACCEPTS_PER_TURN 64
 #define PAUSE_MS	 100
 
@@ -171,9 +173,12 @@ static int accept_some(struct listener *l, int count)
 	while (count-- > 0) {
 		struct sockaddr_storage from;
 		socklen_t len = sizeof(from);
-		int fd = accept4(l->fd, (struct sockaddr *)&from, &len,
-				 SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd;
 
+		if (!l->events.may_accept(l))
+			return -EBUSY;
+		fd = accept4(l->sock.fd, (struct sockaddr *)&from, &len,
+			     SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0)
 			deliver(l, fd, &from);
 		else if (!is_passing(errno))
@@ -182,14 +187,12 @@ static int accept_some(struct listener *l, int count)
 	return 0;
 }
 
-static void on_readable(uv_poll_t *poll, int status, int events);
-
 static void on_pause_over(uv_timer_t *timer)
 {
 	struct listener *l = timer->data;
 
-	/* Fails only for a closing handle or a bad descriptor. */
-	(void)uv_poll_start(&l->poll, UV_READABLE, on_readable);
+	if (sock_watch(&l->sock, SOCK_READ) < 0) /* no memory for it */
+		(void)uv_timer_start(timer, on_pause_over, PAUSE_MS, 0);
 }
 
 /* The queue stays as it is: to ask again at once would only spin. */
@@ -197,56 +200,56 @@ static void pause_accept(struct listener *l, int err)
 {
 	unsigned held;
 
-	l->events.on_fail(l);
-	if (log_limit_ok(&l->limit, &held))
+	if (err != -EBUSY)
+		l->events.on_fail(l);
+	if (err != -EBUSY && log_limit_ok(&l->limit, &held))
 		log_warning("worker: cannot accept, pausing address=%s error=\"%s\" held-back=%u",
 			    l->group.name, strerror(-err), held);
-	(void)uv_poll_stop(&l->poll);
+	(void)sock_watch(&l->sock, 0); /* always 0 */
 	(void)uv_timer_start(&l->pause, on_pause_over, PAUSE_MS, 0);
 }
 
-static void on_readable(uv_poll_t *poll, int status, int events)
+static void on_readable(struct sock *s, int events)
 {
-	struct listener *l = poll->data;
+	struct listener *l = list_entry(s, struct listener, sock);
 	int err = accept_some(l, ACCEPTS_PER_TURN);
 
 	(void)events;
-	if (status < 0 && err == 0) /* libuv stopped it: begin again soon */
-		err = status;
 	if (err < 0 && err != -EAGAIN)
 		pause_accept(l, err);
 }
 
-int listener_start(struct listener *l, uv_loop_t *loop, const struct listener_events *events)
+int listener_start(struct listener *l, struct poller *poller, const struct listener_events *events)
 {
-	int err = uv_poll_init(loop, &l->poll, l->fd);
-
-	if (err < 0)
-		return err;
-	(void)uv_timer_init(loop, &l->pause); /* always 0 */
-	l->poll.data = l->pause.data = l;
+	(void)uv_timer_init(poller->loop, &l->pause); /* always 0 */
+	l->pause.data = l;
 	l->events = *events;
 	l->open_handles = 2;
-	/* Fails only for a closing handle or a bad descriptor. */
-	(void)uv_poll_start(&l->poll, UV_READABLE, on_readable);
-	return 0;
+	sock_open(&l->sock, poller, l->fd, on_readable);
+	l->fd = -1;
+	return sock_watch(&l->sock, SOCK_READ);
 }
 
-static void on_handle_closed(uv_handle_t *handle)
+static void end_handle(struct listener *l)
 {
-	struct listener *l = handle->data;
+	if (--l->open_handles == 0)
+		free(l);
+}
 
-	if (--l->open_handles)
-		return;
-	free(l);
+static void on_timer_closed(uv_handle_t *handle)
+{
+	end_handle(handle->data);
+}
+
+static void on_sock_closed(struct sock *s)
+{
+	end_handle(list_entry(s, struct listener, sock));
 }
 
 void listener_close(struct listener *l)
 {
 	/* Whoever is in the queue would see a reset. More than this nobody can have there. */
 	(void)accept_some(l, SOMAXCONN);
-	uv_close((uv_handle_t *)&l->poll, on_handle_closed);
-	uv_close((uv_handle_t *)&l->pause, on_handle_closed);
-	close(l->fd);
-	l->fd = -1;
+	uv_close((uv_handle_t *)&l->pause, on_timer_closed);
+	sock_close(&l->sock, on_sock_closed);
 }

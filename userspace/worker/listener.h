@@ -14,8 +14,10 @@
 #include "core/addr.h"
 #include "core/list.h"
 #include "core/log.h"
+#include "l7/sock.h"
 
 struct listener;
+struct poller;
 
 /* Takes fd. local: the end that the client sees. */
 typedef void (*listener_cb)(struct listener *l, int fd, const struct endpoint *peer,
@@ -24,9 +26,13 @@ typedef void (*listener_cb)(struct listener *l, int fd, const struct endpoint *p
 /* Connections wait that cannot be accepted now; tried again soon. */
 typedef void (*listener_fail_cb)(struct listener *l);
 
+/* Asked before each one: false: all stay in the queue for now. */
+typedef bool (*listener_gate)(const struct listener *l);
+
 struct listener_events {
 	listener_cb on_accept;
 	listener_fail_cb on_fail;
+	listener_gate may_accept;
 	void *ctx;
 };
 
@@ -41,7 +47,7 @@ struct listener_group {
 struct listener_group listener_group_of(const struct service *s, const struct listen *l);
 
 struct listener {
-	uv_poll_t poll;
+	struct sock sock;
 	uv_timer_t pause; /* after accept4() failed for want of something */
 	struct list node; /* free for the owner's use */
 	struct listener_group group;
@@ -49,9 +55,9 @@ struct listener {
 	const char *service; /* the owner's: for its callbacks */
 	struct listener_events events;
 	struct log_limit limit;
-	int fd;
-	uint8_t open_handles;
-	bool asks_local; /* the local end differs by connection */
+	int fd;		      /* until it is started */
+	uint8_t open_handles; /* sock and pause */
+	bool asks_local;      /* the local end differs by connection */
 };
 
 /* May this daemon listen at ep? SO_REUSEPORT would let another process of the same user share it in
@@ -65,10 +71,10 @@ bool listener_overlaps(const struct endpoint *a, const struct endpoint *b);
 /* Bind and listen (SO_REUSEPORT and free bind, where it is not detached). 0, or -errno. */
 int listener_new(const struct listener_group *group, struct listener **ret_listener);
 
-/* Begin to accept, on this loop's thread. 0, or -errno; then listener_free(). */
-int listener_start(struct listener *l, uv_loop_t *loop, const struct listener_events *events);
+/* Begin to accept, on this poller's thread. 0, or -errno; then listener_close(), too. */
+int listener_start(struct listener *l, struct poller *poller, const struct listener_events *events);
 
-/* Take what waits in the queue, then end; frees l when the loop has let go of it. */
+/* Take what waits in the queue, then end; frees l when nothing refers to it any more. */
 void listener_close(struct listener *l);
 
 /* One that was not started. NULL is fine. */

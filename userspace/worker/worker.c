@@ -453,6 +453,16 @@ void workers_drain(struct workers *w, unsigned deadline_ms, workers_cb cb, void 
 	(void)uv_timer_start(&w->deadline, on_deadline, deadline_ms, 0); /* has a callback: 0 */
 }
 
+static uint64_t load(const _Atomic uint64_t *from)
+{
+	return atomic_load_explicit(from, memory_order_relaxed);
+}
+
+static uint64_t max(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
 void workers_status(const struct workers *w, struct workers_status *ret_status)
 {
 	struct workers_status s = {.count = w->count, .generation = UINT64_MAX};
@@ -463,8 +473,27 @@ void workers_status(const struct workers *w, struct workers_status *ret_status)
 
 		s.connections += atomic_load_explicit(&n->connections, memory_order_relaxed);
 		s.upstream_idle += atomic_load_explicit(&n->upstream_idle, memory_order_relaxed);
+		s.buffer_bytes += atomic_load_explicit(&n->buffer_bytes, memory_order_relaxed);
 		if (generation < s.generation)
 			s.generation = generation;
+		s.pressure = max(s.pressure, load(&n->pressure));
+		s.lag_us = max(s.lag_us, load(&n->lag_us));
+		s.memory += load(&n->memory);
+		s.waiting += load(&n->waiting);
+		s.full += load(&n->is_full) != 0;
 	}
 	*ret_status = s;
+}
+
+void workers_facts(const struct workers *w, unsigned number, struct worker_facts *ret_facts)
+{
+	const struct worker_counts *n = worker_counts(w->workers[number]);
+
+	*ret_facts = (struct worker_facts){
+		.connections = atomic_load_explicit(&n->connections, memory_order_relaxed),
+		.upstream_idle = atomic_load_explicit(&n->upstream_idle, memory_order_relaxed),
+		.generation = atomic_load_explicit(&n->generation, memory_order_relaxed),
+		.lag_us = atomic_load_explicit(&n->timer_lag_us, memory_order_relaxed),
+		.lag_max_us = atomic_load_explicit(&n->timer_lag_max_us, memory_order_relaxed),
+	};
 }

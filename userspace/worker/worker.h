@@ -65,8 +65,20 @@ struct workers_status {
 	unsigned count;
 	uint64_t connections; /* open client connections */
 	uint64_t upstream_idle;
-	uint64_t generation; /* lowest one that a worker serves */
+	uint64_t buffer_bytes; /* held for bytes that are under way */
+	uint64_t generation;   /* lowest one that a worker serves */
+	/* struct l7_load: the highest of each, of memory and those that wait the sum; and who
+	 * accepts nobody. */
+	uint64_t pressure, lag_us, memory, waiting;
+	unsigned full;
 };
 void workers_status(const struct workers *w, struct workers_status *ret_status);
+
+/* Of one of them, by number below count. */
+struct worker_facts {
+	uint64_t connections, upstream_idle, generation;
+	uint64_t lag_us, lag_max_us; /* how late its loop came to a timer: last, and most */
+};
+void workers_facts(const struct workers *w, unsigned number, struct worker_facts *ret_facts);
 
 #endif

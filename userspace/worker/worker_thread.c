@@ -12,8 +12,10 @@
 
 #include "conf/listen.h"
 #include "l7/l7.h"
+#include "l7/poller.h"
 
 #define RETRY_MS 100
+#define LAG_MS	 1000 /* between two looks at how late the loop is */
 
 /* How long sockets stay whose place others have taken: until the program that gives connections to
  * sockets knows of it, and whoever was about to connect has done so, with a lost packet or two. */
@@ -28,7 +30,8 @@ struct worker {
 	struct worker_message drain, close_all, stop; /* there when memory is not */
 	/* Its own thread's: */
 	uv_loop_t loop;
-	uv_prepare_t publish; /* before each wait */
+	struct poller poller;
+	struct poller_hook publish;
 	struct l7 *l7;
 	struct snapshot *snapshot; /* the one served; a reference, NULL before the first */
 	struct list listeners;
@@ -36,6 +39,8 @@ struct worker {
 	uv_timer_t linger;     /* the first of them is to be closed */
 	struct list commits;   /* to be done, in the order they came */
 	uv_timer_t retry;      /* the first one found no memory */
+	uv_timer_t lag;
+	uint64_t lag_due_ns;
 	bool is_draining;
 	bool is_drained; /* and has said so */
 };
@@ -73,16 +78,41 @@ static void store(_Atomic uint64_t *to, uint64_t n)
 	atomic_store_explicit(to, n, memory_order_relaxed);
 }
 
-static void on_prepare(uv_prepare_t *prepare)
+static bool publish(struct poller_hook *hook)
 {
-	struct worker *w = prepare->data;
+	struct worker *w = list_entry(hook, struct worker, publish);
+	struct l7_load load;
 
 	store(&w->counts.connections, l7_connections(w->l7));
 	store(&w->counts.upstream_idle, l7_upstream_idle(w->l7));
+	store(&w->counts.buffer_bytes, l7_buffer_bytes(w->l7));
+	l7_load(w->l7, &load);
+	store(&w->counts.pressure, load.pressure);
+	store(&w->counts.lag_us, load.lag_us);
+	store(&w->counts.memory, load.memory);
+	store(&w->counts.waiting, load.waiting);
+	store(&w->counts.is_full, load.is_full);
 	if (w->is_draining && !w->is_drained && l7_connections(w->l7) == 0) {
 		w->is_drained = true;
 		send_back(w, &w->drain, 0);
 	}
+	return false;
+}
+
+/* How late the loop comes to what is due says how long a request waits for its turn. */
+static void on_lag(uv_timer_t *timer)
+{
+	struct worker *w = timer->data;
+	uint64_t now = uv_hrtime(), us = now > w->lag_due_ns ? (now - w->lag_due_ns) / 1000 : 0;
+
+	/* The loop counts in milliseconds, so a fraction of one is no lag. */
+	us = us > 1000 ? us - 1000 : 0;
+	store(&w->counts.timer_lag_us, us);
+	if (us > atomic_load_explicit(&w->counts.timer_lag_max_us, memory_order_relaxed))
+		store(&w->counts.timer_lag_max_us, us);
+	uv_update_time(timer->loop);
+	w->lag_due_ns = uv_hrtime() + LAG_MS * 1000000ULL;
+	(void)uv_timer_start(timer, on_lag, LAG_MS, 0); /* 0 */
 }
 
 /*
@@ -123,6 +153,13 @@ static void on_accept_failed(struct listener *l)
 
 	if (l->service)
 		l7_accept_failed(w->l7, l->service);
+}
+
+static bool may_accept(const struct listener *l)
+{
+	const struct worker *w = l->events.ctx;
+
+	return l7_may_accept(w->l7);
 }
 
 /* The proxied service of a snapshot that these sockets are of; NULL: none. */
@@ -223,7 +260,7 @@ static void rename_listeners(struct worker *w, bool steered)
 
 static void take_listeners(struct worker *w, struct worker_message *m)
 {
-	const struct listener_events events = {on_accept, on_accept_failed, w};
+	const struct listener_events events = {on_accept, on_accept_failed, may_accept, w};
 
 	list_for_each_safe (it, &m->listeners) {
 		struct listener *l = list_entry(it, struct listener, node);
@@ -233,11 +270,11 @@ static void take_listeners(struct worker *w, struct worker_message *m)
 		if (!l->service) /* prepared for another snapshot: the message frees it */
 			continue;
 		list_unlink(it);
-		err = listener_start(l, &w->loop, &events);
+		err = listener_start(l, &w->poller, &events);
 		if (err == 0) {
 			list_append(&w->listeners, it);
 		} else {
-			listener_free(l);
+			listener_close(l);
 			m->status = err;
 		}
 	}
@@ -282,7 +319,7 @@ static void on_retry(uv_timer_t *timer)
 	run_commits(timer->data);
 }
 
-/* on_prepare(), before the next wait, sees whether anything is left. */
+/* publish(), before the next wait, sees whether anything is left. */
 static void drain(struct worker *w)
 {
 	w->is_draining = true;
@@ -300,9 +337,9 @@ static void end(struct worker *w)
 	}
 	close_listeners(w);
 	l7_close_all(w->l7);
-	uv_close((uv_handle_t *)&w->publish, NULL);
 	uv_close((uv_handle_t *)&w->retry, NULL);
 	uv_close((uv_handle_t *)&w->linger, NULL);
+	uv_close((uv_handle_t *)&w->lag, NULL);
 	mailbox_close(&w->mailbox, NULL);
 }
 
@@ -330,7 +367,7 @@ static void *run(void *arg)
 
 	snprintf(name, sizeof(name), "shuntd-w%u", w->index);
 	(void)pthread_setname_np(pthread_self(), name); /* only a name */
-	(void)uv_run(&w->loop, UV_RUN_DEFAULT);		/* until end() left it nothing */
+	poller_run(&w->poller);				/* until end() left it nothing */
 	return NULL;
 }
 
@@ -351,6 +388,7 @@ void worker_free(struct worker *w)
 	l7_free(w->l7);
 	snapshot_unref(w->snapshot);
 	mailbox_deinit(&w->mailbox);
+	poller_deinit(&w->poller);
 	(void)uv_loop_close(&w->loop); /* it ran dry */
 	free(w);
 }
@@ -375,32 +413,41 @@ int worker_start(unsigned index, struct tls_shared *tls, struct mailbox *main_ma
 	err = uv_loop_init(&w->loop);
 	if (err < 0)
 		goto fail;
-	err = mailbox_init(&w->mailbox, &w->loop, on_message, w);
+	err = poller_init(&w->poller, &w->loop);
 	if (err < 0)
 		goto fail_loop;
+	err = mailbox_init(&w->mailbox, &w->loop, on_message, w);
+	if (err < 0)
+		goto fail_poller;
 	env.loop = &w->loop;
+	env.poller = &w->poller;
 	err = l7_new(&env, &w->l7);
 	if (err < 0)
 		goto fail_mailbox;
 	/* These are always 0. */
 	(void)uv_timer_init(&w->loop, &w->retry);
 	(void)uv_timer_init(&w->loop, &w->linger);
-	(void)uv_prepare_init(&w->loop, &w->publish);
-	w->publish.data = w->retry.data = w->linger.data = w;
-	(void)uv_prepare_start(&w->publish, on_prepare);
+	(void)uv_timer_init(&w->loop, &w->lag);
+	w->retry.data = w->linger.data = w->lag.data = w;
+	w->lag_due_ns = uv_hrtime() + LAG_MS * 1000000ULL;
+	(void)uv_timer_start(&w->lag, on_lag, LAG_MS, 0);
+	w->publish.run = publish;
+	poller_add_hook(&w->poller, &w->publish);
 	err = start_thread(w);
 	if (err == 0) {
 		*ret_worker = w;
 		return 0;
 	}
 	end(w);
-	(void)uv_run(&w->loop, UV_RUN_DEFAULT);
+	poller_run(&w->poller);
 	worker_free(w);
 	return err;
 fail_mailbox:
 	mailbox_close(&w->mailbox, NULL);
-	(void)uv_run(&w->loop, UV_RUN_DEFAULT);
+	poller_run(&w->poller);
 	mailbox_deinit(&w->mailbox);
+fail_poller:
+	poller_deinit(&w->poller);
 fail_loop:
 	(void)uv_loop_close(&w->loop);
 fail:

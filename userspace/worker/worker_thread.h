@@ -33,7 +33,9 @@ struct worker_message {
 
 /* What a worker lets others see, at any time. */
 struct worker_counts {
-	_Atomic uint64_t connections, upstream_idle, generation;
+	_Atomic uint64_t connections, upstream_idle, buffer_bytes, generation;
+	_Atomic uint64_t timer_lag_us, timer_lag_max_us; /* how late a timer was: last, and most */
+	_Atomic uint64_t pressure, lag_us, memory, is_full, waiting; /* as struct l7_load */
 };
 
 /* Start the thread, all signals blocked in it. 0, or -errno. */

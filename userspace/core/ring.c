@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "l4/ring.h"
+#include "core/ring.h"
 
 #include <errno.h>
 #include <stdlib.h>

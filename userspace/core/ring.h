@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Maglev lookup tables with true weights. Pure; any thread. */
-#ifndef L4_RING_H
-#define L4_RING_H
+#ifndef CORE_RING_H
+#define CORE_RING_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,0 +1,130 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Shunt with far more to do than it can: how many good answers are left of its best?
+
+First with as many connections as give the most answers, then with 12,000 that never wait before
+they ask again, which is more than twice what can be served. Beside them a client of high priority
+asks. Nothing may be killed, and goodput must stay above 85 % of the best."""
+import argparse
+import collections
+import http.client
+import json
+import os
+import re
+import select
+import subprocess
+import sys
+
+import run
+from common import BenchError
+from lab import PYTHON, Lab
+from scenarios import SMALL, Scenario
+from targets import Shunt, probe
+
+CONNECTIONS, PEAK_CONNECTIONS = 12000, (64, 256)
+QUICK_CONNECTIONS = 600
+GOAL = 0.85
+OVERLOAD = {"requests": 256, "lag": "5s", "memory": "512MiB"}
+HIGH = "/bytes/128?high"
+MIB = 1 << 20
+
+
+class Shedding(Shunt):
+    def config(self):
+        config = super().config()
+        config["overload"] = OVERLOAD
+        config["services"]["bench"]["routes"] = [
+            {"match": {"query": {"high": {"present": True}}}, "pool": "origin",
+             "priority": "high"}]
+        return config
+
+
+def load(target, connections, seconds):
+    """Good answers a second, and the counts of all others."""
+    argv = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", target.url()]
+    with target.bench.popen(argv, target.bench.options.client_cpu, text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as proc:
+        out = proc.communicate(timeout=seconds + 120)[0]
+    found = re.search(r"(\d+) requests in (?:(\d+)m)?([0-9.]+)(m?)s", out)
+    if proc.returncode or not found:
+        raise BenchError(f"wrk ended with {proc.returncode}: {out}")
+    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", out)
+    broken = re.search(r"Socket errors: (.*)", out)
+    refused = int(refused[1]) if refused else 0
+    took = int(found[2] or 0) * 60 + float(found[3]) * (1e-3 if found[4] else 1)
+    return {"connections": connections, "goodput": (int(found[1]) - refused) / took,
+            "refused": refused, "broken": broken[1] if broken else ""}
+
+
+def ask_high(port):
+    """Requests of high priority, one after the other, until the input ends: what was answered."""
+    statuses = collections.Counter()
+    while not select.select([sys.stdin], [], [], 0)[0]:
+        try:
+            conn = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            conn.request("GET", HIGH)
+            statuses[str(conn.getresponse().status)] += 1
+            conn.close()
+        except OSError as exc:
+            statuses[type(exc).__name__] += 1
+    print(json.dumps(statuses))
+
+
+def measure(options):
+    scenario = Scenario("overload", "far more than can be done", "wrk", body=SMALL)
+    with Lab() as lab:
+        target = Shedding(run.Bench(lab, options, scenario), scenario)
+        target.start()
+        probe(target)
+        best = max((load(target, n, options.seconds) for n in PEAK_CONNECTIONS),
+                   key=lambda row: row["goodput"])
+        asker = target.bench.ns.popen([PYTHON, __file__, "--ask", str(target.port)],
+                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        over = load(target, options.connections, options.seconds)
+        high = json.loads(asker.communicate(timeout=60)[0])
+        if target.proc.poll() is not None:
+            raise BenchError(f"shuntd ended with {target.proc.returncode}: {target.log()}")
+        counts = target.daemon.ctl_json("service", "show", "bench")["http"]
+        return {"best": best, "over": over, "ratio": over["goodput"] / best["goodput"],
+                "high": high, "memory": target.memory(),
+                "shed": [counts[f"shed_{level}"] for level in ("low", "normal", "high")]}
+
+
+def main():
+    cpus = sorted(os.sched_getaffinity(0))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=int, default=10, help="of each run (10)")
+    parser.add_argument("--connections", type=int, default=CONNECTIONS)
+    parser.add_argument("--proxy-cpu", type=int, default=cpus[0])
+    parser.add_argument("--client-cpu", type=int, default=cpus[-1])
+    parser.add_argument("--quick", action="store_true", help="does it run?")
+    parser.add_argument("--json", metavar="FILE", help="write the result there too")
+    parser.add_argument("--ask", type=int, metavar="PORT", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.ask:
+        ask_high(options.ask)
+        return
+    if options.quick:
+        options.seconds, options.connections = 1, QUICK_CONNECTIONS
+    run.prepare(options)
+    result = measure(options)
+    for name in ("best", "over"):
+        row = result[name]
+        print(f"{row['connections']:6} connections: {row['goodput']:9,.0f} good answers a second, "
+              f"{row['refused']} refused {row['broken']}".rstrip())
+    print(f"goodput {result['ratio']:.0%} of the best (goal {GOAL:.0%}), "
+          f"{result['memory'] / MIB:.0f} MiB, shed low/normal/high {result['shed']}, "
+          f"answers to high priority {result['high']}")
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as file:
+            json.dump(result, file, indent=1)
+            file.write("\n")
+    if not options.quick and result["ratio"] < GOAL:
+        sys.exit("bench: missed")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (BenchError, AssertionError, subprocess.SubprocessError) as exc:
+        sys.exit(f"bench: {exc}")

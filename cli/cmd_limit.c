@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* shuntctl limit: rate limits. */
+#include <stdio.h>
+
+#include "cli/cmd.h"
+#include "cli/fields.h"
+#include "cli/print.h"
+
+static void add_count(struct table *t, const json_t *l, const char *field)
+{
+	table_add(t, "%llu", (unsigned long long)field_count(l, field));
+}
+
+static void add_limit(struct table *t, const json_t *l)
+{
+	const char *key = field_text(l, "key");
+
+	table_add(t, "%s", field_text(l, "name"));
+	table_add(t, "%s%s", field_text(l, "algorithm"),
+		  json_is_true(json_object_get(l, "dry_run")) ? " (dry run)" : "");
+	table_add(t, "%s", field_text(l, "rate"));
+	table_add(t, "%s", key);
+	add_count(t, l, "hits");
+	add_count(t, l, "limited");
+	add_count(t, l, "delayed");
+	table_add(t, "%llu/%llu", (unsigned long long)field_count(l, "entries"),
+		  (unsigned long long)field_count(l, "entries_max"));
+	add_count(t, l, "evicted");
+}
+
+int cmd_limit_list(const struct cli *cli)
+{
+	static const char *const headings[] = {"NAME",	   "ALGORITHM", "RATE",
+					       "KEY",	   ">HITS",	">LIMITED",
+					       ">DELAYED", ">ENTRIES",	">EVICTED"};
+	const json_t *limits;
+	struct table t;
+	struct reply r;
+	bool shown;
+	int code = cmd_get(cli, "/v1/limits", &r, &shown);
+	size_t i;
+	json_t *l;
+
+	if (!shown) {
+		limits = json_object_get(r.json, "limits");
+		table_init(&t, headings, sizeof(headings) / sizeof(headings[0]));
+		json_array_foreach (limits, i, l) {
+			add_limit(&t, l);
+		}
+		if (json_array_size(limits)) {
+			code = table_print(&t);
+		} else {
+			table_deinit(&t);
+			puts("no rate limits");
+		}
+	}
+	reply_deinit(&r);
+	return code;
+}
