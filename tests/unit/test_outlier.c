@@ -13,57 +13,23 @@
 #include "core/clock.h"
 #include "l7/breaker.h"
 #include "l7/outlier.h"
+#include "tests/unit/pool_util.h"
 
-#define BACKENDS 4
-#define HOUR_MS	 3600000U
+#define HOUR_MS 3600000U
 
-struct world {
-	struct runtime *rt;
-	struct pool pool;
-	struct backend backends[BACKENDS];
-};
-
-static int set_up(void **state)
+/* Three failures in a row, one hour. */
+static int set_up_outlier(void **state)
 {
-	static const char *const names[BACKENDS] = {"a", "b", "c", "d"};
-	struct world *w = calloc(1, sizeof(*w));
-
-	assert_non_null(w);
-	w->rt = runtime_new();
-	assert_non_null(w->rt);
-	w->pool = (struct pool){.name = "p",
-				.backends = w->backends,
-				.backend_count = BACKENDS,
-				.outlier = {.consecutive = 3,
-					    .min_requests = 4,
-					    .interval_ms = HOUR_MS,
-					    .base_ms = HOUR_MS,
-					    .max_ms = 10 * HOUR_MS,
-					    .max_ejected = 50}};
-	for (unsigned i = 0; i < BACKENDS; i++) {
-		struct backend *be = &w->backends[i];
-
-		be->name = names[i];
-		be->pool = &w->pool;
-		be->weight = 1;
-		assert_int_equal(endpoint_parse("127.0.0.1:80", &be->ep), 0);
-		be->rt = runtime_backend(w->rt, "p", be->name, &be->ep);
-		assert_non_null(be->rt);
-	}
-	w->pool.rt = w->backends[0].rt->of;
-	*state = w;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
+	int err = set_up(state);
 	struct world *w = *state;
 
-	for (unsigned i = 0; i < BACKENDS; i++)
-		backend_rt_unref(w->backends[i].rt);
-	runtime_free(w->rt);
-	free(w);
-	return 0;
+	w->pool.outlier = (struct outlier_conf){.consecutive = 3,
+						.min_requests = 4,
+						.interval_ms = HOUR_MS,
+						.base_ms = HOUR_MS,
+						.max_ms = 10 * HOUR_MS,
+						.max_ejected = 50};
+	return err;
 }
 
 static void note(const struct backend *be, enum outlier_result result, unsigned times)
@@ -328,7 +294,7 @@ static void test_budget(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up_outlier, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_one_pool_for_all),
 		TEST(test_in_a_row),

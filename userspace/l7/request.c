@@ -487,6 +487,19 @@ static uint32_t held_max(const struct request *r)
 	return (uint32_t)max;
 }
 
+/* What the route, or else the service, says of tries that fail. */
+static void plan_tries(struct request *r, const struct routing *routing, const struct head *h)
+{
+	const struct route_action *a = routing->action;
+
+	r->route = routing->route;
+	r->retry = a && a->retry ? a->retry : &r->client.service->retry;
+	r->hedging = a && a->hedge ? a->hedge : &r->client.service->hedge;
+	if (h->body != BODY_NONE &&
+	    retry_needs_body(r->retry, h->is_idempotent, r->pool->protocol == POOL_HTTP2))
+		flow_hold(&r->body, held_max(r));
+}
+
 enum reason request_start(const struct client *who, struct head *h, size_t block_len)
 {
 	const struct conn *c = who->conn;
@@ -553,11 +566,6 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 		.reply_at = DEADLINE_NONE,
 		.give_up_at = DEADLINE_NONE,
 		.hedge_at = DEADLINE_NONE,
-		.route = routing.route,
-		.retry =
-			routing.action && routing.action->retry ? routing.action->retry : &s->retry,
-		.hedging =
-			routing.action && routing.action->hedge ? routing.action->hedge : &s->hedge,
 		.begun_ms = uv_now(c->l7->env.loop),
 	};
 	c->l7->request_bytes += size;
@@ -569,9 +577,7 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 	keep_edits(r, &routing, r->head + bound + h->upgrade.len);
 	flow_init(&r->body, who->io, h->body, h->length);
 	r->body.limit = body_max;
-	if (h->body != BODY_NONE &&
-	    retry_needs_body(r->retry, h->is_idempotent, r->pool->protocol == POOL_HTTP2))
-		flow_hold(&r->body, held_max(r));
+	plan_tries(r, &routing, h);
 	r->body.body.limits = (struct body_limits){
 		s->limits.chunk_extensions, s->limits.trailer_bytes, s->limits.trailer_count};
 	pace_init(&r->sends, s->timeouts.request_body);
