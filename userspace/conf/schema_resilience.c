@@ -332,12 +332,16 @@ const struct section schema_outlier = {
 static const struct keyword limits_keys[] = {
 	{.name = "connections",
 	 .text = "most connections to all of its backends, 0: any; those that are kept without a "
-		 "request count",
+		 "request count, in every worker. After one was refused, one that is done with is "
+		 "closed in place of being kept",
 	 MOST(connections)},
 	{.name = "pending",
-	 .text = "most requests that wait for a connection, 0: any",
+	 .text = "most requests, of http services, that wait for a connection, 0: any",
 	 MOST(pending)},
-	{.name = "requests", .text = "most requests under way, 0: any", MOST(requests)},
+	{.name = "requests",
+	 .text = "most requests under way, of http services, to all of its backends, 0: any; "
+		 "that of each is the pool's own key requests",
+	 MOST(requests)},
 	{.name = "retries",
 	 .text = "most requests that are under way again, 0: as retry.budget says",
 	 MOST(retries)},
