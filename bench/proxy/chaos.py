@@ -2,22 +2,21 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Backends that fail: how many requests get a good answer all the same, and how late?
 
-Two of four backends reset, stall or answer 503 for a share of their requests. Clients ask one after
-the other, by turns through Shunt without and with retries, hedging and ejection, and through HAProxy
-with what it has for that. With --loss the loopback of all of them loses packets (netem, which not
-every kernel has: vm/run 6.12 -- bench/proxy/chaos.py --loss 35), with --burst another process wants
-their processor half of the time."""
+Two of four backends reset, stall or answer 503 for a share of their requests. Clients ask one
+after the other, by turns through Shunt without and with retries, hedging and ejection, and through
+HAProxy with what it has for that. With --loss the loopback of all of them loses packets (netem,
+which not every kernel has: vm/run 6.12 -- bench/proxy/chaos.py --loss 35), with --burst another
+process wants their processor half of the time."""
 import argparse
 import http.client
 import json
-import os
 import random
 import subprocess
 import sys
 import threading
 import time
 
-import run  # pylint: disable=unused-import  # where the modules of the tests are
+import run
 from common import BenchError
 from daemon import Daemon
 from http1 import OK, Script
@@ -174,6 +173,7 @@ def main():
         return
     if options.quick:
         options.seconds, options.clients = 2, 4
+    run.need({"haproxy": "haproxy"})
     rows = measure(options)
     for name, row in rows.items():
         print(f"{name:10} {row['requests']:7,} requests, {row['good']:8.3%} good, median "
