@@ -238,7 +238,7 @@ $(ROUTE_BIN): %: %.o $(LIB_A)
 $(PROXY_BIN): %: %.o $(call obj,bench/proxy/tool.c)
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,openssl) -o $@
 
-.PHONY: bench-packet bench-veth bench-vm bench-route bench-apply bench-proxy bench-overload bench-docs
+.PHONY: bench-packet bench-veth bench-vm bench-route bench-apply bench-proxy bench-overload bench-chaos bench-docs
 bench-packet: $(BENCH_BIN) ## nanoseconds a packet, by case, as root; QUICK=1: does it run?
 	$(Q)$< $(if $(QUICK),--quick) --json $(BENCH_JSON)
 bench-veth: $(BENCH_VETH) ## packets a second through veth pairs, as root; QUICK=1: does it run?
@@ -261,6 +261,9 @@ bench-proxy: $(BENCH_PROXY) ## Shunt beside nginx and HAProxy, as root; ONLY=kee
 bench-overload: $(BENCH_PROXY) ## goodput with far more to do than can be done, as root; QUICK=1: does it run?
 	$(Q).ci/deps $(DEPS_NET) $(DEPS_PROXY)
 	$(Q)SHUNT_BUILD=$(BUILD) $(PYTHON) bench/proxy/overload.py $(if $(QUICK),--quick)
+bench-chaos: all ## good answers from backends that fail, as root; QUICK=1: does it run?
+	$(Q).ci/deps $(DEPS_NET) $(DEPS_PROXY)
+	$(Q)SHUNT_BUILD=$(BUILD) $(PYTHON) bench/proxy/chaos.py $(if $(QUICK),--quick)
 bench-docs: ## the last measurements into docs/benchmarks.md and its pictures
 	$(Q).ci/deps $(DEPS_BENCH)
 	$(Q)$(PYTHON) bench/plot.py docs/benchmarks.md docs/img/packet.svg \

@@ -6,6 +6,16 @@
 #include "cli/fields.h"
 #include "cli/print.h"
 
+/* Why it is left out, if it is. */
+static bool add_outlier(struct table *t, const json_t *http)
+{
+	const char *reason = json_string_value(json_object_get(http, "ejected_for"));
+
+	if (reason)
+		table_add(t, "%s", reason);
+	return reason != NULL;
+}
+
 /* Of one that is up, when it was last found so stands in `shuntctl health`. */
 static void add_check(struct table *t, const json_t *health)
 {
@@ -82,7 +92,8 @@ static void add_proxied(struct table *t, const json_t *b)
 	table_add(
 		t, "%s",
 		format_bytes(field_count(http, "bytes_in") + field_count(http, "bytes_out"), buf));
-	add_check(t, json_object_get(b, "health"));
+	if (!add_outlier(t, http))
+		add_check(t, json_object_get(b, "health"));
 }
 
 int cmd_print_backends(const json_t *backends)

@@ -153,6 +153,34 @@ static void print_forward(const json_t *p)
 	print_line("proxy header", "%s", field_text(p, "proxy_protocol"));
 }
 
+/* "connections 10, requests 100"; nothing where all are zero. */
+static void print_counts(const char *label, const json_t *counts)
+{
+	char line[256] = "";
+	size_t len = 0;
+	const char *name;
+	json_t *n;
+
+	json_object_foreach ((json_t *)counts, name, n) {
+		if (json_integer_value(n) && len < sizeof(line))
+			len += (size_t)snprintf(line + len, sizeof(line) - len, "%s%s %lld",
+						len ? ", " : "", name,
+						(long long)json_integer_value(n));
+	}
+	if (len)
+		print_line(label, "%s", line);
+}
+
+static void print_resilience(const json_t *p)
+{
+	print_counts("most", json_object_get(p, "limits"));
+	print_counts("outlier", json_object_get(p, "outlier"));
+	print_counts("refused", json_object_get(p, "refused"));
+	if (field_count(p, "retries"))
+		print_line("retries", "%llu under way",
+			   (unsigned long long)field_count(p, "retries"));
+}
+
 /* "round-robin", and where there are several groups, what each gets. */
 static void print_balance(const json_t *balance)
 {
@@ -200,6 +228,7 @@ int cmd_pool_show(const struct cli *cli)
 		print_forward(r.json);
 		print_balance(json_object_get(r.json, "balance"));
 		print_check(json_object_get(r.json, "health"));
+		print_resilience(r.json);
 		putchar('\n');
 		code = cmd_print_backends(json_object_get(r.json, "backends"));
 	}

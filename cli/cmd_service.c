@@ -446,6 +446,38 @@ static void print_tls(const json_t *http)
 			   format_count(field_count(http, "ocsp_withheld"), failed));
 }
 
+/* Requests that were answered with an error for want of a response, by what went wrong. */
+static void print_failures(const json_t *http)
+{
+	static const struct {
+		const char *key, *text;
+	} causes[] = {
+		{"failed_connect", "no connection"}, {"failed_reset", "broken off"},
+		{"failed_timeout", "late"},	     {"failed_response", "malformed"},
+		{"failed_no_backend", "no backend"}, {"failed_limit", "over a limit of the pool"},
+	};
+	char line[256] = "", buf[PRINT_UNIT_MAX], won[PRINT_UNIT_MAX];
+	size_t len = 0;
+
+	for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++) {
+		uint64_t n = field_count(http, causes[i].key);
+
+		if (n && len < sizeof(line))
+			len += (size_t)snprintf(line + len, sizeof(line) - len, "%s%s %s",
+						len ? ", " : "", format_count(n, buf),
+						causes[i].text);
+	}
+	if (len)
+		print_line("failed", "%s", line);
+	if (field_count(http, "retries_withheld"))
+		print_line("", "%s not retried, over a budget or a limit",
+			   format_count(field_count(http, "retries_withheld"), buf));
+	if (field_count(http, "hedges"))
+		print_line("hedges", "%s, %s of them won",
+			   format_count(field_count(http, "hedges"), buf),
+			   format_count(field_count(http, "hedges_won"), won));
+}
+
 static void print_proxied(const json_t *http)
 {
 	char a[PRINT_UNIT_MAX], b[PRINT_UNIT_MAX], c[PRINT_UNIT_MAX], d[PRINT_UNIT_MAX];
@@ -463,6 +495,7 @@ static void print_proxied(const json_t *http)
 		   format_count(field_count(http, "requests"), a),
 		   format_count(field_count(http, "aborted"), b),
 		   format_count(field_count(http, "retries"), c));
+	print_failures(http);
 	if (field_count(http, "tunnels"))
 		print_line("tunnels", "%s opened", format_count(field_count(http, "tunnels"), a));
 	print_line("bytes", "%s from clients, %s to clients",

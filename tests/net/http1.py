@@ -169,10 +169,10 @@ class Script:
     """A backend: serve(peer) runs in a thread of its own for each connection. The end of a
     connection ends it; any other error is the test's."""
 
-    def __init__(self, serve=answer_ok, addr="127.0.0.1"):
+    def __init__(self, serve=answer_ok, addr="127.0.0.1", port=0):
         self.serve, self.peers, self.errors = serve, [], []
         self.sock = socket.socket(socket.AF_INET6 if ":" in addr else socket.AF_INET)
-        self.sock.bind((addr, 0))
+        self.sock.bind((addr, port))
         self.sock.listen(128)
         self.addr, self.port = self.sock.getsockname()[:2]
         self.target = f"[{addr}]:{self.port}" if ":" in addr else f"{addr}:{self.port}"

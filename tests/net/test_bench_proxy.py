@@ -53,6 +53,17 @@ def test_overload(tmp_path):
     assert set(said["high"]) == {"200"}, said
 
 
+def test_chaos(tmp_path):
+    result = tmp_path / "chaos.json"
+    done = subprocess.run([PYTHON, os.path.join(ROOT, "bench/proxy/chaos.py"), "--quick", "--json",
+                           str(result)], capture_output=True, text=True, timeout=120 * PATIENCE,
+                          check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = json.loads(result.read_text())
+    assert set(said) == {"bare", "resilient", "haproxy"}
+    assert said["resilient"]["good"] > said["bare"]["good"], said
+
+
 def test_http2_and_grpc(tmp_path):
     rows, output = measure(tmp_path, "h2,grpc")
     assert set(rows) == {"shunt", "nginx", "haproxy"}, output

@@ -13,48 +13,7 @@
 #include "conf/runtime.h"
 #include "core/clock.h"
 #include "l7/balance.h"
-
-#define BACKENDS 4
-
-struct world {
-	struct runtime *rt;
-	struct pool pool;
-	struct backend backends[BACKENDS];
-};
-
-static int set_up(void **state)
-{
-	static const char *const names[BACKENDS] = {"a", "b", "c", "d"};
-	struct world *w = calloc(1, sizeof(*w));
-
-	assert_non_null(w);
-	w->rt = runtime_new();
-	assert_non_null(w->rt);
-	w->pool = (struct pool){.name = "p", .backends = w->backends, .backend_count = BACKENDS};
-	for (unsigned i = 0; i < BACKENDS; i++) {
-		struct backend *be = &w->backends[i];
-
-		be->name = names[i];
-		be->pool = &w->pool;
-		be->weight = i + 1;
-		assert_int_equal(endpoint_parse("127.0.0.1:80", &be->ep), 0);
-		be->rt = runtime_backend(w->rt, "p", be->name, &be->ep);
-		assert_non_null(be->rt);
-	}
-	*state = w;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct world *w = *state;
-
-	for (unsigned i = 0; i < BACKENDS; i++)
-		backend_rt_unref(w->backends[i].rt);
-	runtime_free(w->rt);
-	free(w);
-	return 0;
-}
+#include "tests/unit/pool_util.h"
 
 static void count(struct balancer *b, unsigned turns, unsigned counts[BACKENDS])
 {

@@ -234,6 +234,8 @@ static void find_runtime(struct draft *dr, struct runtime *rt)
 
 			b->rt = runtime_backend(rt, p->name, b->name, &b->ep);
 			*failed = !b->rt;
+			if (b->rt)
+				p->rt = b->rt->of;
 		}
 	}
 	for (size_t i = 0; i < snap->service_count && !*failed; i++) {

@@ -251,12 +251,31 @@ static void build_answer(struct route_build *b, const struct route_draft *rd,
 		build_respond(b, rd, a, &node->pos);
 }
 
+static void build_retry(struct route_build *b, const struct route_draft *rd,
+			const struct tree *node, struct route_action *a)
+{
+	const struct tree *given = tree_get(node, "retry");
+	struct retry_conf *retry;
+	struct hedge_conf *hedge;
+
+	if (given && (retry = route_build_alloc(b, 1, sizeof(*retry)))) {
+		*retry = rd->retry;
+		a->retry = retry;
+		draft_check_retry(b->dr, given, retry);
+	}
+	if (tree_get(node, "hedge") && (hedge = route_build_alloc(b, 1, sizeof(*hedge)))) {
+		*hedge = rd->hedge;
+		a->hedge = hedge;
+	}
+}
+
 /* Keys that say nothing where no backend is asked are a mistake. */
 static void check_answer(struct route_build *b, const struct route_draft *rd,
 			 const struct tree *node)
 {
 	static const char *const answers[] = {"pool", "split", "redirect", "respond"};
-	static const char *const of_backends[] = {"rewrite", "timeout", "request_headers"};
+	static const char *const of_backends[] = {"rewrite", "timeout", "retry", "hedge",
+						  "request_headers"};
 	size_t given = 0;
 
 	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++)
@@ -314,6 +333,7 @@ static void build_route(struct route_build *b, const struct service *s, const st
 	check_answer(b, &rd, node);
 	build_answer(b, &rd, node, a);
 	a->timeout_ms = rd.timeout_ms;
+	build_retry(b, &rd, node, a);
 	a->early = rd.early;
 	b->set->takes_early |= rd.early == ROUTE_EARLY_ON;
 	a->priority = rd.priority;

@@ -561,6 +561,7 @@ void draft_check(struct draft *dr)
 	draft_check_guard(dr);
 	draft_check_tls(dr);
 	draft_check_relay(dr);
+	draft_check_resilience(dr);
 	draft_check_nat(dr, within);
 	if (dr->root->kind == TREE_MAPPING && !tree_get(dr->root, "services"))
 		diag_warning(dr->reader.diag, NULL, "no services: nothing is balanced");

@@ -55,6 +55,10 @@ void draft_read_guard(struct draft *dr);
 /* check_relay.c: what tcp and tls services have alone. */
 void draft_check_relay(struct draft *dr);
 
+/* check_resilience.c: what services and pools say of failures; and of it, what a mapping of the key
+ * retry says, of whatever the reader's object is. */
+void draft_check_resilience(struct draft *dr);
+void draft_check_retry(struct draft *dr, const struct tree *node, const struct retry_conf *c);
 /* check_health.c: how the backends of a pool are checked; compiles what a body must look like. */
 void draft_check_health(struct draft *dr, const struct tree *node, struct pool *p);
 

@@ -43,6 +43,8 @@ struct route_draft {
 	enum route_early early;
 	unsigned priority;
 	const struct tree *rate_limit;
+	struct retry_conf retry;
+	struct hedge_conf hedge;
 	struct edits_draft request_edits, response_edits;
 };
 

@@ -6,6 +6,7 @@
 #ifndef CONF_ROUTE_SET_H
 #define CONF_ROUTE_SET_H
 
+#include "conf/resilience.h"
 #include "route/header_edit.h"
 #include "route/rewrite.h"
 #include "route/table.h"
@@ -51,6 +52,8 @@ struct route_action {
 	const struct expr *split_by;   /* not of type truth: hashed; NULL: by chance */
 	const struct rewrite *rewrite; /* NULL: the path stays */
 	unsigned timeout_ms; /* in place of the service's timeouts.response_header; 0: that one */
+	const struct retry_conf *retry; /* NULL: the service's */
+	const struct hedge_conf *hedge; /* the same */
 	struct route_edits request_edits;
 	/* ROUTE_REDIRECT, ROUTE_RESPOND */
 	unsigned status;

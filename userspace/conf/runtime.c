@@ -29,6 +29,11 @@ struct backend_item {
 	struct backend_rt rt;
 };
 
+struct pool_item {
+	struct item item;
+	struct pool_rt rt;
+};
+
 struct service_item {
 	struct item item;
 	struct service_rt rt;
@@ -47,17 +52,33 @@ struct table {
 };
 
 struct runtime {
-	struct table backends, services, limits;
+	struct table backends, pools, services, limits;
 };
+
+/* The last access to the item: the main thread may free it as soon as it sees the zero. */
+static void drop_ref(struct item *item)
+{
+	atomic_fetch_sub_explicit(&item->refs, 1, memory_order_release);
+}
 
 static void free_backend(struct item *item)
 {
 	struct backend_item *b = (struct backend_item *)item;
 
+	if (b->rt.of)
+		drop_ref(b->rt.of->priv);
 	free(b->rt.pool);
 	free(b->rt.name);
 	free(item->counter_memory);
 	free(b);
+}
+
+static void free_pool(struct item *item)
+{
+	struct pool_item *p = (struct pool_item *)item;
+
+	free(p->rt.name);
+	free(p);
 }
 
 static void free_service(struct item *item)
@@ -147,12 +168,6 @@ static void take_ref(struct item *item)
 	atomic_fetch_add_explicit(&item->refs, 1, memory_order_relaxed);
 }
 
-/* The last access to the item: the main thread may free it as soon as it sees the zero. */
-static void drop_ref(struct item *item)
-{
-	atomic_fetch_sub_explicit(&item->refs, 1, memory_order_release);
-}
-
 /* Zeroed rows, aligned to cache lines. Plain calloc() leaves pages that no worker counts on
  * untouched. */
 static void *counters_new(struct item *item, size_t size)
@@ -173,7 +188,7 @@ struct runtime *runtime_new(void)
 
 	if (!rt)
 		return NULL;
-	if (table_init(&rt->backends, free_backend) < 0 ||
+	if (table_init(&rt->backends, free_backend) < 0 || table_init(&rt->pools, free_pool) < 0 ||
 	    table_init(&rt->services, free_service) < 0 ||
 	    table_init(&rt->limits, free_limit) < 0) {
 		runtime_free(rt);
@@ -187,9 +202,11 @@ void runtime_free(struct runtime *rt)
 	if (!rt)
 		return;
 	table_sweep(&rt->backends, true);
+	table_sweep(&rt->pools, true);
 	table_sweep(&rt->services, true);
 	table_sweep(&rt->limits, true);
 	free(rt->backends.buckets);
+	free(rt->pools.buckets);
 	free(rt->services.buckets);
 	free(rt->limits.buckets);
 	free(rt);
@@ -198,8 +215,45 @@ void runtime_free(struct runtime *rt)
 void runtime_sweep(struct runtime *rt)
 {
 	table_sweep(&rt->backends, false);
+	table_sweep(&rt->pools, false); /* backends hold them */
 	table_sweep(&rt->services, false);
 	table_sweep(&rt->limits, false);
+}
+
+static struct pool_item *pool_new(const char *name, uint64_t hash)
+{
+	struct pool_item *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->item.hash = hash;
+	p->rt.name = strdup(name);
+	p->rt.priv = &p->item;
+	if (!p->rt.name) {
+		free_pool(&p->item);
+		return NULL;
+	}
+	return p;
+}
+
+/* With a reference; NULL: out of memory. */
+static struct pool_rt *find_pool(struct runtime *rt, const char *name)
+{
+	uint64_t hash = text_hash(TEXT_HASH_INIT, name);
+	struct item *item = rt->pools.buckets[hash & (rt->pools.bucket_count - 1)];
+	struct pool_item *p;
+
+	while (item && strcmp(((struct pool_item *)item)->rt.name, name) != 0)
+		item = item->next;
+	if (!item) {
+		p = pool_new(name, hash);
+		if (!p)
+			return NULL;
+		item = &p->item;
+		table_insert(&rt->pools, item);
+	}
+	take_ref(item);
+	return &((struct pool_item *)item)->rt;
 }
 
 static struct backend_item *backend_new(const char *pool, const char *name,
@@ -240,6 +294,11 @@ struct backend_rt *runtime_backend(struct runtime *rt, const char *pool, const c
 		b = backend_new(pool, name, ep, hash);
 		if (!b)
 			return NULL;
+		b->rt.of = find_pool(rt, pool);
+		if (!b->rt.of) {
+			free_backend(&b->item);
+			return NULL;
+		}
 		item = &b->item;
 		table_insert(&rt->backends, item);
 	}

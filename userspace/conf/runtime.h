@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "conf/resilience.h"
 #include "core/addr.h"
 #include "limit/table.h"
 
@@ -30,7 +31,13 @@ enum health_state { HEALTH_UNKNOWN, HEALTH_UP, HEALTH_DOWN }; /* unknown is usab
 	X(bytes_in, "bytes-in")	      /* from the backend */                                       \
 	X(bytes_out, "bytes-out")     /* to the backend */                                         \
 	X(active_up, "active-up")     /* active requests = up - down */                            \
-	X(active_down, "active-down")
+	X(active_down, "active-down")                                                              \
+	/* of the failures, and what counts for outliers beside them */                            \
+	X(connect_failures, "connect-failures")                                                    \
+	X(resets, "resets") /* the connection ended before a whole response */                     \
+	X(timeouts, "timeouts")                                                                    \
+	X(bad_responses, "bad-responses")                                                          \
+	X(responses_5xx, "responses-5xx")
 
 /* What a worker counts for a proxied service. */
 #define SERVICE_COUNTERS(X)                                                                        \
@@ -47,6 +54,15 @@ enum health_state { HEALTH_UNKNOWN, HEALTH_UP, HEALTH_DOWN }; /* unknown is usab
 	X(local_errors, "local-errors") /* answers that the proxy made itself */                   \
 	X(aborted, "aborted")		/* the client went away before its answer was whole */     \
 	X(retries, "retries")                                                                      \
+	X(retries_withheld, "retries-withheld") /* by a budget or a limit */                       \
+	X(hedges, "hedges")			/* second tries beside a first one */              \
+	X(hedges_won, "hedges-won")		/* of them, those whose response was passed on */  \
+	X(failed_connect, "failed-connect")	/* requests: no connection could be made */        \
+	X(failed_reset, "failed-reset")		/* the connection ended before a response */       \
+	X(failed_timeout, "failed-timeout")	/* no response in time */                          \
+	X(failed_response, "failed-response")	/* a malformed one */                              \
+	X(failed_no_backend, "failed-no-backend")                                                  \
+	X(failed_limit, "failed-limit")	  /* over a limit of the pool */                           \
 	X(sticky_forged, "sticky-forged") /* cookies that we did not sign */                       \
 	X(sticky_stale, "sticky-stale")	  /* too old, or of a backend that is gone */              \
 	X(sticky_moved, "sticky-moved")	  /* good, but the backend cannot serve */                 \
@@ -138,23 +154,47 @@ static inline void counter_add_duration(struct service_counters *n, uint64_t ms)
 
 #define HEALTH_TEXT_MAX 128
 
+/* What became of the requests of one backend, in all workers: l7/outlier.c. */
+struct outlier_rt {
+	_Atomic uint32_t consecutive, gateway; /* failures in a row */
+	_Atomic uint64_t until_ms; /* clock_now_ms(): left out; past: on trial; 0: not */
+	_Atomic bool is_probed;	   /* on trial, and the one request is under way */
+	_Atomic uint64_t back_ms;  /* since when it is not any more */
+	_Atomic uint32_t times;	   /* that base was taken, the last time */
+	_Atomic uint32_t reason;   /* enum outlier_reason, of the last time */
+	_Atomic uint64_t ejections;
+	/* The interval under way, and what the last one found. */
+	_Atomic uint64_t interval_end_ms;
+	_Atomic uint32_t seen, failed;
+	_Atomic uint64_t latency_ms; /* the sum */
+	_Atomic uint32_t latency_mean_ms;
+};
+
+/* All backends of one name of a pool together. */
+struct pool_rt {
+	char *name;
+	_Atomic uint32_t connections; /* open, or being opened */
+	_Atomic uint32_t requests;    /* under way; counted where there is a limit */
+	_Atomic uint32_t pending;     /* the same, of those that wait for a connection */
+	_Atomic uint32_t retries;     /* requests under way again */
+	_Atomic bool is_wanted;	      /* a connection was refused: one is not kept for it */
+	_Atomic bool is_ejecting;     /* somebody decides whom to leave out */
+	_Atomic uint64_t refused[POOL_REFUSAL_COUNT];
+	void *priv; /* runtime.c */
+};
+
 struct backend_rt {
 	char *pool, *name;
 	struct endpoint ep;
+	struct pool_rt *of;	      /* held with this */
 	_Atomic int health;	      /* enum health_state */
 	_Atomic uint64_t up_since_ms; /* clock_now_ms(): it was added, or came up again */
 	/* Of all workers, where the pool's policy looks at them (pool_counts_active()): */
-	_Atomic uint32_t active;     /* requests, or connections of tcp and tls services */
-	_Atomic uint32_t latency_us; /* backend_rt_latency_us() has it as it is now */
-	_Atomic uint64_t latency_ms; /* clock_now_ms() of its last change */
-	/* Of all workers, written by l7/outlier.c: */
-	_Atomic uint64_t ejected_until_ms;
-	_Atomic uint64_t window_ms;		    /* when the interval began */
-	_Atomic uint32_t window_all, window_failed; /* requests of it */
-	_Atomic uint32_t failed_row;
-	_Atomic uint32_t ejections;	/* since it last did well for long */
-	_Atomic uint32_t ejected_times; /* ever */
-	_Atomic bool on_trial;
+	_Atomic uint32_t active;      /* requests, or connections of tcp and tls services */
+	_Atomic uint32_t latency_us;  /* backend_rt_latency_us() has it as it is now */
+	_Atomic uint64_t latency_ms;  /* clock_now_ms() of its last change */
+	_Atomic uint32_t connections; /* open, or being opened */
+	struct outlier_rt outlier;
 	struct backend_counters *counters; /* [RUNTIME_MAX_WORKERS] */
 	/* Main thread, written by health/: */
 	char health_text[HEALTH_TEXT_MAX]; /* last result: "200 OK in 1 ms", "connect: refused" */

@@ -211,6 +211,12 @@ bool backend_is_routed(const struct backend *b)
 	       b->pool->next_hop == NEXT_HOP_FIB;
 }
 
+bool backend_is_ejected(const struct backend *b, uint64_t now_ms)
+{
+	return outlier_is_on(&b->pool->outlier) &&
+	       now_ms < atomic_load_explicit(&b->rt->outlier.until_ms, memory_order_relaxed);
+}
+
 bool backend_is_usable(const struct backend *b)
 {
 	return b->admin == ADMIN_UP && b->weight > 0 &&

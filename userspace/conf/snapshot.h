@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "conf/environ.h"
+#include "conf/resilience.h"
 #include "core/addr.h"
 #include "core/diag.h"
 #include "limit/meter.h"
@@ -26,6 +27,7 @@ struct route_mem;
 struct backend_rt; /* conf/runtime.h */
 struct log_sink;   /* log/sink.h */
 struct limit_rt;
+struct pool_rt;
 struct service_rt;
 struct tls_authorities; /* tls/authorities.h */
 struct tls_cert;	/* tls/cert.h */
@@ -215,16 +217,6 @@ struct pool_sticky {
 	unsigned char secret[STICKY_SECRET_LEN]; /* from what was in the file */
 };
 
-/* l7/outlier.h. Off where neither of the first two is set. */
-struct outlier_conf {
-	unsigned consecutive;	/* failures in a row; 0: any number */
-	unsigned error_percent; /* of the requests of an interval; 0: any */
-	unsigned min_requests;	/* of an interval that says something */
-	unsigned interval_ms;
-	unsigned base_ms, max_ms; /* how long the first ejection lasts, and any at most */
-	unsigned max_percent;	  /* of the pool's backends, ejected at a time */
-};
-
 struct pool {
 	const char *name;
 	enum forward forward;	/* ipip for l4 services; proxy for http ones, also where not said */
@@ -252,6 +244,8 @@ struct pool {
 	unsigned panic_percent;	       /* proxy: all are used where less of a group is healthy */
 	struct pool_sticky sticky;     /* proxy */
 	struct outlier_conf outlier;   /* proxy */
+	struct pool_limits limits;     /* proxy */
+	struct pool_rt *rt;	       /* that its backends hold; NULL: it has none */
 	unsigned requests_max;	       /* proxy: at a time of one backend; 0: any number */
 	const char *local_zone;	       /* the node's; NULL: none */
 	struct backend *backends;      /* sorted by name */
@@ -504,6 +498,8 @@ struct service {
 	enum request_priority priority; /* http: default normal */
 	const char *const *rate_limits; /* http: names; routes has them ready for use */
 	size_t rate_limit_count;
+	struct retry_conf retry;  /* http: where its route does not say */
+	struct hedge_conf hedge;  /* the same */
 	struct proxy_in proxy_in; /* http, tcp, tls */
 	struct service_guard guard;
 	struct access_conf access; /* http */
@@ -576,15 +572,17 @@ bool backend_is_routed(const struct backend *b);
 /* May it be given new flows or requests: up by configuration, weight over 0, not down by health. */
 bool backend_is_usable(const struct backend *b);
 
+/* Is it left out as an outlier now? */
+bool backend_is_ejected(const struct backend *b, uint64_t now_ms);
+
 /* Of its listen addresses of a protocol: never AUTO. */
 enum tracking service_tracking(const struct service *s, uint8_t proto);
 
 /* Does its policy look at what backends have to do? At how fast they answer? */
 static inline bool pool_counts_active(const struct pool *p)
 {
-	return p->requests_max || p->outlier.consecutive || p->outlier.error_percent ||
-	       p->balance == BALANCE_LEAST_REQUEST || p->balance == BALANCE_EWMA ||
-	       (p->balance == BALANCE_MAGLEV && p->load_bound);
+	return p->requests_max || p->balance == BALANCE_LEAST_REQUEST ||
+	       p->balance == BALANCE_EWMA || (p->balance == BALANCE_MAGLEV && p->load_bound);
 }
 
 static inline bool pool_times(const struct pool *p)

@@ -9,7 +9,6 @@
 #include "control/objects.h"
 #include "core/clock.h"
 #include "l4/l4.h"
-#include "l7/outlier.h"
 
 /* A ring of a service, or of its source routes, that the pool is in. */
 struct ring_view {
@@ -123,14 +122,6 @@ static json_t *backend_l4(const struct commands_env *env, const struct kernel_vi
 	return json_finish(o, failed);
 }
 
-static json_t *ejected_json(const struct backend *b)
-{
-	uint64_t until = atomic_load(&b->rt->ejected_until_ms), now = clock_now_ms();
-
-	return pool_ejects(b->pool) && now < until ? json_integer((json_int_t)(until - now))
-						   : json_null();
-}
-
 static json_t *backend_http(const struct backend *b)
 {
 	struct backend_counters sum;
@@ -143,12 +134,10 @@ static json_t *backend_http(const struct backend *b)
 	o = json_object();
 	failed = !o;
 	json_put_int(o, "active_requests", (sum.active_up - sum.active_down), &failed);
+	json_put_int(o, "open_connections", atomic_load(&b->rt->connections), &failed);
 	json_put_int(o, "priority", b->priority, &failed);
 	json_put(o, "zone", b->zone ? json_string(b->zone) : json_null(), &failed);
-	json_put(o, "ejected_ms_left", ejected_json(b), &failed);
-	json_put_int(o, "ejections", atomic_load(&b->rt->ejected_times), &failed);
-	json_put(o, "on_trial", json_boolean(pool_ejects(b->pool) && outlier_is_on_trial(b)),
-		 &failed);
+	object_put_outlier(o, b, &failed);
 	json_put(o, "latency_us",
 		 pool_times(b->pool)
 			 ? json_integer((json_int_t)backend_rt_latency_us(b->rt, clock_now_ms()))

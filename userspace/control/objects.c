@@ -202,6 +202,7 @@ json_t *object_pool(const struct commands_env *env, const struct snapshot *snap,
 		json_put(o, "idle_connections_max", json_integer(p->idle_max), &failed);
 		json_put(o, "proxy_protocol", json_string(proxy_out_words[p->proxy_out]), &failed);
 		json_put(o, "balance", object_balance(p), &failed);
+		object_put_resilience(o, p, &failed);
 	}
 	json_put(o, "services", pool_services(snap, p), &failed);
 	json_put(o, "backend_states", object_backend_states(snap, p), &failed);

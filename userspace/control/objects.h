@@ -34,6 +34,11 @@ json_t *object_backend_states(const struct snapshot *snap, const struct pool *po
 json_t *object_service_guard(const struct commands_env *env, const struct service *service);
 json_t *object_guard(const struct commands_env *env);
 
+/* object_resilience.c: outliers, limits and what they turned away, of a proxied pool; whether
+ * a backend is left out. */
+void object_put_resilience(json_t *object, const struct pool *pool, bool *failed);
+void object_put_outlier(json_t *object, const struct backend *backend, bool *failed);
+
 /* object_relay.c: of a tcp or tls service, else null; PROXY headers from clients, null: off. */
 json_t *object_relay(const struct snapshot *snap, const struct service *service);
 json_t *object_proxy_in(const struct service *service);

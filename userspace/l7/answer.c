@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "core/log.h"
+#include "l7/conn.h"
 #include "l7/grpc.h"
 #include "l7/l7_int.h"
 
@@ -124,6 +126,24 @@ void answer_read_block(struct answer *a, struct slice block, bool take_id)
 		block.ptr += len;
 		block.len -= len;
 	}
+}
+
+struct answer conn_answer(const struct conn *c, enum reason reason, const struct head *h)
+{
+	struct answer a = {.reason = reason};
+
+	answer_read(&a, h, conn_is_trusted(c, c->service));
+	return a;
+}
+
+void conn_count_answer(struct conn *c, const struct answer *a)
+{
+	struct service_counters *n = conn_counters(c);
+
+	counter_add(&n->local_errors, 1);
+	count_response(n, answer_status(a));
+	log_debug("l7: answer service=%s status=%u reason=\"%s\"", c->service->name,
+		  answer_status(a), reason_text(a->reason));
 }
 
 /* ---- the words ---- */

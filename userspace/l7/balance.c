@@ -40,12 +40,13 @@ uint64_t balance_random(struct balancer *b)
 	return x * 0x2545f4914f6cdd1dULL;
 }
 
-/* With as much under way as it may have; on trial, with any. */
+/* With as much under way as it may have; on trial, with one. */
 static bool is_full(const struct backend *be)
 {
-	uint32_t limit =
-		outlier_is_on_trial(be) && pool_ejects(be->pool) ? 1 : be->pool->requests_max;
+	uint32_t limit = be->pool->requests_max;
 
+	if (outlier_is_taken(be))
+		return true;
 	return limit && atomic_load_explicit(&be->rt->active, memory_order_relaxed) >= limit;
 }
 

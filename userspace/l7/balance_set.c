@@ -30,11 +30,11 @@ static bool is_local(const struct backend *be)
 /* next_ms: brought forward to when it is to be asked again. */
 static bool is_good(const struct backend *be, uint64_t now_ms, uint64_t *next_ms)
 {
-	uint64_t until = atomic_load_explicit(&be->rt->ejected_until_ms, memory_order_relaxed);
+	uint64_t until = atomic_load_explicit(&be->rt->outlier.until_ms, memory_order_relaxed);
 
 	if (!backend_is_usable(be))
 		return false;
-	if (!pool_ejects(be->pool) || now_ms >= until)
+	if (!backend_is_ejected(be, now_ms))
 		return true;
 	if (until < *next_ms)
 		*next_ms = until;

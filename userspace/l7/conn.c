@@ -253,24 +253,6 @@ void conn_end_http2(struct conn *c)
 	next(c);
 }
 
-struct answer conn_answer(const struct conn *c, enum reason reason, const struct head *h)
-{
-	struct answer a = {.reason = reason};
-
-	answer_read(&a, h, conn_is_trusted(c, c->service));
-	return a;
-}
-
-void conn_count_answer(struct conn *c, const struct answer *a)
-{
-	struct service_counters *n = conn_counters(c);
-
-	counter_add(&n->local_errors, 1);
-	count_response(n, answer_status(a));
-	log_debug("l7: answer service=%s status=%u reason=\"%s\"", c->service->name,
-		  answer_status(a), reason_text(a->reason));
-}
-
 /* The last of what c has to say for now; c->after follows. */
 static void say(struct conn *c, const struct pieces *p)
 {

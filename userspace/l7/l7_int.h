@@ -5,6 +5,7 @@
 
 #include "core/buf.h"
 #include "core/list.h"
+#include "core/log.h"
 #include "l7/deadline.h"
 #include "l7/l7.h"
 #include "l7/poller.h"
@@ -40,9 +41,10 @@ struct l7 {
 	unsigned exchange_count;
 	struct tls_waker waker;
 	struct tls_resumer resumer;
-	uv_timer_t tickets;	      /* forgets their old keys */
-	struct routing_room *routing; /* routing.c; NULL: no service has routes */
-	uint64_t random;	      /* state of l7_random() */
+	uv_timer_t tickets;		/* forgets their old keys */
+	struct routing_room *routing;	/* routing.c; NULL: no service has routes */
+	uint64_t random;		/* state of l7_random() */
+	struct log_limit failure_limit; /* failure.c */
 	bool is_draining;
 	bool is_closed; /* l7_close_all() was called */
 	/* Memory that is used within one call only. */

@@ -1,40 +1,37 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Outliers: a backend whose requests fail is ejected, that is not chosen for a while, whatever its health
- * checks say. A failure is a connection that could not be made, no usable answer, or a 5xx; what a client
- * breaks off is none. Each ejection lasts longer than the one before, until the backend does well for as
- * long again. When its time is over it is on trial: one request at a time, until one has gone well.
- *
- * What is known of a backend is of all workers (struct backend_rt): atomics that two of them may write to
- * at once, which costs a count, never more. Health checks, and so the kernel's tables, are not touched.
- * Any worker.
+ * Backends that are left out for a time by what became of their requests (conf/resilience.h). What is
+ * known of a backend is shared by all workers (struct outlier_rt), so each of them leaves it out.
+ * Any worker's thread.
  */
 #ifndef L7_OUTLIER_H
 #define L7_OUTLIER_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "conf/runtime.h"
 #include "conf/snapshot.h"
 
-static inline bool pool_ejects(const struct pool *p)
+enum outlier_result {
+	OUTLIER_GOOD,
+	OUTLIER_5XX,	 /* other than 502, 503 and 504 */
+	OUTLIER_GATEWAY, /* those, and all that is no response */
+};
+
+/* What became of one request after ms. was_probe: it was the one on trial, from outlier_try(). */
+void outlier_note(const struct backend *be, enum outlier_result result, uint64_t ms,
+		  bool was_probe);
+
+/* A request goes to the backend: is it the one on trial? Then it must be told what became of it, or
+ * that nothing is known of that. */
+bool outlier_try(const struct backend *be);
+void outlier_forget(const struct backend *be);
+
+/* Is there a request on trial? Then nobody else goes to it. */
+static inline bool outlier_is_taken(const struct backend *be)
 {
-	return p->outlier.consecutive || p->outlier.error_percent;
+	return outlier_is_on(&be->pool->outlier) &&
+	       atomic_load_explicit(&be->rt->outlier.is_probed, memory_order_relaxed);
 }
 
-/* A request, or a connection, of the backend has gone well, or failed. */
-void outlier_note(const struct backend *be, bool good);
-
-/* Is it ejected? On trial? */
-static inline bool outlier_is_ejected(const struct backend *be, uint64_t now_ms)
-{
-	return now_ms < atomic_load_explicit(&be->rt->ejected_until_ms, memory_order_relaxed);
-}
-
-static inline bool outlier_is_on_trial(const struct backend *be)
-{
-	return atomic_load_explicit(&be->rt->on_trial, memory_order_relaxed);
-}
+enum outlier_result outlier_of_status(unsigned status);
 
 #endif

@@ -8,9 +8,10 @@
 
 #include "core/log.h"
 #include "l7/balance.h"
-#include "l7/outlier.h"
+#include "l7/breaker.h"
 #include "l7/conn.h"
 #include "l7/duplex.h"
+#include "l7/outlier.h"
 #include "l7/proxy_out.h"
 #include "l7/upstream.h"
 #include "l7/upstream_conn.h"
@@ -34,7 +35,8 @@ struct passage {
 	size_t head_len;
 	enum passage_state state;
 	uint8_t tried_count;
-	uint64_t hash; /* of its client, for maglev */
+	struct claims claims; /* of the one with backend */
+	uint64_t hash;	      /* of its client, for maglev */
 };
 
 static void dispatch(struct passage *t);
@@ -64,6 +66,8 @@ void passage_cancel(struct passage *t)
 		return;
 	if (t->state == PASSAGE_RELAY)
 		counter_add(&upstream_of(t)->counters->active_down, 1);
+	if (t->backend)
+		breaker_end(t->backend, &t->claims);
 	upstream_conn_close(t->up);
 	balance_move(&t->backend, NULL);
 	set_state(t, PASSAGE_OVER);
@@ -156,14 +160,28 @@ static void attach(struct passage *t)
 	free(memory);
 }
 
+/* Of a connection there is no more to be told than whether it could be made. */
+static void note(struct passage *t, enum outlier_result result)
+{
+	bool was_probe = t->claims.probe;
+
+	t->claims.probe = false;
+	if (was_probe || outlier_is_on(&t->pool->outlier))
+		outlier_note(t->backend, result, 0, was_probe);
+}
+
 static void note_failure(struct passage *t, int err)
 {
-	bool is_ours = err == -EMFILE || err == -ENFILE || err == -ENOMEM || err == -ENOBUFS;
+	bool is_ours = err == -EMFILE || err == -ENFILE || err == -ENOMEM || err == -ENOBUFS ||
+		       err == -EUSERS;
+	struct backend_counters *n = upstream_of(t)->counters;
 
 	if (!is_ours) {
-		counter_add(&upstream_of(t)->counters->failures, 1);
-		outlier_note(t->backend, false);
+		counter_add(&n->failures, 1);
+		counter_add(&n->connect_failures, 1);
+		note(t, OUTLIER_GATEWAY);
 	}
+	breaker_end(t->backend, &t->claims);
 	log_debug("l7: connect failed backend=%s/%s error=%d", t->pool->name, t->backend->name,
 		  -err);
 }
@@ -177,7 +195,7 @@ static void on_connect(void *ctx, int status)
 		note_failure(t, status);
 		dispatch(t);
 	} else {
-		outlier_note(t->backend, true);
+		note(t, OUTLIER_GOOD);
 		attach(t);
 	}
 }
@@ -199,6 +217,7 @@ static void dispatch(struct passage *t)
 		if (t->tried_count)
 			counter_add(&conn_counters(t->conn)->retries, 1);
 		t->tried[t->tried_count++] = t->backend;
+		breaker_try(t->backend, &t->claims);
 		err = upstream_conn_open(upstream_of(t), &t->backend->ep, t->pool->connect_ms,
 					 &user, t, &t->up);
 		if (err == 0) {

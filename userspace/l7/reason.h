@@ -63,6 +63,9 @@
 	X(BACKEND_CLOSED, 502, "backend closed the connection before a response")                  \
 	X(CONNECT_FAILED, 502, "no backend could be connected to")                                 \
 	X(NO_BACKEND, 503, "no backend is available")                                              \
+	X(POOL_CONNECTIONS, 503, "pool has as many connections as it may have")                    \
+	X(POOL_PENDING, 503, "as many requests wait for a connection as may wait")                 \
+	X(POOL_REQUESTS, 503, "pool has as many requests as it may have")                          \
 	X(BACKENDS_FULL, 503, "all backends have as many requests as they may")                    \
 	X(NO_RESOURCES, 503, "out of memory or file descriptors")                                  \
 	X(OVERLOADED, 503, "too much to do")                                                       \

@@ -37,9 +37,10 @@ void flow_restart(struct flow *f)
 	assert(!flow_has_begun(f));
 	f->last_written = false;
 	f->chunk_left = 0;
+	f->held = 0;
 }
 
-/* Drop n body bytes that were written, and framing that nothing stands before any more. */
+/* Drop n body bytes at the front, and framing that nothing stands before any more. */
 static void drop(struct flow *f, uint32_t n)
 {
 	struct buf *in = &f->from->in;
@@ -51,6 +52,40 @@ static void drop(struct flow *f, uint32_t n)
 	}
 	if (n)
 		buf_consume(f->from->pool, in, n);
+}
+
+void flow_hold(struct flow *f, uint32_t max)
+{
+	f->held_max = max;
+}
+
+void flow_let_go(struct flow *f)
+{
+	uint32_t held = f->held;
+
+	f->held = f->held_max = 0;
+	if (held)
+		drop(f, held);
+}
+
+/* There must be room to read on into, or whoever sends the body would never be heard again. */
+static bool make_room(struct flow *f)
+{
+	if (f->body.ended || f->from->carrier || stream_has_room(f->from))
+		return true;
+	return buf_reserve(f->from->pool, &f->from->in, BUF_SMALL) == 0;
+}
+
+/* n more body bytes were written. */
+static void pass(struct flow *f, uint32_t n)
+{
+	if (!f->held_max) {
+		drop(f, n);
+		return;
+	}
+	f->held += n;
+	if (f->held > f->held_max || !make_room(f))
+		flow_let_go(f);
 }
 
 /* taken raw bytes were decoded, the last of them are the span. Pieces of body that framing stood
@@ -179,21 +214,24 @@ static struct slice put_before_body(struct flow *f, struct slice head)
 static ssize_t write_some(struct flow *f, struct slice head)
 {
 	char frame[HTTP1_FRAME_MAX];
-	struct pieces p = {.body = {buf_head(&f->from->in), f->ready}};
+	uint32_t unsent = f->ready - f->held;
+	struct pieces p = {0};
 	bool last = false;
 	ssize_t n;
 
 	if (f->from->pipe)
 		return splice_out(f->from, f->to);
+	if (unsent)
+		p.body = (struct slice){buf_head(&f->from->in) + f->held, unsent};
 	p.head = head.len ? put_before_body(f, head) : head;
 	if (f->framing == BODY_CHUNKED) {
-		if (!f->chunk_left && f->ready) {
+		if (!f->chunk_left && unsent) {
 			p.frame.ptr = frame;
-			p.frame.len = http1_write_chunk(frame, f->ready);
-			f->chunk_left = f->ready;
+			p.frame.len = http1_write_chunk(frame, unsent);
+			f->chunk_left = unsent;
 		}
 		p.body.len = f->chunk_left;
-		last = f->body.ended && f->chunk_left == f->ready && !f->last_written;
+		last = f->body.ended && f->chunk_left == unsent && !f->last_written;
 		p.tail = tail_of(f, p.body.len > 0, last);
 	} else if (f->framing == BODY_FRAMES) {
 		last = p.is_last = f->body.ended && !f->last_written;
@@ -207,14 +245,14 @@ static ssize_t write_some(struct flow *f, struct slice head)
 		f->chunk_left -= (uint32_t)n;
 	if (last && (size_t)n == p.body.len)
 		f->last_written = true;
-	drop(f, (uint32_t)n);
+	pass(f, (uint32_t)n);
 	return n;
 }
 
 /* Is it large, and to be sent as it comes? */
 static bool may_be_piped(const struct flow *f)
 {
-	if (!f->to || !splice_can(f->from, f->to) || f->body.ended)
+	if (!f->to || f->held_max || !splice_can(f->from, f->to) || f->body.ended)
 		return false;
 	if (f->body.kind == BODY_LENGTH)
 		return f->framing == BODY_LENGTH && f->body.left >= SPLICE_MIN;
@@ -236,7 +274,7 @@ ssize_t flow_read(struct flow *f, bool *ret_more)
 
 static bool has_work(const struct flow *f)
 {
-	return f->ready || f->from->pipe || f->to->is_blocked ||
+	return f->ready > f->held || f->from->pipe || f->to->is_blocked ||
 	       (f->body.ended && marks_end(f) && !f->last_written);
 }
 
@@ -259,6 +297,7 @@ enum flow_status flow_pump(struct flow *f, struct slice head)
 
 enum flow_status flow_discard(struct flow *f)
 {
+	flow_let_go(f);
 	splice_drop(f->from);
 	for (;;) {
 		enum flow_status status = decode(f);

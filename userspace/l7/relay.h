@@ -18,6 +18,8 @@ struct flow {
 	uint8_t framing;     /* enum body_kind: how it goes; BODY_EOF: the caller closes */
 	bool last_written;   /* the last chunk */
 	uint32_t ready;	     /* body bytes at the front of from->in */
+	uint32_t held;	     /* of them, written already and kept: see flow_hold() */
+	uint32_t held_max;   /* 0: none are kept */
 	uint32_t gap;	     /* framing behind them, done with */
 	uint32_t chunk_left; /* of the chunk announced last, still to be written */
 	uint64_t limit;	     /* bytes of body; 0: none */
@@ -51,10 +53,15 @@ enum flow_status flow_discard(struct flow *f);
 bool flow_has_begun(const struct flow *f);
 void flow_restart(struct flow *f);
 
+/* Keep what is written in from->in, too, as long as it is no more than max bytes, so that it can be
+ * sent again. Until flow_let_go(): from is not read much further than that. */
+void flow_hold(struct flow *f, uint32_t max);
+void flow_let_go(struct flow *f);
+
 /* Bytes of body that went. */
 static inline uint64_t flow_sent(const struct flow *f)
 {
-	return f->body.total - f->ready - (f->from->pipe ? f->from->pipe->len : 0);
+	return f->body.total - (f->ready - f->held) - (f->from->pipe ? f->from->pipe->len : 0);
 }
 
 /* Grows with each byte of body that came or went. */

@@ -7,26 +7,20 @@
 #include <stdalign.h>
 #include <stdlib.h>
 
-#include "core/clock.h"
-#include "core/log.h"
-#include "l7/balance.h"
-#include "l7/h2_client.h"
+#include "l7/attempt.h"
+#include "l7/h2_session.h"
+#include "l7/hedge.h"
 #include "l7/http1_write.h"
-#include "l7/outlier.h"
 #include "l7/path.h"
-#include "l7/proxy_out.h"
 #include "l7/request_int.h"
+#include "l7/retry.h"
 #include "l7/tls.h"
 #include "l7/tunnel.h"
-#include "l7/upstream.h"
 
-#define READS_PER_TURN 4       /* of one connection */
-#define FAILURE_US     1000000 /* that a failure counts as, where answers are timed */
-#define NS_PER_US      1000
+#define READS_PER_TURN 4 /* of one connection */
 #define NS_PER_MS      1000000U
 
 static void begin(struct request *r);
-static void dispatch(struct request *r);
 
 static const struct http_timeouts *timeouts(const struct request *r)
 {
@@ -36,11 +30,6 @@ static const struct http_timeouts *timeouts(const struct request *r)
 static uint64_t in_ms(const struct request *r, unsigned ms)
 {
 	return deadline_in(&r->client.io->deadline, ms);
-}
-
-static struct upstream *upstream_of(const struct request *r)
-{
-	return view_upstream(r->client.view, r->backend);
 }
 
 void request_set_state(struct request *r, enum request_state state)
@@ -61,23 +50,6 @@ void request_set_state(struct request *r, enum request_state state)
 }
 
 /* ---- how it ends --------------------------------------------------------------------------- */
-
-/* Part with the connection to the backend. */
-static void detach(struct request *r, bool keep)
-{
-	struct upstream *up;
-
-	if (!r->up)
-		return;
-	up = upstream_of(r);
-	if (r->state != REQUEST_CONNECT)
-		counter_add(&up->counters->active_down, 1);
-	if (keep && r->backend->pool->proxy_out == PROXY_OUT_OFF)
-		upstream_put_idle(up, r->up, r->backend->pool->idle_max, r->backend->pool->idle_ms);
-	else
-		upstream_conn_close(r->up);
-	r->up = NULL;
-}
 
 #define STATUS_CLIENT_GONE 499 /* as logs of others say it */
 
@@ -107,28 +79,10 @@ static void end(struct request *r, bool keep)
 	flow_deinit(&r->reply);
 	if (r->state != REQUEST_TUNNEL) /* which last as long as their users like */
 		counter_add_duration(request_counters(r), request_age_ms(r));
-	detach(r, keep);
-	balance_move(&r->backend, NULL);
+	attempt_end(r, keep);
 	request_set_state(r, REQUEST_OVER);
 	r->client.conn->l7->request_bytes -= r->size;
 	free(r);
-}
-
-void request_fail_backend(struct request *r)
-{
-	counter_add(&upstream_of(r)->counters->failures, 1);
-	outlier_note(r->backend, false);
-	/* Who fails fast is not fast. */
-	if (pool_times(r->backend->pool))
-		backend_rt_note_latency(r->backend->rt, FAILURE_US, clock_now_ms());
-}
-
-void request_note_answer(struct request *r, unsigned status)
-{
-	outlier_note(r->backend, status < 500);
-	if (pool_times(r->backend->pool))
-		backend_rt_note_latency(r->backend->rt, (clock_now_ns() - r->sent_ns) / NS_PER_US,
-					clock_now_ms());
 }
 
 void request_give_up(struct request *r)
@@ -169,7 +123,7 @@ void request_cancel(struct request *r)
 
 void request_truncate(struct request *r)
 {
-	request_fail_backend(r);
+	attempt_broke(r);
 	r->end_reason = "backend cut its response short";
 	r->client.ops->close(r->client.owner);
 }
@@ -179,7 +133,7 @@ static void describe(const struct request *r, struct answer *a)
 {
 	a->is_head = r->is_head;
 	a->facts = (struct answer_facts){
-		.route = r->route_name, .pool = r->pool->name, .attempts = r->tried_count};
+		.route = r->route, .pool = r->pool->name, .attempts = r->tried_count};
 	if (r->tried_count)
 		a->facts.backend = r->tried[r->tried_count - 1]->name;
 	answer_read_block(a, (struct slice){r->head, r->head_len},
@@ -199,6 +153,8 @@ void request_fail(struct request *r, enum reason reason)
 		return;
 	}
 	describe(r, &a);
+	if (reason_status(reason) >= 500)
+		failure_tell(r, reason);
 	/* Only a request that was read to its end, and understood, leaves the client in step. */
 	if (answer_status(&a) < 500 || flow_discard(&r->body) != FLOW_DONE)
 		after = CONN_THEN_LINGER;
@@ -222,9 +178,11 @@ void request_complete(struct request *r)
 
 /* ---- deadlines and readiness --------------------------------------------------------------- */
 
-static void set_deadline(struct request *r)
+void request_set_deadline(struct request *r)
 {
-	deadline_set(&r->client.io->deadline, r->body_at < r->reply_at ? r->body_at : r->reply_at);
+	uint64_t at = r->body_at < r->reply_at ? r->body_at : r->reply_at;
+
+	deadline_set(&r->client.io->deadline, at < r->hedge_at ? at : r->hedge_at);
 }
 
 /* The request: who keeps it waiting, and how long may that take? */
@@ -254,10 +212,23 @@ static void time_body(struct request *r, enum flow_status status)
 /* The response: from when the backend has all that it can expect. */
 static void time_header(struct request *r)
 {
-	if (!r->body_done && !r->body_refused && !r->awaits_continue)
+	uint64_t now, try_at;
+
+	if (!r->body_done && !r->body_refused && !r->awaits_continue) {
 		r->reply_at = DEADLINE_NONE;
-	else if (r->reply_at == DEADLINE_NONE)
-		r->reply_at = in_ms(r, r->response_ms);
+		return;
+	}
+	if (r->reply_at != DEADLINE_NONE)
+		return;
+	now = in_ms(r, 0);
+	if (r->give_up_at == DEADLINE_NONE)
+		r->give_up_at = now + r->response_ms;
+	r->reply_at = r->give_up_at;
+	if (!r->retry->per_try_ms)
+		return;
+	try_at = (r->body.body.total ? now : r->tried_ms) + r->retry->per_try_ms;
+	if (try_at < r->reply_at)
+		r->reply_at = try_at;
 }
 
 void request_time_reply(struct request *r, enum flow_status status)
@@ -295,19 +266,22 @@ void request_on_deadline(struct request *r)
 		request_fail(r, REASON_OVERLOADED);
 		return;
 	}
-	if (r->body_at > now && r->reply_at > now) {
-		set_deadline(r);
+	if (r->state == REQUEST_CONNECT && (r->is_waiting_to_retry || r->reply_at <= now)) {
+		attempt_on_deadline(r);
+	} else if (r->body_at > now && r->reply_at > now) {
+		if (r->hedge_at <= now)
+			hedge_start(r);
+		else
+			request_set_deadline(r);
 	} else if (r->state == REQUEST_RESPOND) {
 		if (r->reply_at <= now && r->reply_status == FLOW_MORE)
 			request_truncate(r);
 		else
 			expire(r);
 	} else if (r->reply_at <= now) {
-		request_fail_backend(r);
-		request_fail(r, REASON_RESPONSE_TIMEOUT);
+		attempt_failed(r, FAILURE_TIMEOUT, REASON_RESPONSE_TIMEOUT);
 	} else if (r->body_status == FLOW_BLOCKED) {
-		request_fail_backend(r);
-		request_fail(r, REASON_SEND_TIMEOUT);
+		attempt_failed(r, FAILURE_TIMEOUT, REASON_SEND_TIMEOUT);
 	} else {
 		request_fail(r, REASON_BODY_TIMEOUT);
 	}
@@ -354,9 +328,7 @@ static bool flush_client(struct request *r)
 	return false;
 }
 
-/* After anything happened: move what can be moved, wait for what cannot. head: of the request, if it
- * was not sent yet. False: the request is over, or a tunnel. */
-static bool advance(struct request *r, struct slice head)
+bool request_advance(struct request *r, struct slice head)
 {
 	if (r->state != REQUEST_CONNECT) {
 		if (!flush_client(r) || !push_body(r, head) || !request_take_response(r))
@@ -366,7 +338,7 @@ static bool advance(struct request *r, struct slice head)
 			time_body(r, r->body_status);
 			time_header(r);
 		}
-		set_deadline(r);
+		request_set_deadline(r);
 	}
 	if (stream_watch(r->client.io) < 0 ||
 	    (r->state != REQUEST_CONNECT && stream_watch(&r->up->io) < 0)) {
@@ -385,10 +357,10 @@ static bool break_backend(struct request *r)
 	}
 	/* As if it had closed: either all of the response is here, or nothing. */
 	r->up->io.is_eof = r->close_backend = true;
-	return advance(r, (struct slice){0});
+	return request_advance(r, (struct slice){0});
 }
 
-static void on_backend_event(void *ctx, int events)
+void request_on_backend_event(void *ctx, int events)
 {
 	struct request *r = ctx;
 	bool more = (events & SOCK_READ) != 0;
@@ -398,7 +370,7 @@ static void on_backend_event(void *ctx, int events)
 		return;
 	}
 	if (!more)
-		(void)advance(r, (struct slice){0});
+		(void)request_advance(r, (struct slice){0});
 	for (int i = 0; i < READS_PER_TURN && more; i++) {
 		ssize_t n = r->state == REQUEST_RESPOND ? flow_read(&r->reply, &more)
 							: stream_read(&r->up->io, &more);
@@ -411,7 +383,7 @@ static void on_backend_event(void *ctx, int events)
 			(void)break_backend(r);
 			return;
 		}
-		if (!advance(r, (struct slice){0}))
+		if (!request_advance(r, (struct slice){0}))
 			return;
 	}
 }
@@ -424,7 +396,7 @@ void request_on_client_event(struct request *r, int events)
 		tunnel_on_event(r, r->client.io, events);
 		return;
 	}
-	if (events & SOCK_WRITE && !advance(r, (struct slice){0}))
+	if (events & SOCK_WRITE && !request_advance(r, (struct slice){0}))
 		return;
 	for (int i = 0; i < READS_PER_TURN && more; i++) {
 		ssize_t n = flow_read(&r->body, &more);
@@ -436,191 +408,12 @@ void request_on_client_event(struct request *r, int events)
 		}
 		if (n > 0)
 			r->client.conn->pipelined = 0;
-		if (!advance(r, (struct slice){0}))
+		if (!request_advance(r, (struct slice){0}))
 			return;
 	}
 }
 
-/* ---- the backend --------------------------------------------------------------------------- */
-
-/* up is connected: send the request. */
-static void attach(struct request *r, struct upstream_conn *up, bool reused)
-{
-	struct backend_counters *n = upstream_of(r)->counters;
-
-	r->up = up;
-	up->ctx = r;
-	r->was_reused = reused;
-	r->scan = (struct http1_scan){0};
-	if (pool_times(r->backend->pool))
-		r->sent_ns = clock_now_ns();
-	counter_add(&n->requests, 1);
-	counter_add(&n->active_up, 1);
-	if (reused)
-		counter_add(&n->reused, 1);
-	flow_send_to(&r->body, &up->io, r->framing);
-	request_set_state(r, REQUEST_AWAIT);
-	(void)advance(r, (struct slice){r->head, r->head_len});
-}
-
-/* What became of a connection that could not be made, for the answer. */
-static enum reason connect_reason(int err)
-{
-	switch (err) {
-	case -ETIMEDOUT: return REASON_CONNECT_TIMEOUT;
-	case -EMFILE:
-	case -ENFILE:
-	case -ENOMEM:
-	case -ENOBUFS: return REASON_NO_RESOURCES;
-	default: return REASON_CONNECT_FAILED;
-	}
-}
-
-static void note_connect(struct request *r, int err)
-{
-	r->connect_failure = connect_reason(err);
-	if (r->connect_failure != REASON_NO_RESOURCES)
-		request_fail_backend(r);
-	log_debug("l7: connect failed backend=%s/%s error=%d", r->backend->pool->name,
-		  r->backend->name, -err);
-}
-
-static void on_connect(void *ctx, int status)
-{
-	struct request *r = ctx;
-	struct upstream_conn *up = r->up;
-
-	if (status < 0) {
-		r->up = NULL; /* closed already */
-		note_connect(r, status);
-		dispatch(r);
-	} else {
-		attach(r, up, false);
-	}
-}
-
-static const struct upstream_user user = {.on_connect = on_connect, .on_event = on_backend_event};
-
-static uint16_t backend_port(const struct request *r)
-{
-	return r->backend->ep.port ? r->backend->ep.port : r->client.conn->local.port;
-}
-
-static bool is_http2(const struct request *r)
-{
-	return r->backend->pool->protocol == POOL_HTTP2;
-}
-
-static struct h2_wish wish(const struct request *r)
-{
-	const struct pool *p = r->backend->pool;
-
-	return (struct h2_wish){.streams_max = p->streams,
-				.connect_ms = p->connect_ms,
-				.idle_ms = p->idle_ms,
-				.extended = r->upgrade.len > 0};
-}
-
-/* Begin to connect. False: it failed at once. */
-static bool connect_backend(struct request *r)
-{
-	struct endpoint ep = {r->backend->ep.addr, backend_port(r)};
-	struct upstream *up = upstream_of(r);
-	struct h2_wish w = wish(r);
-	enum proxy_out proxy = r->backend->pool->proxy_out;
-	int err = is_http2(r) ? h2_client_open(up, &ep, &w, &user, r, &r->up)
-			      : upstream_conn_open(up, &ep, w.connect_ms, &user, r, &r->up);
-
-	if (err == 0 && proxy != PROXY_OUT_OFF) {
-		err = proxy_out_queue(&r->up->io, r->client.conn, proxy);
-		if (err < 0)
-			detach(r, false);
-	}
-	if (err < 0) {
-		note_connect(r, err);
-		return false;
-	}
-	r->body_at = r->reply_at = DEADLINE_NONE; /* up keeps the time */
-	set_deadline(r);
-	return true;
-}
-
-/* A kept connection. What cannot be sent twice only goes to one that is not known to be dead. */
-static struct upstream_conn *find_idle(struct request *r)
-{
-	bool repeatable = r->is_idempotent && r->body.body.kind == BODY_NONE;
-	struct upstream_conn *uc;
-
-	if (is_http2(r)) {
-		struct h2_wish w = wish(r);
-
-		return h2_client_take(upstream_of(r), backend_port(r), &w, &user, r);
-	}
-	if (r->backend->pool->proxy_out != PROXY_OUT_OFF)
-		return NULL; /* of another client, or from before the pool asked for headers */
-	for (;;) {
-		uc = upstream_take_idle(upstream_of(r), backend_port(r));
-		if (!uc || repeatable || stream_is_quiet(&uc->io))
-			return uc;
-		upstream_conn_close(uc);
-	}
-}
-
-/* A kept connection can die just when a request is sent on it. The request may then be sent again:
- * once, on a new connection, if doing it twice is as good as doing it once (RFC 9110, 9.2.2), and
- * if all of it is still here. */
-static bool may_repeat(const struct request *r)
-{
-	if (r->was_repeated || r->interim_count || buf_len(&r->up->io.in) ||
-	    flow_has_begun(&r->body))
-		return false;
-	return (r->was_reused && r->is_idempotent) ||
-	       (r->up->io.carrier && h2_client_is_refused(r->up));
-}
-
-void request_lose_backend(struct request *r)
-{
-	if (!may_repeat(r)) {
-		request_fail_backend(r);
-		request_fail(r,
-			     buf_len(&r->up->io.in) ? REASON_BAD_RESPONSE : REASON_BACKEND_CLOSED);
-		return;
-	}
-	detach(r, false);
-	counter_add(&request_counters(r)->retries, 1);
-	r->was_repeated = true;
-	r->body_done = r->body_refused = false;
-	flow_restart(&r->body);
-	request_set_state(r, REQUEST_CONNECT);
-	if (!connect_backend(r))
-		dispatch(r);
-}
-
-/* To the next backend that will have it. */
-static void dispatch(struct request *r)
-{
-	struct balancer *balancer = view_pool(r->client.view, r->pool)->balancer;
-
-	while (r->tried_count < REQUEST_BACKENDS_MAX) {
-		const struct balance_ask ask = {r->tried, r->tried_count, r->hash};
-		struct upstream_conn *idle;
-
-		balance_move(&r->backend, balancer_pick(balancer, &ask));
-		if (!r->backend)
-			break;
-		r->tried[r->tried_count++] = r->backend;
-		idle = find_idle(r);
-		if (idle) {
-			attach(r, idle, true);
-			return;
-		}
-		if (connect_backend(r))
-			return;
-	}
-	request_fail(r, r->tried_count		     ? r->connect_failure
-			: balancer_is_full(balancer) ? REASON_BACKENDS_FULL
-						     : REASON_NO_BACKEND);
-}
+/* ---- how it begins ------------------------------------------------------------------------- */
 
 /* The path in its one form. */
 static enum reason normalise(const struct client *who, struct head *h)
@@ -676,18 +469,18 @@ static void keep_edits(struct request *r, const struct routing *routing, char *m
 void request_go_on(struct request *r)
 {
 	deadline_set(&r->client.io->deadline, DEADLINE_NONE);
-	dispatch(r);
+	attempt_next(r);
 }
 
 /* To a backend, or to wait until there are fewer others. */
 static void begin(struct request *r)
 {
 	if (queue_enter(r)) {
-		dispatch(r);
+		attempt_next(r);
 		return;
 	}
 	deadline_set(&r->client.io->deadline, in_ms(r, r->client.conn->l7->queue.wait_ms));
-	(void)advance(r, (struct slice){0});
+	(void)request_advance(r, (struct slice){0});
 }
 
 /* A rate limit lets it go on later: request_on_deadline(). */
@@ -695,7 +488,30 @@ static void wait_first(struct request *r, uint64_t ns)
 {
 	r->is_waiting = true;
 	deadline_set(&r->client.io->deadline, in_ms(r, (unsigned)(ns / NS_PER_MS)));
-	(void)advance(r, (struct slice){0});
+	(void)request_advance(r, (struct slice){0});
+}
+
+/* Of a body, so that it can be sent again. By HTTP/2 there must be some of the window left. */
+static uint32_t held_max(const struct request *r)
+{
+	uint64_t max = r->retry->body;
+
+	if (r->client.io->carrier && max > H2_STREAM_WINDOW / 2)
+		max = H2_STREAM_WINDOW / 2;
+	return (uint32_t)max;
+}
+
+/* What the route, or else the service, says of tries that fail. */
+static void plan_tries(struct request *r, const struct routing *routing, const struct head *h)
+{
+	const struct route_action *a = routing->action;
+
+	r->route = routing->route;
+	r->retry = a && a->retry ? a->retry : &r->client.service->retry;
+	r->hedging = a && a->hedge ? a->hedge : &r->client.service->hedge;
+	if (h->body != BODY_NONE &&
+	    retry_needs_body(r->retry, h->is_idempotent, r->pool->protocol == POOL_HTTP2))
+		flow_hold(&r->body, held_max(r));
 }
 
 /* The backend gets one name of the request's, and it is one that we vouch for. */
@@ -775,7 +591,6 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 		.hash = routing.hash,
 		.sticky = sticky,
 		.action = routing.action,
-		.route_name = routing.route_name,
 		.response_ms = routing.action && routing.action->timeout_ms
 				       ? routing.action->timeout_ms
 				       : s->timeouts.response_header,
@@ -789,6 +604,8 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 		.body_mark = UINT64_MAX,
 		.body_at = DEADLINE_NONE,
 		.reply_at = DEADLINE_NONE,
+		.give_up_at = DEADLINE_NONE,
+		.hedge_at = DEADLINE_NONE,
 		.begun_ms = uv_now(c->l7->env.loop),
 	};
 	c->l7->request_bytes += size;
@@ -800,6 +617,7 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 	keep_edits(r, &routing, r->head + bound + h->upgrade.len);
 	flow_init(&r->body, who->io, h->body, h->length);
 	r->body.limit = body_max;
+	plan_tries(r, &routing, h);
 	r->body.body.limits = (struct body_limits){
 		s->limits.chunk_extensions, s->limits.trailer_bytes, s->limits.trailer_count};
 	pace_init(&r->sends, s->timeouts.request_body);

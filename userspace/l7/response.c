@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The way back of a request: the backend's header and body to the client. See request_int.h. */
 #include "core/log.h"
+#include "l7/attempt.h"
 #include "l7/h2_client.h"
+#include "l7/hedge.h"
 #include "l7/http1_write.h"
 #include "l7/request_int.h"
 #include "l7/tunnel.h"
@@ -17,8 +19,7 @@ static enum body_kind reply_framing(const struct request *r, const struct head *
 	return r->minor ? BODY_CHUNKED : BODY_EOF;
 }
 
-/* What h was read from is done with. */
-static void consume_head(struct request *r, size_t block_len)
+void response_consume_head(struct request *r, size_t block_len)
 {
 	struct stream *up = &r->up->io;
 
@@ -56,7 +57,7 @@ static void begin_tunnel(struct request *r, struct head *h, size_t block_len)
 		request_fail(r, REASON_NO_RESOURCES);
 		return;
 	}
-	consume_head(r, block_len);
+	response_consume_head(r, block_len);
 	count_response(request_counters(r), h->status);
 	r->status = (uint16_t)h->status;
 	tunnel_start(r, head);
@@ -69,13 +70,12 @@ static bool pass_interim(struct request *r, const struct head *h, size_t block_l
 
 	/* A 101 that nobody asked for cannot be meant for anyone. */
 	if (h->status == 101 || ++r->interim_count > INTERIM_MAX) {
-		request_fail_backend(r);
-		request_fail(r, REASON_BAD_RESPONSE);
+		attempt_failed(r, FAILURE_RESPONSE, REASON_BAD_RESPONSE);
 		return false;
 	}
 	if (r->minor)
 		p.head = write_head(r, h, BODY_NONE);
-	consume_head(r, block_len);
+	response_consume_head(r, block_len);
 	r->scan = (struct http1_scan){0};
 	if (h->status == 100)
 		r->awaits_continue = false;
@@ -127,7 +127,11 @@ static bool begin_reply(struct request *r, struct head *h, size_t block_len)
 	struct slice head = {0};
 	char cookie[STICKY_COOKIE_MAX];
 
-	request_note_answer(r, h->status);
+	if (attempt_refuses(r, h, block_len))
+		return false;
+	hedge_cancel(r);
+	r->hedge_at = DEADLINE_NONE;
+	flow_let_go(&r->body);
 	r->close_backend = !h->persistent;
 	r->close_client = !r->is_persistent || !r->body_done || framing == BODY_EOF ||
 			  conn_is_last_request(r->client.conn);
@@ -139,13 +143,12 @@ static bool begin_reply(struct request *r, struct head *h, size_t block_len)
 		request_fail(r, REASON_NO_RESOURCES);
 		return false;
 	}
-	consume_head(r, block_len);
+	response_consume_head(r, block_len);
 	flow_init(&r->reply, up, h->body, h->length);
 	flow_send_to(&r->reply, r->client.io, framing);
 	status = flow_pump(&r->reply, head);
 	if (status == FLOW_BAD) { /* decoding comes first: nothing was written yet */
-		request_fail_backend(r);
-		request_fail(r, REASON_BAD_RESPONSE);
+		attempt_failed(r, FAILURE_RESPONSE, REASON_BAD_RESPONSE);
 		return false;
 	}
 	count_response(request_counters(r), h->status);
@@ -174,9 +177,12 @@ static bool take_header(struct request *r, size_t block_len)
 			reason = REASON_BAD_RESPONSE;
 		}
 	}
-	if (reason != REASON_NONE) {
-		request_fail_backend(r);
+	if (reason == REASON_NO_RESOURCES) {
 		request_fail(r, reason);
+		return false;
+	}
+	if (reason != REASON_NONE) {
+		attempt_failed(r, FAILURE_RESPONSE, reason);
 		return false;
 	}
 	if (tunnel_is_opened(r, &h, accept)) {
@@ -189,8 +195,7 @@ static bool take_header(struct request *r, size_t block_len)
 	}
 	/* To who asked for a tunnel by HTTP/2 a success says that there is one. */
 	if (r->upgrade.len && r->client.io->carrier && h.status >= 200 && h.status < 300) {
-		request_fail_backend(r);
-		request_fail(r, REASON_BAD_RESPONSE);
+		attempt_failed(r, FAILURE_RESPONSE, REASON_BAD_RESPONSE);
 		return false;
 	}
 	return h.status < 200 ? pass_interim(r, &h, block_len) : begin_reply(r, &h, block_len);
@@ -204,7 +209,7 @@ static bool take_carried_headers(struct request *r)
 			return false;
 	if (r->state != REQUEST_AWAIT || !r->up->io.is_eof)
 		return true;
-	request_lose_backend(r);
+	attempt_lost(r);
 	return false;
 }
 
@@ -228,14 +233,14 @@ bool request_take_response(struct request *r)
 			continue;
 		}
 		if (n < 0) {
-			request_fail_backend(r);
-			request_fail(r, reason_status((enum reason) - n) == 400
-						? REASON_BAD_RESPONSE
-						: REASON_LARGE_RESPONSE);
+			attempt_failed(r, FAILURE_RESPONSE,
+				       reason_status((enum reason) - n) == 400
+					       ? REASON_BAD_RESPONSE
+					       : REASON_LARGE_RESPONSE);
 			return false;
 		}
 		if (up->is_eof) {
-			request_lose_backend(r);
+			attempt_lost(r);
 			return false;
 		}
 		if (up->in.data && !buf_room(&up->in) &&

@@ -297,7 +297,7 @@ enum reason routing_find(const struct client *who, struct head *h, struct routin
 	if (!found.route)
 		return REASON_NONE;
 	ret_routing->action = found.route->action;
-	ret_routing->route_name = found.route->name;
+	ret_routing->route = found.route->name;
 	ret_routing->pool = NULL;
 	if (ret_routing->action->answer == ROUTE_REDIRECT) {
 		int err = render(rr, ret_routing->action->location, &in, &found.captures,

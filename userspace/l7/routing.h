@@ -23,8 +23,8 @@ struct rendered_edit {
 
 struct routing {
 	const struct route_action *action; /* NULL: no route fits, or there are none */
-	const char *route_name;		   /* may be NULL */
 	const struct pool *pool;	   /* NULL: answered without a backend */
+	const char *route;		   /* its name; NULL: it has none, or there is none */
 	struct slice location;		   /* of a redirect */
 	uint64_t hash;			   /* for maglev, that pool is balanced by */
 	/* Of the response. They and what h points to are good until the next routing_find(). */

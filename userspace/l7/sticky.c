@@ -83,7 +83,7 @@ static bool may_go_on(const struct backend *be)
 {
 	return be->admin != ADMIN_DISABLED &&
 	       atomic_load_explicit(&be->rt->health, memory_order_relaxed) != HEALTH_DOWN &&
-	       !(pool_ejects(be->pool) && outlier_is_ejected(be, clock_now_ms()));
+	       !backend_is_ejected(be, clock_now_ms());
 }
 
 static const struct backend *find_tag(const struct pool *pool, uint64_t tag)

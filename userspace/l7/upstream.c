@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "l7/breaker.h"
 #include "l7/h2_client.h"
 #include "l7/upstream_conn.h"
 #include "tls/client.h"
@@ -68,7 +69,7 @@ void upstream_put_idle(struct upstream *up, struct upstream_conn *uc, unsigned i
 		       unsigned idle_ms)
 {
 	if (uc->io.carrier || !up->keep || up->l7->is_closed || up->idle_count >= idle_max ||
-	    !upstream_conn_is_clean(uc))
+	    !upstream_conn_is_clean(uc) || breaker_wants_connection(&up->limits, up->rt))
 		upstream_conn_close(uc);
 	else
 		upstream_conn_enter_idle(uc, idle_ms);

@@ -20,7 +20,8 @@ struct upstream {
 	struct backend_counters *counters; /* this worker's row */
 	struct list idle;
 	unsigned idle_count;
-	struct list shared; /* connections of HTTP/2: h2_client.c */
+	struct list shared;	   /* connections of HTTP/2: h2_client.c */
+	struct pool_limits limits; /* as the newest snapshot has them */
 	unsigned refs;
 	struct tls_client *tls;	    /* a reference; NULL: it is spoken plain HTTP to */
 	struct tls_session session; /* of tls */

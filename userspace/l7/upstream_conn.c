@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "core/log.h"
+#include "l7/breaker.h"
 #include "l7/h2_client.h"
 #include "l7/tls.h"
 #include "l7/upstream.h"
@@ -132,15 +133,21 @@ static void on_deadline(struct deadline *d)
 int upstream_conn_open(struct upstream *up, const struct endpoint *ep, unsigned connect_ms,
 		       const struct upstream_user *user, void *ctx, struct upstream_conn **ret_conn)
 {
-	struct upstream_conn *uc = calloc(1, sizeof(*uc));
+	struct upstream_conn *uc;
 	int fd, err;
 
-	if (!uc)
+	if (!breaker_take_connection(&up->limits, up->rt))
+		return -EUSERS;
+	uc = calloc(1, sizeof(*uc));
+	if (!uc) {
+		breaker_give_connection(up->rt);
 		return -ENOMEM;
+	}
 	err = sock_connect(ep, &fd);
 	if (err == 0)
 		err = stream_open(&uc->io, up->l7, fd, on_event, on_deadline);
 	if (err < 0) {
+		breaker_give_connection(up->rt);
 		free(uc);
 		return err;
 	}
@@ -194,6 +201,7 @@ void upstream_conn_close(struct upstream_conn *uc)
 		upstream_conn_leave_idle(uc);
 	}
 	set_state(uc, UPSTREAM_CLOSED);
+	breaker_give_connection(uc->up->rt);
 	stream_close(&uc->io, on_closed);
 }
 

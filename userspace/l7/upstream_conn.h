@@ -38,7 +38,8 @@ struct upstream_conn {
 	uint16_t port;
 };
 
-/* Connect to ep, at most connect_ms long. 0, or -errno where it failed at once. What is put into io.out
+/* Connect to ep, at most connect_ms long. 0, or -errno where it failed at once; -EUSERS: the pool has
+ * as many connections as it may have. What is put into io.out
  * before it is connected is said first, and in the clear where TLS follows. */
 int upstream_conn_open(struct upstream *up, const struct endpoint *ep, unsigned connect_ms,
 		       const struct upstream_user *user, void *ctx,

@@ -173,6 +173,7 @@ static void forget(struct upstream *up, const struct backend *be)
 
 static void allow(struct upstream *up, const struct backend *be)
 {
+	up->limits = be->pool->limits;
 	up->keep = be->admin == ADMIN_UP;
 }
 
