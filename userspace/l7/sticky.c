@@ -10,7 +10,6 @@
 #include "core/clock.h"
 #include "l7/conn.h"
 #include "l7/http1_parse.h"
-#include "l7/outlier.h"
 #include "l7/routing.h"
 #include "route/header_edit.h"
 #include "tls/mac.h"
