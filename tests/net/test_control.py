@@ -513,7 +513,7 @@ def test_commands_that_wait_when_the_daemon_ends_are_told_of(shuntd, host):
     daemon.signal(signal.SIGCONT)
     assert daemon.wait_exit() == 1
     begun = daemon.log.count("control: command method=PATCH")
-    assert daemon.log.count("origin=command") == begun, daemon.log
+    assert daemon.log.count("audit: command method=PATCH") == begun, daemon.log
     for sock in socks:
         sock.close()
 
