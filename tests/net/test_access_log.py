@@ -111,6 +111,17 @@ def test_requests_that_get_no_further(logged):
     assert (lines[3]["backend"], lines[3]["attempts"]) == ("b1", 1)
 
 
+def test_requests_that_are_turned_away(logged):
+    proxy = logged(rate_limit="one", start=False)
+    proxy.config["rate_limits"] = {"one": {"rate": "1/1h"}}
+    proxy.daemon.write_config(proxy.config)
+    proxy.daemon.start()
+    assert [ask(proxy, f"/{i}").status for i in range(3)] == [200, 429, 429]
+    lines = proxy.lines(3)
+    assert [(line["path"], line["status"], line["reason"]) for line in lines] == [
+        ("/0", 200, None), ("/1", 429, "too many requests"), ("/2", 429, "too many requests")]
+
+
 def test_a_client_that_goes_away(logged):
     asked, over = threading.Event(), threading.Event()
 

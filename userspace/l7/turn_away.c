@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "l7/access_log.h"
 #include "l7/answer.h"
 #include "l7/conn.h"
 #include "l7/grpc.h"
@@ -32,6 +33,8 @@ void turn_away(const struct client *who, const struct head *h, enum reason reaso
 			    : after == CONN_GO_ON ? PERSIST_KEEP_ALIVE
 						  : PERSIST_CLOSE,
 			    out);
+	if (access_log_is_on(who))
+		access_log_refused(who, h, reason);
 	counter_add(&conn_counters(who->conn)->local_errors, 1);
 	/* From here on h is gone: it lay in the block. */
 	if (block_len)
