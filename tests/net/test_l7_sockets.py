@@ -279,11 +279,11 @@ def test_off_means_off(steered, client):
     s.node["steer_sockets"] = "off"
     s.reload({"a": ["203.0.113.5:80/tcp"]})
     assert s.who(client, "203.0.113.5:80") == "a"
-    assert s.pinned()["keys"] == 0
-    assert not s.status()["in_use"]
+    wait_until(lambda: s.pinned()["keys"] == 0, 10)
+    wait_until(lambda: not s.status()["in_use"], 10)
     s.node["steer_sockets"] = "on"
     s.reload({"a": ["203.0.113.5:80/tcp"]})
-    assert s.pinned()["keys"] == 1
+    wait_until(lambda: s.pinned()["keys"] == 1, 10)  # once the workers have said that they listen
     assert s.who(client, "203.0.113.5:80") == "a"
 
 
