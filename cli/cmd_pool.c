@@ -153,19 +153,25 @@ static void print_forward(const json_t *p)
 	print_line("proxy header", "%s", field_text(p, "proxy_protocol"));
 }
 
-/* "connections 10, requests 100"; nothing where all are zero. */
+/* "connections 10, interval 10s"; nothing where all are zero. */
 static void print_counts(const char *label, const json_t *counts)
 {
-	char line[256] = "";
+	char line[256] = "", value[PRINT_UNIT_MAX];
 	size_t len = 0;
 	const char *name;
 	json_t *n;
 
 	json_object_foreach ((json_t *)counts, name, n) {
-		if (json_integer_value(n) && len < sizeof(line))
-			len += (size_t)snprintf(line + len, sizeof(line) - len, "%s%s %lld",
-						len ? ", " : "", name,
-						(long long)json_integer_value(n));
+		size_t end = strlen(name);
+		bool is_time = end > 3 && !strcmp(name + end - 3, "_ms");
+		uint64_t count = (uint64_t)json_integer_value(n);
+
+		if (!count || len >= sizeof(line))
+			continue;
+		len += (size_t)snprintf(line + len, sizeof(line) - len, "%s%.*s %s",
+					len ? ", " : "", (int)(is_time ? end - 3 : end), name,
+					is_time ? format_age(count, value)
+						: format_count(count, value));
 	}
 	if (len)
 		print_line(label, "%s", line);
