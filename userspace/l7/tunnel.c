@@ -82,10 +82,11 @@ bool tunnel_is_switched(const struct request *r, const struct head *h)
 
 bool tunnel_is_opened(const struct request *r, struct head *h, char accept[TUNNEL_ACCEPT_MAX])
 {
-	struct slice key = key_of(r);
+	struct slice key;
 
 	if (!r->up->io.carrier || !r->upgrade.len || h->status < 200 || h->status >= 300)
 		return false;
+	key = key_of(r);
 	h->status = 101;
 	if (key.len && slice_eq_nocase(r->upgrade, SLICE("websocket")) && h->count < h->cap &&
 	    websocket_accept(key, accept))
