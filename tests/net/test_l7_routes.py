@@ -25,13 +25,15 @@ def routed(http_proxy):
     """routed(routes, pools={name: serve}, ...) -> Proxy; its own pool says "web"."""
     scripts = []
 
-    def make(routes, pools=None, seen=None, **kw):
+    def make(routes, pools=None, seen=None, limits=None, **kw):
         proxy = http_proxy(who("web", seen), start=False, routes=routes, **kw)
         for name, serve in (pools or {}).items():
             script = Script(serve)
             scripts.append(script)
             proxy.config["pools"][name] = {
                 **CONTROLLED, "backends": [{"name": "b1", "address": script.target}]}
+        if limits:
+            proxy.config["rate_limits"] = limits
         proxy.daemon.write_config(proxy.config)
         proxy.daemon.start()
         return proxy
@@ -180,6 +182,54 @@ def test_routes_change_by_reload(routed):
             proxy.config["services"]["web"]["routes"] = [{"pool": name.decode()}]
             proxy.daemon.reload(proxy.config)
             assert client.ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n").body == name
+
+
+def counts(proxy):
+    """What each route has counted, by its name or number: requests, responses by class, errors."""
+    keys = ["requests", *(f"responses_{c}xx" for c in range(2, 6)), "local_errors"]
+    return {r.get("name", r["index"] + 1): [r[k] for k in keys]
+            for r in proxy.daemon.ctl_json("route", "list", "web")["routes"]}
+
+
+@BOTH
+def test_what_each_route_had_to_do(routed, version):
+    def absent(peer):
+        while peer.message():
+            peer.send("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+    routes = [
+        {"match": {"path": {"exact": "/moved"}}, "redirect": {"to": "/"}},
+        {"name": "gone", "match": {"path": {"prefix": "/gone"}}, "pool": "absent"},
+        {"name": "dead", "match": {"path": {"prefix": "/dead"}}, "pool": "dead"},
+        {"name": "few", "match": {"path": {"prefix": "/few"}}, "pool": "one",
+         "rate_limit": ["few"]},
+        {"name": "one", "match": {"path": {"prefix": "/one"}, "method": ["GET", "POST"]},
+         "split": [{"pool": "one", "weight": 3}, {"pool": "one"}]},
+    ]
+    proxy = routed(routes, limits={"few": {"rate": "1/1h"}}, pools={
+        "one": who("one"), "absent": absent, "dead": lambda peer: peer.message()})
+    for path, status in [("/", 200), ("/moved", 302), ("/gone", 404), ("/gone", 404),
+                         ("/dead", 502), ("/few", 200), ("/few", 429), ("/one", 200)]:
+        assert ask(proxy, path, version).status == status, path
+    assert counts(proxy) == {1: [1, 0, 1, 0, 0, 0], "gone": [2, 0, 0, 2, 0, 0],
+                             "dead": [1, 0, 0, 0, 1, 1], "few": [2, 1, 0, 1, 0, 1],
+                             "one": [1, 1, 0, 0, 0, 0]}
+    text = proxy.daemon.ctl("route", "list", "web").stdout
+    assert "path: {prefix: /one}, method: [GET, POST]" in text and "to one (3), one (1)" in text
+    assert "redirect 302" in text, text
+    # Another one in front: names keep what was counted.
+    proxy.config["services"]["web"]["routes"] = [
+        {"name": "new", "match": {"path": {"prefix": "/new"}}, "pool": "one"}, *routes]
+    proxy.daemon.reload(proxy.config)
+    assert ask(proxy, "/gone/on", version).status == 404
+    told = counts(proxy)
+    assert (told["new"], told["gone"]) == ([0] * 6, [3, 0, 0, 3, 0, 0])
+
+
+def test_a_service_without_routes_lists_none(http_proxy):
+    proxy = http_proxy(who("web"))
+    assert proxy.daemon.ctl_json("route", "list", "web") == {"service": "web", "routes": []}
+    assert "no routes" in proxy.daemon.ctl("route", "list", "web").stdout
+    assert proxy.daemon.ctl("route", "list", "none").rc == 3
 
 
 ROUTES = [

@@ -29,6 +29,7 @@ struct route_edits {
 };
 
 struct rate_limit;
+struct route_rt;
 
 /* Rate limits as they are used in one place, in order. */
 struct limit_use {
@@ -61,6 +62,7 @@ struct route_action {
 	struct slice body;
 	const char *content_type;
 	/* All of them. */
+	struct route_rt *rt; /* held by the snapshot */
 	enum route_early early;
 	unsigned priority; /* enum request_priority; PRIORITY_COUNT: the service's */
 	struct limit_uses limits;
@@ -87,6 +89,9 @@ void route_set_free(struct route_set *set); /* NULL is fine */
 /* NULL is a set without any. */
 size_t route_set_pool_count(const struct route_set *set);
 const struct pool *route_set_pool(const struct route_set *set, size_t i);
+/* What a route is known by while the configuration changes: its name, or "#" and its number. */
+#define ROUTE_KEY_MAX 16 /* of those without a name */
+const char *route_key(const struct route_set *set, const struct route *r, char buf[ROUTE_KEY_MAX]);
 bool route_set_has_pool(const struct route_set *set, const struct pool *pool);
 
 #endif

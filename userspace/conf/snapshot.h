@@ -79,7 +79,7 @@ struct node {
 
 /* How many of each have series of their own. */
 struct metrics_conf {
-	unsigned services, backends; /* default 1000 each */
+	unsigned services, routes, backends; /* default 1000 each */
 };
 
 struct admin_conf {

@@ -85,16 +85,24 @@ static void end(struct request *r, bool keep)
 	free(r);
 }
 
-void request_give_up(struct request *r)
+static void count_aborted(struct request *r)
 {
 	counter_add(&request_counters(r)->aborted, 1);
+	if (r->action)
+		counter_add(&route_rt_row(r->action->rt, r->client.conn->l7->env.worker)->aborted,
+			    1);
+}
+
+void request_give_up(struct request *r)
+{
+	count_aborted(r);
 	r->client.ops->close(r->client.owner);
 }
 
 /* The client did not do its part in time. */
 static void expire(struct request *r)
 {
-	counter_add(&request_counters(r)->aborted, 1);
+	count_aborted(r);
 	r->end_reason = "client did not do its part in time";
 	r->client.ops->expire(r->client.owner);
 }
@@ -159,6 +167,7 @@ void request_fail(struct request *r, enum reason reason)
 	if (answer_status(&a) < 500 || flow_discard(&r->body) != FLOW_DONE)
 		after = CONN_THEN_LINGER;
 	r->status = (uint16_t)reason_status(reason);
+	routing_count(client.conn->l7, r->action, r->status, true);
 	end(r, false);
 	client.ops->answer(client.owner, &a, after);
 }
@@ -536,36 +545,49 @@ static enum reason name_request(struct l7 *l7, struct head *h, bool take_id,
 	return REASON_NONE;
 }
 
-enum reason request_start(const struct client *who, struct head *h, size_t block_len)
+/* Where it goes. REASON_NONE without a pool: it was answered. id: where its name is, if it gets one. */
+static enum reason find_way(const struct client *who, struct head *h, size_t block_len,
+			    struct routing *ret_routing, char id[REQUEST_ID_MAX])
+{
+	struct l7 *l7 = who->conn->l7;
+	const struct service *s = who->service;
+	enum reason reason = normalise(who, h);
+
+	*ret_routing = (struct routing){0};
+	if (reason == REASON_NONE && s->request_id == REQUEST_ID_ON)
+		reason = name_request(l7, h, conn_is_trusted(who->conn, s), id);
+	if (reason == REASON_NONE)
+		reason = routing_find(who, h, ret_routing);
+	if (reason == REASON_RATE_LIMITED)
+		rate_limit_answer(who, h, ret_routing->action, &ret_routing->limit, block_len);
+	else if (reason != REASON_NONE)
+		return reason;
+	else if (!l7->shedding.is_on || !shedding_refuses(who, h, ret_routing->action, block_len))
+		return ret_routing->pool ? REASON_NONE
+					 : routing_answer(who, h, ret_routing, block_len);
+	ret_routing->pool = NULL;
+	return REASON_NONE;
+}
+
+static enum reason start(const struct client *who, struct head *h, size_t block_len,
+			 struct routing *routing)
 {
 	const struct conn *c = who->conn;
 	const struct service *s = who->service;
 	const struct slice asked = h->target;
-	enum reason reason = normalise(who, h);
+	enum reason reason;
 	char client[ADDR_STRLEN], local[ENDPOINT_STRLEN] = "", id[REQUEST_ID_MAX];
 	uint64_t body_max = s->limits.body;
 	struct hop hop = {.proto = SLICE("http"), .is_trusted = conn_is_trusted(c, s)};
 	struct sticky sticky = {0};
-	struct routing routing;
 	struct request *r;
 	size_t bound, size;
 
-	if (reason == REASON_NONE && s->request_id == REQUEST_ID_ON)
-		reason = name_request(c->l7, h, hop.is_trusted, id);
-	if (reason == REASON_NONE)
-		reason = routing_find(who, h, &routing);
-	if (reason == REASON_RATE_LIMITED) {
-		rate_limit_answer(who, h, &routing.limit, block_len);
-		return REASON_NONE;
-	}
-	if (reason != REASON_NONE)
+	reason = find_way(who, h, block_len, routing, id);
+	if (reason != REASON_NONE || !routing->pool)
 		return reason;
-	if (c->l7->shedding.is_on && shedding_refuses(who, h, routing.action, block_len))
-		return REASON_NONE;
-	if (!routing.pool)
-		return routing_answer(who, h, &routing, block_len);
-	if (routing.pool->sticky.cookie)
-		sticky_find(who, h, routing.pool, &sticky);
+	if (routing->pool->sticky.cookie)
+		sticky_find(who, h, routing->pool, &sticky);
 	h->upgrade = tunnel_protocol(s, h);
 	if (body_max && h->length > body_max)
 		return REASON_BODY_LARGE;
@@ -579,20 +601,20 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 		endpoint_format(conn_local(c), local, sizeof(local));
 	hop.local = (struct slice){local, strlen(local)};
 	bound = http1_request_bound(h, &hop) + h->upgrade.len;
-	size = sizeof(*r) + bound + h->upgrade.len + edits_size(&routing);
+	size = sizeof(*r) + bound + h->upgrade.len + edits_size(routing);
 	r = malloc(size);
 	if (!r)
 		return REASON_NO_RESOURCES;
 	*r = (struct request){
 		.client = *who,
 		.size = (uint32_t)size,
-		.priority = (uint8_t)shedding_priority(s, routing.action),
-		.pool = routing.pool,
-		.hash = routing.hash,
+		.priority = (uint8_t)shedding_priority(s, routing->action),
+		.pool = routing->pool,
+		.hash = routing->hash,
 		.sticky = sticky,
-		.action = routing.action,
-		.response_ms = routing.action && routing.action->timeout_ms
-				       ? routing.action->timeout_ms
+		.action = routing->action,
+		.response_ms = routing->action && routing->action->timeout_ms
+				       ? routing->action->timeout_ms
 				       : s->timeouts.response_header,
 		.minor = h->minor,
 		.framing = (uint8_t)http1_request_framing(h),
@@ -614,10 +636,10 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 		r->upgrade = (struct slice){r->head + bound, h->upgrade.len};
 		memcpy(r->head + bound, h->upgrade.ptr, h->upgrade.len);
 	}
-	keep_edits(r, &routing, r->head + bound + h->upgrade.len);
+	keep_edits(r, routing, r->head + bound + h->upgrade.len);
 	flow_init(&r->body, who->io, h->body, h->length);
 	r->body.limit = body_max;
-	plan_tries(r, &routing, h);
+	plan_tries(r, routing, h);
 	r->body.body.limits = (struct body_limits){
 		s->limits.chunk_extensions, s->limits.trailer_bytes, s->limits.trailer_count};
 	pace_init(&r->sends, s->timeouts.request_body);
@@ -628,9 +650,19 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 		buf_consume(who->io->pool, &who->io->in, block_len);
 	*who->request = r;
 	deadline_set(&who->io->deadline, DEADLINE_NONE);
-	if (routing.limit.wait_ns)
-		wait_first(r, routing.limit.wait_ns);
+	if (routing->limit.wait_ns)
+		wait_first(r, routing->limit.wait_ns);
 	else
 		begin(r);
 	return REASON_NONE;
+}
+
+enum reason request_start(const struct client *who, struct head *h, size_t block_len)
+{
+	struct routing routing;
+	enum reason reason = start(who, h, block_len, &routing);
+
+	if (reason != REASON_NONE)
+		routing_count(who->conn->l7, routing.action, reason_status(reason), true);
+	return reason;
 }

@@ -266,6 +266,29 @@ static enum reason change(const struct client *who, struct head *h, const struct
 	return REASON_NONE;
 }
 
+static struct route_counters *row_of(const struct l7 *l7, const struct route_action *a)
+{
+	return route_rt_row(a->rt, l7->env.worker);
+}
+
+void routing_count(const struct l7 *l7, const struct route_action *a, unsigned status,
+		   bool is_error)
+{
+	struct route_counters *n;
+
+	if (!a)
+		return;
+	n = row_of(l7, a);
+	if (status >= 200)
+		counter_add(status < 300   ? &n->responses_2xx
+			    : status < 400 ? &n->responses_3xx
+			    : status < 500 ? &n->responses_4xx
+					   : &n->responses_5xx,
+			    1);
+	if (is_error)
+		counter_add(&n->local_errors, 1);
+}
+
 enum reason routing_find(const struct client *who, struct head *h, struct routing *ret_routing)
 {
 	struct routing_room *rr = who->conn->l7->routing;
@@ -288,16 +311,18 @@ enum reason routing_find(const struct client *who, struct head *h, struct routin
 	route_table_find(&set->table, &in, &found);
 	if (found.gave_up)
 		counter_add(&conn_counters(who->conn)->route_limits, 1);
+	if (found.route) {
+		ret_routing->action = found.route->action;
+		ret_routing->route = found.route->name;
+		counter_add(&row_of(who->conn->l7, ret_routing->action)->requests, 1);
+	}
 	if (set->has_limits) {
-		ret_routing->limit =
-			rate_limit_check(who, set, found.route ? found.route->action : NULL, &in);
+		ret_routing->limit = rate_limit_check(who, set, ret_routing->action, &in);
 		if (ret_routing->limit.by)
 			return REASON_RATE_LIMITED;
 	}
 	if (!found.route)
 		return REASON_NONE;
-	ret_routing->action = found.route->action;
-	ret_routing->route = found.route->name;
 	ret_routing->pool = NULL;
 	if (ret_routing->action->answer == ROUTE_REDIRECT) {
 		int err = render(rr, ret_routing->action->location, &in, &found.captures,
@@ -384,6 +409,7 @@ enum reason routing_answer(const struct client *who, struct head *h, const struc
 				   &(struct access_end){.status = a->status,
 							.action = a,
 							.response_bytes = body.len});
+	routing_count(l7, a, a->status, false);
 	/* From here on h is gone: it lay in the block. */
 	if (block_len)
 		buf_consume(who->io->pool, &who->io->in, block_len);
