@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Requests by routes: pools, shares, rewrites, changed headers, answers without a backend."""
 import collections
+import time
 
 import pytest
 
@@ -25,15 +26,15 @@ def routed(http_proxy):
     """routed(routes, pools={name: serve}, ...) -> Proxy; its own pool says "web"."""
     scripts = []
 
-    def make(routes, pools=None, seen=None, limits=None, **kw):
+    def make(routes, pools=None, seen=None, rates=None, **kw):
         proxy = http_proxy(who("web", seen), start=False, routes=routes, **kw)
         for name, serve in (pools or {}).items():
             script = Script(serve)
             scripts.append(script)
             proxy.config["pools"][name] = {
                 **CONTROLLED, "backends": [{"name": "b1", "address": script.target}]}
-        if limits:
-            proxy.config["rate_limits"] = limits
+        if rates:
+            proxy.config["rate_limits"] = rates
         proxy.daemon.write_config(proxy.config)
         proxy.daemon.start()
         return proxy
@@ -205,7 +206,7 @@ def test_what_each_route_had_to_do(routed, version):
         {"name": "one", "match": {"path": {"prefix": "/one"}, "method": ["GET", "POST"]},
          "split": [{"pool": "one", "weight": 3}, {"pool": "one"}]},
     ]
-    proxy = routed(routes, limits={"few": {"rate": "1/1h"}}, pools={
+    proxy = routed(routes, rates={"few": {"rate": "1/1h"}}, pools={
         "one": who("one"), "absent": absent, "dead": lambda peer: peer.message()})
     for path, status in [("/", 200), ("/moved", 302), ("/gone", 404), ("/gone", 404),
                          ("/dead", 502), ("/few", 200), ("/few", 429), ("/one", 200)]:
@@ -230,6 +231,83 @@ def test_a_service_without_routes_lists_none(http_proxy):
     assert proxy.daemon.ctl_json("route", "list", "web") == {"service": "web", "routes": []}
     assert "no routes" in proxy.daemon.ctl("route", "list", "web").stdout
     assert proxy.daemon.ctl("route", "list", "none").rc == 3
+
+
+@BOTH
+def test_a_pool_for_when_there_is_no_backend(routed, version):
+    proxy = routed([{"name": "canary", "pool": "one", "fallback": "two",
+                     "match": {"cookie": {"canary": "yes"}}}],
+                   pools={"one": who("one"), "two": who("two")})
+
+    def ask_canary():
+        return bytes(ask(proxy, "/", version, cookie="canary=yes").body)
+    assert ask_canary() == b"one"
+    assert proxy.daemon.ctl("backend", "drain", "one", "b1").rc == 0
+    assert ask_canary() == b"two"
+    assert ask(proxy, "/", version).body == b"web"
+    assert proxy.daemon.ctl("backend", "undrain", "one", "b1").rc == 0
+    assert ask_canary() == b"one"
+    route, = proxy.daemon.ctl_json("route", "list", "web")["routes"]
+    assert (route["requests"], route["fallbacks"], route["responses_2xx"]) == (3, 1, 3)
+
+
+@BOTH
+def test_faults_on_purpose(routed, version):
+    seen = []
+    proxy = routed([
+        {"name": "late", "match": {"path": {"exact": "/late"}}, "pool": "one",
+         "fault": {"delay": "300ms"}},
+        {"name": "gone", "match": {"path": {"exact": "/gone"}}, "pool": "one",
+         "fault": {"abort": 418, "delay": "100ms"}},
+        {"name": "half", "match": {"path": {"exact": "/half"}}, "pool": "one",
+         "fault": {"abort": 502, "abort_percent": 50}},
+        {"name": "none", "pool": "one", "fault": {"delay": "1h", "delay_percent": 0}},
+    ], pools={"one": who("one", seen)})
+    began = time.monotonic()
+    assert ask(proxy, "/late", version).body == b"one"
+    assert 0.29 < time.monotonic() - began
+    assert ask(proxy, "/none", version).body == b"one"
+    assert len(seen) == 2
+    began = time.monotonic()
+    answer = ask(proxy, "/gone", version, accept="application/json")
+    assert answer.status == 418 and b"on purpose" in answer.body and b'"gone"' in answer.body
+    assert 0.09 < time.monotonic() - began and len(seen) == 2
+    statuses = collections.Counter(ask(proxy, "/half", version).status for _ in range(100))
+    assert set(statuses) == {200, 502} and 20 <= statuses[502] <= 80
+    told = {r["name"]: r for r in proxy.daemon.ctl_json("route", "list", "web")["routes"]}
+    assert [told[n]["faults_delayed"] for n in ("late", "gone", "half", "none")] == [1, 1, 0, 0]
+    assert [told[n]["faults_aborted"] for n in ("late", "gone", "half")] == [0, 1, statuses[502]]
+    assert told["gone"]["local_errors"] == told["gone"]["responses_4xx"] == 1
+    # They are no failures of any backend.
+    assert not [n for n in ("connect", "reset", "timeout", "response", "no_backend", "limit")
+                if proxy.counter(f"failed_{n}")]
+
+
+def test_bounds_of_a_route(routed):
+    def silent(peer):
+        peer.message()
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n1")
+        peer.to_end()
+    proxy = routed([
+        {"match": {"path": {"prefix": "/big"}}, "pool": "one", "limits": {"body": 0}},
+        {"match": {"path": {"prefix": "/small"}}, "pool": "one", "limits": {"body": 4}},
+        {"match": {"path": {"prefix": "/slow"}}, "pool": "silent",
+         "timeouts": {"response_body": "200ms"}},
+    ], pools={"one": who("one"), "silent": silent}, limits={"body": 10})
+
+    def post(path, size, chunked=False):
+        body = f"{size:x}\r\n{'x' * size}\r\n0\r\n\r\n" if chunked else "x" * size
+        length = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {size}"
+        return proxy.ask(f"POST {path} HTTP/1.1\r\nHost: a\r\n{length}\r\n\r\n{body}").status
+    for chunked in False, True:
+        assert (post("/", 10, chunked), post("/", 11, chunked)) == (200, 413)
+        assert (post("/big", 5000, chunked), post("/small", 4, chunked)) == (200, 200)
+        assert post("/small", 5, chunked) == 413
+    with proxy.connect() as client:
+        client.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+        began = time.monotonic()
+        assert client.to_end().endswith(b"\r\n\r\n1")
+        assert time.monotonic() - began < 10
 
 
 ROUTES = [

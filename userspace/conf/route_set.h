@@ -11,6 +11,7 @@
 #include "route/rewrite.h"
 #include "route/table.h"
 
+struct http_timeouts;
 struct pool;
 
 enum route_answer { ROUTE_TO_POOL, ROUTE_REDIRECT, ROUTE_RESPOND };
@@ -43,6 +44,12 @@ struct limit_uses {
 	size_t count;
 };
 
+/* What is done to some requests on purpose, to see how clients bear it. */
+struct route_fault {
+	unsigned delay_ms, delay_percent; /* delay_ms 0: none */
+	unsigned abort, abort_percent;	  /* status; 0: none */
+};
+
 /* struct route.action */
 struct route_action {
 	enum route_answer answer;
@@ -53,8 +60,11 @@ struct route_action {
 	const struct expr *split_by;   /* not of type truth: hashed; NULL: by chance */
 	const struct rewrite *rewrite; /* NULL: the path stays */
 	unsigned timeout_ms; /* in place of the service's timeouts.response_header; 0: that one */
-	const struct retry_conf *retry; /* NULL: the service's */
-	const struct hedge_conf *hedge; /* the same */
+	const struct retry_conf *retry;	      /* NULL: the service's */
+	const struct hedge_conf *hedge;	      /* the same */
+	const struct http_timeouts *timeouts; /* the same */
+	const struct pool *fallback;	      /* where the pool has no usable backend; NULL: none */
+	uint64_t body_max;		      /* as http_limits.body */
 	struct route_edits request_edits;
 	/* ROUTE_REDIRECT, ROUTE_RESPOND */
 	unsigned status;
@@ -63,6 +73,7 @@ struct route_action {
 	const char *content_type;
 	/* All of them. */
 	struct route_rt *rt; /* held by the snapshot */
+	struct route_fault fault;
 	enum route_early early;
 	unsigned priority; /* enum request_priority; PRIORITY_COUNT: the service's */
 	struct limit_uses limits;

@@ -121,7 +121,10 @@ extern const unsigned duration_bounds_ms[DURATION_BOUNDS];
 	X(responses_4xx, "responses-4xx")                                                          \
 	X(responses_5xx, "responses-5xx")                                                          \
 	X(local_errors, "local-errors") /* of the responses, errors that the proxy made itself */  \
-	X(aborted, "aborted")		/* the client went away before its answer was whole */
+	X(aborted, "aborted")		/* the client went away before its answer was whole */     \
+	X(fallbacks, "fallbacks") /* requests for the other pool, as the first had no backend */   \
+	X(faults_delayed, "faults-delayed")                                                        \
+	X(faults_aborted, "faults-aborted")
 
 struct backend_counters {
 #define X(name, text) _Atomic uint64_t name;

@@ -13,7 +13,9 @@
 	.type = KEY_SPECIAL, FIELD(owner, member), .read = field_read_node,                        \
 	.format = field_format_node
 
-#define DAY (24ULL * 3600 * 1000)
+#define HOUR (3600ULL * 1000)
+#define DAY  (24 * HOUR)
+#define TIB  (1024ULL * 1024 * 1024 * 1024)
 
 /* ---- keys whose values are built later ---- */
 
@@ -263,6 +265,71 @@ static const struct section schema_rewrite = {
 	.text = "Another path for the backend: prefix, template, or regex with to",
 	KEYS(rewrite_keys)};
 
+#define PART(member, part)                                                                         \
+	.offset = offsetof(struct route_draft, part.member) - offsetof(struct route_draft, part),  \
+	.width = sizeof(((struct route_draft *)0)->part.member)
+#define WAIT(member) .type = KEY_DURATION, PART(member, timeouts), .min = 1, .max = DAY
+
+static const struct keyword waits_keys[] = {
+	{.name = "request_body",
+	 .text = "without a byte of a body from the client",
+	 WAIT(request_body)},
+	{.name = "response_body",
+	 .text = "between two pieces of a body from the backend",
+	 WAIT(response_body)},
+	{.name = "tunnel",
+	 .text = "a tunnel, after an upgrade or CONNECT, without a byte either way",
+	 WAIT(tunnel)},
+	{.name = "write", .text = "without client or backend taking a byte", WAIT(write)},
+};
+static const struct section schema_waits = {
+	.name = "timeouts of a route",
+	.text = "Waits in place of the service's; that for the response's header is timeout",
+	KEYS(waits_keys)};
+
+static const struct keyword sizes_keys[] = {
+	{.name = "body",
+	 .text = "largest body of a request, 0: any; over it 413 is answered",
+	 .type = KEY_SIZE,
+	 PART(body, limits),
+	 .max = TIB,
+	 .required = true},
+};
+static const struct section schema_sizes = {
+	.name = "limits of a route", .text = "Sizes in place of the service's", KEYS(sizes_keys)};
+
+static const struct keyword fault_keys[] = {
+	{.name = "delay",
+	 .text = "wait before anything is done with the request",
+	 .type = KEY_DURATION,
+	 PART(delay_ms, fault),
+	 .min = 1,
+	 .max = HOUR},
+	{.name = "delay_percent",
+	 .text = "of the route's requests that wait, by chance",
+	 .type = KEY_NUMBER,
+	 PART(delay_percent, fault),
+	 .max = 100,
+	 .fallback = "100"},
+	{.name = "abort",
+	 .text = "status that is answered, in place of asking a backend",
+	 .type = KEY_NUMBER,
+	 PART(abort, fault),
+	 .min = 400,
+	 .max = 599},
+	{.name = "abort_percent",
+	 .text = "of the route's requests that are answered so, by chance",
+	 .type = KEY_NUMBER,
+	 PART(abort_percent, fault),
+	 .max = 100,
+	 .fallback = "100"},
+};
+static const struct section schema_fault = {.name = "fault of a route",
+					    .text = "Failures on purpose, to see how clients bear "
+						    "them. What waits and what is answered "
+						    "is drawn apart",
+					    KEYS(fault_keys)};
+
 static const struct keyword edits_keys[] = {
 	{.name = "set",
 	 .text = "fields in place of all of that name: {x-region: \"${region}\"}",
@@ -321,6 +388,23 @@ static const struct keyword route_keys[] = {
 	 FIELD(struct route_draft, timeout_ms),
 	 .min = 1,
 	 .max = DAY},
+	{.name = "timeouts",
+	 .text = "in place of the service's",
+	 OF(timeouts),
+	 .section = &schema_waits},
+	{.name = "limits",
+	 .text = "in place of the service's",
+	 OF(limits),
+	 .section = &schema_sizes},
+	{.name = "fallback",
+	 .text = "pool that serves it while none of the backends of the pool, or of the share that "
+		 "a "
+		 "request belongs to, is usable",
+	 .type = KEY_NAME,
+	 FIELD(struct route_draft, fallback_name),
+	 .form = "the name of a pool",
+	 .refuse_text = field_refuse_name},
+	{.name = "fault", .text = "failures on purpose", OF(fault), .section = &schema_fault},
 	{.name = "early_data",
 	 .text = "are requests of this route taken in the first message of a client that comes "
 		 "back: "

@@ -57,6 +57,7 @@
 	X(VERSION, 505, "protocol version is not supported")                                       \
 	/* what became of it */                                                                    \
 	X(ROUTE_LARGE, 500, "a template of the route gave too long a text")                        \
+	X(FAULT, 503, "a fault that the route makes on purpose")                                   \
 	X(ROUTE_TEXT, 500, "a template of the route gave a text that has no place there")          \
 	X(BAD_RESPONSE, 502, "backend sent a malformed response")                                  \
 	X(LARGE_RESPONSE, 502, "backend sent too large a response header")                         \

@@ -22,11 +22,6 @@
 
 static void begin(struct request *r);
 
-static const struct http_timeouts *timeouts(const struct request *r)
-{
-	return &r->client.service->timeouts;
-}
-
 static uint64_t in_ms(const struct request *r, unsigned ms)
 {
 	return deadline_in(&r->client.io->deadline, ms);
@@ -85,12 +80,17 @@ static void end(struct request *r, bool keep)
 	free(r);
 }
 
+/* Of a request that has a route. */
+static struct route_counters *route_counters(const struct request *r)
+{
+	return route_rt_row(r->action->rt, r->client.conn->l7->env.worker);
+}
+
 static void count_aborted(struct request *r)
 {
 	counter_add(&request_counters(r)->aborted, 1);
 	if (r->action)
-		counter_add(&route_rt_row(r->action->rt, r->client.conn->l7->env.worker)->aborted,
-			    1);
+		counter_add(&route_counters(r)->aborted, 1);
 }
 
 void request_give_up(struct request *r)
@@ -152,7 +152,7 @@ static void describe(const struct request *r, struct answer *a)
 void request_fail(struct request *r, enum reason reason)
 {
 	const struct client client = r->client;
-	struct answer a = {.reason = reason};
+	struct answer a = {.reason = reason, .status = r->fault};
 	enum conn_after after = r->is_persistent ? CONN_GO_ON : CONN_THEN_CLOSE;
 
 	r->end_reason = reason_text(reason);
@@ -161,12 +161,12 @@ void request_fail(struct request *r, enum reason reason)
 		return;
 	}
 	describe(r, &a);
-	if (reason_status(reason) >= 500)
+	if (reason_status(reason) >= 500 && !r->fault)
 		failure_tell(r, reason);
 	/* Only a request that was read to its end, and understood, leaves the client in step. */
 	if (answer_status(&a) < 500 || flow_discard(&r->body) != FLOW_DONE)
 		after = CONN_THEN_LINGER;
-	r->status = (uint16_t)reason_status(reason);
+	r->status = (uint16_t)answer_status(&a);
 	routing_count(client.conn->l7, r->action, r->status, true);
 	end(r, false);
 	client.ops->answer(client.owner, &a, after);
@@ -210,11 +210,11 @@ static void time_body(struct request *r, enum flow_status status)
 	} else if (status == FLOW_BLOCKED) {
 		pace_pause(&r->sends, now);
 		if (moved)
-			r->body_at = in_ms(r, timeouts(r)->write);
+			r->body_at = in_ms(r, request_timeouts(r)->write);
 	} else if (moved) {
-		r->body_at =
-			pace_wait(&r->sends, now, r->body.body.total, timeouts(r)->request_body,
-				  r->client.service->limits.client_rate);
+		r->body_at = pace_wait(&r->sends, now, r->body.body.total,
+				       request_timeouts(r)->request_body,
+				       r->client.service->limits.client_rate);
 	}
 }
 
@@ -250,10 +250,11 @@ void request_time_reply(struct request *r, enum flow_status status)
 	r->reply_status = status;
 	if (status == FLOW_BLOCKED) {
 		r->reply_at = pace_wait(&r->takes, in_ms(r, 0), flow_sent(&r->reply),
-					timeouts(r)->write, r->client.service->limits.client_rate);
+					request_timeouts(r)->write,
+					r->client.service->limits.client_rate);
 	} else {
 		pace_pause(&r->takes, in_ms(r, 0));
-		r->reply_at = in_ms(r, timeouts(r)->response_body);
+		r->reply_at = in_ms(r, request_timeouts(r)->response_body);
 	}
 }
 
@@ -484,6 +485,11 @@ void request_go_on(struct request *r)
 /* To a backend, or to wait until there are fewer others. */
 static void begin(struct request *r)
 {
+	if (r->fault) {
+		counter_add(&route_counters(r)->faults_aborted, 1);
+		request_fail(r, REASON_FAULT);
+		return;
+	}
 	if (queue_enter(r)) {
 		attempt_next(r);
 		return;
@@ -493,6 +499,26 @@ static void begin(struct request *r)
 }
 
 /* A rate limit lets it go on later: request_on_deadline(). */
+/* Is it drawn? */
+static bool is_drawn(struct request *r, unsigned percent)
+{
+	return percent && l7_random(r->client.conn->l7) % 100 < percent;
+}
+
+/* Failures that the route makes on purpose. How long to wait for them. */
+static uint64_t draw_fault(struct request *r)
+{
+	const struct route_fault *f = &r->action->fault;
+	bool waits = f->delay_ms && is_drawn(r, f->delay_percent);
+
+	if (f->abort && is_drawn(r, f->abort_percent))
+		r->fault = (uint16_t)f->abort;
+	if (!waits)
+		return 0;
+	counter_add(&route_counters(r)->faults_delayed, 1);
+	return (uint64_t)f->delay_ms * NS_PER_MS;
+}
+
 static void wait_first(struct request *r, uint64_t ns)
 {
 	r->is_waiting = true;
@@ -577,7 +603,7 @@ static enum reason start(const struct client *who, struct head *h, size_t block_
 	const struct slice asked = h->target;
 	enum reason reason;
 	char client[ADDR_STRLEN], local[ENDPOINT_STRLEN] = "", id[REQUEST_ID_MAX];
-	uint64_t body_max = s->limits.body;
+	uint64_t body_max, wait_ns;
 	struct hop hop = {.proto = SLICE("http"), .is_trusted = conn_is_trusted(c, s)};
 	struct sticky sticky = {0};
 	struct request *r;
@@ -589,6 +615,7 @@ static enum reason start(const struct client *who, struct head *h, size_t block_
 	if (routing->pool->sticky.cookie)
 		sticky_find(who, h, routing->pool, &sticky);
 	h->upgrade = tunnel_protocol(s, h);
+	body_max = routing->action ? routing->action->body_max : s->limits.body;
 	if (body_max && h->length > body_max)
 		return REASON_BODY_LARGE;
 	if (c->io.tls) {
@@ -642,16 +669,17 @@ static enum reason start(const struct client *who, struct head *h, size_t block_
 	plan_tries(r, routing, h);
 	r->body.body.limits = (struct body_limits){
 		s->limits.chunk_extensions, s->limits.trailer_bytes, s->limits.trailer_count};
-	pace_init(&r->sends, s->timeouts.request_body);
-	pace_init(&r->takes, s->timeouts.write);
+	pace_init(&r->sends, request_timeouts(r)->request_body);
+	pace_init(&r->takes, request_timeouts(r)->write);
 	if (s->access.sink)
 		r->log = access_log_begin(who, h, asked);
 	if (block_len)
 		buf_consume(who->io->pool, &who->io->in, block_len);
 	*who->request = r;
 	deadline_set(&who->io->deadline, DEADLINE_NONE);
-	if (routing->limit.wait_ns)
-		wait_first(r, routing->limit.wait_ns);
+	wait_ns = routing->limit.wait_ns + (r->action ? draw_fault(r) : 0);
+	if (wait_ns)
+		wait_first(r, wait_ns);
 	else
 		begin(r);
 	return REASON_NONE;

@@ -11,6 +11,7 @@
 #include "l7/conn.h"
 #include "l7/http1_write.h"
 #include "l7/tls.h"
+#include "l7/view.h"
 #include "route/expr.h"
 #include "route/hash.h"
 #include "route/split.h"
@@ -236,6 +237,11 @@ static uint64_t hash_of(const struct client *who, const struct pool *pool,
 	return (uint64_t)route_hash_end(route_hash_add(ROUTE_HASH_INIT, value));
 }
 
+static struct route_counters *row_of(const struct l7 *l7, const struct route_action *a)
+{
+	return route_rt_row(a->rt, l7->env.worker);
+}
+
 /* Everything is rendered from the request as it came, then it is changed. */
 static enum reason change(const struct client *who, struct head *h, const struct route_input *in,
 			  const struct path_captures *captures, struct routing *r)
@@ -252,6 +258,10 @@ static enum reason change(const struct client *who, struct head *h, const struct
 	if (a->answer != ROUTE_TO_POOL)
 		return REASON_NONE;
 	r->pool = choose_pool(l7, a, in);
+	if (a->fallback && balancer_is_empty(view_pool(who->view, r->pool)->balancer)) {
+		r->pool = a->fallback;
+		counter_add(&row_of(l7, a)->fallbacks, 1);
+	}
 	if (r->pool->balance == BALANCE_MAGLEV)
 		r->hash = hash_of(who, r->pool, in);
 	own = render_edits(rr, (size_t)edits, &a->request_edits, in, captures);
@@ -264,11 +274,6 @@ static enum reason change(const struct client *who, struct head *h, const struct
 	if (own && routing_edit(l7, h, rr->edits + edits, (size_t)own) < 0)
 		return REASON_NO_RESOURCES;
 	return REASON_NONE;
-}
-
-static struct route_counters *row_of(const struct l7 *l7, const struct route_action *a)
-{
-	return route_rt_row(a->rt, l7->env.worker);
 }
 
 void routing_count(const struct l7 *l7, const struct route_action *a, unsigned status,

@@ -108,7 +108,7 @@ static uint64_t in_ms(const struct request *r, unsigned ms)
 static void set_deadline(struct request *r)
 {
 	if (duplex_has_moved(&r->duplex))
-		r->reply_at = in_ms(r, r->client.service->timeouts.tunnel);
+		r->reply_at = in_ms(r, request_timeouts(r)->tunnel);
 	deadline_set(&r->client.io->deadline, r->body_at < r->reply_at ? r->body_at : r->reply_at);
 }
 
