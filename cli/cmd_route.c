@@ -29,7 +29,9 @@ static void print_answer(const json_t *o)
 	if (json_is_object(route))
 		print_route("route", route);
 	else
-		print_line("route", "none fits: the service's own pool");
+		print_line("route", "none fits: %s",
+			   json_array_size(json_object_get(o, "pools")) ? "the service's own pool"
+									: "no pool of its own");
 	json_array_foreach (json_object_get(o, "pools"), i, item) {
 		if (json_array_size(json_object_get(o, "pools")) == 1)
 			print_line("pool", "%s", field_text(item, "pool"));

@@ -26,7 +26,7 @@ def routed(http_proxy):
     """routed(routes, pools={name: serve}, ...) -> Proxy; its own pool says "web"."""
     scripts = []
 
-    def make(routes, pools=None, seen=None, rates=None, **kw):
+    def make(routes, pools=None, seen=None, rates=None, start=True, **kw):
         proxy = http_proxy(who("web", seen), start=False, routes=routes, **kw)
         for name, serve in (pools or {}).items():
             script = Script(serve)
@@ -35,8 +35,9 @@ def routed(http_proxy):
                 **CONTROLLED, "backends": [{"name": "b1", "address": script.target}]}
         if rates:
             proxy.config["rate_limits"] = rates
-        proxy.daemon.write_config(proxy.config)
-        proxy.daemon.start()
+        if start:
+            proxy.daemon.write_config(proxy.config)
+            proxy.daemon.start()
         return proxy
     yield make
     for script in scripts:
@@ -281,6 +282,31 @@ def test_faults_on_purpose(routed, version):
     # They are no failures of any backend.
     assert not [n for n in ("connect", "reset", "timeout", "response", "no_backend", "limit")
                 if proxy.counter(f"failed_{n}")]
+
+
+@BOTH
+def test_a_service_without_a_pool_of_its_own(routed, version):
+    proxy = routed([{"match": {"host": "one.test"}, "pool": "one"}],
+                   pools={"one": who("one"), "late": who("late")}, start=False)
+    del proxy.config["services"]["web"]["pool"]
+    proxy.daemon.write_config(proxy.config)
+    proxy.daemon.start()
+    assert ask(proxy, "/", version, host="one.test").body == b"one"
+    answer = ask(proxy, "/", version, host="two.test", accept="application/json")
+    assert answer.status == 404 and b'"code": "NO_ROUTE"' in answer.body, answer
+    told = proxy.daemon.ctl_json("route", "test", "web", "GET", "http://two.test/")
+    assert (told["action"], told["status"], told["pools"]) == ("respond", 404, [])
+    assert "no pool of its own" in proxy.daemon.ctl("route", "test", "web", "GET", "/").stdout
+    shown = proxy.daemon.ctl_json("service", "show", "web")
+    assert shown["pool"] is None and proxy.daemon.ctl("service", "show", "web").rc == 0
+    assert proxy.daemon.ctl("service", "list").rc == 0
+    # A pool comes and goes by reload.
+    proxy.config["services"]["web"]["pool"] = "late"
+    proxy.daemon.reload(proxy.config)
+    assert ask(proxy, "/", version, host="two.test").body == b"late"
+    del proxy.config["services"]["web"]["pool"]
+    proxy.daemon.reload(proxy.config)
+    assert ask(proxy, "/", version, host="two.test").status == 404
 
 
 def test_bounds_of_a_route(routed):

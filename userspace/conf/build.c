@@ -209,7 +209,11 @@ static void read_services(struct draft *dr)
 		find_route_pools(dr, sorted[i], s);
 		find_sni_pools(dr, sorted[i], s);
 		draft_build_routes(dr, sorted[i], s);
-		if (!pool && s->mode != SERVICE_TLS)
+		if (!pool && s->mode == SERVICE_HTTP && !tree_get(sorted[i], "routes"))
+			diag_error(dr->reader.diag, &sorted[i]->key_pos,
+				   "%sexpected pool, routes or both in mode http",
+				   dr->reader.object);
+		else if (!pool && s->mode != SERVICE_TLS && s->mode != SERVICE_HTTP)
 			diag_error(dr->reader.diag, &sorted[i]->key_pos,
 				   "%spool is missing, expected the name of a pool",
 				   dr->reader.object);

@@ -469,9 +469,8 @@ static const struct keyword service_keys[] = {
 	 .words = service_mode_words,
 	 .required = true},
 	{.name = "pool",
-	 .text = "pool that serves it; only mode tls can do without, which then refuses what no "
-		 "route "
-		 "is for, with the alert unrecognized_name",
+	 .text = "pool that serves it; modes tls and http can do without: what no route is for is "
+		 "then refused, with the alert unrecognized_name, or status 404",
 	 SPECIAL(pool),
 	 .form = "the name of a pool"},
 	{.name = "tracking",

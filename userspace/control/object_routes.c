@@ -4,6 +4,7 @@
 #include "conf/runtime.h"
 #include "control/json_build.h"
 #include "control/objects.h"
+#include "l7/reason.h"
 
 json_t *object_route_name(const struct route_set *set, const struct route *r)
 {
@@ -34,11 +35,13 @@ void object_put_action(json_t *o, const struct service *s, const struct route *r
 
 	for (size_t i = 0; a && a->answer == ROUTE_TO_POOL && i < a->pool_count; i++)
 		push_pool(pools, a->pools[i], a->pool_count > 1 ? a->weights[i] : 1, failed);
-	if (!a)
+	if (!a && s->pool)
 		push_pool(pools, s->pool, 1, failed);
-	json_put(o, "action", json_string(action_word(a)), failed);
+	json_put(o, "action", json_string(a || s->pool ? action_word(a) : "respond"), failed);
 	json_put(o, "pools", pools, failed);
-	if (a && a->answer != ROUTE_TO_POOL)
+	if (!a && !s->pool)
+		json_put_int(o, "status", reason_status(REASON_NO_ROUTE), failed);
+	else if (a && a->answer != ROUTE_TO_POOL)
 		json_put_int(o, "status", a->status, failed);
 }
 

@@ -40,6 +40,7 @@
 	X(CHUNK_BAD, 400, "malformed chunked body")                                                \
 	X(CHUNK_EXTENSION, 400, "too many bytes of chunk extensions")                              \
 	X(TRAILER_LARGE, 431, "trailer section too large")                                         \
+	X(NO_ROUTE, 404, "no route is for this request")                                           \
 	X(METHOD_CONNECT, 405, "method CONNECT is not allowed")                                    \
 	X(HEADER_TIMEOUT, 408, "request header did not come in time")                              \
 	X(BODY_TIMEOUT, 408, "request body did not come in time")                                  \

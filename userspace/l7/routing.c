@@ -327,7 +327,7 @@ enum reason routing_find(const struct client *who, struct head *h, struct routin
 			return REASON_RATE_LIMITED;
 	}
 	if (!found.route)
-		return REASON_NONE;
+		return own ? REASON_NONE : REASON_NO_ROUTE;
 	ret_routing->pool = NULL;
 	if (ret_routing->action->answer == ROUTE_REDIRECT) {
 		int err = render(rr, ret_routing->action->location, &in, &found.captures,
