@@ -74,14 +74,6 @@ static const char *refuse_redirect_status(uint64_t n)
 	return n == 304 || n == 305 || n == 306 ? "301, 302, 303, 307 or 308" : NULL;
 }
 
-static const char *refuse_content_type(const char *text)
-{
-	for (const char *p = text; *p; p++)
-		if (*p < ' ' || *p > '~')
-			return "a media type, such as text/html";
-	return *text ? NULL : "a media type, such as text/html";
-}
-
 /* ---- what a route asks ---- */
 
 static const struct keyword path_keys[] = {
@@ -230,7 +222,7 @@ static const struct keyword respond_keys[] = {
 	 .type = KEY_TEXT,
 	 RESPOND(content_type),
 	 .form = "a media type, such as text/html",
-	 .refuse_text = refuse_content_type,
+	 .refuse_text = field_refuse_content_type,
 	 .fallback = "text/plain"},
 };
 static const struct section schema_respond = {

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "conf/environ.h"
+#include "conf/error_pages.h"
 #include "conf/resilience.h"
 #include "core/addr.h"
 #include "core/diag.h"
@@ -502,8 +503,9 @@ struct service {
 	struct hedge_conf hedge;  /* the same */
 	struct proxy_in proxy_in; /* http, tcp, tls */
 	struct service_guard guard;
-	struct access_conf access; /* http */
-	struct service_rt *rt;	   /* the snapshot holds a reference */
+	struct error_pages error_pages; /* http */
+	struct access_conf access;	/* http */
+	struct service_rt *rt;		/* the snapshot holds a reference */
 };
 
 struct snapshot {

@@ -140,6 +140,7 @@ void request_truncate(struct request *r)
 static void describe(const struct request *r, struct answer *a)
 {
 	a->is_head = r->is_head;
+	a->pages = &r->client.service->error_pages;
 	a->facts = (struct answer_facts){
 		.route = r->route, .pool = r->pool->name, .attempts = r->tried_count};
 	if (r->tried_count)
