@@ -306,14 +306,29 @@ static void build_fault(struct route_build *b, const struct route_draft *rd,
 		say(b, draft_key_pos(given, "abort_percent"), "abort_percent is for abort");
 }
 
+static void build_mirror(struct route_build *b, const struct route_draft *rd,
+			 const struct tree *node, struct route_action *a)
+{
+	const struct tree *given = tree_get(node, "mirror");
+
+	if (!given)
+		return;
+	a->mirror = (struct route_mirror){.pool = find_pool(b, rd->mirror.pool_name, given, "pool"),
+					  .percent = rd->mirror.percent,
+					  .timeout_ms = rd->mirror.timeout_ms,
+					  .body_max = (uint32_t)rd->mirror.body};
+	if (a->mirror.pool && a->mirror.pool->proxy_out != PROXY_OUT_OFF)
+		say(b, &given->pos, "mirror: a pool with proxy headers is for no copies");
+}
+
 /* Keys that say nothing where no backend is asked are a mistake. */
 static void check_answer(struct route_build *b, const struct route_draft *rd,
 			 const struct tree *node)
 {
 	static const char *const answers[] = {"pool", "split", "redirect", "respond"};
-	static const char *const of_backends[] = {"rewrite", "timeout",	 "timeouts",
-						  "limits",  "fallback", "fault",
-						  "retry",   "hedge",	 "request_headers"};
+	static const char *const of_backends[] = {
+		"rewrite", "timeout", "timeouts", "limits", "fallback",
+		"fault",   "mirror",  "retry",	  "hedge",  "request_headers"};
 	size_t given = 0;
 
 	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++)
@@ -373,6 +388,7 @@ static void build_route(struct route_build *b, const struct service *s, const st
 	build_bounds(b, s, &rd, node, a);
 	a->fallback = find_pool(b, rd.fallback_name, node, "fallback");
 	build_fault(b, &rd, node, a);
+	build_mirror(b, &rd, node, a);
 	build_retry(b, &rd, node, a);
 	a->early = rd.early;
 	b->set->takes_early |= rd.early == ROUTE_EARLY_ON;
@@ -415,7 +431,7 @@ static void list_pools(struct route_build *b, const struct route *routes, size_t
 	size_t total = 0;
 
 	for (size_t i = 0; i < count; i++)
-		total += ((struct route_action *)routes[i].action)->pool_count + 1;
+		total += ((struct route_action *)routes[i].action)->pool_count + 2;
 	b->set->pools = route_build_alloc(b, total, sizeof(*b->set->pools));
 	for (size_t i = 0; b->set->pools && i < count; i++) {
 		const struct route_action *a = routes[i].action;
@@ -424,6 +440,8 @@ static void list_pools(struct route_build *b, const struct route *routes, size_t
 			b->set->pools[b->set->pool_count++] = a->pools[k];
 		if (a->fallback)
 			b->set->pools[b->set->pool_count++] = a->fallback;
+		if (a->mirror.pool)
+			b->set->pools[b->set->pool_count++] = a->mirror.pool;
 	}
 }
 

@@ -48,6 +48,11 @@ struct route_draft {
 	} limits;
 	const char *fallback_name;
 	struct route_fault fault;
+	struct {
+		const char *pool_name;
+		unsigned percent, timeout_ms;
+		size_t body;
+	} mirror;
 	enum route_early early;
 	unsigned priority;
 	const struct tree *rate_limit;

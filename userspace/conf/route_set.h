@@ -50,6 +50,13 @@ struct route_fault {
 	unsigned abort, abort_percent;	  /* status; 0: none */
 };
 
+/* Copies of requests, whose answers nobody waits for. */
+struct route_mirror {
+	const struct pool *pool; /* NULL: none */
+	unsigned percent, timeout_ms;
+	uint32_t body_max; /* a larger one has no copy */
+};
+
 /* struct route.action */
 struct route_action {
 	enum route_answer answer;
@@ -74,6 +81,7 @@ struct route_action {
 	/* All of them. */
 	struct route_rt *rt; /* held by the snapshot */
 	struct route_fault fault;
+	struct route_mirror mirror;
 	enum route_early early;
 	unsigned priority; /* enum request_priority; PRIORITY_COUNT: the service's */
 	struct limit_uses limits;

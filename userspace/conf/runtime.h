@@ -123,6 +123,10 @@ extern const unsigned duration_bounds_ms[DURATION_BOUNDS];
 	X(local_errors, "local-errors") /* of the responses, errors that the proxy made itself */  \
 	X(aborted, "aborted")		/* the client went away before its answer was whole */     \
 	X(fallbacks, "fallbacks") /* requests for the other pool, as the first had no backend */   \
+	X(mirrored, "mirrored")	  /* copies that were answered */                                  \
+	X(mirrors_failed, "mirrors-failed") /* that were not */                                    \
+	X(mirrors_dropped,                                                                         \
+	  "mirrors-dropped") /* that were not sent, as too many are, or too large */               \
 	X(faults_delayed, "faults-delayed")                                                        \
 	X(faults_aborted, "faults-aborted")
 

@@ -15,6 +15,7 @@
 
 #define HOUR (3600ULL * 1000)
 #define DAY  (24 * HOUR)
+#define MIB  (1024ULL * 1024)
 #define TIB  (1024ULL * 1024 * 1024 * 1024)
 
 /* ---- keys whose values are built later ---- */
@@ -322,6 +323,43 @@ static const struct section schema_fault = {.name = "fault of a route",
 						    "is drawn apart",
 					    KEYS(fault_keys)};
 
+static const struct keyword mirror_keys[] = {
+	{.name = "pool",
+	 .text = "pool that gets the copies; its answers are thrown away",
+	 .type = KEY_NAME,
+	 PART(pool_name, mirror),
+	 .form = "the name of a pool",
+	 .refuse_text = field_refuse_name,
+	 .required = true},
+	{.name = "percent",
+	 .text = "of the route's requests that are copied, by chance",
+	 .type = KEY_NUMBER,
+	 PART(percent, mirror),
+	 .min = 1,
+	 .max = 100,
+	 .fallback = "100"},
+	{.name = "body",
+	 .text = "largest body that is copied; a request with a larger one has no copy",
+	 .type = KEY_SIZE,
+	 PART(body, mirror),
+	 .max = MIB,
+	 .fallback = "64KiB"},
+	{.name = "timeout",
+	 .text = "for all of a copy, from its connection to the end of its answer",
+	 .type = KEY_DURATION,
+	 PART(timeout_ms, mirror),
+	 .min = 1,
+	 .max = HOUR,
+	 .fallback = "5s"},
+};
+static const struct section schema_mirror = {
+	.name = "mirror of a route",
+	.text = "Copies of requests for another pool, with the field X-Shunt-Mirror: 1. The "
+		"requests "
+		"themselves never wait for them; beyond 256 copies, or 32 MiB, of a worker none is "
+		"made",
+	KEYS(mirror_keys)};
+
 static const struct keyword edits_keys[] = {
 	{.name = "set",
 	 .text = "fields in place of all of that name: {x-region: \"${region}\"}",
@@ -396,6 +434,10 @@ static const struct keyword route_keys[] = {
 	 FIELD(struct route_draft, fallback_name),
 	 .form = "the name of a pool",
 	 .refuse_text = field_refuse_name},
+	{.name = "mirror",
+	 .text = "copies for another pool",
+	 OF(mirror),
+	 .section = &schema_mirror},
 	{.name = "fault", .text = "failures on purpose", OF(fault), .section = &schema_fault},
 	{.name = "early_data",
 	 .text = "are requests of this route taken in the first message of a client that comes "

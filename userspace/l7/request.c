@@ -11,6 +11,7 @@
 #include "l7/h2_session.h"
 #include "l7/hedge.h"
 #include "l7/http1_write.h"
+#include "l7/mirror.h"
 #include "l7/path.h"
 #include "l7/request_int.h"
 #include "l7/retry.h"
@@ -70,6 +71,7 @@ static void end(struct request *r, bool keep)
 {
 	if (r->log)
 		log_end(r);
+	mirror_forget(r);
 	flow_deinit(&r->body);
 	flow_deinit(&r->reply);
 	if (r->state != REQUEST_TUNNEL) /* which last as long as their users like */
@@ -309,6 +311,8 @@ static bool push_body(struct request *r, struct slice head)
 		return true;
 	status = flow_pump(&r->body, head);
 	r->body_done = status == FLOW_DONE;
+	if (r->body_done && r->mirror)
+		mirror_send(r);
 	/* It may have answered before it closed, so see what it says. */
 	r->body_refused = status == FLOW_BROKEN;
 	if (r->body_refused) {
@@ -491,6 +495,8 @@ static void begin(struct request *r)
 		request_fail(r, REASON_FAULT);
 		return;
 	}
+	if (r->action && r->action->mirror.pool)
+		mirror_begin(r);
 	if (queue_enter(r)) {
 		attempt_next(r);
 		return;

@@ -17,6 +17,7 @@
 #include "l7/upstream_conn.h"
 
 struct hedge;
+struct mirror;
 
 enum request_state {
 	REQUEST_CONNECT, /* no connection to a backend yet */
@@ -66,6 +67,7 @@ struct request {
 	uint64_t hedge_at, give_up_at;	/* the same: of the second try, and of them all */
 	uint64_t tried_ms;		/* when the try began */
 	struct hedge *hedge;		/* NULL: there is no second try under way */
+	struct mirror *mirror;		/* NULL: no copy of its body is taken */
 	const struct retry_conf *retry;
 	const struct hedge_conf *hedging;
 	const char *route;	  /* its name; NULL: it has none */
