@@ -21,66 +21,6 @@
 
 /* ---- node ---- */
 
-#define LIMIT(member) .type = KEY_NUMBER, FIELD(struct node_limits, member), .restart = true
-
-static const struct keyword node_limits_keys[] = {
-	{.name = "services",
-	 .text = "listen addresses of all services together, proxied ones too (not those on every "
-		 "address)",
-	 LIMIT(services),
-	 .min = 1,
-	 .max = SHUNT_MAX_SERVICES,
-	 .fallback = "1024"},
-	{.name = "backends",
-	 .text = "backends of all l4 services together, those that are draining away included",
-	 LIMIT(backends),
-	 .min = 2,
-	 .max = SHUNT_MAX_BACKENDS,
-	 .fallback = "16384"},
-	{.name = "ring_slots",
-	 .text = "slots of all rings together; a change needs room for the old ring and the new",
-	 LIMIT(ring_slots),
-	 .min = 1024,
-	 .max = 1U << 28,
-	 .fallback = "8388608"},
-	{.name = "flows",
-	 .text = "tracked flows of each address family",
-	 LIMIT(flows),
-	 .min = 1024,
-	 .max = 1U << 26,
-	 .fallback = "2097152"},
-	{.name = "pending",
-	 .text = "flows of each address family of which one packet was seen",
-	 LIMIT(pending),
-	 .min = 1024,
-	 .max = 1U << 24,
-	 .fallback = "65536"},
-	{.name = "guard",
-	 .text = "entries of the block and allow lists of each address family; sources that are "
-		 "blocked automatically take half of them at most",
-	 LIMIT(guard),
-	 .min = 16,
-	 .max = 1U << 24,
-	 .fallback = "65536"},
-	{.name = "sources",
-	 .text = "sources that services with limits for each source remember, all together",
-	 LIMIT(sources),
-	 .min = 1024,
-	 .max = 1U << 24,
-	 .fallback = "65536"},
-	{.name = "nat",
-	 .text = "flows of each address family to nat backends; more are refused",
-	 LIMIT(nat),
-	 .min = 1024,
-	 .max = 1U << 24,
-	 .fallback = "262144"},
-};
-static const struct section node_limits = {
-	.name = "limits of the node",
-	.text = "Sizes of the kernel's tables; they keep the size they were made with until "
-		"shunt-load detach --purge",
-	KEYS(node_limits_keys)};
-
 static const struct keyword node_keys[] = {
 	{.name = "interfaces",
 	 .text = "network interfaces that packets for l4 services come in by, and leave by to "
@@ -178,7 +118,7 @@ static const struct keyword node_keys[] = {
 	 .text = "sizes of the kernel's tables",
 	 .type = KEY_SECTION,
 	 FIELD(struct node, limits),
-	 .section = &node_limits},
+	 .section = &schema_node_limits},
 };
 const struct section schema_node = {.name = "node", .text = "This machine", KEYS(node_keys)};
 
@@ -438,6 +378,13 @@ static const struct keyword pool_keys[] = {
 	 .section = &schema_pool_limits,
 	 PROXY_ONLY},
 	{.name = "backends", .text = "its servers", .type = KEY_ITEMS, .section = &schema_backend},
+	{.name = "discover",
+	 .text = "more of them, that are found by DNS or in a file",
+	 .type = KEY_SECTION,
+	 FIELD(struct pool, discover),
+	 .section = &schema_discover,
+	 .empty_word = "none",
+	 .fallback_text = "none"},
 };
 const struct section schema_pool = {
 	.name = "pool",
