@@ -17,6 +17,7 @@
 #include "control/config_file.h"
 #include "control/config_watch.h"
 #include "control/diag_log.h"
+#include "control/discover.h"
 #include "control/guard_watch.h"
 #include "control/history.h"
 #include "control/notify.h"
@@ -67,6 +68,7 @@ struct daemon {
 	struct config_file file;
 	struct config_watch watch;
 	struct history *history;
+	struct discover *discover;
 	bool loop_ready;
 	bool started; /* the first configuration is in force */
 	int exit_code;
@@ -100,6 +102,7 @@ static void stop_parts(struct daemon *dm)
 	server_close(dm->server, NULL, NULL);
 	admin_http_close(&dm->admin);
 	health_close(dm->health, NULL, NULL);
+	discover_close(dm->discover);
 	reload_close(dm->reload, NULL, NULL);
 	history_close(dm->history);
 	if (dm->loop_ready) {
@@ -139,6 +142,7 @@ static void begin_stop(struct daemon *dm)
 	dm->env.stopping = true;
 	notify_stopping();
 	reload_quiesce(dm->reload);
+	discover_quiesce(dm->discover);
 	workers_status(dm->workers, &w);
 	log_info("main: stopping, connections may end connections=%llu drain_timeout_ms=%u",
 		 (unsigned long long)w.connections, drain_ms);
@@ -202,6 +206,15 @@ static int start_loop(struct daemon *dm)
 	return err;
 }
 
+static void on_generation(void *ctx, struct snapshot *snap, const struct reload_origin *origin,
+			  const struct reload_result *result)
+{
+	struct daemon *dm = ctx;
+
+	history_note(dm->history, snap, origin, result);
+	discover_follow(dm->discover, snap);
+}
+
 static int start_parts(struct daemon *dm, struct diag *d)
 {
 	const struct snapshot *snap = dm->first;
@@ -229,11 +242,13 @@ static int start_parts(struct daemon *dm, struct diag *d)
 	parts.workers = dm->workers;
 	parts.health = dm->health;
 	parts.generation = history_last(dm->history);
-	parts.note = history_note;
-	parts.note_ctx = dm->history;
+	parts.note = on_generation;
+	parts.note_ctx = dm;
 	history_start(dm->history, &dm->loop);
 	if (!err)
 		err = reload_new(&parts, &dm->reload);
+	if (!err)
+		discover_start(dm->discover, &dm->loop, dm->reload);
 	if (!err && dm->l4)
 		reconcile_watch_start(&dm->reconcile_watch, &dm->loop, dm->l4, dm->reload);
 	if (!err)
@@ -259,6 +274,7 @@ static int start_server(struct daemon *dm)
 	dm->env.workers = dm->workers;
 	dm->env.steering = dm->steering;
 	dm->env.history = dm->history;
+	dm->env.discover = dm->discover;
 	dm->env.runtime = dm->runtime;
 	dm->env.file = &dm->file;
 	dm->env.config_path = dm->options.config_path;
@@ -302,6 +318,13 @@ static int load_document(struct daemon *dm, struct tree **ret_document, struct d
 	int err =
 		config_file_load(dm->options.config_path, dm->runtime, ret_document, &dm->first, d);
 
+	/* What was found before must not keep a good file from taking effect. */
+	if (err == -EINVAL && discover_forget(dm->discover)) {
+		diag_deinit(d);
+		diag_init(d);
+		err = config_file_load(dm->options.config_path, dm->runtime, ret_document,
+				       &dm->first, d);
+	}
 	if (!err && dm->options.strict)
 		err = diag_refuse_warnings(d);
 	if (!err)
@@ -331,6 +354,10 @@ static int start(struct daemon *dm)
 
 	diag_init(&d);
 	err = history_open(dm->options.state_dir, &dm->history, &d);
+	if (!err)
+		dm->discover = discover_new(dm->runtime, dm->options.state_dir);
+	if (!err && !dm->discover)
+		err = -ENOMEM;
 	if (!err)
 		err = load_document(dm, &document, &d);
 	if (dm->file.fallback)

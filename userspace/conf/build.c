@@ -129,6 +129,7 @@ static void read_pools(struct draft *dr)
 		reader_set_object(&dr->reader, "pool %s", pool->name);
 		read_section(&dr->reader, &schema_pool, sorted[i], pool);
 		read_backends(dr, &dr->pools[i], pool);
+		draft_add_found(dr, &dr->pools[i], pool);
 	}
 }
 
@@ -303,6 +304,7 @@ static struct snapshot *build(const struct tree *document, struct runtime *rt, s
 	reader_init(&dr.reader, snapshot_arena(dr.snap), d);
 	resolved = resolve_environ(&dr, document);
 	dr.root = resolved ? resolved : document;
+	dr.found = runtime_found(rt);
 	read_section(&dr.reader, &schema_root, dr.root, dr.snap);
 	draft_read_guard(&dr);
 	read_pools(&dr);

@@ -170,7 +170,8 @@ static void check_service(struct draft *dr, const struct service_draft *sd, cons
 		diag_error(dr->reader.diag, draft_key_pos(sd->node, "limits"),
 			   "service %s: limits.request_line is larger than limits.header_bytes",
 			   s->name);
-	if (s->pool && is_empty_list(tree_get(draft_pool(dr, s->pool)->node, "backends")))
+	if (s->pool && s->pool->discover.kind == DISCOVER_NONE &&
+	    is_empty_list(tree_get(draft_pool(dr, s->pool)->node, "backends")))
 		diag_error(dr->reader.diag, draft_key_pos(sd->node, "pool"),
 			   "service %s: pool %s has no backends", s->name, s->pool->name);
 }
@@ -556,6 +557,7 @@ void draft_check(struct draft *dr)
 		drop_kept_ports(&snap->pools[i]);
 	for (size_t i = 0; i < snap->pool_count; i++)
 		check_pool(dr, &dr->pools[i], &snap->pools[i], rows, count);
+	draft_check_discover(dr);
 	draft_check_admin(dr);
 	draft_check_access(dr);
 	draft_check_guard(dr);

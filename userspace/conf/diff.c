@@ -130,7 +130,7 @@ static bool is_same_value(const struct keyword *k, const void *old, const void *
 	case KEY_CHOICE: return !memcmp(a, b, k->width);
 	case KEY_SPECIAL: return k->width && !memcmp(a, b, k->width);
 	case KEY_TEXT:
-	case KEY_NAME: return *x && *y && !strcmp(*x, *y);
+	case KEY_NAME: return *x == *y || (*x && *y && !strcmp(*x, *y));
 	default: return false;
 	}
 }

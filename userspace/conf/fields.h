@@ -55,6 +55,8 @@ FIELD_FUNCTIONS(sni);		/* struct sni_route */
 FIELD_FUNCTIONS(alpn);		/* struct sni_route */
 FIELD_FUNCTIONS(proxy_from);	/* struct proxy_in */
 FIELD_FUNCTIONS(prefix);	/* struct guard_prefix */
+FIELD_FUNCTIONS(resolver);	/* struct discover_conf */
+FIELD_FUNCTIONS(overrides);	/* struct discover_conf */
 
 #undef FIELD_FUNCTIONS
 
@@ -73,11 +75,13 @@ const char *field_refuse_body(const char *text); /* in an answer to a check */
 const char *field_refuse_grpc_service(const char *text);
 const char *field_refuse_ring_size(uint64_t n);
 const char *field_refuse_load_bound(uint64_t n);
+const char *field_refuse_dns_name(const char *text);
 const char *field_refuse_cookie(const char *text);
 const char *field_refuse_cookie_path(const char *text);
 
 /* Is it an address that a host cannot have as its own? Then it is reported. */
 struct addr;
+const char *field_refuse_address(const struct addr *a); /* what it is instead; NULL: good */
 bool field_report_address(struct reader *r, const struct keyword *k, const struct tree *value,
 			  const struct addr *a);
 

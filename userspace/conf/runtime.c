@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "conf/found.h"
 #include "conf/snapshot.h"
 #include "core/clock.h"
 #include "core/text.h"
@@ -58,6 +59,7 @@ struct table {
 
 struct runtime {
 	struct table backends, pools, services, routes, limits;
+	struct found *found;
 };
 
 /* The last access to the item: the main thread may free it as soon as it sees the zero. */
@@ -204,8 +206,9 @@ struct runtime *runtime_new(void)
 
 	if (!rt)
 		return NULL;
-	if (table_init(&rt->backends, free_backend) < 0 || table_init(&rt->pools, free_pool) < 0 ||
-	    table_init(&rt->services, free_service) < 0 ||
+	rt->found = found_new();
+	if (!rt->found || table_init(&rt->backends, free_backend) < 0 ||
+	    table_init(&rt->pools, free_pool) < 0 || table_init(&rt->services, free_service) < 0 ||
 	    table_init(&rt->routes, free_route) < 0 || table_init(&rt->limits, free_limit) < 0) {
 		runtime_free(rt);
 		return NULL;
@@ -227,7 +230,13 @@ void runtime_free(struct runtime *rt)
 	free(rt->services.buckets);
 	free(rt->routes.buckets);
 	free(rt->limits.buckets);
+	found_free(rt->found);
 	free(rt);
+}
+
+struct found *runtime_found(struct runtime *rt)
+{
+	return rt->found;
 }
 
 void runtime_sweep(struct runtime *rt)

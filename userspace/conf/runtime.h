@@ -254,11 +254,15 @@ struct limit_rt {
 	void *priv;			 /* runtime.c */
 };
 
+struct found;	   /* conf/found.h */
 struct rate_limit; /* conf/snapshot.h */
 struct runtime;
 
 struct runtime *runtime_new(void);     /* NULL: out of memory */
 void runtime_free(struct runtime *rt); /* every reference must be gone */
+
+/* What was found for pools. */
+struct found *runtime_found(struct runtime *rt);
 
 /* Find by identity or make; takes a reference. NULL: out of memory. Main thread. */
 struct backend_rt *runtime_backend(struct runtime *rt, const char *pool, const char *name,

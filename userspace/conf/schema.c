@@ -275,6 +275,13 @@ static const struct keyword pool_keys[] = {
 	 .section = &schema_pool_limits,
 	 PROXY_ONLY},
 	{.name = "backends", .text = "its servers", .type = KEY_ITEMS, .section = &schema_backend},
+	{.name = "discover",
+	 .text = "more of them, that are found by DNS or in a file",
+	 .type = KEY_SECTION,
+	 FIELD(struct pool, discover),
+	 .section = &schema_discover,
+	 .empty_word = "none",
+	 .fallback_text = "none"},
 };
 const struct section schema_pool = {
 	.name = "pool",

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "conf/discover.h"
 #include "conf/environ.h"
 #include "conf/error_pages.h"
 #include "conf/resilience.h"
@@ -181,6 +182,7 @@ struct backend {
 	const char *zone;     /* proxy: NULL: none */
 	uint64_t sticky_tag;  /* its name in cookies: a hash of name and address */
 	enum admin_state admin;
+	enum discover_kind origin; /* NONE: the document lists it */
 	bool has_server_id;
 	uint64_t server_id;    /* in QUIC connection ids, as a number */
 	struct backend_rt *rt; /* the snapshot holds a reference */
@@ -244,12 +246,13 @@ struct pool {
 	unsigned slow_start_ms;	       /* proxy: 0: none */
 	unsigned panic_percent;	       /* proxy: all are used where less of a group is healthy */
 	struct pool_sticky sticky;     /* proxy */
-	struct outlier_conf outlier;   /* proxy */
-	struct pool_limits limits;     /* proxy */
-	struct pool_rt *rt;	       /* that its backends hold; NULL: it has none */
-	unsigned requests_max;	       /* proxy: at a time of one backend; 0: any number */
-	const char *local_zone;	       /* the node's; NULL: none */
-	struct backend *backends;      /* sorted by name */
+	struct discover_conf discover;
+	struct outlier_conf outlier; /* proxy */
+	struct pool_limits limits;   /* proxy */
+	struct pool_rt *rt;	     /* that its backends hold; NULL: it has none */
+	unsigned requests_max;	     /* proxy: at a time of one backend; 0: any number */
+	const char *local_zone;	     /* the node's; NULL: none */
+	struct backend *backends;    /* sorted by name */
 	size_t backend_count;
 };
 

@@ -43,10 +43,48 @@ void cmd_config_schema(struct commands_env *env, struct request *rq, const struc
 	reply_text(rq, API_JSON, strbuf_take(&b));
 }
 
+/* The document, and, as comments, who was found beside those that it lists. */
+static char *show_text(const struct snapshot *snap)
+{
+	char *document = tree_emit(snap->document), address[ENDPOINT_STRLEN];
+	struct strbuf b;
+
+	strbuf_init(&b);
+	if (document)
+		strbuf_add(&b, document);
+	b.failed |= !document;
+	free(document);
+	for (size_t i = 0; i < snap->pool_count; i++) {
+		const struct pool *p = &snap->pools[i];
+
+		for (size_t j = 0; j < p->backend_count; j++) {
+			const struct backend *be = &p->backends[j];
+
+			if (be->origin != DISCOVER_NONE)
+				strbuf_printf(&b,
+					      "# found by %s: %s/%s, address %s, weight %u, "
+					      "state %s\n",
+					      discover_kind_name(be->origin), p->name, be->name,
+					      endpoint_format(&be->ep, address, sizeof(address)),
+					      be->weight, admin_state_name(be->admin));
+		}
+	}
+	if (!b.failed)
+		return strbuf_take(&b);
+	strbuf_deinit(&b);
+	return NULL;
+}
+
 void cmd_config_show(struct commands_env *env, struct request *rq, const struct route_args *args)
 {
+	const struct snapshot *snap = reload_current(env->reload);
+	const char *format = request_query(rq, "format");
+
 	(void)args;
-	cmd_reply_document(rq, reload_current(env->reload)->document, request_query(rq, "format"));
+	if (!format || !strcmp(format, "yaml"))
+		reply_text(rq, API_YAML, show_text(snap));
+	else
+		cmd_reply_document(rq, snap->document, format);
 }
 
 void cmd_reply_document(struct request *rq, const struct tree *document, const char *format)

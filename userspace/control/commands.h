@@ -19,6 +19,7 @@ struct commands_env {
 	struct workers *workers;
 	struct steering *steering;
 	struct history *history;
+	struct discover *discover;
 	struct runtime *runtime;
 	const struct config_file *file;
 	const char *config_path; /* "-": standard input, nothing can be saved */

@@ -231,6 +231,14 @@ static void put_summary(struct history_head *head, const struct change_list *cha
 		(void)snprintf(head->summary + len, sizeof(head->summary) - len, "; ...");
 }
 
+/* Of several in a row that only say who was found, the document is the same: the last one is kept. */
+static void drop_same(struct history *h, const struct reload_origin *origin)
+{
+	if (origin->alone && h->count &&
+	    !strcmp(h->entries[h->count - 1].head.origin, origin->what))
+		drop(h, h->count - 1);
+}
+
 void history_start(struct history *h, uv_loop_t *loop)
 {
 	h->loop = loop;
@@ -252,6 +260,7 @@ void history_note(void *ctx, struct snapshot *snap, const struct reload_origin *
 	(void)snprintf(e.head.origin, sizeof(e.head.origin), "%s", origin->what);
 	put_summary(&e.head, &result->changes);
 	h->keep = snap->admin.history;
+	drop_same(h, origin);
 	e.snap = snapshot_ref(snap);
 	if (append(h, &e)) {
 		snapshot_unref(snap);

@@ -7,6 +7,7 @@
 
 #include "conf/listen.h"
 #include "conf/runtime.h"
+#include "control/discover.h"
 #include "control/json_build.h"
 #include "core/clock.h"
 #include "l4/l4.h"
@@ -204,6 +205,7 @@ json_t *object_pool(const struct commands_env *env, const struct snapshot *snap,
 		json_put(o, "balance", object_balance(p), &failed);
 		object_put_resilience(o, p, &failed);
 	}
+	json_put(o, "discover", discover_json(env->discover, p), &failed);
 	json_put(o, "services", pool_services(snap, p), &failed);
 	json_put(o, "backend_states", object_backend_states(snap, p), &failed);
 	backends = json_array();

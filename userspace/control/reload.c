@@ -450,7 +450,8 @@ static int run_job(struct reload *r, struct job *job)
 
 static bool may_share(const struct job *job)
 {
-	return job->edit && !job->alone && !job->origin.if_generation && !job->origin.strict;
+	return job->edit && !job->alone && !job->origin.if_generation && !job->origin.strict &&
+	       !job->origin.alone;
 }
 
 /* The next in line, with the edits that stand before it: the last of those runs last. */

@@ -72,6 +72,7 @@ struct reload_origin {
 	long uid;		/* of the peer of a command; -1: nobody */
 	uint64_t if_generation; /* refused where another one is in force; 0: any */
 	bool strict;		/* refused where there are warnings */
+	bool alone;		/* its edit does more than edit: others must not fail with it */
 };
 
 /* Takes document. 0: cb (may be NULL) comes exactly once, never before this returns. -ENOMEM, -EBUSY
