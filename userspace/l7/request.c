@@ -606,15 +606,12 @@ static enum reason start(const struct client *who, struct head *h, size_t block_
 	char client[ADDR_STRLEN], local[ENDPOINT_STRLEN] = "", id[REQUEST_ID_MAX];
 	uint64_t body_max, wait_ns;
 	struct hop hop = {.proto = SLICE("http"), .is_trusted = conn_is_trusted(c, s)};
-	struct sticky sticky = {0};
 	struct request *r;
 	size_t bound, size;
 
 	reason = find_way(who, h, block_len, routing, id);
 	if (reason != REASON_NONE || !routing->pool)
 		return reason;
-	if (routing->pool->sticky.cookie)
-		sticky_find(who, h, routing->pool, &sticky);
 	h->upgrade = tunnel_protocol(s, h);
 	body_max = routing->action ? routing->action->body_max : s->limits.body;
 	if (body_max && h->length > body_max)
@@ -639,7 +636,7 @@ static enum reason start(const struct client *who, struct head *h, size_t block_
 		.priority = (uint8_t)shedding_priority(s, routing->action),
 		.pool = routing->pool,
 		.hash = routing->hash,
-		.sticky = sticky,
+		.sticky = routing->sticky,
 		.action = routing->action,
 		.response_ms = routing->action && routing->action->timeout_ms
 				       ? routing->action->timeout_ms

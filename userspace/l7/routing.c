@@ -264,6 +264,8 @@ static enum reason change(const struct client *who, struct head *h, const struct
 	}
 	if (r->pool->balance == BALANCE_MAGLEV)
 		r->hash = hash_of(who, r->pool, in);
+	if (r->pool->sticky.cookie)
+		sticky_find(who, h, r->pool, &r->sticky);
 	own = render_edits(rr, (size_t)edits, &a->request_edits, in, captures);
 	if (own < 0)
 		return render_reason(own);
@@ -294,6 +296,14 @@ void routing_count(const struct l7 *l7, const struct route_action *a, unsigned s
 		counter_add(&n->local_errors, 1);
 }
 
+/* To the pool of the service. */
+static enum reason to_own(const struct client *who, const struct head *h, struct routing *r)
+{
+	if (r->pool->sticky.cookie)
+		sticky_find(who, h, r->pool, &r->sticky);
+	return REASON_NONE;
+}
+
 enum reason routing_find(const struct client *who, struct head *h, struct routing *ret_routing)
 {
 	struct routing_room *rr = who->conn->l7->routing;
@@ -306,12 +316,12 @@ enum reason routing_find(const struct client *who, struct head *h, struct routin
 
 	*ret_routing = (struct routing){.pool = own};
 	if (!set && !hashed)
-		return REASON_NONE;
+		return to_own(who, h, ret_routing);
 	in = input_of(who, h, host, sni);
 	if (hashed)
 		ret_routing->hash = hash_of(who, own, &in);
 	if (!set)
-		return REASON_NONE;
+		return to_own(who, h, ret_routing);
 	rr->used = 0;
 	route_table_find(&set->table, &in, &found);
 	if (found.gave_up)
@@ -327,7 +337,7 @@ enum reason routing_find(const struct client *who, struct head *h, struct routin
 			return REASON_RATE_LIMITED;
 	}
 	if (!found.route)
-		return own ? REASON_NONE : REASON_NO_ROUTE;
+		return own ? to_own(who, h, ret_routing) : REASON_NO_ROUTE;
 	ret_routing->pool = NULL;
 	if (ret_routing->action->answer == ROUTE_REDIRECT) {
 		int err = render(rr, ret_routing->action->location, &in, &found.captures,
