@@ -5,7 +5,7 @@ import pytest
 from http1 import OK
 from lab import wait_until
 from test_l7_backends import GET, backend_row
-from test_l7_retries import SOON, Log, answer
+from test_l7_retries import SOON, Log
 
 BUSY = "HTTP/1.1 503 Busy\r\nConnection: close\r\nContent-Length: 4\r\n\r\nbusy"
 BAD_CHUNK = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"

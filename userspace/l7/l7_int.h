@@ -10,6 +10,7 @@
 #include "l7/l7.h"
 #include "l7/poller.h"
 #include "l7/queue.h"
+#include "l7/request_id.h"
 #include "l7/shedding.h"
 #include "l7/splice.h"
 #include "l7/tls.h"
@@ -52,6 +53,7 @@ struct l7 {
 	size_t scratch_cap;
 	struct field *fields;
 	unsigned field_cap;
+	char request_id[REQUEST_ID_MAX]; /* of the request that begins */
 };
 
 /* For choices that nobody needs to be unable to guess. */
