@@ -318,7 +318,7 @@ static void refuse(struct conn *c, enum reason reason)
 	struct answer a = {.reason = reason};
 
 	if (access_log_is_on(&who))
-		access_log_refused(&who, NULL, reason);
+		access_log_refused(&who, NULL, &a, NULL);
 	answer(c, &a, CONN_THEN_LINGER);
 }
 
@@ -442,11 +442,11 @@ static bool begin(struct conn *c, size_t len)
 		c->request = NULL;
 		r = request_start(&who, &h, len);
 	}
-	if (r != REASON_NONE && access_log_is_on(&who))
-		access_log_refused(&who, &h, r);
 	if (r != REASON_NONE) {
 		struct answer a = conn_answer(c, r, &h);
 
+		if (access_log_is_on(&who))
+			access_log_refused(&who, &h, &a, NULL);
 		answer(c, &a, CONN_THEN_LINGER);
 	}
 	return true;

@@ -257,11 +257,11 @@ static void begin(struct exchange *e)
 		r = conn_check_tls(&who, &h);
 	if (r == REASON_NONE)
 		r = request_start(&who, &h, 0);
-	if (r != REASON_NONE && access_log_is_on(&who))
-		access_log_refused(&who, &h, r);
 	if (r != REASON_NONE) {
 		struct answer a = conn_answer(c, r, &h);
 
+		if (access_log_is_on(&who))
+			access_log_refused(&who, &h, &a, NULL);
 		answer(e, &a);
 	}
 	h2_head_release(&head, pool);

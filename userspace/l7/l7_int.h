@@ -11,6 +11,7 @@
 #include "l7/mirror.h"
 #include "l7/poller.h"
 #include "l7/queue.h"
+#include "l7/request_id.h"
 #include "l7/shedding.h"
 #include "l7/splice.h"
 #include "l7/tls.h"
@@ -54,6 +55,7 @@ struct l7 {
 	size_t scratch_cap;
 	struct field *fields;
 	unsigned field_cap;
+	char request_id[REQUEST_ID_MAX]; /* of the request that begins */
 };
 
 /* For choices that nobody needs to be unable to guess. */
