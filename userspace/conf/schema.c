@@ -671,7 +671,7 @@ const struct section schema_root = {
 const struct keyword *section_keyword(const struct section *s, const char *name)
 {
 	for (size_t i = 0; i < s->count; i++)
-		if (!strcmp(s->keys[i].name, name))
+		if (s->keys[i].name[0] == name[0] && !strcmp(s->keys[i].name, name))
 			return &s->keys[i];
 	return NULL;
 }

@@ -69,7 +69,8 @@ static size_t child_index(const struct tree *t, const char *key)
 {
 	size_t i = 0;
 
-	while (i < t->count && strcmp(t->children[i]->key, key) != 0)
+	while (i < t->count &&
+	       (t->children[i]->key[0] != key[0] || strcmp(t->children[i]->key, key) != 0))
 		i++;
 	return i;
 }
