@@ -263,7 +263,7 @@ static int start_parts(struct daemon *dm, struct diag *d)
 static int start_server(struct daemon *dm)
 {
 	static const struct server_rules socket_rules = {.name = "socket",
-							 .connections = 256,
+							 .connections = 1024,
 							 .header_bytes = 32768,
 							 .request_ms = 30000,
 							 .reply_ms = 60000};

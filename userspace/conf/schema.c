@@ -125,12 +125,14 @@ static const struct keyword pool_keys[] = {
 		 "is used, routed to this host; auto: the address of the first interface. Without, "
 		 "they see the client's own, and must send their answers through this host",
 	 SPECIAL(source_nat),
+	 KEY_BYTES(struct pool, source_nat, source_len),
 	 .form = "auto, or an address or prefix without host bits, one of each family",
 	 .fallback_text = "none"},
 	{.name = "source_ports",
 	 .text = "ports of each source address that are used; they must be outside of "
 		 "net.ipv4.ip_local_port_range where the address is this host's own",
 	 SPECIAL(source_ports),
+	 KEY_BYTES(struct pool, source_port_low, source_port_high),
 	 .form = "a range such as 1024-32767",
 	 .fallback = "1024-32767"},
 	{.name = "health",
@@ -344,6 +346,7 @@ static const struct keyword service_keys[] = {
 	{.name = "source_routes",
 	 .text = "clients that another pool serves, by their address",
 	 SPECIAL(source_routes),
+	 KEY_BYTES(struct service, source_routes, source_route_count),
 	 .form = "a list of mappings {from: PREFIX, pool: NAME}",
 	 .section = &schema_source_route,
 	 L4_ONLY},
@@ -361,6 +364,7 @@ static const struct keyword service_keys[] = {
 		 "the "
 		 "backend has room for",
 	 SPECIAL(mss),
+	 FIELD(struct service, mss),
 	 .form = "off, auto or a number from 536 to 65000",
 	 .fallback = "off",
 	 L4_ONLY},
@@ -409,6 +413,7 @@ static const struct keyword service_keys[] = {
 	 .text = "peers whose X-Forwarded-*, Forwarded and X-Real-IP are passed on and added to; "
 		 "those of others are replaced",
 	 SPECIAL(trusted),
+	 KEY_BYTES(struct service, trusted_proxies, trusted_proxy_count),
 	 .form = "an address or prefix without host bits, such as 10.0.0.0/8",
 	 .fallback_text = "none",
 	 HTTP_ONLY},
@@ -459,6 +464,7 @@ static const struct keyword service_keys[] = {
 	 .text = "what becomes of requests; the first route whose conditions all hold is the one. "
 		 "What none is for goes to the service's pool",
 	 SPECIAL(routes),
+	 FIELD(struct service, routes),
 	 .form = "a list of mappings {match: {...}, pool: NAME}",
 	 .section = &schema_route,
 	 HTTP_ONLY},
@@ -486,6 +492,7 @@ static const struct keyword service_keys[] = {
 	 .text = "names of rate_limits that all requests are held to, in this order, before those "
 		 "of their route",
 	 SPECIAL(rate_limit),
+	 KEY_BYTES(struct service, rate_limits, rate_limit_count),
 	 .form = "names of rate_limits",
 	 .fallback_text = "none",
 	 HTTP_ONLY},
@@ -494,6 +501,7 @@ static const struct keyword service_keys[] = {
 		 "comes before a longer before a shorter suffix before none, of each a route with "
 		 "alpn before one without, then the order here",
 	 SPECIAL(sni_routes),
+	 KEY_BYTES(struct service, sni_routes, sni_route_count),
 	 .form = "a list of mappings {sni: NAME, alpn: PROTOCOL, pool: NAME}",
 	 .section = &schema_sni_route,
 	 TLS_ONLY},
@@ -575,7 +583,7 @@ const struct section schema_root = {
 const struct keyword *section_keyword(const struct section *s, const char *name)
 {
 	for (size_t i = 0; i < s->count; i++)
-		if (!strcmp(s->keys[i].name, name))
+		if (s->keys[i].name[0] == name[0] && !strcmp(s->keys[i].name, name))
 			return &s->keys[i];
 	return NULL;
 }

@@ -64,6 +64,11 @@ struct keyword {
 	void (*format)(struct strbuf *b, const void *object);
 };
 
+/* The bytes from the first member to the last, of specials: a list and how long it is, most of them empty. */
+#define KEY_BYTES(type, first, last)                                                               \
+	.offset = offsetof(type, first),                                                           \
+	.width = offsetof(type, last) + sizeof(((type *)0)->last) - offsetof(type, first)
+
 struct section {
 	const char *name; /* for the reference: "node", "pool", "health of a pool" */
 	const char *text;

@@ -105,11 +105,13 @@ static const struct keyword discover_keys[] = {
 	 .text = "DNS servers that are asked, one or a list; the next one where one does not "
 		 "answer",
 	 SPECIAL(resolver),
+	 KEY_BYTES(struct discover_conf, resolvers, resolver_count),
 	 .form = "ADDRESS or ADDRESS:PORT, such as 10.0.0.53",
 	 .fallback_text = "those of /etc/resolv.conf"},
 	{.name = "overrides",
 	 .text = "what people said of backends that are found",
 	 SPECIAL(overrides),
+	 KEY_BYTES(struct discover_conf, overrides, override_count),
 	 .form = "a list of mappings {name: NAME, state: drain}",
 	 .section = &schema_override},
 };

@@ -20,7 +20,8 @@
 
 struct entry {
 	struct history_head head;
-	char *text;	       /* without a directory, once it is written */
+	char *text; /* without a directory, once it is written */
+	size_t text_len;
 	struct snapshot *snap; /* until it is written */
 };
 
@@ -92,9 +93,7 @@ static void drop_oldest(struct history *h)
 	while (h->keep && h->count > h->keep)
 		drop(h, 0);
 	while (at > 0 && bytes <= MEMORY_MAX) {
-		const char *text = h->entries[--at].text;
-
-		bytes += text ? strlen(text) : 0;
+		bytes += h->entries[--at].text_len;
 	}
 	while (bytes > MEMORY_MAX && at-- > 0)
 		drop(h, 0);
@@ -163,6 +162,7 @@ static void on_written(uv_work_t *work, int status)
 		e->snap = NULL;
 		if (!h->dir) {
 			e->text = h->job.text;
+			e->text_len = strlen(e->text);
 			h->job.text = NULL;
 		}
 		if (h->job.err)

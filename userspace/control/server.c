@@ -16,7 +16,6 @@
 #include "core/list.h"
 #include "core/log.h"
 
-#define CONNECTIONS_MAX 1024
 #define IDLE_SECONDS	10
 #define PAUSE_MS	100  /* without descriptors */
 #define REVIEW_MS	1000 /* of connections whose time may be over */

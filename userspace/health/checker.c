@@ -349,7 +349,10 @@ static void forget_unchecked(struct health *h, const struct pool *pool, const st
 {
 	if (is_checked(pool, b))
 		return;
-	set_text(b->rt, pool->health.kind == HEALTH_NONE ? "" : "not checked while disabled");
+	if (pool->health.kind != HEALTH_NONE)
+		set_text(b->rt, "not checked while disabled");
+	else
+		b->rt->health_text[0] = 0;
 	b->rt->health_run = 0;
 	b->rt->health_checked_ms = 0;
 	set_health(h, b->rt, HEALTH_UNKNOWN);
