@@ -84,6 +84,8 @@ static const struct verb verbs[] = {
 	{"log", "reopen", "", "open the files of access logs by their names again", 0, 0, 0,
 	 cmd_log_reopen},
 	{"health", NULL, "[POOL]", "last check of each backend", 0, 1, 0, cmd_health},
+	{"cert", "list", "", "certificates of services, and what is left of them", 0, 0, 0,
+	 cmd_cert_list},
 	{"wait", "ready", "[--timeout TIME]", "until the daemon is there and ready", 0, 0,
 	 TAKES_TIMEOUT, cmd_wait_ready},
 	{"wait", "health", "POOL[/NAME] [--timeout TIME]",
