@@ -25,7 +25,7 @@ DEPS_PROXY := haproxy nginx-light wrk nghttp2-client nghttp2-server
 DEPS_TEST := $(DEPS_NET) libcmocka-dev python3-pytest python3-pytest-xdist python3-pytest-timeout \
 	python3-scapy python3-websockets pyflakes3 iputils-ping nftables tcpdump clang-format shellcheck cppcheck valgrind \
 	bear xdp-tools libclang-rt-14-dev $(DEPS_PROXY) python3-h2 python3-grpcio prometheus knot \
-	python3-jsonschema
+	python3-jsonschema zsh fish
 DEPS_BENCH := python3-matplotlib
 DEPS_IPVS := ipvsadm
 DEPS_VM := qemu-system-x86 'virtiofsd|qemu-system-common' busybox-static kmod xz-utils

@@ -18,6 +18,7 @@ void cmd_pools(struct commands_env *env, struct request *rq, const struct route_
 void cmd_pool(struct commands_env *env, struct request *rq, const struct route_args *args);
 void cmd_backends(struct commands_env *env, struct request *rq, const struct route_args *args);
 void cmd_limits(struct commands_env *env, struct request *rq, const struct route_args *args);
+void cmd_certificates(struct commands_env *env, struct request *rq, const struct route_args *args);
 void cmd_health(struct commands_env *env, struct request *rq, const struct route_args *args);
 
 /* cmd_config.c */
