@@ -230,6 +230,7 @@ void l7_free(struct l7 *l7)
 		return;
 	assert(l7->is_closed && l7->conn_count == 0);
 	view_unref(l7->view);
+	tls_waker_deinit(&l7->waker);
 	tls_resumer_deinit(&l7->resumer);
 	deadlines_deinit(&l7->deadlines);
 	buf_pool_deinit(&l7->pool);

@@ -210,22 +210,26 @@ static SSL_SESSION *on_get(SSL *ssl, const unsigned char *id, int len, int *copy
 	return session;
 }
 
+void tls_resumption_forget(const struct tls_resumption *r, const unsigned char *id, size_t len)
+{
+	struct tls_shared *s = r->resumer->shared;
+	struct place *p;
+
+	pthread_mutex_lock(&s->lock);
+	p = place_of(s, id, (unsigned)len);
+	if (has(p, id, (unsigned)len))
+		clear(p);
+	pthread_mutex_unlock(&s->lock);
+}
+
 /* It ended with an error, and must not be resumed. */
 static void on_remove(SSL_CTX *ctx, SSL_SESSION *session)
 {
-	const struct tls_resumption *r = SSL_CTX_get_app_data(ctx);
-	struct tls_shared *s = r->resumer->shared;
 	unsigned len;
 	const unsigned char *id = SSL_SESSION_get_id(session, &len);
-	struct place *p;
 
-	if (!len)
-		return;
-	pthread_mutex_lock(&s->lock);
-	p = place_of(s, id, len);
-	if (has(p, id, len))
-		clear(p);
-	pthread_mutex_unlock(&s->lock);
+	if (len)
+		tls_resumption_forget(SSL_CTX_get_app_data(ctx), id, len);
 }
 
 bool tls_resumption_enable(SSL_CTX *ctx, struct tls_resumption *r)

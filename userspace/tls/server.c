@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #include "tls/context.h"
+#include "tls/handover.h"
 
 #define ALPN_HTTP2  "\x02h2"
 #define ALPN_HTTP11 "\x08http/1.1"
@@ -115,9 +116,9 @@ static bool set_names(const struct set *set, const char *host)
 	return false;
 }
 
-bool tls_server_is_misdirected(const struct tls_server *s, SSL *ssl, const char *host, size_t len)
+bool tls_server_is_misdirected(const struct tls_server *s, const char *asked, const char *host,
+			       size_t len)
 {
-	const char *asked = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
 	char text[HOST_MAX + 2], name[HOST_MAX + 1], asked_name[HOST_MAX + 1];
 	const struct set *own, *other;
 
@@ -248,6 +249,7 @@ static int make_context(struct tls_server *s, struct set *set, const struct tls_
 		return -ENOMEM;
 	if (s->early_data)
 		tls_resumption_allow_early_data(ctx, &s->resumption);
+	tls_handover_prepare(ctx);
 	SSL_CTX_set_tlsext_servername_callback(ctx, on_server_name);
 	SSL_CTX_set_tlsext_servername_arg(ctx, s);
 	SSL_CTX_set_alpn_select_cb(ctx, on_alpn, s);
@@ -459,6 +461,11 @@ SSL *tls_server_connection(struct tls_server *s)
 	if (ssl)
 		SSL_set_accept_state(ssl);
 	return ssl;
+}
+
+void tls_server_forget_session(struct tls_server *s, const unsigned char *id, size_t len)
+{
+	tls_resumption_forget(&s->resumption, id, len);
 }
 
 bool tls_server_asks_the_same(const struct tls_server *a, const struct tls_server *b)
