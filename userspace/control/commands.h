@@ -21,7 +21,7 @@ struct commands_env {
 	struct history *history;
 	struct discover *discover;
 	struct runtime *runtime;
-	const struct config_file *file;
+	struct config_file *file;
 	const char *config_path; /* "-": standard input, nothing can be saved */
 	uint64_t started_ms;	 /* clock_now_ms() at the start */
 	bool stopping;
