@@ -31,7 +31,7 @@ DEPS_IPVS := ipvsadm
 DEPS_VM := qemu-system-x86 'virtiofsd|qemu-system-common' busybox-static kmod xz-utils
 
 # Goals for which nothing needs to be installed yet.
-BARE_GOALS := deps deps-% help clean distclean test demo test-vm lint format check-clang bench-docs
+BARE_GOALS := deps deps-% help uninstall deb clean distclean test demo test-vm lint format check-clang bench-docs
 NEEDS_PKGS := $(if $(MAKECMDGOALS),$(filter-out $(BARE_GOALS),$(MAKECMDGOALS)),all)
 ifneq ($(NEEDS_PKGS),)
 PKG_MISSING := $(shell set -- $(PKG_MIN); while [ $$# -gt 0 ]; do \
@@ -294,6 +294,8 @@ MAN_YAML := docs/man/shunt.yaml.5
 man: $(BUILD)/shuntd ## bring the keys in shunt.yaml(5) in step with the schema
 	$(Q){ sed '/BEGIN keywords/q' $(MAN_YAML); $(BUILD)/shuntd --keywords; sed -n '/END keywords/,$$p' $(MAN_YAML); } > $(BUILD)/shunt.yaml.5
 	$(Q)cp $(BUILD)/shunt.yaml.5 $(MAN_YAML)
+
+include packaging/packaging.mk
 
 .PHONY: clean
 clean: ## remove all output

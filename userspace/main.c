@@ -140,7 +140,7 @@ static void begin_stop(struct daemon *dm)
 	struct workers_status w;
 
 	dm->env.stopping = true;
-	notify_stopping();
+	notify_stopping(drain_ms);
 	reload_quiesce(dm->reload);
 	discover_quiesce(dm->discover);
 	workers_status(dm->workers, &w);
@@ -182,8 +182,12 @@ static void on_signal(uv_signal_t *handle, int number)
 
 static void on_watchdog(uv_timer_t *timer)
 {
-	(void)timer;
-	notify_alive();
+	struct daemon *dm = timer->data;
+
+	if (!dm->workers || workers_turn(dm->workers, notify_watchdog_ms()))
+		notify_alive();
+	else
+		log_error("main: a worker hangs, the service manager is not told that all is well");
 }
 
 static int start_loop(struct daemon *dm)
@@ -201,6 +205,7 @@ static int start_loop(struct daemon *dm)
 			err = uv_signal_start(&dm->signals[i], on_signal, signal_numbers[i]);
 	}
 	(void)uv_timer_init(&dm->loop, &dm->watchdog); /* neither can fail */
+	dm->watchdog.data = dm;
 	if (watchdog_ms)
 		(void)uv_timer_start(&dm->watchdog, on_watchdog, watchdog_ms, watchdog_ms);
 	return err;

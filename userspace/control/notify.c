@@ -78,9 +78,17 @@ void notify_reloading(void)
 	send_text(text);
 }
 
-void notify_stopping(void)
+/* What comes after the drain is a matter of milliseconds. */
+#define STOP_EXTRA_MS 5000
+
+void notify_stopping(unsigned drain_ms)
 {
-	send_text("STOPPING=1\nSTATUS=draining\n");
+	char text[128];
+
+	(void)snprintf(text, sizeof(text),
+		       "STOPPING=1\nSTATUS=draining\nEXTEND_TIMEOUT_USEC=%llu\n",
+		       (drain_ms + STOP_EXTRA_MS) * 1000ULL);
+	send_text(text);
 }
 
 unsigned notify_watchdog_ms(void)

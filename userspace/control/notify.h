@@ -8,7 +8,7 @@ void notify_init(void);
 
 void notify_ready(const char *status); /* also the end of a reload */
 void notify_reloading(void);
-void notify_stopping(void);
+void notify_stopping(unsigned drain_ms); /* it takes at most so long */
 
 /* Every how many milliseconds notify_alive() is due; 0: nobody watches. */
 unsigned notify_watchdog_ms(void);

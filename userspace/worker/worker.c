@@ -39,6 +39,8 @@ struct leaving {
 #define LEAVING_MAX 64	  /* the latest: with more, a new listen address may seem to be in use */
 #define LEAVING_MS  10000 /* longer than a worker lets them linger */
 
+#define WORKER_TURN_MS_MIN 3000 /* an idle one turns every second */
+
 /* All that a commit needs, so that it cannot fail for want of memory. */
 struct worker_sockets {
 	struct commit *commit;
@@ -496,4 +498,20 @@ void workers_facts(const struct workers *w, unsigned number, struct worker_facts
 		.lag_us = atomic_load_explicit(&n->timer_lag_us, memory_order_relaxed),
 		.lag_max_us = atomic_load_explicit(&n->timer_lag_max_us, memory_order_relaxed),
 	};
+}
+
+bool workers_turn(const struct workers *w, unsigned within_ms)
+{
+	uint64_t now = clock_now_ms();
+
+	if (within_ms < WORKER_TURN_MS_MIN)
+		within_ms = WORKER_TURN_MS_MIN;
+	for (unsigned i = 0; i < w->count; i++) {
+		const struct worker_counts *n = worker_counts(w->workers[i]);
+		uint64_t turned = atomic_load_explicit(&n->turned_ms, memory_order_relaxed);
+
+		if (now > turned + within_ms)
+			return false;
+	}
+	return true;
 }

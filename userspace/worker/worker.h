@@ -74,6 +74,10 @@ struct workers_status {
 };
 void workers_status(const struct workers *w, struct workers_status *ret_status);
 
+/* Has every worker's loop turned within the last so many milliseconds? An idle one turns every second:
+ * less than some of these is taken as some. */
+bool workers_turn(const struct workers *w, unsigned within_ms);
+
 /* Of one of them, by number below count. */
 struct worker_facts {
 	uint64_t connections, upstream_idle, generation;

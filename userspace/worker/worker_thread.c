@@ -108,6 +108,7 @@ static void on_lag(uv_timer_t *timer)
 	/* The loop counts in milliseconds, so a fraction of one is no lag. */
 	us = us > 1000 ? us - 1000 : 0;
 	store(&w->counts.timer_lag_us, us);
+	store(&w->counts.turned_ms, now / 1000000); /* the same clock */
 	if (us > atomic_load_explicit(&w->counts.timer_lag_max_us, memory_order_relaxed))
 		store(&w->counts.timer_lag_max_us, us);
 	uv_update_time(timer->loop);
@@ -431,6 +432,7 @@ int worker_start(unsigned index, struct tls_shared *tls, struct mailbox *main_ma
 	w->retry.data = w->linger.data = w->lag.data = w;
 	w->lag_due_ns = uv_hrtime() + LAG_MS * 1000000ULL;
 	(void)uv_timer_start(&w->lag, on_lag, LAG_MS, 0);
+	store(&w->counts.turned_ms, uv_hrtime() / 1000000);
 	w->publish.run = publish;
 	poller_add_hook(&w->poller, &w->publish);
 	err = start_thread(w);

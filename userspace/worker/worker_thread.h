@@ -35,6 +35,7 @@ struct worker_message {
 struct worker_counts {
 	_Atomic uint64_t connections, upstream_idle, buffer_bytes, generation;
 	_Atomic uint64_t timer_lag_us, timer_lag_max_us; /* how late a timer was: last, and most */
+	_Atomic uint64_t turned_ms; /* clock_now_ms() when it came to a timer last */
 	_Atomic uint64_t pressure, lag_us, memory, is_full, waiting; /* as struct l7_load */
 };
 
