@@ -190,15 +190,16 @@ static void another_kind_of_check_is_one_change(void **state)
 	diff_texts(WITH_HEALTH("none"), WITH_HEALTH("{http: {path: /a, host: h}}"), text,
 		   sizeof(text));
 	assert_string_equal(text, "~ pool api health none -> {http: {path: /a, host: h, status: "
-				  "200-299, body_limit: 16KiB}, tls: auto, every: 2s, timeout: "
-				  "1s, rise: 2, "
+				  "200-299, body_limit: 16KiB}, tls: auto, via: direct, every: "
+				  "2s, timeout: 1s, rise: 2, "
 				  "fall: 3}\n");
 	diff_texts(WITH_HEALTH("{http: {}}"), WITH_HEALTH("{tcp: {port: 5}}"), text, sizeof(text));
 	assert_string_equal(
 		text,
 		"~ pool api health {http: {path: /, status: 200-299, body_limit: 16KiB}, tls: "
-		"auto, every: 2s, "
-		"timeout: 1s, rise: 2, fall: 3} -> {tcp: {port: 5}, tls: auto, every: 2s, "
+		"auto, via: direct, every: 2s, "
+		"timeout: 1s, rise: 2, fall: 3} -> {tcp: {port: 5}, tls: auto, via: direct, every: "
+		"2s, "
 		"timeout: 1s, rise: 2, fall: 3}\n");
 	diff_texts(WITH_HEALTH("{http: {host: a}}"), WITH_HEALTH("{http: {status: 204, port: 9}}"),
 		   text, sizeof(text));

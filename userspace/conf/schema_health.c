@@ -95,6 +95,7 @@ static const struct section health_grpc = {
 	KEYS(health_grpc_keys)};
 
 static const char *const health_tls_words[] = {"auto", "on", "off", NULL};
+static const char *const health_via_words[] = {"direct", "tunnel", "both", NULL};
 
 static const struct keyword health_keys[] = {
 	{.name = "tcp",
@@ -119,6 +120,17 @@ static const struct keyword health_keys[] = {
 	 FIELD(struct health_conf, tls),
 	 .words = health_tls_words,
 	 .fallback = "auto"},
+	{.name = "via",
+	 .text = "ipip, gue and l2 pools: direct, a connection to the backend's own address; "
+		 "tunnel, a "
+		 "SYN for each address of the services, sent as clients' packets are, which the "
+		 "backend must answer from there (an echo request where the service has no TCP "
+		 "port), "
+		 "for a tcp check alone; both, that too, after a good direct check",
+	 .type = KEY_CHOICE,
+	 FIELD(struct health_conf, via),
+	 .words = health_via_words,
+	 .fallback = "direct"},
 	{.name = "every",
 	 .text = "from one check to the next",
 	 .type = KEY_DURATION,

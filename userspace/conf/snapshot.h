@@ -117,6 +117,10 @@ enum health_kind { HEALTH_NONE, HEALTH_TCP, HEALTH_HTTP, HEALTH_GRPC };
 
 enum health_tls { HEALTH_TLS_AUTO, HEALTH_TLS_ON, HEALTH_TLS_OFF };
 
+/* By a connection of this host to the backend, as clients' packets come to it, or the one, then the
+ * other. */
+enum health_via { HEALTH_VIA_DIRECT, HEALTH_VIA_TUNNEL, HEALTH_VIA_BOTH };
+
 struct status_range {
 	unsigned low, high; /* both included */
 };
@@ -126,6 +130,7 @@ struct health_pattern; /* conf/health_pattern.h */
 struct health_conf {
 	enum health_kind kind;
 	enum health_tls tls;	       /* auto: where the port for clients is checked */
+	enum health_via via;	       /* default direct */
 	uint16_t port;		       /* 0 (proxy pools only): each backend's own */
 	const char *path;	       /* HTTP: origin-form target */
 	const char *host;	       /* HTTP, gRPC: Host header; NULL: the address */
