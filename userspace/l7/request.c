@@ -166,7 +166,7 @@ void request_fail(struct request *r, enum reason reason)
 	if (reason_status(reason) >= 500 && !r->fault)
 		failure_tell(r, reason);
 	/* Only a request that was read to its end, and understood, leaves the client in step. */
-	if (answer_status(&a) < 500 || flow_discard(&r->body) != FLOW_DONE)
+	if (reason_status(reason) < 500 || flow_discard(&r->body) != FLOW_DONE)
 		after = CONN_THEN_LINGER;
 	r->status = (uint16_t)answer_status(&a);
 	r->name = answer_name(client.conn->l7, &a);
