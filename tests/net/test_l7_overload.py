@@ -184,14 +184,16 @@ def test_requests_wait_and_high_ones_go_first(http_proxy):
 
 def test_who_waits_is_refused_in_the_end_or_goes_away(http_proxy):
     held = Held()
-    proxy = overloaded(lambda **kw: http_proxy(held, **kw), {"requests": 1, "wait": "300ms"})
+    proxy = overloaded(lambda **kw: http_proxy(held, **kw),
+                       {"requests": 1, "wait": "300ms", "retry_after": "7s"})
     with contextlib.ExitStack() as stack:
         busy = send(stack, proxy, "/busy")
         proxy.wait(lambda: held.seen == ["/busy"])
         with proxy.connect() as gone:
             gone.send("GET /gone HTTP/1.1\r\nHost: a\r\n\r\n")
             proxy.wait(lambda: proxy.counter("requests") == 2)
-        assert send(stack, proxy, "/late").message().status == 503
+        answer = send(stack, proxy, "/late").message()
+        assert (answer.status, answer.get("Retry-After")) == (503, "7")
         proxy.wait_counter("aborted", 1)
         assert proxy.counter("shed_normal") == 1 and status(proxy)["waiting_requests"] == 0
         held.go.release()

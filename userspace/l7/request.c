@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdalign.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "l7/attempt.h"
@@ -139,9 +140,17 @@ void request_truncate(struct request *r)
 	r->client.ops->close(r->client.owner);
 }
 
-/* Whatever the client may be told of it. */
-static void describe(const struct request *r, struct answer *a)
+#define RETRY_MAX 32U /* bytes of the line */
+
+/* Whatever the client may be told of it. line: for a field of its header. */
+static void describe(const struct request *r, struct answer *a, char line[RETRY_MAX])
 {
+	if (a->reason == REASON_OVERLOADED) { /* it waited for its turn */
+		int n = snprintf(line, RETRY_MAX, "Retry-After: %u\r\n",
+				 r->client.conn->l7->shedding.retry_s);
+
+		a->fields = (struct slice){line, (size_t)n};
+	}
 	a->is_head = r->is_head;
 	a->pages = &r->client.service->error_pages;
 	a->facts = (struct answer_facts){
@@ -158,17 +167,18 @@ void request_fail(struct request *r, enum reason reason)
 	const struct client client = r->client;
 	struct answer a = {.reason = reason, .status = r->fault};
 	enum conn_after after = r->is_persistent ? CONN_GO_ON : CONN_THEN_CLOSE;
+	char line[RETRY_MAX];
 
 	r->end_reason = reason_text(reason);
 	if (r->state == REQUEST_RESPOND) {
 		client.ops->close(client.owner);
 		return;
 	}
-	describe(r, &a);
+	describe(r, &a, line);
 	if (reason_status(reason) >= 500 && !r->fault)
 		failure_tell(r, reason);
 	/* Only a request that was read to its end, and understood, leaves the client in step. */
-	if (answer_status(&a) < 500 || flow_discard(&r->body) != FLOW_DONE)
+	if (reason_status(reason) < 500 || flow_discard(&r->body) != FLOW_DONE)
 		after = CONN_THEN_LINGER;
 	r->status = (uint16_t)answer_status(&a);
 	r->name = answer_name(client.conn->l7, &a);
