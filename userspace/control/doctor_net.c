@@ -91,25 +91,25 @@ static unsigned count_shared(const char *name, unsigned queues)
 	return n;
 }
 
-/* Of a file with one number; `missing` where it cannot be read. */
-static int read_number(const char *path, int missing)
+/* Of a file with one number; -1: it cannot be read. */
+static int read_number(const char *path)
 {
 	FILE *f = fopen(path, "re");
-	int n = missing;
+	int n;
 
 	if (!f)
-		return missing;
+		return -1;
 	if (fscanf(f, "%d", &n) != 1)
-		n = missing;
+		n = -1;
 	(void)fclose(f);
 	return n;
 }
 
-/* What is in force is the greater one of the interface's setting and that of all. */
+/* What is in force is the greater one of the interface's setting and that of all. -1: not known. */
 static int read_rp_filter(const char *name)
 {
-	int all = read_number("/proc/sys/net/ipv4/conf/all/rp_filter", 0);
-	int own = read_number(doctor_text("/proc/sys/net/ipv4/conf/%s/rp_filter", name).s, 0);
+	int all = read_number("/proc/sys/net/ipv4/conf/all/rp_filter");
+	int own = read_number(doctor_text("/proc/sys/net/ipv4/conf/%s/rp_filter", name).s);
 
 	return own > all ? own : all;
 }
@@ -212,7 +212,7 @@ static void check_rp_filter(struct doctor *d, const char *name)
 			    "packets for proxied services are dropped where the way back to their "
 			    "source is by another interface",
 			    doctor_text("sysctl -w net.ipv4.conf.%s.rp_filter=2", name).s);
-	else
+	else if (filter >= 0)
 		doctor_ok(d, DOCTOR_RP_FILTER,
 			  doctor_text("%s drops nothing that is for a service (rp_filter %d)", name,
 				      filter)
