@@ -83,6 +83,7 @@ int cmd_log_reopen(const struct cli *cli);
 int cmd_wait_ready(const struct cli *cli);
 int cmd_wait_health(const struct cli *cli);
 int cmd_wait_generation(const struct cli *cli);
+int cmd_doctor(const struct cli *cli);
 int cmd_cert_list(const struct cli *cli);
 int cmd_completion(const struct cli *cli);
 

@@ -118,9 +118,10 @@ static const json_t *find_backend(const struct reply *r, const char *name)
 	size_t i;
 	json_t *b;
 
-	json_array_foreach (list, i, b)
+	json_array_foreach (list, i, b) {
 		if (!strcmp(field_text(b, "name"), name))
 			return b;
+	}
 	return NULL;
 }
 

@@ -173,20 +173,23 @@ static size_t group_len(const char *args)
 
 static void offer_argument(const struct completion *c, size_t place)
 {
-	const char *args = c->verb->args;
 	const char *former = place ? c->words[c->count - 1] : "";
+	size_t skip = place; /* arguments in front of the one that is completed, in this form */
+	bool found = false;
 
-	while (*args) {
-		size_t len = group_len(args), taken = 0;
+	for (const char *args = c->verb->args; *args; args += strspn(args, " ")) {
+		size_t len = group_len(args), taken;
 		bool whole = args[0] == '[' && args[len - 1] == ']';
 
-		if (strncmp(args, "[-", 2) != 0)
-			taken = offer_group(c, args + whole, len - 2 * whole, place, former);
-		if (place < taken)
-			return;
-		place -= taken;
+		if (len == 1 && args[0] == '|') { /* another form of the verb */
+			skip = place;
+			found = false;
+		} else if (strncmp(args, "[-", 2) != 0 && !found) {
+			taken = offer_group(c, args + whole, len - 2 * whole, skip, former);
+			found = skip < taken;
+			skip -= found ? 0 : taken;
+		}
 		args += len;
-		args += strspn(args, " ");
 	}
 }
 

@@ -88,6 +88,8 @@ static const struct verb verbs[] = {
 	{"health", NULL, "[POOL]", "last check of each backend", 0, 1, 0, cmd_health},
 	{"cert", "list", "", "certificates of services, and what is left of them", 0, 0, 0,
 	 cmd_cert_list},
+	{"doctor", NULL, "", "looks for what is usually wrong: host, interfaces, configuration", 0,
+	 0, 0, cmd_doctor},
 	{"wait", "ready", "[--timeout TIME]", "until the daemon is there and ready", 0, 0,
 	 TAKES_TIMEOUT, cmd_wait_ready},
 	{"wait", "health", "POOL[/NAME] [--timeout TIME]",
@@ -144,7 +146,7 @@ static const char notes[] =
 	"config check asks the daemon, which also looks at ports and table space;\n"
 	"shuntd --check reads a file without a daemon.\n"
 	"Exit codes: 0 ok, 1 failed, 2 usage, 3 refused by shuntd, 4 shuntd unreachable,\n"
-	"5 waited in vain.\n"
+	"5 waited in vain, 6 doctor: warnings.\n"
 	"See shuntctl(1).\n";
 
 static void print_verb(const struct verb *v)

@@ -15,7 +15,8 @@ VERBS = ["status", "service list", "service show", "pool list", "pool show", "ba
          "backend enable", "backend weight", "config check", "config apply", "config show",
          "config diff", "config save", "config history", "config rollback", "config schema",
          "config fmt", "guard list", "guard add", "guard remove", "guard flush", "route list",
-         "route test", "health", "cert list", "wait ready", "wait health", "wait generation",
+         "route test", "health", "doctor", "cert list", "wait ready", "wait health",
+         "wait generation",
          "completion", "version"]
 
 

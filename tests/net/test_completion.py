@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """shuntctl completion: what shells get to complete."""
 import os
+import pty
 import re
 import shutil
 import subprocess
@@ -132,6 +133,32 @@ def test_bash_completes(daemon):
     assert bash("backend", "drain", "web", "", socket=daemon.socket) == ["b1", "b2"]
     assert bash("backend", "drain", "web", "b1", "--w", socket=daemon.socket) == ["--wait"]
     assert bash("config", "apply", "", socket=daemon.socket) == []
+
+
+def test_keys_that_are_pressed_in_bash(daemon):
+    """A terminal, the tab key, and the command that came of it."""
+    master, slave = pty.openpty()
+    with subprocess.Popen(["bash", "--norc", "--noprofile", "-i"], stdin=slave, stdout=slave,
+                          stderr=slave, start_new_session=True,
+                          env={**shell_env(daemon.socket), "TERM": "dumb", "INPUTRC": "/dev/null",
+                               "HISTFILE": ""}) as shell:
+        os.close(slave)
+        os.write(master, b"source <(shuntctl completion bash)\n")
+        os.write(master, b"shuntctl back\tdra\tma\tm1\n exit\n")
+        shown = b""
+        while chunk := read_terminal(master):
+            shown += chunk
+        assert shell.wait() == 0
+    os.close(master)
+    states = {b["name"]: b["state"] for b in daemon.ctl_json("backend", "list")["backends"]}
+    assert states == {"b1": "up", "b2": "up", "m1": "draining"}, shown.decode()
+
+
+def read_terminal(fd):
+    try:
+        return os.read(fd, 4096)
+    except OSError:  # nobody is at the other end any more
+        return b""
 
 
 def test_zsh_takes_the_script(daemon):

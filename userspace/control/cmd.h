@@ -21,6 +21,9 @@ void cmd_limits(struct commands_env *env, struct request *rq, const struct route
 void cmd_certificates(struct commands_env *env, struct request *rq, const struct route_args *args);
 void cmd_health(struct commands_env *env, struct request *rq, const struct route_args *args);
 
+/* doctor.c */
+void cmd_doctor(struct commands_env *env, struct request *rq, const struct route_args *args);
+
 /* cmd_config.c */
 void cmd_config_show(struct commands_env *env, struct request *rq, const struct route_args *args);
 void cmd_config_check(struct commands_env *env, struct request *rq, const struct route_args *args);

@@ -27,6 +27,7 @@ static const struct command {
 	{"GET", "/v1/health", false, cmd_health},
 	{"GET", "/v1/limits", false, cmd_limits},
 	{"GET", "/v1/certificates", false, cmd_certificates},
+	{"GET", "/v1/doctor", false, cmd_doctor},
 	{"GET", "/v1/config", false, cmd_config_show},
 	{"GET", "/v1/config/diff", false, cmd_config_diff_file},
 	{"POST", "/v1/config/check", false, cmd_config_check},
