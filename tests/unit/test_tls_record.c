@@ -34,9 +34,9 @@ static void begin_8448(struct tls_ciphers *c, struct tls_traffic *t)
 	t->ciphers = c;
 	t->out.is_sealing = true;
 	from_hex(client_secret, secret, sizeof(secret));
-	assert_true(tls_keys_init_13(&t->in, TLS_AES_128_GCM, secret));
+	assert_true(tls_keys_init_13(c, &t->in, TLS_AES_128_GCM, secret));
 	from_hex(server_secret, secret, sizeof(secret));
-	assert_true(tls_keys_init_13(&t->out, TLS_AES_128_GCM, secret));
+	assert_true(tls_keys_init_13(c, &t->out, TLS_AES_128_GCM, secret));
 	t->out.sequence = 1; /* a ticket */
 }
 
@@ -281,8 +281,8 @@ static void test_more_connections_than_contexts(void **state)
 	for (unsigned i = 0; i < TLS_SLOTS; i++) {
 		memcpy(secret, &i, sizeof(i));
 		out[i].is_sealing = true;
-		assert_true(tls_keys_init_13(&in[i], i % TLS_AEAD_COUNT, secret));
-		assert_true(tls_keys_init_13(&out[i], i % TLS_AEAD_COUNT, secret));
+		assert_true(tls_keys_init_13(&c, &in[i], i % TLS_AEAD_COUNT, secret));
+		assert_true(tls_keys_init_13(&c, &out[i], i % TLS_AEAD_COUNT, secret));
 	}
 	for (unsigned i = 0; i < 3 * TLS_SLOTS; i++) {
 		unsigned a = i * 7 % TLS_SLOTS;
@@ -320,9 +320,9 @@ static void pair_begin(struct pair *p, bool is_13)
 	p->t.ciphers = &p->c;
 	p->t.out.is_sealing = p->peer.is_sealing = true;
 	if (is_13) {
-		assert_true(tls_keys_init_13(&p->t.in, TLS_AES_128_GCM, some_secret));
-		assert_true(tls_keys_init_13(&p->t.out, TLS_AES_128_GCM, some_secret));
-		assert_true(tls_keys_init_13(&p->peer, TLS_AES_128_GCM, some_secret));
+		assert_true(tls_keys_init_13(&p->c, &p->t.in, TLS_AES_128_GCM, some_secret));
+		assert_true(tls_keys_init_13(&p->c, &p->t.out, TLS_AES_128_GCM, some_secret));
+		assert_true(tls_keys_init_13(&p->c, &p->peer, TLS_AES_128_GCM, some_secret));
 	} else {
 		assert_true(tls_keys_init_12(&p->t.in, &p->t.out, TLS_AES_128_GCM, &from));
 		assert_true(tls_keys_init_12(&p->peer, &unused, TLS_AES_128_GCM, &from));

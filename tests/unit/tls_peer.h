@@ -77,7 +77,6 @@ static void peers_prepare(struct peers *p, const struct suite *s)
 	SSL_CTX_sess_set_new_cb(p->client_ctx, keep_session);
 	certify(p->server_ctx, s->kind);
 	SSL_CTX_set_session_id_context(p->server_ctx, (const unsigned char *)"test", 4);
-	tls_handover_prepare(p->server_ctx);
 }
 
 /* All that the server has to say goes to the client. */

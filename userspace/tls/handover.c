@@ -18,7 +18,8 @@ static bool read_secret(const char *line, const char *what, unsigned char out[TL
 	return hex && OPENSSL_hexstr2buf_ex(out, TLS_TRAFFIC_MAX, &len, hex + 1, '\0') == 1;
 }
 
-/* Each comes when the keys of that direction are in use from then on. */
+/* Each comes when the keys of that direction are in use from then on. Other secrets are of no use, and
+ * to have OpenSSL write one down takes microseconds: it is asked for those behind Finished alone. */
 static void on_secret(const SSL *ssl, const char *line)
 {
 	struct tls_handover *h = SSL_get_app_data(ssl);
@@ -29,28 +30,26 @@ static void on_secret(const SSL *ssl, const char *line)
 		h->has_in = true;
 	else if (read_secret(line, SECRET_OUT, h->traffic.out.traffic))
 		h->has_out = true;
+	else
+		return;
+	SSL_CTX_set_keylog_callback(SSL_get_SSL_CTX(ssl), NULL);
 }
 
+/* Contexts are of one thread, and OpenSSL goes from Finished to the keys behind it in one call. */
 static void on_message(int is_written, int version, int type, const void *data, size_t len,
 		       SSL *ssl, void *arg)
 {
 	struct tls_handover *h = arg;
 
-	(void)version;
-	(void)data;
-	(void)len;
-	(void)ssl;
+	if (type == SSL3_RT_HANDSHAKE && version == TLS1_3_VERSION && len &&
+	    *(const unsigned char *)data == SSL3_MT_FINISHED)
+		SSL_CTX_set_keylog_callback(SSL_get_SSL_CTX(ssl), on_secret);
 	if (type != SSL3_RT_HEADER)
 		return;
 	if (is_written)
 		h->records_out += h->has_out;
 	else
 		h->records_in += h->has_in;
-}
-
-void tls_handover_prepare(SSL_CTX *ctx)
-{
-	SSL_CTX_set_keylog_callback(ctx, on_secret);
 }
 
 void tls_handover_begin(struct tls_handover *h, SSL *ssl, struct tls_ciphers *ciphers)
@@ -115,8 +114,8 @@ static bool take_13(struct tls_handover *h, enum tls_aead aead)
 	struct tls_traffic *t = &h->traffic;
 
 	if (!h->has_in || !h->has_out || h->records_in ||
-	    !tls_keys_init_13(&t->in, aead, t->in.traffic) ||
-	    !tls_keys_init_13(&t->out, aead, t->out.traffic))
+	    !tls_keys_init_13(t->ciphers, &t->in, aead, t->in.traffic) ||
+	    !tls_keys_init_13(t->ciphers, &t->out, aead, t->out.traffic))
 		return false;
 	t->out.sequence = h->records_out; /* tickets */
 	return true;

@@ -21,9 +21,7 @@ struct tls_handover {
 	unsigned char tail[TLS_FINISHED_12]; /* the last bytes that were written */
 };
 
-void tls_handover_prepare(SSL_CTX *ctx); /* of a server */
-
-/* For a connection of such a context that has not begun; h lives until tls_handover_cancel() or
+/* For a server's connection that has not begun; h lives until tls_handover_cancel() or
  * _take(). Zeroed by the caller. */
 void tls_handover_begin(struct tls_handover *h, SSL *ssl, struct tls_ciphers *ciphers);
 

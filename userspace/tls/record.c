@@ -4,7 +4,6 @@
 
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
-#include <openssl/hmac.h>
 #include <openssl/kdf.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
@@ -27,27 +26,53 @@ static const struct aead {
 
 /* ---- contexts ------------------------------------------------------------------------------ */
 
+static EVP_MAC_CTX *make_mac(const char *digest)
+{
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)digest, 0),
+		OSSL_PARAM_construct_end(),
+	};
+	EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+	EVP_MAC_CTX *ctx = mac ? EVP_MAC_CTX_new(mac) : NULL;
+
+	EVP_MAC_free(mac);
+	if (ctx && EVP_MAC_CTX_set_params(ctx, params))
+		return ctx;
+	EVP_MAC_CTX_free(ctx);
+	return NULL;
+}
+
 bool tls_ciphers_init(struct tls_ciphers *c)
 {
-	*c = (struct tls_ciphers){.slots = calloc(TLS_SLOTS, sizeof(*c->slots))};
-	for (int i = 0; c->slots && i < TLS_AEAD_COUNT; i++) {
+	bool ok;
+
+	*c = (struct tls_ciphers){.slots = calloc(TLS_SLOTS, sizeof(*c->slots)),
+				  .free = calloc(TLS_SLOTS, sizeof(*c->free))};
+	ok = c->slots && c->free;
+	for (int i = 0; ok && i < TLS_AEAD_COUNT; i++) {
 		c->ciphers[i] = EVP_CIPHER_fetch(NULL, aeads[i].name, NULL);
-		if (!c->ciphers[i])
-			break;
+		c->macs[i] = make_mac(aeads[i].digest);
+		ok = c->ciphers[i] && c->macs[i];
 	}
-	if (c->slots && c->ciphers[TLS_AEAD_COUNT - 1])
-		return true;
-	tls_ciphers_deinit(c);
-	return false;
+	if (!ok) {
+		tls_ciphers_deinit(c);
+		return false;
+	}
+	for (unsigned i = TLS_SLOTS; i > 0; i--)
+		c->free[c->free_count++] = (uint16_t)(i - 1);
+	return true;
 }
 
 void tls_ciphers_deinit(struct tls_ciphers *c)
 {
 	for (unsigned i = 0; c->slots && i < TLS_SLOTS; i++)
 		EVP_CIPHER_CTX_free(c->slots[i].ctx);
-	for (int i = 0; i < TLS_AEAD_COUNT; i++)
+	for (int i = 0; i < TLS_AEAD_COUNT; i++) {
 		EVP_CIPHER_free(c->ciphers[i]);
+		EVP_MAC_CTX_free(c->macs[i]);
+	}
 	free(c->slots);
+	free(c->free);
 	*c = (struct tls_ciphers){0};
 }
 
@@ -60,8 +85,9 @@ static bool has_slot(const struct tls_ciphers *c, const struct tls_keys *k)
 static void leave_slot(struct tls_ciphers *c, struct tls_keys *k)
 {
 	if (has_slot(c, k)) {
-		(void)EVP_CIPHER_CTX_reset(c->slots[k->slot].ctx); /* always 1 */
+		(void)EVP_CIPHER_CTX_reset(c->slots[k->slot].ctx); /* always 1; of NULL, too */
 		c->slots[k->slot].owner = NULL;
+		c->free[c->free_count++] = k->slot;
 	}
 	k->slot = NO_SLOT;
 }
@@ -73,16 +99,16 @@ static EVP_CIPHER_CTX *context_of(struct tls_ciphers *c, struct tls_keys *k)
 
 	if (has_slot(c, k))
 		return c->slots[k->slot].ctx;
-	k->slot = (uint16_t)(c->next++ % TLS_SLOTS);
+	k->slot = c->free_count ? c->free[--c->free_count] : (uint16_t)(c->next++ % TLS_SLOTS);
 	slot = &c->slots[k->slot];
-	slot->owner = NULL;
+	slot->owner = k;
 	if (!slot->ctx)
 		slot->ctx = EVP_CIPHER_CTX_new();
-	if (!slot->ctx ||
-	    !EVP_CipherInit_ex(slot->ctx, c->ciphers[k->aead], NULL, k->key, NULL, k->is_sealing))
-		return NULL;
-	slot->owner = k;
-	return slot->ctx;
+	if (slot->ctx &&
+	    EVP_CipherInit_ex(slot->ctx, c->ciphers[k->aead], NULL, k->key, NULL, k->is_sealing))
+		return slot->ctx;
+	leave_slot(c, k);
+	return NULL;
 }
 
 void tls_keys_wipe(struct tls_ciphers *c, struct tls_keys *k)
@@ -123,12 +149,12 @@ size_t tls_traffic_len(enum tls_aead aead)
 
 /* HKDF-Expand-Label of RFC 8446, 7.1, without a context and of no more than one hash: HMAC of what it
  * is for. */
-static bool expand(const struct tls_keys *k, const char *label, unsigned char *out, size_t len)
+static bool expand(struct tls_ciphers *c, const struct tls_keys *k, const char *label,
+		   unsigned char *out, size_t len)
 {
-	const struct aead *a = &aeads[k->aead];
-	const EVP_MD *md = k->aead == TLS_AES_256_GCM ? EVP_sha384() : EVP_sha256();
+	EVP_MAC_CTX *mac = c->macs[k->aead];
 	unsigned char info[32] = {0, (unsigned char)len}, hash[EVP_MAX_MD_SIZE];
-	size_t label_len = strlen(label), n = 2;
+	size_t label_len = strlen(label), n = 2, hash_len;
 	bool ok;
 
 	info[n++] = (unsigned char)(6 + label_len);
@@ -137,33 +163,36 @@ static bool expand(const struct tls_keys *k, const char *label, unsigned char *o
 	n += 6 + label_len;
 	info[n++] = 0; /* bytes of context */
 	info[n++] = 1; /* the first hash */
-	ok = HMAC(md, k->traffic, a->hash_len, info, n, hash, NULL) != NULL;
+	ok = EVP_MAC_init(mac, k->traffic, aeads[k->aead].hash_len, NULL) &&
+	     EVP_MAC_update(mac, info, n) && EVP_MAC_final(mac, hash, &hash_len, sizeof(hash));
 	memcpy(out, hash, len);
 	OPENSSL_cleanse(hash, sizeof(hash));
 	return ok;
 }
 
 /* Those of k->traffic. */
-static bool expand_keys(struct tls_keys *k)
+static bool expand_keys(struct tls_ciphers *c, struct tls_keys *k)
 {
 	k->sequence = 0;
 	k->slot = NO_SLOT;
-	return expand(k, "key", k->key, aeads[k->aead].key_len) &&
-	       expand(k, "iv", k->iv, TLS_IV_LEN);
+	return expand(c, k, "key", k->key, aeads[k->aead].key_len) &&
+	       expand(c, k, "iv", k->iv, TLS_IV_LEN);
 }
 
-bool tls_keys_init_13(struct tls_keys *k, enum tls_aead aead, const unsigned char *traffic)
+bool tls_keys_init_13(struct tls_ciphers *c, struct tls_keys *k, enum tls_aead aead,
+		      const unsigned char *traffic)
 {
 	k->aead = (uint8_t)aead;
 	k->is_13 = true;
 	memmove(k->traffic, traffic, aeads[aead].hash_len);
-	return expand_keys(k);
+	return expand_keys(c, k);
 }
 
 bool tls_keys_update(struct tls_ciphers *c, struct tls_keys *k)
 {
 	leave_slot(c, k);
-	return expand(k, "traffic upd", k->traffic, aeads[k->aead].hash_len) && expand_keys(k);
+	return expand(c, k, "traffic upd", k->traffic, aeads[k->aead].hash_len) &&
+	       expand_keys(c, k);
 }
 
 static bool is_explicit(const struct tls_keys *k)

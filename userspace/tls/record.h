@@ -48,8 +48,11 @@ struct tls_slot {
 
 struct tls_ciphers {
 	EVP_CIPHER *ciphers[TLS_AEAD_COUNT];
+	EVP_MAC_CTX *macs[TLS_AEAD_COUNT]; /* HMAC with the suite's hash */
 	struct tls_slot *slots;
-	unsigned next; /* to be taken from whom it belongs to */
+	uint16_t *free; /* slots of nobody, the last ones left on top */
+	unsigned free_count;
+	unsigned next; /* to be taken from whom it belongs to, where none is free */
 };
 
 bool tls_ciphers_init(struct tls_ciphers *c); /* false: no memory; then nothing is to be undone */
@@ -60,7 +63,8 @@ bool tls_aead_of(uint16_t suite, enum tls_aead *ret_aead);
 size_t tls_traffic_len(enum tls_aead aead); /* of a traffic secret of TLS 1.3 */
 
 /* The secrets are copied. The caller says is_sealing before. False: OpenSSL failed. */
-bool tls_keys_init_13(struct tls_keys *k, enum tls_aead aead, const unsigned char *traffic);
+bool tls_keys_init_13(struct tls_ciphers *c, struct tls_keys *k, enum tls_aead aead,
+		      const unsigned char *traffic);
 
 /* Of a server, behind the messages Finished. explicit_nonce: of the next record that the server
  * sends; counts with AES-GCM. */

@@ -10,7 +10,6 @@
 #include <strings.h>
 
 #include "tls/context.h"
-#include "tls/handover.h"
 
 #define ALPN_HTTP2  "\x02h2"
 #define ALPN_HTTP11 "\x08http/1.1"
@@ -249,7 +248,6 @@ static int make_context(struct tls_server *s, struct set *set, const struct tls_
 		return -ENOMEM;
 	if (s->early_data)
 		tls_resumption_allow_early_data(ctx, &s->resumption);
-	tls_handover_prepare(ctx);
 	SSL_CTX_set_tlsext_servername_callback(ctx, on_server_name);
 	SSL_CTX_set_tlsext_servername_arg(ctx, s);
 	SSL_CTX_set_alpn_select_cb(ctx, on_alpn, s);
