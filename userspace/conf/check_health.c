@@ -50,7 +50,7 @@ static void check_via(struct draft *dr, const struct tree *health, const struct 
 	if (!has_tunnel(p))
 		diag_error(dr->reader.diag, pos,
 			   "pool %s: health.via: %s is for pools with forward: ipip, gue or l2",
-			   p->name, h->via == HEALTH_VIA_BOTH ? "both" : "tunnel");
+			   p->name, health_via_name(h->via));
 	else if (h->via == HEALTH_VIA_TUNNEL && h->kind != HEALTH_TCP)
 		diag_error(
 			dr->reader.diag, pos,
@@ -74,6 +74,9 @@ void draft_check_health(struct draft *dr, const struct tree *node, struct pool *
 	if (p->health.timeout_ms > p->health.every_ms)
 		diag_error(dr->reader.diag, draft_key_pos(health, "timeout"),
 			   "pool %s: health.timeout is longer than health.every", p->name);
+	if (p->health.changing_ms > p->health.every_ms)
+		diag_error(dr->reader.diag, draft_key_pos(health, "every_changing"),
+			   "pool %s: health.every_changing is longer than health.every", p->name);
 	check_via(dr, health, p);
 	if (p->health.kind == HEALTH_HTTP)
 		check_body(dr, tree_get(health, "http"), p);

@@ -125,6 +125,8 @@ static void resolve_health(struct draft *dr, const struct pool_draft *pd, struct
 	}
 	if (!tree_get(health, "timeout") && p->health.timeout_ms > p->health.every_ms)
 		p->health.timeout_ms = p->health.every_ms;
+	if (!p->health.changing_ms)
+		p->health.changing_ms = p->health.every_ms;
 	resolve_health_port(dr, pd, p);
 }
 

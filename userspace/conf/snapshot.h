@@ -142,7 +142,9 @@ struct health_conf {
 	size_t body_limit;		/* HTTP: bytes of the body that are looked at, 16 KiB */
 	const char *service;		/* gRPC: that is asked for; NULL: the server as a whole */
 	unsigned every_ms, timeout_ms;
-	unsigned rise, fall; /* results in a row that change the state */
+	unsigned changing_ms; /* in place of every_ms while results contradict the state; 0: none */
+	unsigned rise, fall;  /* results in a row that change the state */
+	unsigned damping_ms;  /* who goes down again sooner has to do more to come up; 0: none */
 };
 
 enum forward { FORWARD_IPIP, FORWARD_GUE, FORWARD_L2, FORWARD_LOCAL, FORWARD_NAT, FORWARD_PROXY };
@@ -643,6 +645,7 @@ extern const char *const tracking_words[];
 extern const char *const affinity_words[];
 extern const char *const quic_cid_words[];
 extern const char *const health_kind_words[];
+extern const char *const health_via_words[];
 extern const char *const meter_words[];
 extern const char *const limit_per_words[];
 extern const char *const priority_words[];
@@ -657,6 +660,7 @@ const char *tracking_name(enum tracking v);
 const char *affinity_name(enum affinity v);
 const char *quic_cid_name(enum quic_cid v);
 const char *health_kind_name(enum health_kind v);
+const char *health_via_name(enum health_via v);
 const char *proto_name(uint8_t proto);
 
 #endif

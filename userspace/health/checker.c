@@ -176,15 +176,19 @@ static void log_change(const struct prober *p)
 		log_info("health: backend is up pool=%s backend=%s result=\"%s\"", rt->pool,
 			 rt->name, rt->health_text);
 	else
-		log_warning("health: backend is down pool=%s backend=%s reason=\"%s\"", rt->pool,
-			    rt->name, rt->health_text);
+		log_warning("health: backend is down pool=%s backend=%s reason=\"%s\" rise=%u",
+			    rt->pool, rt->name, rt->health_text,
+			    rise_fall_damped(&p->state, p->be->pool->health.rise));
 }
 
 static void start_check(uv_timer_t *timer);
 
 static void schedule_next(struct prober *p)
 {
-	uint64_t wait = schedule_jitter(p->be->pool->health.every_ms, next_random(p->health));
+	const struct health_conf *conf = &p->be->pool->health;
+	bool soon = conf->changing_ms && rise_fall_is_changing(&p->state);
+	uint64_t wait =
+		schedule_jitter(soon ? conf->changing_ms : conf->every_ms, next_random(p->health));
 	uint64_t spent = clock_now_ms() - p->started_ms;
 
 	uv_update_time(p->health->loop);
@@ -222,9 +226,11 @@ static void settle(struct prober *p, const struct probe_result *result)
 	rt->health_checks++;
 	if (!result->ok)
 		rt->health_failures++;
-	changed = rise_fall_step(&p->state, result->ok, conf->rise, conf->fall);
+	changed = rise_fall_step(&p->state, result->ok, rise_fall_damped(&p->state, conf->rise),
+				 conf->fall);
 	rt->health_run = p->state.run;
 	if (changed) {
+		rise_fall_note(&p->state, rt->health_checked_ms, conf->damping_ms);
 		log_change(p);
 		set_health(p->health, rt, p->state.state);
 	} else {
