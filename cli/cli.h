@@ -24,6 +24,8 @@ enum option_flag {
 	TAKES_GENERATION = 1 << 9,
 	TAKES_STRICT = 1 << 10,
 	TAKES_CHECK = 1 << 11,
+	TAKES_BINARY = 1 << 12,
+	TAKES_TIMEOUT = 1 << 13,
 };
 
 #define CLI_HEADERS_MAX 64
@@ -35,6 +37,7 @@ struct cli {
 	unsigned weight;
 	const char *for_time, *note, *service, *source; /* as given */
 	const char *generation;				/* the same; NULL: any */
+	const char *binary, *timeout;			/* the same */
 	const char *headers[CLI_HEADERS_MAX];		/* NAME: VALUE */
 	unsigned header_count;
 	int argc; /* after the verbs */
@@ -74,5 +77,6 @@ int cmd_guard_remove(const struct cli *cli);
 int cmd_guard_flush(const struct cli *cli);
 int cmd_log_level(const struct cli *cli);
 int cmd_log_reopen(const struct cli *cli);
+int cmd_upgrade(const struct cli *cli);
 
 #endif

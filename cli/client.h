@@ -27,6 +27,7 @@ struct request {
 	const char *if_generation; /* NULL: whatever is in force */
 	bool strict;		   /* warnings are errors */
 	bool as_json;
+	unsigned timeout_s; /* for the whole of it; 0: two minutes */
 };
 int client_ask(const struct request *rq, struct reply *ret_reply);
 

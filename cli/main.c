@@ -87,6 +87,9 @@ static const struct verb {
 	 0, 1, 0, cmd_log_level},
 	{"log", "reopen", "", "open the files of access logs by their names again", 0, 0, 0,
 	 cmd_log_reopen},
+	{"upgrade", NULL, "[--binary PATH] [--timeout TIME]",
+	 "have a new binary take the daemon's place; no connection is lost", 0, 0,
+	 TAKES_BINARY | TAKES_TIMEOUT, cmd_upgrade},
 	{"health", NULL, "[POOL]", "last check of each backend", 0, 1, 0, cmd_health},
 	{"version", NULL, "", "versions of shuntctl and shuntd", 0, 0, 0, cmd_version},
 };
@@ -113,6 +116,9 @@ static const char notes[] =
 	"      --service SERVICE   the block is this service's, not the node's\n"
 	"  -H, --header TEXT       of the request that is asked about: NAME: VALUE; any number\n"
 	"      --source ADDRESS    its client's address\n"
+	"      --binary PATH       upgrade: to this one; default: the one that shuntd was started "
+	"from\n"
+	"      --timeout TIME      upgrade: until the new one serves: 1ms to 1h, default 60s\n"
 	"      --flows             status: count the flow tables too, which takes a while\n"
 	"                          where they are full\n"
 	"  -h, --help              of everything, or of the verb in front of it\n"
@@ -293,7 +299,9 @@ enum {
 	OPT_SOURCE,
 	OPT_GENERATION,
 	OPT_STRICT,
-	OPT_CHECK
+	OPT_CHECK,
+	OPT_BINARY,
+	OPT_TIMEOUT
 };
 
 static const struct option longs[] = {
@@ -311,6 +319,8 @@ static const struct option longs[] = {
 	{"if-generation", required_argument, NULL, OPT_GENERATION},
 	{"strict", no_argument, NULL, OPT_STRICT},
 	{"check", no_argument, NULL, OPT_CHECK},
+	{"binary", required_argument, NULL, OPT_BINARY},
+	{"timeout", required_argument, NULL, OPT_TIMEOUT},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'V'},
 	{NULL, 0, NULL, 0},
@@ -350,6 +360,8 @@ static int parse_option(struct cli *cli, int c)
 	case OPT_SOURCE: return take_text(cli, TAKES_SOURCE, &cli->source);
 	case OPT_GENERATION: return take_text(cli, TAKES_GENERATION, &cli->generation);
 	case OPT_CHECK: cli->given |= TAKES_CHECK; return API_EXIT_OK;
+	case OPT_BINARY: return take_text(cli, TAKES_BINARY, &cli->binary);
+	case OPT_TIMEOUT: return take_text(cli, TAKES_TIMEOUT, &cli->timeout);
 	case OPT_STRICT: cli->given |= TAKES_STRICT; return API_EXIT_OK;
 	case 'H': return take_header(cli, optarg);
 	default: return usage();
