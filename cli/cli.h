@@ -28,6 +28,7 @@ enum option_flag {
 	TAKES_WAIT = 1 << 12,
 	TAKES_TIMEOUT = 1 << 13,
 	TAKES_QUIET = 1 << 14,
+	TAKES_BINARY = 1 << 15,
 };
 
 #define CLI_HEADERS_MAX 64
@@ -39,6 +40,7 @@ struct cli {
 	unsigned weight;
 	const char *for_time, *note, *service, *source; /* as given */
 	const char *generation;				/* the same; NULL: any */
+	const char *binary;				/* the same */
 	uint64_t timeout_ms, quiet_ms;
 	const char *headers[CLI_HEADERS_MAX]; /* NAME: VALUE */
 	unsigned header_count;
@@ -86,5 +88,6 @@ int cmd_wait_generation(const struct cli *cli);
 int cmd_doctor(const struct cli *cli);
 int cmd_cert_list(const struct cli *cli);
 int cmd_completion(const struct cli *cli);
+int cmd_upgrade(const struct cli *cli);
 
 #endif

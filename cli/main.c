@@ -85,6 +85,9 @@ static const struct verb verbs[] = {
 	 "how much the daemon says, until it ends, or log.level changes", 0, 1, 0, cmd_log_level},
 	{"log", "reopen", "", "open the files of access logs by their names again", 0, 0, 0,
 	 cmd_log_reopen},
+	{"upgrade", NULL, "[--binary PATH] [--timeout TIME]",
+	 "have a new binary take the daemon's place; no connection is lost", 0, 0,
+	 TAKES_BINARY | TAKES_TIMEOUT, cmd_upgrade},
 	{"health", NULL, "[POOL]", "last check of each backend", 0, 1, 0, cmd_health},
 	{"cert", "list", "", "certificates of services, and what is left of them", 0, 0, 0,
 	 cmd_cert_list},
@@ -137,6 +140,9 @@ static const char notes[] =
 	"10s\n"
 	"  -H, --header TEXT       of the request that is asked about: NAME: VALUE; any number\n"
 	"      --source ADDRESS    its client's address\n"
+	"      --binary PATH       upgrade: to this one; default: the one that shuntd was started "
+	"from\n"
+	"      --timeout TIME      upgrade: until the new one serves: 1ms to 1h, default 60s\n"
 	"      --flows             status: count the flow tables too, which takes a while\n"
 	"                          where they are full\n"
 	"  -h, --help              of everything, or of the verb in front of it\n"
@@ -335,6 +341,7 @@ enum {
 	OPT_WAIT = TAKES_WAIT << OPT_SHIFT,
 	OPT_TIMEOUT = TAKES_TIMEOUT << OPT_SHIFT,
 	OPT_QUIET = TAKES_QUIET << OPT_SHIFT,
+	OPT_BINARY = TAKES_BINARY << OPT_SHIFT,
 };
 
 static const struct option longs[] = {
@@ -355,6 +362,7 @@ static const struct option longs[] = {
 	{"wait", no_argument, NULL, OPT_WAIT},
 	{"timeout", required_argument, NULL, OPT_TIMEOUT},
 	{"quiet", required_argument, NULL, OPT_QUIET},
+	{"binary", required_argument, NULL, OPT_BINARY},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'V'},
 	{NULL, 0, NULL, 0},
@@ -404,6 +412,7 @@ static int parse_option(struct cli *cli, int c)
 	case OPT_SOURCE: return take_text(cli, TAKES_SOURCE, &cli->source);
 	case OPT_GENERATION: return take_text(cli, TAKES_GENERATION, &cli->generation);
 	case OPT_CHECK: cli->given |= TAKES_CHECK; return API_EXIT_OK;
+	case OPT_BINARY: return take_text(cli, TAKES_BINARY, &cli->binary);
 	case OPT_STRICT: cli->given |= TAKES_STRICT; return API_EXIT_OK;
 	case OPT_WAIT: cli->given |= TAKES_WAIT; return API_EXIT_OK;
 	case OPT_TIMEOUT: return parse_time(cli, TAKES_TIMEOUT, "timeout", &cli->timeout_ms);

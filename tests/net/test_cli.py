@@ -10,7 +10,8 @@ import yaml
 
 from lab import ROOT, binary
 
-VERBS = ["status", "service list", "service show", "pool list", "pool show", "backend list",
+VERBS = ["status", "upgrade",
+         "service list", "service show", "pool list", "pool show", "backend list",
          "backend add", "backend remove", "backend drain", "backend undrain", "backend disable",
          "backend enable", "backend weight", "config check", "config apply", "config show",
          "config diff", "config save", "config history", "config rollback", "config schema",

@@ -64,6 +64,9 @@ void cmd_metrics(struct commands_env *env, struct request *rq, const struct rout
 void cmd_openapi(struct commands_env *env, struct request *rq, const struct route_args *args);
 void cmd_guard_flush(struct commands_env *env, struct request *rq, const struct route_args *args);
 
+/* cmd_upgrade.c */
+void cmd_upgrade(struct commands_env *env, struct request *rq, const struct route_args *args);
+
 /* cmd_route.c */
 void cmd_route_list(struct commands_env *env, struct request *rq, const struct route_args *args);
 void cmd_route_test(struct commands_env *env, struct request *rq, const struct route_args *args);

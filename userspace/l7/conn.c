@@ -770,12 +770,21 @@ int conn_open(struct l7 *l7, int fd, const struct service *service, const struct
 	return 0;
 }
 
+/* Who is about to ask for something would see the connection break. */
+static void end_idle(struct conn *c)
+{
+	if (c->l7->is_draining && c->l7->drain_idle_ms)
+		wait_ms(c, c->l7->drain_idle_ms);
+	else
+		conn_close(c);
+}
+
 void conn_review(struct conn *c)
 {
 	if (awaits_request(c) && !conn_rebind(c))
 		conn_close(c);
 	else if (c->state == CONN_IDLE && conn_is_ending(c) && !buf_len(&c->io.in))
-		conn_close(c);
+		end_idle(c);
 	else if (c->state == CONN_BUSY && conn_is_ending(c))
 		request_drain(c->request);
 	else if (c->state == CONN_HTTP2 && conn_is_ending(c))

@@ -175,9 +175,10 @@ int l7_accept(struct l7 *l7, int fd, const char *service, const struct endpoint 
 	return err;
 }
 
-void l7_drain(struct l7 *l7)
+void l7_drain(struct l7 *l7, unsigned idle_ms)
 {
 	l7->is_draining = true;
+	l7->drain_idle_ms = idle_ms;
 	review_all(l7);
 }
 

@@ -48,6 +48,7 @@ struct l7 {
 	struct routing_room *routing;	/* routing.c; NULL: no service has routes */
 	uint64_t random;		/* state of l7_random() */
 	struct log_limit failure_limit; /* failure.c */
+	unsigned drain_idle_ms; /* how long an idle connection may still ask for something */
 	bool is_draining;
 	bool is_closed; /* l7_close_all() was called */
 	/* Memory that is used within one call only. */
