@@ -2,10 +2,11 @@
 """Tries that are over: nothing of them is touched again. Sanitizers see what these tests cannot."""
 import pytest
 
+from h2peer import get, open_h2
 from http1 import OK
 from lab import wait_until
 from test_l7_backends import GET, backend_row
-from test_l7_retries import SOON, Log
+from test_l7_retries import SOON, Log, stall
 
 BUSY = "HTTP/1.1 503 Busy\r\nConnection: close\r\nContent-Length: 4\r\n\r\nbusy"
 BAD_CHUNK = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
@@ -40,6 +41,18 @@ def late_reset(peer, _message):
     with pytest.raises(TimeoutError):
         peer.fill()
     peer.reset()
+
+
+def late_answer(peer, _message):
+    peer.sock.settimeout(0.5)
+    with pytest.raises(TimeoutError):
+        peer.fill()
+    peer.sock.settimeout(None)
+    peer.send(OK)
+
+
+def drop(_peer, _message):
+    raise EOFError
 
 
 @pytest.mark.parametrize("first", [BUSY, BUSY.replace("Connection: close\r\n", ""), BAD_CHUNK])
@@ -89,3 +102,31 @@ def test_a_body_comes_between_two_tries(http_proxy):
     client.send(bytes(1000))
     client.close()
     proxy.wait_counter("aborted", 1)
+
+
+def test_clients_that_leave_are_counted(http_proxy, log):
+    """By HTTP/2 each of their requests, whether they take back one or close the connection."""
+    proxy = http_proxy(backends=[log.script("one", stall)], routes=[
+        {"name": "all", "match": {"path": {"prefix": "/"}}, "pool": "web"}])
+    with open_h2(proxy) as client:
+        streams = [client.start(get()) for _ in range(3)]
+        wait_until(lambda: log.count() == 3)
+        client.conn.reset_stream(streams[0], 8)
+        client.flush()
+        proxy.wait_counter("aborted", 1)
+    proxy.wait_counter("aborted", 3)
+    route, = proxy.daemon.ctl_json("route", "list", "web")["routes"]
+    assert route["aborted"] == route["requests"] == 3
+
+
+def test_a_kept_connection_that_dies_says_nothing_of_its_backend(http_proxy, log):
+    """Of the second try no more than of the first."""
+    behave = turns(say(OK), say(OK), late_answer, drop)
+    proxy = http_proxy(backends=[log.script("one", behave), log.script("two", behave)],
+                       hedge={"after": "50ms"}, pool={"outlier": {"gateway": 1}})
+    with proxy.connect() as client:
+        assert [client.ask(GET).status for _ in range(3)] == [200] * 3
+    assert proxy.counter("hedges") == 1 and log.count() == 4
+    for name in ("b1", "b2"):
+        row = backend_row(proxy, name)
+        assert (row["reused"], row["failures"], row["resets"]) == (1, 0, 0), row

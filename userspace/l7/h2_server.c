@@ -332,6 +332,18 @@ static bool reads(const struct h2_server *sv)
 	return !sv->is_deaf && !h2_session_is_full(&sv->h2);
 }
 
+/* The client has gone, with all that it had asked for. */
+static void count_left(struct h2_server *sv)
+{
+	list_for_each (it, &sv->h2.streams) {
+		const struct exchange *e =
+			list_entry(list_entry(it, struct h2_stream, node), struct exchange, h2);
+
+		if (e->request)
+			request_count_left(e->request);
+	}
+}
+
 /* After anything happened. */
 static void settle(struct h2_server *sv, int err)
 {
@@ -344,6 +356,7 @@ static void settle(struct h2_server *sv, int err)
 		return;
 	}
 	if (err < 0) {
+		count_left(sv);
 		conn_close(c);
 		return;
 	}

@@ -90,11 +90,17 @@ static struct route_counters *route_counters(const struct request *r)
 	return route_rt_row(r->action->rt, r->client.conn->l7->env.worker);
 }
 
-static void count_aborted(struct request *r)
+static void count_aborted(const struct request *r)
 {
 	counter_add(&request_counters(r)->aborted, 1);
 	if (r->action)
 		counter_add(&route_counters(r)->aborted, 1);
+}
+
+void request_count_left(const struct request *r)
+{
+	if (r->state != REQUEST_TUNNEL)
+		count_aborted(r);
 }
 
 void request_give_up(struct request *r)
