@@ -108,9 +108,11 @@ def main():
     parser.add_argument("--proxy", metavar="JSON", help="of make bench-proxy")
     parser.add_argument("--proxy-svg", metavar="FILE", default="docs/img/proxy.svg",
                         help="its picture (docs/img/proxy.svg)")
+    parser.add_argument("--lossy", metavar="JSON", help="of make bench-lossy")
     options = parser.parse_args()
-    if not (options.packet or options.veth or options.vm or options.proxy):
-        parser.error("nothing was measured: make bench-packet, bench-veth, bench-vm or bench-proxy")
+    if not (options.packet or options.veth or options.vm or options.proxy or options.lossy):
+        parser.error("nothing was measured: make bench-packet, bench-veth, bench-vm, bench-proxy "
+                     "or bench-lossy")
     if options.packet:
         data = load(options.packet)
         data["results"] = [row for row in data["results"] if not row["program"]]
@@ -119,6 +121,9 @@ def main():
     for name in ("veth", "vm"):
         if getattr(options, name):
             write_page(options.page, name, veth_table(load(getattr(options, name))))
+    if options.lossy:
+        data = load(options.lossy)
+        write_page(options.page, "lossy", plot_proxy.lossy_table(data, made_on(data)))
     if options.proxy:
         data = load(options.proxy)
         write_page(options.page, "proxy", plot_proxy.page(data, made_on(data)))

@@ -53,6 +53,21 @@ def memory_table(data):
             yield line([scenario, *sizes, f"{shunt['x_best']:.2f}", goal(shunt)])
 
 
+def lossy_table(data, made_on):
+    """Of bench/proxy/lossy.py."""
+    names = {"bare": "Shunt, no retries", "shunt": "Shunt", "haproxy": "HAProxy"}
+    yield (f"{made_on}, {', '.join(data['peers'])}; {data['loss']} % of the packets lost each way, "
+           f"{data['clients']} clients, {data['seconds']} s each.")
+    yield ""
+    yield line(["", "requests", "failed", "p50 ms", "p99 ms"])
+    yield "| --- |" + " ---: |" * 4
+    for name, row in data["results"].items():
+        # One that failed counts as late as the clients' patience.
+        late = f"{row['p99_ms']:,.0f}" if row["p99_ms"] < data["patience_ms"] else "failed"
+        yield line([names[name], f"{row['requests']:,}", f"{row['failed']:.2%}",
+                    f"{row['p50_ms']:.1f}", late])
+
+
 def page(data, made_on):
     yield (f"{made_on}, {', '.join(data['peers'])}; {data['rounds']} rounds of "
            f"{data['seconds']:g} s.")
