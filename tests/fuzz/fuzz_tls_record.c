@@ -18,7 +18,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
-static const unsigned char secret[TLS_TRAFFIC_MAX] = "of a client";
+static const unsigned char secret[TLS_HASH_MAX] = "of a client";
 
 struct world {
 	struct tls_ciphers ciphers;
@@ -37,9 +37,9 @@ static bool begin(struct world *w, uint8_t choice)
 		return false;
 	w->traffic.ciphers = &w->ciphers;
 	w->traffic.out.is_sealing = w->client.is_sealing = true;
-	return choice % 2 ? tls_keys_init_13(&w->ciphers, &w->traffic.in, aead, secret) &&
-				    tls_keys_init_13(&w->ciphers, &w->traffic.out, aead, secret) &&
-				    tls_keys_init_13(&w->ciphers, &w->client, aead, secret)
+	return choice % 2 ? tls_keys_init_13(&w->traffic.in, aead, secret) &&
+				    tls_keys_init_13(&w->traffic.out, aead, secret) &&
+				    tls_keys_init_13(&w->client, aead, secret)
 			  : tls_keys_init_12(&w->traffic.in, &w->traffic.out, aead, &from) &&
 				    tls_keys_init_12(&w->client, &unused, aead, &from);
 }

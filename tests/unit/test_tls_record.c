@@ -27,16 +27,16 @@ static size_t from_hex(const char *hex, unsigned char *out, size_t max)
 
 static void begin_8448(struct tls_ciphers *c, struct tls_traffic *t)
 {
-	unsigned char secret[TLS_TRAFFIC_MAX];
+	unsigned char secret[TLS_HASH_MAX];
 
 	assert_true(tls_ciphers_init(c));
 	memset(t, 0, sizeof(*t));
 	t->ciphers = c;
 	t->out.is_sealing = true;
 	from_hex(client_secret, secret, sizeof(secret));
-	assert_true(tls_keys_init_13(c, &t->in, TLS_AES_128_GCM, secret));
+	assert_true(tls_keys_init_13(&t->in, TLS_AES_128_GCM, secret));
 	from_hex(server_secret, secret, sizeof(secret));
-	assert_true(tls_keys_init_13(c, &t->out, TLS_AES_128_GCM, secret));
+	assert_true(tls_keys_init_13(&t->out, TLS_AES_128_GCM, secret));
 	t->out.sequence = 1; /* a ticket */
 }
 
@@ -271,7 +271,7 @@ static void test_what_is_not_taken(void **state)
 static void test_more_connections_than_contexts(void **state)
 {
 	static struct tls_keys in[TLS_SLOTS], out[TLS_SLOTS];
-	unsigned char secret[TLS_TRAFFIC_MAX] = {0}, wire[64], plain[64];
+	unsigned char secret[TLS_HASH_MAX] = {0}, wire[64], plain[64];
 	struct tls_ciphers c;
 	uint8_t type;
 	size_t n;
@@ -281,8 +281,8 @@ static void test_more_connections_than_contexts(void **state)
 	for (unsigned i = 0; i < TLS_SLOTS; i++) {
 		memcpy(secret, &i, sizeof(i));
 		out[i].is_sealing = true;
-		assert_true(tls_keys_init_13(&c, &in[i], i % TLS_AEAD_COUNT, secret));
-		assert_true(tls_keys_init_13(&c, &out[i], i % TLS_AEAD_COUNT, secret));
+		assert_true(tls_keys_init_13(&in[i], i % TLS_AEAD_COUNT, secret));
+		assert_true(tls_keys_init_13(&out[i], i % TLS_AEAD_COUNT, secret));
 	}
 	for (unsigned i = 0; i < 3 * TLS_SLOTS; i++) {
 		unsigned a = i * 7 % TLS_SLOTS;
@@ -308,21 +308,21 @@ struct pair {
 	struct tls_keys peer; /* seals what t opens */
 };
 
-static const unsigned char some_secret[TLS_TRAFFIC_MAX] = "of a client";
+static const unsigned char some_secret[TLS_HASH_MAX] = "of a client";
 
 static void pair_begin(struct pair *p, bool is_13)
 {
 	struct tls_keys unused = {0};
-	struct tls_keys_12 from = {.master = some_secret, .master_len = TLS_TRAFFIC_MAX};
+	struct tls_keys_12 from = {.master = some_secret, .master_len = TLS_HASH_MAX};
 
 	memset(p, 0, sizeof(*p));
 	assert_true(tls_ciphers_init(&p->c));
 	p->t.ciphers = &p->c;
 	p->t.out.is_sealing = p->peer.is_sealing = true;
 	if (is_13) {
-		assert_true(tls_keys_init_13(&p->c, &p->t.in, TLS_AES_128_GCM, some_secret));
-		assert_true(tls_keys_init_13(&p->c, &p->t.out, TLS_AES_128_GCM, some_secret));
-		assert_true(tls_keys_init_13(&p->c, &p->peer, TLS_AES_128_GCM, some_secret));
+		assert_true(tls_keys_init_13(&p->t.in, TLS_AES_128_GCM, some_secret));
+		assert_true(tls_keys_init_13(&p->t.out, TLS_AES_128_GCM, some_secret));
+		assert_true(tls_keys_init_13(&p->peer, TLS_AES_128_GCM, some_secret));
 	} else {
 		assert_true(tls_keys_init_12(&p->t.in, &p->t.out, TLS_AES_128_GCM, &from));
 		assert_true(tls_keys_init_12(&p->peer, &unused, TLS_AES_128_GCM, &from));

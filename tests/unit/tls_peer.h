@@ -65,7 +65,7 @@ static void peers_prepare(struct peers *p, const struct suite *s)
 	memset(p, 0, sizeof(*p));
 	assert_true(tls_ciphers_init(&p->ciphers));
 	p->client_ctx = SSL_CTX_new(TLS_client_method());
-	p->server_ctx = SSL_CTX_new(TLS_server_method());
+	p->server_ctx = SSL_CTX_new_ex(NULL, TLS_SCHEDULE_PROPERTIES, TLS_server_method());
 	assert_true(SSL_CTX_set_min_proto_version(p->client_ctx, s->version) &&
 		    SSL_CTX_set_max_proto_version(p->client_ctx, s->version));
 	if (s->version == TLS1_3_VERSION)
@@ -115,7 +115,9 @@ static bool peers_connect(struct peers *p)
 	tls_handover_begin(&p->h, p->server, &p->ciphers);
 	for (int i = 0; i < 4; i++) {
 		(void)SSL_do_handshake(p->client);
+		tls_handover_watch(&p->h);
 		(void)SSL_do_handshake(p->server);
+		tls_handover_watch(NULL);
 		carry(p, from_server);
 	}
 	assert_true(SSL_is_init_finished(p->client) && SSL_is_init_finished(p->server));

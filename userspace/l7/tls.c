@@ -322,7 +322,9 @@ static int shake(struct tls *t)
 	int done, err;
 
 	ERR_clear_error();
+	tls_handover_watch(t->handover);
 	done = t->early ? accept_early(t) : SSL_do_handshake(t->ssl);
+	tls_handover_watch(NULL);
 	if (done < 1 && SSL_get_error(t->ssl, done) != SSL_ERROR_WANT_READ)
 		return fail(t);
 	t->is_dry = done < 1;

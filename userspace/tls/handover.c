@@ -5,58 +5,27 @@
 #include <openssl/crypto.h>
 #include <string.h>
 
-#define SECRET_IN  "CLIENT_TRAFFIC_SECRET_0 "
-#define SECRET_OUT "SERVER_TRAFFIC_SECRET_0 "
-
-/* A line of the key log: what it is, the client's random, the secret. False: not this one, or it
- * makes no sense. */
-static bool read_secret(const char *line, const char *what, unsigned char out[TLS_TRAFFIC_MAX])
-{
-	const char *hex = strncmp(line, what, strlen(what)) ? NULL : strrchr(line, ' ');
-	size_t len;
-
-	return hex && OPENSSL_hexstr2buf_ex(out, TLS_TRAFFIC_MAX, &len, hex + 1, '\0') == 1;
-}
-
-/* Each comes when the keys of that direction are in use from then on. Other secrets are of no use, and
- * to have OpenSSL write one down takes microseconds: it is asked for those behind Finished alone. */
-static void on_secret(const SSL *ssl, const char *line)
-{
-	struct tls_handover *h = SSL_get_app_data(ssl);
-
-	if (!h)
-		return;
-	if (read_secret(line, SECRET_IN, h->traffic.in.traffic))
-		h->has_in = true;
-	else if (read_secret(line, SECRET_OUT, h->traffic.out.traffic))
-		h->has_out = true;
-	else
-		return;
-	SSL_CTX_set_keylog_callback(SSL_get_SSL_CTX(ssl), NULL);
-}
-
-/* Contexts are of one thread, and OpenSSL goes from Finished to the keys behind it in one call. */
 static void on_message(int is_written, int version, int type, const void *data, size_t len,
 		       SSL *ssl, void *arg)
 {
 	struct tls_handover *h = arg;
 
-	if (type == SSL3_RT_HANDSHAKE && version == TLS1_3_VERSION && len &&
-	    *(const unsigned char *)data == SSL3_MT_FINISHED)
-		SSL_CTX_set_keylog_callback(SSL_get_SSL_CTX(ssl), on_secret);
+	(void)version;
+	(void)data;
+	(void)len;
+	(void)ssl;
 	if (type != SSL3_RT_HEADER)
 		return;
 	if (is_written)
-		h->records_out += h->has_out;
+		h->records_out += h->secrets.has_out;
 	else
-		h->records_in += h->has_in;
+		h->records_in += h->secrets.has_in;
 }
 
 void tls_handover_begin(struct tls_handover *h, SSL *ssl, struct tls_ciphers *ciphers)
 {
 	h->traffic.ciphers = ciphers;
 	h->traffic.out.is_sealing = true;
-	SSL_set_app_data(ssl, h);
 	SSL_set_msg_callback(ssl, on_message);
 	SSL_set_msg_callback_arg(ssl, h);
 }
@@ -113,9 +82,9 @@ static bool take_13(struct tls_handover *h, enum tls_aead aead)
 {
 	struct tls_traffic *t = &h->traffic;
 
-	if (!h->has_in || !h->has_out || h->records_in ||
-	    !tls_keys_init_13(t->ciphers, &t->in, aead, t->in.traffic) ||
-	    !tls_keys_init_13(t->ciphers, &t->out, aead, t->out.traffic))
+	if (!h->secrets.has_in || !h->secrets.has_out || h->records_in ||
+	    !tls_keys_init_13(&t->in, aead, h->secrets.in) ||
+	    !tls_keys_init_13(&t->out, aead, h->secrets.out))
 		return false;
 	t->out.sequence = h->records_out; /* tickets */
 	return true;
@@ -144,16 +113,16 @@ bool tls_handover_take(struct tls_handover *h, SSL *ssl)
 		tls_handover_cancel(h, ssl);
 		return false;
 	}
-	SSL_set_app_data(ssl, NULL);
 	SSL_set_msg_callback(ssl, NULL);
+	OPENSSL_cleanse(&h->secrets, sizeof(h->secrets));
 	return true;
 }
 
 void tls_handover_cancel(struct tls_handover *h, SSL *ssl)
 {
 	if (ssl) {
-		SSL_set_app_data(ssl, NULL);
 		SSL_set_msg_callback(ssl, NULL);
 	}
+	OPENSSL_cleanse(&h->secrets, sizeof(h->secrets));
 	tls_traffic_wipe(&h->traffic);
 }

@@ -16,7 +16,7 @@ struct tls_handover {
 	struct tls_traffic traffic; /* good once tls_handover_take() is done */
 	/* Records since the traffic keys were in use. */
 	uint32_t records_in, records_out;
-	bool has_in, has_out; /* the traffic secrets of TLS 1.3 */
+	struct tls_secrets secrets; /* of TLS 1.3 */
 	uint8_t tail_len;
 	unsigned char tail[TLS_FINISHED_12]; /* the last bytes that were written */
 };
@@ -24,6 +24,12 @@ struct tls_handover {
 /* For a server's connection that has not begun; h lives until tls_handover_cancel() or
  * _take(). Zeroed by the caller. */
 void tls_handover_begin(struct tls_handover *h, SSL *ssl, struct tls_ciphers *ciphers);
+
+/* Around what may go on with the handshake: h, then NULL. */
+static inline void tls_handover_watch(struct tls_handover *h)
+{
+	tls_schedule_watch(h ? &h->secrets : NULL);
+}
 
 /* OpenSSL has written this. */
 void tls_handover_note(struct tls_handover *h, const void *data, size_t len);

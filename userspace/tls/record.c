@@ -16,31 +16,16 @@
 #define NO_SLOT		 TLS_SLOTS
 
 static const struct aead {
-	const char *name, *digest;
-	uint8_t key_len, hash_len;
+	const char *name;
+	enum tls_hash hash;
+	uint8_t key_len;
 } aeads[] = {
-	[TLS_AES_128_GCM] = {"AES-128-GCM", "SHA256", 16, 32},
-	[TLS_AES_256_GCM] = {"AES-256-GCM", "SHA384", 32, 48},
-	[TLS_CHACHA20_POLY1305] = {"ChaCha20-Poly1305", "SHA256", 32, 32},
+	[TLS_AES_128_GCM] = {"AES-128-GCM", TLS_SHA256, 16},
+	[TLS_AES_256_GCM] = {"AES-256-GCM", TLS_SHA384, 32},
+	[TLS_CHACHA20_POLY1305] = {"ChaCha20-Poly1305", TLS_SHA256, 32},
 };
 
 /* ---- contexts ------------------------------------------------------------------------------ */
-
-static EVP_MAC_CTX *make_mac(const char *digest)
-{
-	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)digest, 0),
-		OSSL_PARAM_construct_end(),
-	};
-	EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-	EVP_MAC_CTX *ctx = mac ? EVP_MAC_CTX_new(mac) : NULL;
-
-	EVP_MAC_free(mac);
-	if (ctx && EVP_MAC_CTX_set_params(ctx, params))
-		return ctx;
-	EVP_MAC_CTX_free(ctx);
-	return NULL;
-}
 
 bool tls_ciphers_init(struct tls_ciphers *c)
 {
@@ -48,11 +33,10 @@ bool tls_ciphers_init(struct tls_ciphers *c)
 
 	*c = (struct tls_ciphers){.slots = calloc(TLS_SLOTS, sizeof(*c->slots)),
 				  .free = calloc(TLS_SLOTS, sizeof(*c->free))};
-	ok = c->slots && c->free;
+	ok = c->slots && c->free && tls_schedule_init();
 	for (int i = 0; ok && i < TLS_AEAD_COUNT; i++) {
 		c->ciphers[i] = EVP_CIPHER_fetch(NULL, aeads[i].name, NULL);
-		c->macs[i] = make_mac(aeads[i].digest);
-		ok = c->ciphers[i] && c->macs[i];
+		ok = c->ciphers[i];
 	}
 	if (!ok) {
 		tls_ciphers_deinit(c);
@@ -67,10 +51,8 @@ void tls_ciphers_deinit(struct tls_ciphers *c)
 {
 	for (unsigned i = 0; c->slots && i < TLS_SLOTS; i++)
 		EVP_CIPHER_CTX_free(c->slots[i].ctx);
-	for (int i = 0; i < TLS_AEAD_COUNT; i++) {
+	for (int i = 0; i < TLS_AEAD_COUNT; i++)
 		EVP_CIPHER_free(c->ciphers[i]);
-		EVP_MAC_CTX_free(c->macs[i]);
-	}
 	free(c->slots);
 	free(c->free);
 	*c = (struct tls_ciphers){0};
@@ -142,57 +124,32 @@ bool tls_aead_of(uint16_t suite, enum tls_aead *ret_aead)
 	}
 }
 
-size_t tls_traffic_len(enum tls_aead aead)
-{
-	return aeads[aead].hash_len;
-}
-
-/* HKDF-Expand-Label of RFC 8446, 7.1, without a context and of no more than one hash: HMAC of what it
- * is for. */
-static bool expand(struct tls_ciphers *c, const struct tls_keys *k, const char *label,
-		   unsigned char *out, size_t len)
-{
-	EVP_MAC_CTX *mac = c->macs[k->aead];
-	unsigned char info[32] = {0, (unsigned char)len}, hash[EVP_MAX_MD_SIZE];
-	size_t label_len = strlen(label), n = 2, hash_len;
-	bool ok;
-
-	info[n++] = (unsigned char)(6 + label_len);
-	memcpy(info + n, "tls13 ", 6);
-	memcpy(info + n + 6, label, label_len);
-	n += 6 + label_len;
-	info[n++] = 0; /* bytes of context */
-	info[n++] = 1; /* the first hash */
-	ok = EVP_MAC_init(mac, k->traffic, aeads[k->aead].hash_len, NULL) &&
-	     EVP_MAC_update(mac, info, n) && EVP_MAC_final(mac, hash, &hash_len, sizeof(hash));
-	memcpy(out, hash, len);
-	OPENSSL_cleanse(hash, sizeof(hash));
-	return ok;
-}
-
 /* Those of k->traffic. */
-static bool expand_keys(struct tls_ciphers *c, struct tls_keys *k)
+static bool expand_keys(struct tls_keys *k)
 {
+	enum tls_hash hash = aeads[k->aead].hash;
+
 	k->sequence = 0;
 	k->slot = NO_SLOT;
-	return expand(c, k, "key", k->key, aeads[k->aead].key_len) &&
-	       expand(c, k, "iv", k->iv, TLS_IV_LEN);
+	return tls_expand_label(hash, k->traffic, "key", k->key, aeads[k->aead].key_len) &&
+	       tls_expand_label(hash, k->traffic, "iv", k->iv, TLS_IV_LEN);
 }
 
-bool tls_keys_init_13(struct tls_ciphers *c, struct tls_keys *k, enum tls_aead aead,
-		      const unsigned char *traffic)
+bool tls_keys_init_13(struct tls_keys *k, enum tls_aead aead, const unsigned char *traffic)
 {
 	k->aead = (uint8_t)aead;
 	k->is_13 = true;
-	memmove(k->traffic, traffic, aeads[aead].hash_len);
-	return expand_keys(c, k);
+	memcpy(k->traffic, traffic, tls_hash_len(aeads[aead].hash));
+	return expand_keys(k);
 }
 
 bool tls_keys_update(struct tls_ciphers *c, struct tls_keys *k)
 {
+	enum tls_hash hash = aeads[k->aead].hash;
+
 	leave_slot(c, k);
-	return expand(c, k, "traffic upd", k->traffic, aeads[k->aead].hash_len) &&
-	       expand_keys(c, k);
+	return tls_expand_label(hash, k->traffic, "traffic upd", k->traffic, tls_hash_len(hash)) &&
+	       expand_keys(k);
 }
 
 static bool is_explicit(const struct tls_keys *k)
@@ -232,7 +189,7 @@ bool tls_keys_init_12(struct tls_keys *in, struct tls_keys *out, enum tls_aead a
 	unsigned char block[2 * (TLS_KEY_MAX + TLS_IV_LEN)];
 	size_t key_len = aeads[aead].key_len;
 	size_t iv_len = aead == TLS_CHACHA20_POLY1305 ? TLS_IV_LEN : SALT_LEN;
-	bool ok = derive_12(from, aeads[aead].digest, block, 2 * (key_len + iv_len));
+	bool ok = derive_12(from, tls_hash_name(aeads[aead].hash), block, 2 * (key_len + iv_len));
 
 	in->is_13 = out->is_13 = false;
 	in->aead = out->aead = (uint8_t)aead;

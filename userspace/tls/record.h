@@ -11,15 +11,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tls/schedule.h"
+
 #define TLS_RECORD_HEADER   5U
 #define TLS_RECORD_EXPLICIT 8U /* of a nonce, before the text; TLS 1.2 with AES-GCM */
 #define TLS_RECORD_TAG	    16U
 #define TLS_RECORD_OVERHEAD                                                                        \
 	(TLS_RECORD_HEADER + TLS_RECORD_EXPLICIT + 1 + TLS_RECORD_TAG) /* at most */
-#define TLS_KEY_MAX	32
-#define TLS_IV_LEN	12
-#define TLS_TRAFFIC_MAX 48 /* bytes of a traffic secret of TLS 1.3, at most */
-#define TLS_RANDOM_LEN	32
+#define TLS_KEY_MAX    32
+#define TLS_IV_LEN     12
+#define TLS_HASH_MAX   48 /* bytes of a traffic secret of TLS 1.3, at most */
+#define TLS_RANDOM_LEN 32
 
 /* Records that one key of AES-GCM is good for (RFC 8446, 5.5: 2^24.5). */
 #define TLS_RECORDS_PER_KEY (1ULL << 24)
@@ -27,9 +29,9 @@
 enum tls_aead { TLS_AES_128_GCM, TLS_AES_256_GCM, TLS_CHACHA20_POLY1305, TLS_AEAD_COUNT };
 
 struct tls_keys {
-	uint64_t sequence;			/* of the next record */
-	uint64_t explicit_nonce;		/* of the next record; TLS 1.2 with AES-GCM */
-	unsigned char traffic[TLS_TRAFFIC_MAX]; /* TLS 1.3: the next keys come from it */
+	uint64_t sequence;		     /* of the next record */
+	uint64_t explicit_nonce;	     /* of the next record; TLS 1.2 with AES-GCM */
+	unsigned char traffic[TLS_HASH_MAX]; /* TLS 1.3: the next keys come from it */
 	unsigned char key[TLS_KEY_MAX];
 	unsigned char iv[TLS_IV_LEN];
 	uint16_t slot; /* of tls_ciphers, while it is these keys' */
@@ -48,7 +50,6 @@ struct tls_slot {
 
 struct tls_ciphers {
 	EVP_CIPHER *ciphers[TLS_AEAD_COUNT];
-	EVP_MAC_CTX *macs[TLS_AEAD_COUNT]; /* HMAC with the suite's hash */
 	struct tls_slot *slots;
 	uint16_t *free; /* slots of nobody, the last ones left on top */
 	unsigned free_count;
@@ -60,11 +61,9 @@ void tls_ciphers_deinit(struct tls_ciphers *c);
 
 /* Of a suite by its number; false: none of ours. */
 bool tls_aead_of(uint16_t suite, enum tls_aead *ret_aead);
-size_t tls_traffic_len(enum tls_aead aead); /* of a traffic secret of TLS 1.3 */
 
 /* The secrets are copied. The caller says is_sealing before. False: OpenSSL failed. */
-bool tls_keys_init_13(struct tls_ciphers *c, struct tls_keys *k, enum tls_aead aead,
-		      const unsigned char *traffic);
+bool tls_keys_init_13(struct tls_keys *k, enum tls_aead aead, const unsigned char *traffic);
 
 /* Of a server, behind the messages Finished. explicit_nonce: of the next record that the server
  * sends; counts with AES-GCM. */
