@@ -229,6 +229,8 @@ PROXY_JSON ?= $(BUILD)/bench/proxy.json
 JSON_proxy  = $(PROXY_JSON)
 LOSSY_JSON ?= $(BUILD)/bench/lossy.json
 JSON_lossy  = $(LOSSY_JSON)
+RELOAD_JSON ?= $(BUILD)/bench/reload.json
+JSON_reload = $(RELOAD_JSON)
 
 $(call obj,bench/veth/flood.c): | $(BUILD)/bench/veth/flood.skel.h
 $(FLOOD_BIN): %: %.o
@@ -240,7 +242,7 @@ $(ROUTE_BIN): %: %.o $(LIB_A)
 $(PROXY_BIN): %: %.o $(call obj,bench/proxy/tool.c)
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,openssl) -o $@
 
-.PHONY: bench-packet bench-veth bench-vm bench-route bench-apply bench-proxy bench-overload bench-chaos bench-lossy bench-docs
+.PHONY: bench-packet bench-veth bench-vm bench-route bench-apply bench-proxy bench-overload bench-chaos bench-lossy bench-reload bench-docs
 bench-packet: $(BENCH_BIN) ## nanoseconds a packet, by case, as root; QUICK=1: does it run?
 	$(Q)$< $(if $(QUICK),--quick) --json $(BENCH_JSON)
 bench-veth: $(BENCH_VETH) ## packets a second through veth pairs, as root; QUICK=1: does it run?
@@ -270,10 +272,13 @@ bench-lossy: all ## one of two backends behind 35 % loss, in qemu, as root; QUIC
 	$(Q).ci/deps $(DEPS_NET) $(DEPS_PROXY) $(DEPS_VM)
 	$(Q)SHUNT_BUILD=$(BUILD) $(PYTHON) bench/proxy/lossy.py --vm $(BENCH_KERNEL) \
 		$(if $(QUICK),--quick) --json $(LOSSY_JSON)
+bench-reload: all $(TEST_BPF) ## a new configuration every 200 ms under traffic, beside others, as root; QUICK=1: does it run?
+	$(Q).ci/deps $(DEPS_NET) $(DEPS_PROXY)
+	$(Q)SHUNT_BUILD=$(BUILD) $(PYTHON) bench/proxy/reload.py $(if $(QUICK),--quick) --json $(RELOAD_JSON)
 bench-docs: ## the last measurements into docs/benchmarks.md and its pictures
 	$(Q).ci/deps $(DEPS_BENCH)
 	$(Q)$(PYTHON) bench/plot.py docs/benchmarks.md docs/img/packet.svg \
-		$(foreach b,packet veth vm proxy lossy,$(addprefix --$b ,$(wildcard $(JSON_$b))))
+		$(foreach b,packet veth vm proxy lossy reload,$(addprefix --$b ,$(wildcard $(JSON_$b))))
 
 .PHONY: lint format
 lint: ## format, layers, ABI, banned calls, sizes, shellcheck, cppcheck

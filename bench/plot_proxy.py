@@ -79,6 +79,20 @@ def page(data, made_on):
     yield from memory_table(data)
 
 
+def reload_page(data, made_on):
+    """What bench/proxy/reload.py counted."""
+    yield (f"{made_on}; {data['seconds']} s of each, a new configuration every "
+           f"{data['every_ms']} ms.")
+    yield ""
+    yield line(["", "", "answers", "errors", "lost connections"])
+    yield "| --- | --- |" + " ---: |" * 3
+    for name, row in data["results"].items():
+        lanes = {**row["lanes"], **({"steered": row["steered"]} if "steered" in row else {})}
+        for lane, said in lanes.items():
+            yield line([NAMES[name], lane, f"{said['done']:,}", f"{said['errors']:,}",
+                        str(said.get("lost", ""))])
+
+
 def draw(data, path, plt):
     """Cost relative to the better of nginx and HAProxy."""
     rows = [row for row in data["results"] if "us" in row and "x_best" in row]

@@ -25,8 +25,17 @@ def status(daemon):
     return daemon.ctl_json("status")
 
 
+def listening(port):
+    """The sockets themselves, by inode."""
+    with open("/proc/net/tcp", encoding="ascii") as f:
+        rows = [line.split() for line in f.readlines()[1:]]
+    return {row[9] for row in rows if row[3] == "0A" and row[1].endswith(f":{port:04X}")}
+
+
 def test_a_new_process_answers(http_proxy):
-    proxy = http_proxy()
+    proxy = http_proxy(workers=2)
+    sockets = listening(proxy.port)
+    assert len(sockets) == 2
     daemon = proxy.daemon
     first = status(daemon)
     assert (first["upgrade"]["state"], first["upgrade"]["took_over_from_pid"]) == ("none", None)
@@ -35,6 +44,7 @@ def test_a_new_process_answers(http_proxy):
     wait_until(lambda: former.poll() is not None, 10, what=lambda: daemon.log)
     assert former.returncode == 0
     now = status(daemon)
+    assert listening(proxy.port) == sockets
     assert now["pid"] == daemon.proc.pid != first["pid"] == former.pid
     assert now["upgrade"]["took_over_from_pid"] == first["pid"]
     assert now["state"] == "running" and now["generation"] == first["generation"] + 1
@@ -189,9 +199,11 @@ def test_another_number_of_workers(http_proxy, client, before, after):
     proxy.config["node"]["workers"] = after
     proxy.daemon.reload(proxy.config)
     assert status(proxy.daemon)["proxy"]["workers"] == before
+    sockets = listening(proxy.port)
     for _ in range(2):
         proxy.daemon.upgrade().wait()
         assert status(proxy.daemon)["proxy"]["workers"] == after
+        assert sockets <= listening(proxy.port)
         result = client("http", f"http://127.0.0.1:{proxy.port}/", "--connections", 64,
                         "--requests", 256).result()
         assert result["ok"] == 256 and result["errors"] == {}
