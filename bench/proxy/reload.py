@@ -4,8 +4,8 @@
 
 Every 200 ms each proxy in turn gets another configuration (the weights of its backends change) and
 reads it in its own way, while clients ask by HTTP/1.1 on kept connections and by HTTP/2, and talk
-on WebSockets and TCP connections that they never close. Shunt steers packets of TCP and UDP flows to
-backends beside that. An error is a request without its answer, a lost connection one of those
+on WebSockets and TCP connections that they never close. Shunt steers packets of TCP and UDP flows
+to backends beside that. An error is a request without its answer, a lost connection one of those
 that were to stay. nginx of Debian's nginx-light has no TCP proxy."""
 import argparse
 import json

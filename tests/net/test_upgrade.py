@@ -371,6 +371,50 @@ def test_no_packet_is_lost(l4, client, family):
     it.expect_served(client, family)
 
 
+def drive(it, client, family, change):
+    """Numbered messages while change(seed) has the program replaced, six times; each is answered, by
+    whom it was answered first, and each counted once."""
+    steady = client("steady", it.target(family), "--flows", 40, "--rate", 3000, ns=it.net.client)
+    assert steady.result()["ready"] == 80
+    programs = set()
+    for i in range(6):
+        change(f"{i + 1:032x}")
+        l4_status = status(it.daemon)["l4"]
+        assert l4_status["program_replaced"] and l4_status["tables_adopted"]
+        programs |= {row["program_id"] for row in l4_status["interfaces"]}
+    result = steady.finish()
+    assert len(programs) == 6
+    assert result["errors"] == {} and result.get("moved", 0) == 0, result
+    assert result["udp_back"] == result["udp_sent"] > 1000, result
+    assert result["tcp_back"] == result["tcp_sent"] > 1000, result
+    assert it.counters("echo-udp")["packets"] == result["udp_sent"]
+    for name in ("echo", "echo-udp"):
+        assert not any(it.drops(name).values())
+    total = sum(it.counters(name)["packets"] for name in ("echo", "echo-udp"))
+    assert it.verdicts()["tx"] == total
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_no_packet_is_lost_as_the_program_is_replaced(l4, client, family):
+    """By upgrades: another seed is another program over the same tables."""
+    it = l4(backends=3, service={"tracking": "always"})
+
+    def change(seed):
+        it.daemon.reload(it.config(node={"hash_seed": seed}))
+        it.daemon.upgrade().wait()
+    drive(it, client, family, change)
+
+
+def test_no_packet_is_lost_as_a_start_replaces_the_program(l4, client):
+    it = l4(backends=3, service={"tracking": "always"})
+
+    def change(seed):
+        it.daemon.sigkill()
+        it.daemon.write_config(it.config(node={"hash_seed": seed}))
+        it.daemon.start()
+    drive(it, client, 4, change)
+
+
 def test_the_tables_are_taken_back(lab, l4, client):
     it = l4(backends=2)
     done = it.daemon.ctl("upgrade", "--binary",
