@@ -372,8 +372,8 @@ def test_no_packet_is_lost(l4, client, family):
 
 
 def drive(it, client, family, change):
-    """Numbered messages while change(seed) has the program replaced, six times; each is answered, by
-    whom it was answered first, and each counted once."""
+    """Numbered messages while change(seed) has the program replaced, six times: each is answered,
+    by whom its flow was answered first, and counted once."""
     steady = client("steady", it.target(family), "--flows", 40, "--rate", 3000, ns=it.net.client)
     assert steady.result()["ready"] == 80
     programs = set()
