@@ -236,6 +236,8 @@ static void retire(void *ctx, pid_t pid)
 
 	notify_main_pid((long)pid);
 	dm->env.stopping = dm->env.retired = true;
+	if (dm->file.running || dm->file.again) /* asked for meanwhile: it is the other's to read */
+		(void)kill(pid, SIGHUP);
 	dm->file.running = true; /* it is not read again */
 	server_quiesce(dm->server);
 	control_socket_leave(&dm->socket);

@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from admin_http import request
 from h2peer import ACK, DATA, END_STREAM, GOAWAY, HEADERS, PING, RawH2, frame
 from http1 import OK, connect
 from lab import binary, wait_until
@@ -99,6 +100,41 @@ def test_health_goes_on(http_proxy, backend, free_port):
     assert [b["checks"] >= a["checks"] for a, b in zip(before, after)] == [True, True]
     former.wait()
     assert "health: backend is" not in proxy.daemon.log.split("takes the place of", 1)[1]
+
+
+def test_the_admin_server_goes_on(admin, tmp_path):
+    path = str(tmp_path / "admin.sock")
+    tcp = admin()
+    unix = admin(change=lambda config: config.update(admin={"http": f"unix:{path}"}))
+    for _ in range(2):
+        for daemon, asked in ((tcp.daemon, {}), (unix.daemon, {"unix": path})):
+            daemon.upgrade().wait()
+            assert request(tcp.port, "GET", "/readyz", **asked)[0] == 200
+    assert unix.daemon.terminate() == 0
+    assert not os.path.exists(path)
+
+
+def test_an_admin_server_elsewhere(admin, free_port):
+    """Where it is served is read when a process starts: what needs a restart is there afterwards."""
+    a, port = admin(), free_port()
+    a.proxy.config["admin"]["http"] = f"127.0.0.1:{port}"
+    a.daemon.reload(a.proxy.config)
+    assert request(a.port, "GET", "/readyz")[0] == 200
+    a.daemon.upgrade().wait()
+    assert request(port, "GET", "/readyz")[0] == 200
+    with pytest.raises(ConnectionRefusedError):
+        request(a.port, "GET", "/readyz")
+
+
+def test_no_descriptor_is_left_over(http_proxy):
+    proxy = http_proxy(workers=2, node={"steer_sockets": "on"})
+
+    def count():
+        proxy.daemon.upgrade().wait()
+        assert proxy.ask(GET).status == 200
+        return len(os.listdir(f"/proc/{proxy.daemon.proc.pid}/fd"))
+    first = count()
+    assert abs(count() - first) <= 2 and abs(count() - first) <= 2
 
 
 # ---- under traffic
