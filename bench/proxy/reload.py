@@ -19,7 +19,8 @@ import time
 import run
 from common import BenchError, cpu_model, shunt_version
 from daemon import Backend, Client, Daemon
-from h2peer import ACK, DATA, END_STREAM, GOAWAY, HEADERS, PING, RST_STREAM, RawH2, frame
+from h2peer import ACK, DATA, END_STREAM, GOAWAY, HEADERS, PING, RST_STREAM, WINDOW_UPDATE, \
+    RawH2, frame
 from http1 import OK, Script, connect
 from l4 import L4
 from lab import PYTHON, Lab, Topology, wait_until
@@ -170,6 +171,7 @@ class Http2(Lane):
 
     def session(self):
         with RawH2(connect(self.port)) as raw:
+            raw.send(frame(WINDOW_UPDATE, 0, 0, bytes([0x40, 0, 0, 0])))  # for all that may come
             stream = 1
             while self.goes_on() and self.request(raw, stream):
                 stream += 2

@@ -115,7 +115,7 @@ def test_the_admin_server_goes_on(admin, tmp_path):
 
 
 def test_an_admin_server_elsewhere(admin, free_port):
-    """Where it is served is read when a process starts: what needs a restart is there afterwards."""
+    """A key that needs a restart takes effect by an upgrade."""
     a, port = admin(), free_port()
     a.proxy.config["admin"]["http"] = f"127.0.0.1:{port}"
     a.daemon.reload(a.proxy.config)
