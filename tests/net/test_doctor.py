@@ -238,3 +238,23 @@ def test_a_daemon_that_is_not_there_is_4(lab, shuntd):
     daemon = shuntd({"pools": {}, "services": {}}, ns=lab.namespace("box"), start=False)
     done = daemon.ctl("doctor")
     assert done.rc == 4 and not done.stdout and done.stderr
+
+
+def test_flows_that_found_no_room(l4, client):
+    it = l4(backends=2, service={"tracking": "always"},
+            node={"limits": {"flows": 1024, "pending": 1024}})
+
+    def filled():
+        client("connect", it.target(4), "--count", 1500, ns=it.net.client).result()
+        counters = it.counters()
+        return counters["untracked"] + counters["insert_limited"] > 0
+    wait_until(filled, 60)
+    counters = it.counters()
+    found, = findings_of(it, "tables", "warning")
+    assert found == f"{counters['untracked']} packets found no room for an entry of their flow, " \
+        f"{counters['insert_limited']} were over the limit of new entries"
+
+
+def findings_of(it, subject, level):
+    return [f["what"] for f in json.loads(it.daemon.ctl("-o", "json", "doctor").stdout)["findings"]
+            if (f["subject"], f["level"]) == (subject, level)]
