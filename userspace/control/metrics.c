@@ -250,6 +250,7 @@ char *metrics_render(const struct commands_env *env)
 	metrics_services(&e, env, snap, services, &failed);
 	metrics_certificates(&e, snap, services);
 	backends = metrics_backends(&e, env, snap, conf->backends, &failed);
+	metrics_discover(&e, env->discover, conf->services);
 	add_omitted(&e, snap->service_count - services, backends);
 	if (!failed)
 		return strbuf_take(&e.text);
