@@ -16,9 +16,9 @@
 #include "core/list.h"
 #include "core/log.h"
 
-#define IDLE_SECONDS	10
-#define PAUSE_MS	100  /* without descriptors */
-#define REVIEW_MS	1000 /* of connections whose time may be over */
+#define IDLE_SECONDS 10
+#define PAUSE_MS     100  /* without descriptors */
+#define REVIEW_MS    1000 /* of connections whose time may be over */
 
 struct request_io {
 	struct request rq;
