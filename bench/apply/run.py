@@ -6,8 +6,8 @@ backends in a namespace of its own, and clients on its control socket.
 One change at a time: the weight of a backend, as `shuntctl backend weight` sends it. What it took
 is the daemon's own word: from the moment it begins until workers and kernel have it; and which rows
 of the kernel's tables it wrote. All at once: as many connections as there may be ask for changes as
-fast as they are answered. And discovery: a file with backends of one more pool is replaced as fast as
-possible, while commands go on."""
+fast as they are answered. And discovery: a file with backends of one more pool is replaced as
+fast as possible, while commands go on."""
 import argparse
 import json
 import os
@@ -100,7 +100,8 @@ def main_thread_ms(pid):
 
 
 def one_by_one(daemon, services, count, alone=True):
-    """alone: nothing else changes. (milliseconds of each, rows that each wrote, processor milliseconds of one)"""
+    """(milliseconds of each, rows that each wrote, processor milliseconds of one). alone: nothing
+    else changes meanwhile."""
     took, written = [], []
     pid = daemon.ctl_json("status")["pid"]
     before = main_thread_ms(pid)
@@ -177,7 +178,8 @@ def measure(size):
         found = lab.path("found.yaml")
         with open(found, "w", encoding="ascii") as f:
             f.write("- 10.200.0.1\n")
-        daemon = Daemon(lab, config(size["services"], found), ns=box, args=["-l", "warning"]).start(60)
+        daemon = Daemon(lab, config(size["services"], found), ns=box,
+                        args=["-l", "warning"]).start(60)
         took, written, processor_ms = one_by_one(daemon, size["services"], size["changes"])
         answered, seconds, generations = all_at_once(daemon, size["services"],
                                                      size["connections"], size["seconds"])
@@ -188,7 +190,8 @@ def measure(size):
             "processor_ms": processor_ms,
             "rows_written": {"median": statistics.median(written), "most": max(written)},
             "changes_a_second": answered / seconds, "generations": generations,
-            "discovery": discovery, "changes": answered, "cpu": cpu_model(), "shunt": shunt_version()}
+            "discovery": discovery, "changes": answered, "cpu": cpu_model(),
+            "shunt": shunt_version()}
 
 
 def main():

@@ -2,6 +2,7 @@
 """Backends that DNS names: knot as the server, and one that says what it should not."""
 import socket
 import struct
+import subprocess
 
 import pytest
 
@@ -116,6 +117,11 @@ def test_nothing_is_lost_when_dns_dies(http_proxy, knot, servers):
     assert "the last answer was not good: web.shunt.test:" in \
         proxy.daemon.ctl("pool", "show", "web").stdout
     assert proxy.daemon.log.count("discover: failed") <= 3  # not each time
+    metrics = subprocess.run(["curl", "-s", "--unix-socket", proxy.daemon.socket,
+                              "http://x/metrics"], capture_output=True, text=True,
+                             check=True).stdout
+    assert 'shunt_discover_failing{pool="web",kind="dns"} 1\n' in metrics
+    assert 'shunt_discover_backends{pool="web",kind="dns"} 2\n' in metrics
     server.write(["web 1 A 127.0.9.2"])
     server.start()
     wait_rows(proxy, *at(port, 2))

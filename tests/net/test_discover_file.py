@@ -166,6 +166,29 @@ def test_a_flood_of_changes_is_gathered(http_proxy, listing, servers):
     assert sum(g["origin"] == "file" for g in kept) == 1 and kept[-1]["origin"] == "start"
 
 
+def test_packets_do_not_notice_a_flood_of_changes(l4, client, listing):
+    it = l4(backends=2, start=False)
+    b1, b2 = (it.net.backends[n].addr4 for n in ("b1", "b2"))
+    config = it.config()
+    config["pools"]["echo"] = {"forward": "ipip", **listing.pool()}
+    it.daemon.write_config(config)
+    listing.replace([b1, b2])
+    it.daemon.start()
+    steering.wait_served(it, client, ["b1", "b2"])
+    steady = client("steady", it.target(4), "--flows", 20, "--rate", 500, ns=it.net.client)
+    assert steady.result()["ready"] == 40
+    for i in range(3000):
+        listing.replace([{"address": b1, "weight": i % 7 + 1},
+                         *([{"address": b2, "weight": i % 5 + 1}] if i % 3 else [])])
+    listing.replace([b1, b2])
+    wait_until(lambda: discovery(it, "echo")["good_ms_ago"] > 100, 15)
+    done = steady.finish()
+    assert done["errors"] == {} and done["moved"] == 0, done
+    assert done["tcp_sent"] == done["tcp_back"] > 0, done
+    assert done["udp_sent"] == done["udp_back"] > 0, done
+    assert discovery(it, "echo")["changes"] > 3
+
+
 def test_l4_services_follow_a_file(l4, client, listing):
     it = l4(backends=2, start=False)
     b1, b2 = (it.net.backends[n].addr4 for n in ("b1", "b2"))

@@ -257,6 +257,7 @@ char *metrics_render(const struct commands_env *env)
 	metrics_certificates(&e, snap, services);
 	routes = metrics_routes(&e, snap, conf->routes, &failed);
 	backends = metrics_backends(&e, env, snap, conf->backends, &failed);
+	metrics_discover(&e, env->discover, conf->services);
 	add_omitted(&e, snap->service_count - services, routes, backends);
 	if (!failed)
 		return strbuf_take(&e.text);

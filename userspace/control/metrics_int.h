@@ -28,4 +28,7 @@ size_t metrics_routes(struct exposition *e, const struct snapshot *snap, size_t 
 size_t metrics_backends(struct exposition *e, const struct commands_env *env,
 			const struct snapshot *snap, size_t max, bool *failed);
 
+/* The first `max` pools with discover. */
+void metrics_discover(struct exposition *e, const struct discover *d, size_t max);
+
 #endif
