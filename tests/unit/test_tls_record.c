@@ -267,14 +267,15 @@ static void test_what_is_not_taken(void **state)
 	peers_free(&p);
 }
 
-/* More keys than contexts are held for. */
+/* More keys than contexts are held for: each goes to another one's in between. */
 static void test_more_connections_than_contexts(void **state)
 {
 	static struct tls_keys in[TLS_SLOTS], out[TLS_SLOTS];
-	unsigned char secret[TLS_HASH_MAX] = {0}, wire[64], plain[64];
+	static unsigned char wires[TLS_SLOTS][64];
+	unsigned char secret[TLS_HASH_MAX] = {0}, plain[64];
 	struct tls_ciphers c;
 	uint8_t type;
-	size_t n;
+	size_t n = 0;
 
 	(void)state;
 	assert_true(tls_ciphers_init(&c));
@@ -284,12 +285,15 @@ static void test_more_connections_than_contexts(void **state)
 		assert_true(tls_keys_init_13(&in[i], i % TLS_AEAD_COUNT, secret));
 		assert_true(tls_keys_init_13(&out[i], i % TLS_AEAD_COUNT, secret));
 	}
-	for (unsigned i = 0; i < 3 * TLS_SLOTS; i++) {
-		unsigned a = i * 7 % TLS_SLOTS;
-
-		n = tls_seal(&c, &out[a], SSL3_RT_APPLICATION_DATA, &i, sizeof(i), wire);
-		assert_int_equal(tls_open(&c, &in[a], wire, n, plain, &type), sizeof(i));
-		assert_memory_equal(plain, &i, sizeof(i));
+	for (int round = 0; round < 3; round++) {
+		for (unsigned i = 0; i < TLS_SLOTS; i++)
+			n = tls_seal(&c, &out[i], SSL3_RT_APPLICATION_DATA, &i, sizeof(i),
+				     wires[i]);
+		for (unsigned i = TLS_SLOTS; i-- > 0;) {
+			assert_int_equal(tls_open(&c, &in[i], wires[i], n, plain, &type),
+					 sizeof(i));
+			assert_memory_equal(plain, &i, sizeof(i));
+		}
 	}
 	for (unsigned i = 0; i < TLS_SLOTS; i++) {
 		tls_keys_wipe(&c, &in[i]);
@@ -297,6 +301,7 @@ static void test_more_connections_than_contexts(void **state)
 	}
 	for (unsigned i = 0; i < TLS_SLOTS; i++)
 		assert_null(c.slots[i].owner);
+	assert_int_equal(c.free_count, TLS_SLOTS);
 	tls_ciphers_deinit(&c);
 }
 

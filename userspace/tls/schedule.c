@@ -30,6 +30,7 @@ static const struct hash {
 };
 
 static EVP_MD *digests[TLS_HASH_COUNT];
+static OSSL_PROVIDER *provider; /* these are kept until the process ends */
 static __thread struct tls_secrets *watching;
 
 size_t tls_hash_len(enum tls_hash hash)
@@ -150,11 +151,11 @@ static void kdf_free(void *kdf)
 	free(k);
 }
 
-static void *kdf_new(void *provider)
+static void *kdf_new(void *of)
 {
 	struct kdf *k = calloc(1, sizeof(*k));
 
-	(void)provider;
+	(void)of;
 	if (!k)
 		return NULL;
 	k->hash = k->mode = -1;
@@ -295,7 +296,7 @@ static int kdf_derive(void *kdf, unsigned char *out, size_t len, const OSSL_PARA
 	return 1;
 }
 
-static const OSSL_PARAM *kdf_settable(void *kdf, void *provider)
+static const OSSL_PARAM *kdf_settable(void *kdf, void *of)
 {
 	static const OSSL_PARAM known[] = {
 		OSSL_PARAM_utf8_string(OSSL_KDF_PARAM_MODE, NULL, 0),
@@ -310,13 +311,13 @@ static const OSSL_PARAM *kdf_settable(void *kdf, void *provider)
 	};
 
 	(void)kdf;
-	(void)provider;
+	(void)of;
 	return known;
 }
 
 /* ---- the provider -------------------------------------------------------------------------- */
 
-static const OSSL_ALGORITHM *query(void *provider, int operation, int *no_cache)
+static const OSSL_ALGORITHM *query(void *of, int operation, int *no_cache)
 {
 	static const OSSL_DISPATCH functions[] = {
 		{OSSL_FUNC_KDF_NEWCTX, (void (*)(void))kdf_new},
@@ -332,7 +333,7 @@ static const OSSL_ALGORITHM *query(void *provider, int operation, int *no_cache)
 		{NULL, NULL, NULL, NULL},
 	};
 
-	(void)provider;
+	(void)of;
 	*no_cache = 0;
 	return operation == OSSL_OP_KDF ? kdfs : NULL;
 }
@@ -351,8 +352,6 @@ static int init_provider(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in
 	return 1;
 }
 
-static bool is_ready;
-
 static void init_once(void)
 {
 	for (int i = 0; i < TLS_HASH_COUNT; i++) {
@@ -361,8 +360,8 @@ static void init_once(void)
 			return;
 	}
 	/* OpenSSL's own provider stays, for all else. */
-	is_ready = OSSL_PROVIDER_add_builtin(NULL, PROVIDER, init_provider) &&
-		   OSSL_PROVIDER_try_load(NULL, PROVIDER, 1);
+	if (OSSL_PROVIDER_add_builtin(NULL, PROVIDER, init_provider))
+		provider = OSSL_PROVIDER_try_load(NULL, PROVIDER, 1);
 }
 
 bool tls_schedule_init(void)
@@ -370,7 +369,7 @@ bool tls_schedule_init(void)
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 	(void)pthread_once(&once, init_once);
-	return is_ready;
+	return provider != NULL;
 }
 
 void tls_schedule_watch(struct tls_secrets *s)
