@@ -123,9 +123,11 @@ def test_a_kept_connection_that_dies_says_nothing_of_its_backend(http_proxy, log
     """Of the second try no more than of the first."""
     behave = turns(say(OK), say(OK), late_answer, drop)
     proxy = http_proxy(backends=[log.script("one", behave), log.script("two", behave)],
-                       hedge={"after": "50ms"}, pool={"outlier": {"gateway": 1}})
+                       pool={"outlier": {"gateway": 1}}, routes=[
+        {"match": {"path": {"exact": "/twice"}}, "pool": "web", "hedge": {"after": "50ms"}}])
     with proxy.connect() as client:
-        assert [client.ask(GET).status for _ in range(3)] == [200] * 3
+        for text in GET, GET, GET.replace("/", "/twice", 1):
+            assert client.ask(text).status == 200
     assert proxy.counter("hedges") == 1 and log.count() == 4
     for name in ("b1", "b2"):
         row = backend_row(proxy, name)

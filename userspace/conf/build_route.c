@@ -380,6 +380,7 @@ static void build_route(struct route_build *b, const struct service *s, const st
 		return;
 	r->pos = node->pos;
 	r->action = a;
+	a->index = (unsigned)(number - 1);
 	if (rd.name)
 		r->name = arena_strdup(&b->set->mem.arena, rd.name);
 	b->dr->reader.out_of_memory |= rd.name && !r->name;

@@ -79,6 +79,7 @@ struct route_action {
 	struct slice body;
 	const char *content_type;
 	/* All of them. */
+	unsigned index;	     /* among the routes of the service */
 	struct route_rt *rt; /* held by the snapshot */
 	struct route_fault fault;
 	struct route_mirror mirror;

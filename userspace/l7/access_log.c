@@ -156,14 +156,10 @@ static void put_time(struct line *l)
 /* The place of the route among those of the service. */
 static void put_route(struct line *l)
 {
-	const struct route_set *set = l->who->service->routes;
-
-	for (size_t i = 0; set && l->end->action && i < set->table.count; i++)
-		if (set->table.routes[i].action == l->end->action) {
-			access_text_number(&l->out, i);
-			return;
-		}
-	access_text_put(&l->out, (struct slice){0});
+	if (l->end->action)
+		access_text_number(&l->out, l->end->action->index);
+	else
+		access_text_put(&l->out, (struct slice){0});
 }
 
 static struct slice protocol(const struct access_entry *e)
