@@ -14,18 +14,18 @@ Q := $(if $(filter 1,$(V)),,@)
 say = $(if $(filter 1,$(V)),,@printf '  %-8s %s\n' '$(1)' '$(2)';)
 
 # ---- packages ------------------------------------------------------------------------------------
-PKGS := libbpf libxdp libuv yaml-0.1 jansson libmicrohttpd libcurl libmnl openssl libnghttp2 libpcre2-8
-PKG_MIN := libbpf 1.1 libxdp 1.3 libuv 1.44 yaml-0.1 0.2 jansson 2.14 libmicrohttpd 0.9.75 libcurl 7.88 \
+PKGS := libbpf libxdp libuv libcares yaml-0.1 jansson libmicrohttpd libcurl libmnl openssl libnghttp2 libpcre2-8
+PKG_MIN := libbpf 1.1 libxdp 1.3 libuv 1.44 libcares 1.18 yaml-0.1 0.2 jansson 2.14 libmicrohttpd 0.9.75 libcurl 7.88 \
 	libmnl 1.0 openssl 3.0 libnghttp2 1.52 libpcre2-8 10.40
-DEPS_BUILD := gcc make clang llvm pkg-config bpftool libc6-dev libbpf-dev libxdp-dev libuv1-dev \
+DEPS_BUILD := gcc make clang llvm pkg-config bpftool libc6-dev libbpf-dev libxdp-dev libuv1-dev libc-ares-dev \
 	libyaml-dev libjansson-dev libmicrohttpd-dev libcurl4-openssl-dev 'libllhttp-dev|node-llhttp' \
 	libelf-dev zlib1g-dev libmnl-dev libssl-dev libnghttp2-dev libpcre2-dev
 DEPS_NET := iproute2 ethtool curl openssl procps util-linux python3 python3-yaml
 DEPS_PROXY := haproxy nginx-light wrk nghttp2-client nghttp2-server
 DEPS_TEST := $(DEPS_NET) libcmocka-dev python3-pytest python3-pytest-xdist python3-pytest-timeout \
 	python3-scapy python3-websockets pyflakes3 iputils-ping nftables tcpdump clang-format shellcheck cppcheck valgrind \
-	bear xdp-tools libclang-rt-14-dev $(DEPS_PROXY) python3-h2 python3-grpcio prometheus \
-	python3-jsonschema
+	bear xdp-tools libclang-rt-14-dev $(DEPS_PROXY) python3-h2 python3-grpcio prometheus knot \
+	python3-jsonschema zsh fish
 DEPS_BENCH := python3-matplotlib
 DEPS_IPVS := ipvsadm
 DEPS_VM := qemu-system-x86 'virtiofsd|qemu-system-common' busybox-static kmod xz-utils
@@ -83,7 +83,7 @@ LLHTTP_A := $(if $(LLHTTP_SRC),$(BUILD)/libllhttp.a)
 all: $(BINS) ## build shuntd, shuntctl, shunt-load and shunt-decap
 
 $(BUILD)/shuntd: $(call obj,userspace/main.c) $(LIB_A) $(LOAD_A) $(LLHTTP_A)
-	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,libuv openssl libnghttp2 yaml-0.1 jansson libpcre2-8 libmicrohttpd libmnl libxdp libbpf $(LLHTTP_PKG)) -lm -lpthread -o $@
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,libuv libcares openssl libnghttp2 yaml-0.1 jansson libpcre2-8 libmicrohttpd libmnl libxdp libbpf $(LLHTTP_PKG)) -lm -lpthread -o $@
 $(BUILD)/shuntctl: $(call obj,$(CLI_SRC)) $(LIB_A)
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,libcurl jansson) -lm -o $@
 $(BUILD)/shunt-load: $(call obj,loader/main.c) $(LOAD_A) $(LIB_A)
@@ -136,7 +136,7 @@ CLANG_ALT ?= clang-19
 
 $(call obj,$(filter-out %.bpf.c,$(wildcard tests/*/*.c))): | $(SKELS)
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(LIB_A) $(LOAD_A) $(LLHTTP_A)
-	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,cmocka libuv openssl libnghttp2 yaml-0.1 jansson libpcre2-8 libmicrohttpd libmnl libxdp libbpf $(LLHTTP_PKG)) -lm -lpthread -o $@
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,cmocka libuv libcares openssl libnghttp2 yaml-0.1 jansson libpcre2-8 libmicrohttpd libmnl libxdp libbpf $(LLHTTP_PKG)) -lm -lpthread -o $@
 
 # The kernel programs under test are built with new head room poisoned (bpf/pkt.h).
 BPF_BIN  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bpf/test_*.c))
@@ -227,6 +227,10 @@ JSON_veth   = $(VETH_JSON)
 JSON_vm     = $(VM_JSON)
 PROXY_JSON ?= $(BUILD)/bench/proxy.json
 JSON_proxy  = $(PROXY_JSON)
+LOSSY_JSON ?= $(BUILD)/bench/lossy.json
+JSON_lossy  = $(LOSSY_JSON)
+RELOAD_JSON ?= $(BUILD)/bench/reload.json
+JSON_reload = $(RELOAD_JSON)
 JSON_start  = $(BUILD)/bench/start.json
 
 $(call obj,bench/veth/flood.c): | $(BUILD)/bench/veth/flood.skel.h
@@ -239,7 +243,7 @@ $(ROUTE_BIN): %: %.o $(LIB_A)
 $(PROXY_BIN): %: %.o $(call obj,bench/proxy/tool.c)
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,openssl) -o $@
 
-.PHONY: bench-packet bench-veth bench-vm bench-route bench-apply bench-proxy bench-overload bench-chaos bench-start bench-docs
+.PHONY: bench-packet bench-veth bench-vm bench-route bench-apply bench-proxy bench-overload bench-chaos bench-lossy bench-reload bench-start bench-docs
 bench-packet: $(BENCH_BIN) ## nanoseconds a packet, by case, as root; QUICK=1: does it run?
 	$(Q)$< $(if $(QUICK),--quick) --json $(BENCH_JSON)
 bench-veth: $(BENCH_VETH) ## packets a second through veth pairs, as root; QUICK=1: does it run?
@@ -265,13 +269,20 @@ bench-overload: $(BENCH_PROXY) ## goodput with far more to do than can be done, 
 bench-chaos: all ## good answers from backends that fail, as root; QUICK=1: does it run?
 	$(Q).ci/deps $(DEPS_NET) $(DEPS_PROXY)
 	$(Q)SHUNT_BUILD=$(BUILD) $(PYTHON) bench/proxy/chaos.py $(if $(QUICK),--quick)
+bench-lossy: all ## one of two backends behind 35 % loss, in qemu, as root; QUICK=1: does it run?
+	$(Q).ci/deps $(DEPS_NET) $(DEPS_PROXY) $(DEPS_VM)
+	$(Q)SHUNT_BUILD=$(BUILD) $(PYTHON) bench/proxy/lossy.py --vm $(BENCH_KERNEL) \
+		$(if $(QUICK),--quick) --json $(LOSSY_JSON)
+bench-reload: all $(TEST_BPF) ## a new configuration every 200 ms under traffic, beside others, as root; QUICK=1: does it run?
+	$(Q).ci/deps $(DEPS_NET) $(DEPS_PROXY)
+	$(Q)SHUNT_BUILD=$(BUILD) $(PYTHON) bench/proxy/reload.py $(if $(QUICK),--quick) --json $(RELOAD_JSON)
 bench-start: $(BINS) ## milliseconds until it serves, and its memory, beside nginx and HAProxy, as root; QUICK=1: does it run?
 	$(Q).ci/deps $(DEPS_NET) $(DEPS_PROXY)
 	$(Q)SHUNT_BUILD=$(BUILD) $(PYTHON) bench/start/run.py $(if $(QUICK),--quick) --json $(JSON_start)
 bench-docs: ## the last measurements into docs/benchmarks.md and its pictures
 	$(Q).ci/deps $(DEPS_BENCH)
 	$(Q)$(PYTHON) bench/plot.py docs/benchmarks.md docs/img/packet.svg \
-		$(foreach b,packet veth vm proxy start,$(addprefix --$b ,$(wildcard $(JSON_$b))))
+		$(foreach b,packet veth vm proxy lossy reload start,$(addprefix --$b ,$(wildcard $(JSON_$b))))
 
 .PHONY: lint format
 lint: ## format, layers, ABI, banned calls, sizes, shellcheck, cppcheck

@@ -30,7 +30,10 @@ static void add_check(struct table *t, const json_t *health)
 static void add_identity(struct table *t, const json_t *b)
 {
 	table_add(t, "%s/%s", field_text(b, "pool"), field_text(b, "name"));
-	table_add(t, "%s", field_text(b, "address"));
+	if (!strcmp(field_text(b, "origin"), "config"))
+		table_add(t, "%s", field_text(b, "address"));
+	else /* it was found */
+		table_add(t, "%s (%s)", field_text(b, "address"), field_text(b, "origin"));
 	table_add(t, "%llu", (unsigned long long)field_count(b, "weight"));
 }
 

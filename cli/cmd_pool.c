@@ -217,6 +217,32 @@ static void print_balance(const json_t *balance)
 	}
 }
 
+/* Where more backends come from, and whether that works. */
+static void print_discover(const json_t *d)
+{
+	char ago[PRINT_UNIT_MAX], ttl[PRINT_UNIT_MAX];
+	const char *error = json_string_value(json_object_get(d, "error"));
+
+	if (!json_is_object(d))
+		return;
+	print_line("discover", "%s %s: %llu found%s", field_text(d, "kind"),
+		   field_text(d, "source"), (unsigned long long)field_count(d, "found"),
+		   json_is_true(json_object_get(d, "restored")) ? ", by an earlier shuntd" : "");
+	if (error)
+		print_line("", "the last answer was not good: %s", error);
+	if (json_is_integer(json_object_get(d, "good_ms_ago")))
+		print_line("", "good %s ago%s%s", format_age(field_count(d, "good_ms_ago"), ago),
+			   field_count(d, "ttl_ms") ? ", for " : "",
+			   field_count(d, "ttl_ms") ? format_age(field_count(d, "ttl_ms"), ttl)
+						    : "");
+	print_line("", "asked %llu, failed %llu, empty %llu, refused %llu, changes %llu",
+		   (unsigned long long)field_count(d, "lookups"),
+		   (unsigned long long)field_count(d, "failures"),
+		   (unsigned long long)field_count(d, "empty"),
+		   (unsigned long long)field_count(d, "refused"),
+		   (unsigned long long)field_count(d, "changes"));
+}
+
 int cmd_pool_show(const struct cli *cli)
 {
 	char usable[96], *services = NULL;
@@ -232,6 +258,7 @@ int cmd_pool_show(const struct cli *cli)
 			   cmd_usable(json_object_get(r.json, "backend_states"), usable,
 				      sizeof(usable)));
 		print_forward(r.json);
+		print_discover(json_object_get(r.json, "discover"));
 		print_balance(json_object_get(r.json, "balance"));
 		print_check(json_object_get(r.json, "health"));
 		print_resilience(r.json);

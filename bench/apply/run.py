@@ -6,13 +6,15 @@ backends in a namespace of its own, and clients on its control socket.
 One change at a time: the weight of a backend, as `shuntctl backend weight` sends it. What it took
 is the daemon's own word: from the moment it begins until workers and kernel have it; and which rows
 of the kernel's tables it wrote. All at once: as many connections as there may be ask for changes as
-fast as they are answered."""
+fast as they are answered. And discovery: a file with backends of one more pool is replaced as
+fast as possible, while commands go on."""
 import argparse
 import json
 import os
 import selectors
 import socket
 import statistics
+import subprocess
 import sys
 import time
 
@@ -30,8 +32,21 @@ FULL = {"services": 1000, "changes": 50, "seconds": 5.0, "connections": 1000}
 QUICK = {"services": 20, "changes": 5, "seconds": 0.5, "connections": 20}
 GOAL_MS, GOAL_RATE = 20.0, 10000
 
+# Replaces the file until its input ends; prints how often it did.
+WRITER = """
+import os, select, sys
+count, path = 0, sys.argv[1]
+while count % 64 or not select.select([0], [], [], 0)[0]:
+    count += 1
+    with open(path + ".new", "w", encoding="ascii") as f:
+        f.write("".join(f"- {{address: 10.200.0.{i}, weight: {(count + i) % 100 + 1}}}\\n"
+                        for i in range(1, 11)))
+    os.rename(path + ".new", path)
+print(count)
+"""
 
-def config(services):
+
+def config(services, found):
     def pool(i):
         return {"forward": "ipip", "health": "none", "backends": [
             {"name": f"b{j}", "address": f"10.{i // 250}.{i % 250}.{j + 1}"}
@@ -39,9 +54,12 @@ def config(services):
     return {
         "node": {"interfaces": ["eth0"], "workers": 2,
                  "limits": {"services": 1024, "backends": 16384, "ring_slots": 1 << 22}},
-        "pools": {f"p{i}": pool(i) for i in range(services)},
-        "services": {f"s{i}": {"listen": f"198.18.{i // 250}.{i % 250 + 1}:80/tcp", "mode": "l4",
-                               "pool": f"p{i}", "ring_size": 1021} for i in range(services)},
+        "pools": {**{f"p{i}": pool(i) for i in range(services)},
+                  "found": {"forward": "ipip", "health": "none", "discover": {"file": found}}},
+        "services": {"found": {"listen": "198.19.0.1:80/tcp", "mode": "l4", "pool": "found",
+                               "ring_size": 1021},
+                     **{f"s{i}": {"listen": f"198.18.{i // 250}.{i % 250 + 1}:80/tcp", "mode": "l4",
+                               "pool": f"p{i}", "ring_size": 1021} for i in range(services)}},
     }
 
 
@@ -81,8 +99,9 @@ def main_thread_ms(pid):
         return int(f.read().split()[0]) / 1e6
 
 
-def one_by_one(daemon, services, count):
-    """(milliseconds of each, rows that each wrote, processor milliseconds of one)"""
+def one_by_one(daemon, services, count, alone=True):
+    """(milliseconds of each, rows that each wrote, processor milliseconds of one). alone: nothing
+    else changes meanwhile."""
     took, written = [], []
     pid = daemon.ctl_json("status")["pid"]
     before = main_thread_ms(pid)
@@ -93,7 +112,7 @@ def one_by_one(daemon, services, count):
         while reply is None:
             reply = client.take()
         reply = json.loads(reply)
-        assert reply["change_count"] == 1, reply
+        assert reply["change_count"] == 1 or not alone, reply
         took.append(reply["duration_us"] / 1000)
         written.append(sum(reply["written"].values()))
     return took, written, (main_thread_ms(pid) - before) / count
@@ -122,23 +141,57 @@ def all_at_once(daemon, services, connections, seconds):
     return answered, time.monotonic() - begin, daemon.generation() - before
 
 
+def discovered(daemon, services, found, seconds):
+    """A file that changes all the time: how often it did, generations, milliseconds of commands
+    meanwhile, the share of the main thread without them, and whether the last of it is in force."""
+    pid = daemon.ctl_json("status")["pid"]
+    with subprocess.Popen([sys.executable, "-c", WRITER, found], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, text=True) as writer:
+        before, spent, begin = daemon.generation(), main_thread_ms(pid), time.monotonic()
+        time.sleep(seconds)
+        lasted = time.monotonic() - begin
+        spent = main_thread_ms(pid) - spent
+        generations = daemon.generation() - before
+        took, _, _ = one_by_one(daemon, services, 20, alone=False)
+        count = int(writer.communicate("")[0])
+        whole = time.monotonic() - begin
+    with open(found, encoding="ascii") as f:
+        last = f.read().split("weight: ", 1)[1].split("}")[0]
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        rows = daemon.ctl_json("backend", "list", "found")["backends"]
+        if any(b["name"] == "10.200.0.1" and b["weight"] == int(last) for b in rows):
+            break
+    else:
+        raise SystemExit("bench-apply: the last of the file did not take effect")
+    return {"changes_a_second": count / whole, "generations_a_second": generations / lasted,
+            "main_thread_percent": spent / lasted / 10,
+            "command_ms": statistics.median(took)}
+
+
 def measure(size):
     with Lab() as lab:
         box, other = lab.namespace("balancer"), lab.namespace("router")
         lab.link(box, "eth0", other, "lb")
         for ns, ifname, number in ((box, "eth0", 1), (other, "lb", 2)):
             ns.ip(f"link set {ifname} up", f"addr add 10.255.0.{number}/24 dev {ifname}")
-        daemon = Daemon(lab, config(size["services"]), ns=box, args=["-l", "warning"]).start(60)
+        found = lab.path("found.yaml")
+        with open(found, "w", encoding="ascii") as f:
+            f.write("- 10.200.0.1\n")
+        daemon = Daemon(lab, config(size["services"], found), ns=box,
+                        args=["-l", "warning"]).start(60)
         took, written, processor_ms = one_by_one(daemon, size["services"], size["changes"])
         answered, seconds, generations = all_at_once(daemon, size["services"],
                                                      size["connections"], size["seconds"])
+        discovery = discovered(daemon, size["services"], found, size["seconds"])
     return {"services": size["services"], "backends": size["services"] * POOL_BACKENDS,
             "change_ms": {"median": statistics.median(took), "least": min(took),
                           "most": max(took)},
             "processor_ms": processor_ms,
             "rows_written": {"median": statistics.median(written), "most": max(written)},
             "changes_a_second": answered / seconds, "generations": generations,
-            "changes": answered, "cpu": cpu_model(), "shunt": shunt_version()}
+            "discovery": discovery, "changes": answered, "cpu": cpu_model(),
+            "shunt": shunt_version()}
 
 
 def main():
@@ -157,6 +210,10 @@ def main():
     print(f"processor time of one, on the main thread: {r['processor_ms']:.1f} ms")
     print(f"all at once: {r['changes_a_second']:.0f} changes a second (goal {GOAL_RATE}), "
           f"{r['changes']} in {r['generations']} generations")
+    f = r["discovery"]
+    print(f"discovery: {f['changes_a_second']:.0f} changes a second of a file are "
+          f"{f['generations_a_second']:.1f} generations, {f['main_thread_percent']:.0f} % of the "
+          f"main thread; a command meanwhile: {f['command_ms']:.1f} ms")
     if args.json:
         os.makedirs(os.path.dirname(os.path.abspath(args.json)), exist_ok=True)
         with open(args.json, "w", encoding="utf-8") as f:

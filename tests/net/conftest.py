@@ -160,3 +160,14 @@ def token_file(tmp_path):
     path.write_text(admin_http.TOKEN + "\n")
     path.chmod(0o600)
     return str(path)
+
+
+@pytest.fixture
+def servers(backend, free_port):
+    """servers(3) -> PORT: 127.0.9.1 to 127.0.9.3 answer there with their names, b1 to b3"""
+    def make(count):
+        port = free_port()
+        for i in range(1, count + 1):
+            backend(f"b{i}", http=[f"127.0.9.{i}:{port}"])
+        return port
+    return make

@@ -318,9 +318,43 @@ static void files_are_loaded(void **state)
 	diag_deinit(&d);
 }
 
+/* All of its memory is one piece; what is changed in it is not. */
+static void a_copy_is_edited_like_any_tree(void **state)
+{
+	struct tree *t = parse_good("a: {b: x, c: [1, 2]}\nd: \"y\"\ne:\n"), *copy, *again;
+	struct tree *list;
+	char *text;
+
+	(void)state;
+	copy = tree_copy(t);
+	assert_non_null(copy);
+	tree_free(t); /* nothing of it is shared */
+	list = tree_get(tree_get(copy, "a"), "c");
+	for (int i = 0; i < 9; i++)
+		assert_int_equal(tree_append(list, tree_new_scalar("7")), 0);
+	tree_remove(list, list->children[0]);
+	assert_int_equal(tree_set(copy, "a2", tree_new_scalar("new")), 0);
+	assert_int_equal(tree_set(copy, "d", tree_new_scalar("other")), 0);
+	tree_set_text(tree_get(tree_get(copy, "a"), "b"), strdup("z"));
+	tree_remove(copy, tree_get(copy, "e"));
+	again = tree_copy(copy);
+	tree_free(copy);
+	text = tree_emit(again);
+	assert_string_equal(text,
+			    "a:\n  b: z\n  c: [2, 7, 7, 7, 7, 7, 7, 7, 7, 7]\nd: other\na2: new\n");
+	free(text);
+	/* A part of one, in a tree of its own. */
+	copy = tree_new(TREE_MAPPING);
+	assert_int_equal(tree_set(copy, "part", tree_copy(tree_get(again, "a"))), 0);
+	tree_free(again);
+	assert_string_equal(tree_get(tree_get(copy, "part"), "b")->text, "z");
+	tree_free(copy);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_copy_is_edited_like_any_tree),
 		cmocka_unit_test(nodes_keep_their_place),
 		cmocka_unit_test(nothing_is_known_as_nothing),
 		cmocka_unit_test(what_is_no_configuration_is_refused),

@@ -8,6 +8,7 @@
 #include "conf/draft.h"
 #include "conf/fields.h"
 #include "conf/runtime.h"
+#include "conf/route_set.h"
 #include "conf/schema.h"
 #include "core/text.h"
 
@@ -61,23 +62,26 @@ static int compare_row(const void *a, const void *b)
 	return (p->column > q->column) - (p->column < q->column);
 }
 
+/* blank: with the defaults. */
 static void read_backend(struct draft *dr, const struct pool *pool, const struct tree *node,
-			 size_t index, struct backend_row *row)
+			 size_t index, const struct backend *blank, struct backend_row *row)
 {
 	const struct tree *name = tree_get(node, "name");
 
 	if (name && name->kind == TREE_SCALAR && !field_refuse_name(name->text))
-		reader_set_object(&dr->reader, "backend %s/%s", pool->name, name->text);
+		reader_set_member(&dr->reader, "backend", pool->name, name->text);
 	else
 		reader_set_object(&dr->reader, "pool %s: backend %zu", pool->name, index + 1);
 	row->node = node;
+	memcpy(&row->backend, blank, sizeof(*blank));
 	row->backend.name = "";
 	row->backend.pool = pool;
-	read_section(&dr->reader, &schema_backend, node, &row->backend);
+	read_given(&dr->reader, &schema_backend, node, &row->backend);
 }
 
 /* The list of backends, sorted by name, with their nodes beside them. */
-static void read_backends(struct draft *dr, struct pool_draft *pd, struct pool *pool)
+static void read_backends(struct draft *dr, struct pool_draft *pd, struct pool *pool,
+			  const struct backend *blank)
 {
 	const struct tree *list = tree_get(pd->node, "backends");
 	struct backend_row *rows;
@@ -95,7 +99,7 @@ static void read_backends(struct draft *dr, struct pool_draft *pd, struct pool *
 	if (dr->reader.out_of_memory)
 		return;
 	for (size_t i = 0; i < list->count; i++) {
-		read_backend(dr, pool, list->children[i], i, &rows[i]);
+		read_backend(dr, pool, list->children[i], i, blank, &rows[i]);
 		if (!rows[i].backend.name) /* no memory for it */
 			return;
 	}
@@ -112,22 +116,29 @@ static void read_pools(struct draft *dr)
 	struct snapshot *snap = dr->snap;
 	const struct tree **sorted = NULL;
 	size_t count = draft_sort_named(dr, "pools", "pool", &sorted);
+	/* The defaults are read once, and copied. */
+	struct pool *blank = read_alloc(&dr->reader, 1, sizeof(*blank));
+	struct backend *blank_backend = read_alloc(&dr->reader, 1, sizeof(*blank_backend));
 
 	snap->pools = read_alloc(&dr->reader, count, sizeof(*snap->pools));
 	dr->pools = read_alloc(&dr->reader, count, sizeof(*dr->pools));
-	if (dr->reader.out_of_memory)
+	if (!blank || !blank_backend || dr->reader.out_of_memory)
 		return;
+	read_section(&dr->reader, &schema_pool, NULL, blank);
+	read_section(&dr->reader, &schema_backend, NULL, blank_backend);
 	for (size_t i = 0; i < count && !dr->reader.out_of_memory; i++) {
 		struct pool *pool = &snap->pools[i];
 
+		memcpy(pool, blank, sizeof(*pool));
 		dr->pools[i].node = sorted[i];
 		pool->name = read_strdup(&dr->reader, sorted[i]->key);
 		if (!pool->name)
 			return;
 		snap->pool_count = i + 1;
 		reader_set_object(&dr->reader, "pool %s", pool->name);
-		read_section(&dr->reader, &schema_pool, sorted[i], pool);
-		read_backends(dr, &dr->pools[i], pool);
+		read_given(&dr->reader, &schema_pool, sorted[i], pool);
+		read_backends(dr, &dr->pools[i], pool, blank_backend);
+		draft_add_found(dr, &dr->pools[i], pool);
 	}
 }
 
@@ -189,26 +200,33 @@ static void read_services(struct draft *dr)
 	struct snapshot *snap = dr->snap;
 	const struct tree **sorted = NULL;
 	size_t count = draft_sort_named(dr, "services", "service", &sorted);
+	struct service *blank = read_alloc(&dr->reader, 1, sizeof(*blank));
 
 	snap->services = read_alloc(&dr->reader, count, sizeof(*snap->services));
 	dr->services = read_alloc(&dr->reader, count, sizeof(*dr->services));
-	if (dr->reader.out_of_memory)
+	if (!blank || dr->reader.out_of_memory)
 		return;
+	read_section(&dr->reader, &schema_service, NULL, blank);
 	for (size_t i = 0; i < count && !dr->reader.out_of_memory; i++) {
 		struct service *s = &snap->services[i];
 		const struct tree *pool = tree_get(sorted[i], "pool");
 
+		memcpy(s, blank, sizeof(*s));
 		dr->services[i].node = sorted[i];
 		s->name = read_strdup(&dr->reader, sorted[i]->key);
 		if (!s->name)
 			return;
 		snap->service_count = i + 1;
 		reader_set_object(&dr->reader, "service %s", s->name);
-		read_section(&dr->reader, &schema_service, sorted[i], s);
+		read_given(&dr->reader, &schema_service, sorted[i], s);
 		find_route_pools(dr, sorted[i], s);
 		find_sni_pools(dr, sorted[i], s);
 		draft_build_routes(dr, sorted[i], s);
-		if (!pool && s->mode != SERVICE_TLS)
+		if (!pool && s->mode == SERVICE_HTTP && !tree_get(sorted[i], "routes"))
+			diag_error(dr->reader.diag, &sorted[i]->key_pos,
+				   "%sexpected pool, routes or both in mode http",
+				   dr->reader.object);
+		else if (!pool && s->mode != SERVICE_TLS && s->mode != SERVICE_HTTP)
 			diag_error(dr->reader.diag, &sorted[i]->key_pos,
 				   "%spool is missing, expected the name of a pool",
 				   dr->reader.object);
@@ -218,6 +236,23 @@ static void read_services(struct draft *dr)
 		if (!s->pool)
 			draft_unknown_pool(dr, pool);
 	}
+}
+
+/* False: out of memory. */
+static bool find_routes(const struct service *s, struct runtime *rt)
+{
+	const struct route_set *set = s->routes;
+	char buf[ROUTE_KEY_MAX];
+
+	for (size_t i = 0; set && i < set->table.count; i++) {
+		const struct route *r = &set->table.routes[i];
+		struct route_action *a = r->action;
+
+		a->rt = runtime_route(rt, s->name, route_key(set, r, buf));
+		if (!a->rt)
+			return false;
+	}
+	return true;
 }
 
 /* References to what outlives a snapshot. */
@@ -242,7 +277,7 @@ static void find_runtime(struct draft *dr, struct runtime *rt)
 		struct service *s = &snap->services[i];
 
 		s->rt = runtime_service(rt, s->name);
-		*failed = !s->rt;
+		*failed = !s->rt || !find_routes(s, rt);
 	}
 	for (size_t i = 0; i < snap->rate_limit_count && !*failed; i++) {
 		struct rate_limit *l = &snap->rate_limits[i];
@@ -281,6 +316,7 @@ static struct snapshot *build(const struct tree *document, struct runtime *rt, s
 	reader_init(&dr.reader, snapshot_arena(dr.snap), d);
 	resolved = resolve_environ(&dr, document);
 	dr.root = resolved ? resolved : document;
+	dr.found = runtime_found(rt);
 	read_section(&dr.reader, &schema_root, dr.root, dr.snap);
 	draft_read_guard(&dr);
 	read_pools(&dr);

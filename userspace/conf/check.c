@@ -170,7 +170,8 @@ static void check_service(struct draft *dr, const struct service_draft *sd, cons
 		diag_error(dr->reader.diag, draft_key_pos(sd->node, "limits"),
 			   "service %s: limits.request_line is larger than limits.header_bytes",
 			   s->name);
-	if (s->pool && is_empty_list(tree_get(draft_pool(dr, s->pool)->node, "backends")))
+	if (s->pool && s->pool->discover.kind == DISCOVER_NONE &&
+	    is_empty_list(tree_get(draft_pool(dr, s->pool)->node, "backends")))
 		diag_error(dr->reader.diag, draft_key_pos(sd->node, "pool"),
 			   "service %s: pool %s has no backends", s->name, s->pool->name);
 }
@@ -225,7 +226,7 @@ static void check_backend_names(struct draft *dr, const struct pool_draft *pd, c
 
 struct address_row {
 	const struct backend *backend;
-	const struct pos *pos;
+	const struct tree *node;
 };
 
 static int compare_address_row(const void *a, const void *b)
@@ -233,7 +234,9 @@ static int compare_address_row(const void *a, const void *b)
 	const struct address_row *x = a, *y = b;
 	int c = endpoint_cmp(&x->backend->ep, &y->backend->ep);
 
-	return c ? c : compare_pos(x->pos, y->pos);
+	return c ? c
+		 : compare_pos(draft_key_pos(x->node, "address"),
+			       draft_key_pos(y->node, "address"));
 }
 
 static void check_backend_addresses(struct draft *dr, const struct pool_draft *pd,
@@ -245,17 +248,16 @@ static void check_backend_addresses(struct draft *dr, const struct pool_draft *p
 	if (!rows)
 		return;
 	for (size_t i = 0; i < p->backend_count; i++)
-		rows[i] = (struct address_row){&p->backends[i],
-					       draft_key_pos(pd->backend_nodes[i], "address")};
+		rows[i] = (struct address_row){&p->backends[i], pd->backend_nodes[i]};
 	qsort(rows, p->backend_count, sizeof(*rows), compare_address_row);
 	for (size_t i = 1; i < p->backend_count; i++) {
 		const struct backend *a = rows[i - 1].backend, *b = rows[i].backend;
 
 		if (b->ep.addr.family && !endpoint_cmp(&a->ep, &b->ep))
-			diag_error(dr->reader.diag, rows[i].pos,
+			diag_error(dr->reader.diag, draft_key_pos(rows[i].node, "address"),
 				   "backend %s/%s: address %s is that of backend %s%s", p->name,
 				   b->name, endpoint_format(&b->ep, text, sizeof(text)), a->name,
-				   draft_place(rows[i - 1].pos).s);
+				   draft_place(draft_key_pos(rows[i - 1].node, "address")).s);
 	}
 }
 
@@ -327,7 +329,7 @@ static const struct listen_row *find_loop(const struct listen_row *rows, size_t 
 	return NULL;
 }
 
-static void check_backend(struct draft *dr, const struct backend *b, const struct pos *pos,
+static void check_backend(struct draft *dr, const struct backend *b, const struct tree *node,
 			  const struct listen_row *rows, size_t count)
 {
 	const struct listen_row *loop;
@@ -338,17 +340,18 @@ static void check_backend(struct draft *dr, const struct backend *b, const struc
 		return;
 	loop = find_loop(rows, count, dr->prefix_listens, b);
 	if (loop)
-		diag_error(d, pos, "backend %s/%s: %s is where service %s listens%s: a loop",
-			   b->pool->name, b->name, endpoint_format(&b->ep, text, sizeof(text)),
+		diag_error(d, draft_key_pos(node, "address"),
+			   "backend %s/%s: %s is where service %s listens%s: a loop", b->pool->name,
+			   b->name, endpoint_format(&b->ep, text, sizeof(text)),
 			   loop->service->name, draft_place(loop->pos).s);
 	if (b->pool->forward == FORWARD_PROXY && !b->ep.port)
-		diag_error(d, pos,
+		diag_error(d, draft_key_pos(node, "address"),
 			   "backend %s/%s: expected an address with a port in a proxy pool, found "
 			   "%s",
 			   b->pool->name, b->name, endpoint_format(&b->ep, text, sizeof(text)));
 	if (forward_is_kernel(b->forward) && b->forward != FORWARD_LOCAL &&
 	    addr_is_loopback(&b->ep.addr))
-		diag_error(d, pos,
+		diag_error(d, draft_key_pos(node, "address"),
 			   "backend %s/%s: forward: %s cannot lead to a loopback address; for this "
 			   "host itself there is forward: local",
 			   b->pool->name, b->name, forward_name(b->forward));
@@ -451,7 +454,7 @@ static void check_pool(struct draft *dr, const struct pool_draft *pd, const stru
 		const struct backend *b = &p->backends[i];
 
 		takes_flows |= b->admin == ADMIN_UP && b->weight > 0;
-		check_backend(dr, b, draft_key_pos(pd->backend_nodes[i], "address"), rows, count);
+		check_backend(dr, b, pd->backend_nodes[i], rows, count);
 	}
 	if (p->backend_count && !takes_flows && (pd->l4_user || pd->proxy_user))
 		diag_warning(dr->reader.diag, &pd->node->key_pos,
@@ -556,6 +559,7 @@ void draft_check(struct draft *dr)
 		drop_kept_ports(&snap->pools[i]);
 	for (size_t i = 0; i < snap->pool_count; i++)
 		check_pool(dr, &dr->pools[i], &snap->pools[i], rows, count);
+	draft_check_discover(dr);
 	draft_check_admin(dr);
 	draft_check_access(dr);
 	draft_check_guard(dr);

@@ -30,6 +30,7 @@ struct walk {
 	const struct snapshot *old, *new; /* old: NULL where there is none */
 	struct label label;		  /* of the changes found now */
 	bool failed;			  /* out of memory */
+	struct strbuf values[2];	  /* for what is compared as text */
 };
 
 static void change_deinit(struct change *c)
@@ -105,16 +106,16 @@ static char *join(const struct path *above, const char *name)
 	return strbuf_take(&b);
 }
 
-static char *format(const struct section *s, const struct keyword *k, const void *object)
+/* Into b, whose memory is used again. NULL: there is none. */
+static const char *format(struct strbuf *b, const struct section *s, const struct keyword *k,
+			  const void *object)
 {
-	struct strbuf b;
-
-	strbuf_init(&b);
+	b->len = 0;
 	if (keyword_is_set(s, k, object))
-		keyword_format(&b, k, object);
-	if (!b.len)
-		strbuf_add(&b, UNSET);
-	return strbuf_take(&b);
+		keyword_format(b, k, object);
+	if (!b->len)
+		strbuf_add(b, UNSET);
+	return b->failed ? NULL : b->text;
 }
 
 /* What needs no text to be compared: most of what there is. */
@@ -130,7 +131,7 @@ static bool is_same_value(const struct keyword *k, const void *old, const void *
 	case KEY_CHOICE: return !memcmp(a, b, k->width);
 	case KEY_SPECIAL: return k->width && !memcmp(a, b, k->width);
 	case KEY_TEXT:
-	case KEY_NAME: return *x && *y && !strcmp(*x, *y);
+	case KEY_NAME: return *x == *y || (*x && *y && !strcmp(*x, *y));
 	default: return false;
 	}
 }
@@ -138,17 +139,17 @@ static bool is_same_value(const struct keyword *k, const void *old, const void *
 static void compare_value(struct walk *w, const struct path *above, const struct section *s,
 			  const struct keyword *k, const void *old, const void *new)
 {
+	const char *a, *b;
 	char *old_text, *new_text;
 
 	if (is_same_value(k, old, new))
 		return;
-	old_text = format(s, k, old);
-	new_text = format(s, k, new);
-	if (old_text && new_text && !strcmp(old_text, new_text)) {
-		free(old_text);
-		free(new_text);
+	a = format(&w->values[0], s, k, old);
+	b = format(&w->values[1], s, k, new);
+	if (a && b && !strcmp(a, b))
 		return;
-	}
+	old_text = a ? strdup(a) : NULL;
+	new_text = b ? strdup(b) : NULL;
 	if (w->old)
 		old_text = secrets_mask(&w->old->secrets, old_text);
 	new_text = secrets_mask(&w->new->secrets, new_text);
@@ -311,6 +312,8 @@ int diff_snapshots(const struct snapshot *old, const struct snapshot *new,
 {
 	struct walk w = {.old = old, .new = new};
 
+	strbuf_init(&w.values[0]);
+	strbuf_init(&w.values[1]);
 	if (old) {
 		compare_object(&w, &schema_node, (struct label){"node", NULL, NULL}, &old->node,
 			       &new->node);
@@ -325,6 +328,8 @@ int diff_snapshots(const struct snapshot *old, const struct snapshot *new,
 	compare_rate_limits(&w, old, new);
 	compare_pools(&w, old, new);
 	compare_services(&w, old, new);
+	strbuf_deinit(&w.values[0]);
+	strbuf_deinit(&w.values[1]);
 	if (w.failed) {
 		change_list_deinit(&w.list);
 		return -ENOMEM;

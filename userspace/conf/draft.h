@@ -29,6 +29,7 @@ struct draft {
 	struct reader reader;
 	struct pool_draft *pools;	/* as snap->pools */
 	struct service_draft *services; /* as snap->services */
+	const struct found *found;	/* conf/found.h */
 	bool prefix_listens;		/* some service listens on a prefix */
 };
 
@@ -48,6 +49,12 @@ void draft_build_routes(struct draft *dr, const struct tree *node, struct servic
 
 /* build_pool.c: the expressions of pools, which have been read. */
 void draft_build_pool_rules(struct draft *dr);
+
+/* build_discover.c: what was found for a pool, beside its list; then, when it is known how the pool
+ * forwards, without what the kernel can do nothing with; and what its key discover says. */
+void draft_add_found(struct draft *dr, struct pool_draft *pd, struct pool *p);
+void draft_settle_found(struct draft *dr, struct pool_draft *pd, struct pool *p);
+void draft_check_discover(struct draft *dr);
 
 /* build_guard.c: the block and allow lists; what is wrong with them goes to the reader's diag. */
 void draft_read_guard(struct draft *dr);

@@ -105,8 +105,7 @@ static int need_list(struct tree *pool, struct tree **ret_list, struct diag *d)
 		return -EINVAL;
 	}
 	if (pool->kind == TREE_SCALAR) { /* "web:" with nothing behind it */
-		free(pool->text);
-		pool->text = NULL;
+		tree_set_text(pool, NULL);
 		pool->kind = TREE_MAPPING;
 	}
 	list = tree_new(TREE_SEQUENCE);

@@ -18,4 +18,14 @@ int edit_backend_state(struct tree *doc, const char *pool, const char *name, enu
 int edit_backend_weight(struct tree *doc, const char *pool, const char *name, unsigned weight,
 			struct diag *d);
 
+/* The same of a backend that was found for its pool, which the document says nothing of but this; found:
+ * what would hold without. */
+int edit_found_state(struct tree *doc, const char *pool, const char *name, enum admin_state state,
+		     enum admin_state found, struct diag *d);
+int edit_found_weight(struct tree *doc, const char *pool, const char *name, unsigned weight,
+		      unsigned found, struct diag *d);
+
+/* Is it in the pool's list? */
+bool edit_lists_backend(const struct tree *doc, const char *pool, const char *name);
+
 #endif

@@ -126,8 +126,7 @@ static void resolve_scalar(struct resolve *r, struct tree *t)
 		at = end;
 	}
 	strbuf_add(&b, at);
-	free(t->text);
-	t->text = strbuf_take(&b);
+	tree_set_text(t, strbuf_take(&b));
 	r->failed |= !t->text;
 	t->quoted = t->quoted && !whole;
 }

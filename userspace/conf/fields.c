@@ -218,8 +218,7 @@ void field_format_hash_seed(struct strbuf *b, const void *object)
 			      node->hash_seed[1]);
 }
 
-/* What a host cannot have as its own address: NULL, or what addr is instead. */
-static const char *refuse_address(const struct addr *a)
+const char *field_refuse_address(const struct addr *a)
 {
 	uint32_t v4 = ntohl(a->v4.s_addr);
 
@@ -242,7 +241,7 @@ static const char *refuse_address(const struct addr *a)
 bool field_report_address(struct reader *r, const struct keyword *k, const struct tree *value,
 			  const struct addr *a)
 {
-	const char *what = refuse_address(a);
+	const char *what = field_refuse_address(a);
 
 	if (what)
 		read_error(r, k, &value->pos, "%s is %s", text_quote(value->text).s, what);

@@ -37,6 +37,25 @@ void reader_set_object(struct reader *r, const char *fmt, ...)
 	r->path[0] = 0;
 }
 
+static size_t add_text(char *buf, size_t len, size_t room, const char *text)
+{
+	while (*text && len < room)
+		buf[len++] = *text++;
+	return len;
+}
+
+void reader_set_member(struct reader *r, const char *what, const char *owner, const char *name)
+{
+	size_t room = sizeof(r->object) - sizeof(": "), len = add_text(r->object, 0, room, what);
+
+	len = add_text(r->object, len, room, " ");
+	len = add_text(r->object, len, room, owner);
+	len = add_text(r->object, len, room, "/");
+	len = add_text(r->object, len, room, name);
+	memcpy(r->object + len, ": ", sizeof(": "));
+	r->path[0] = 0;
+}
+
 void *read_alloc(struct reader *r, size_t count, size_t size)
 {
 	void *p = arena_array(r->arena, count, size);
@@ -380,11 +399,11 @@ static bool has_effect(const struct keyword *k, const char *word)
 void read_warn_without_effect(struct reader *r, const struct section *s, const struct tree *node,
 			      const char *key, const char *word)
 {
-	for (size_t i = 0; i < s->count; i++) {
-		const struct keyword *k = &s->keys[i];
-		const struct tree *child = tree_get(node, k->name);
+	for (size_t i = 0; node->kind == TREE_MAPPING && i < node->count; i++) {
+		const struct tree *child = node->children[i];
+		const struct keyword *k = section_keyword(s, child->key);
 
-		if (child && k->only_key && !strcmp(k->only_key, key) && !has_effect(k, word))
+		if (k && k->only_key && !strcmp(k->only_key, key) && !has_effect(k, word))
 			diag_warning(r->diag, &child->key_pos, "%s%s has no effect with %s: %s",
 				     r->object, k->name, key, word);
 	}
@@ -408,8 +427,12 @@ static void report_missing(struct reader *r, const struct section *s, const stru
 void read_section(struct reader *r, const struct section *s, const struct tree *node, void *object)
 {
 	set_defaults(r, s, object);
-	if (!node)
-		return;
+	if (node)
+		read_given(r, s, node, object);
+}
+
+void read_given(struct reader *r, const struct section *s, const struct tree *node, void *object)
+{
 	if (!read_expect_mapping(r, node))
 		return;
 	for (size_t i = 0; i < node->count; i++) {

@@ -32,9 +32,13 @@ void reader_init(struct reader *r, struct arena *arena, struct diag *d);
 /* "pool %s", "backend %s/%s", ... */
 void reader_set_object(struct reader *r, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+/* "backend POOL/NAME" and the like, for what there is much of. */
+void reader_set_member(struct reader *r, const char *what, const char *owner, const char *name);
 
 /* Defaults first, then what node says. node NULL: the defaults alone. */
 void read_section(struct reader *r, const struct section *s, const struct tree *node, void *object);
+/* The same where object has the defaults already: a copy of one that got them. */
+void read_given(struct reader *r, const struct section *s, const struct tree *node, void *object);
 
 /* Warn of keys that have no effect where key says word. */
 void read_warn_without_effect(struct reader *r, const struct section *s, const struct tree *node,

@@ -87,7 +87,7 @@ static bool have_own_ports(const struct pool *p)
 	for (size_t i = 0; i < p->backend_count; i++)
 		if (forward_keeps_port(p->backends[i].forward) || !p->backends[i].ep.port)
 			return false;
-	return p->backend_count > 0;
+	return p->backend_count > 0 || (p->discover.port && !forward_keeps_port(p->forward));
 }
 
 static void resolve_health_port(struct draft *dr, const struct pool_draft *pd, struct pool *p)
@@ -97,6 +97,8 @@ static void resolve_health_port(struct draft *dr, const struct pool_draft *pd, s
 	if (p->health.kind == HEALTH_NONE || p->health.port || p->forward == FORWARD_PROXY ||
 	    have_own_ports(p))
 		return;
+	if (p->health.via == HEALTH_VIA_TUNNEL && pd->l4_user)
+		return; /* the ports are those of the services */
 	if (pd->tcp_port > 0)
 		p->health.port = (uint16_t)pd->tcp_port;
 	else if (!pd->l4_user && !pd->proxy_user)
@@ -123,6 +125,8 @@ static void resolve_health(struct draft *dr, const struct pool_draft *pd, struct
 	}
 	if (!tree_get(health, "timeout") && p->health.timeout_ms > p->health.every_ms)
 		p->health.timeout_ms = p->health.every_ms;
+	if (!p->health.changing_ms)
+		p->health.changing_ms = p->health.every_ms;
 	resolve_health_port(dr, pd, p);
 }
 
@@ -132,6 +136,8 @@ void draft_resolve(struct draft *dr)
 	for (size_t i = 0; i < dr->snap->pool_count; i++) {
 		resolve_forward(&dr->pools[i], &dr->snap->pools[i]);
 		resolve_backends(&dr->pools[i], &dr->snap->pools[i]);
+		if (dr->snap->pools[i].discover.kind != DISCOVER_NONE)
+			draft_settle_found(dr, &dr->pools[i], &dr->snap->pools[i]);
 		resolve_health(dr, &dr->pools[i], &dr->snap->pools[i]);
 		dr->snap->pools[i].local_zone = dr->snap->node.zone;
 	}

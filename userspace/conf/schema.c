@@ -19,169 +19,6 @@
 #define HOUR   (3600 * SECOND)
 #define DAY    (24 * HOUR)
 
-/* ---- node ---- */
-
-#define LIMIT(member) .type = KEY_NUMBER, FIELD(struct node_limits, member), .restart = true
-
-static const struct keyword node_limits_keys[] = {
-	{.name = "services",
-	 .text = "listen addresses of all services together, proxied ones too (not those on every "
-		 "address)",
-	 LIMIT(services),
-	 .min = 1,
-	 .max = SHUNT_MAX_SERVICES,
-	 .fallback = "1024"},
-	{.name = "backends",
-	 .text = "backends of all l4 services together, those that are draining away included",
-	 LIMIT(backends),
-	 .min = 2,
-	 .max = SHUNT_MAX_BACKENDS,
-	 .fallback = "16384"},
-	{.name = "ring_slots",
-	 .text = "slots of all rings together; a change needs room for the old ring and the new",
-	 LIMIT(ring_slots),
-	 .min = 1024,
-	 .max = 1U << 28,
-	 .fallback = "8388608"},
-	{.name = "flows",
-	 .text = "tracked flows of each address family",
-	 LIMIT(flows),
-	 .min = 1024,
-	 .max = 1U << 26,
-	 .fallback = "2097152"},
-	{.name = "pending",
-	 .text = "flows of each address family of which one packet was seen",
-	 LIMIT(pending),
-	 .min = 1024,
-	 .max = 1U << 24,
-	 .fallback = "65536"},
-	{.name = "guard",
-	 .text = "entries of the block and allow lists of each address family; sources that are "
-		 "blocked automatically take half of them at most",
-	 LIMIT(guard),
-	 .min = 16,
-	 .max = 1U << 24,
-	 .fallback = "65536"},
-	{.name = "sources",
-	 .text = "sources that services with limits for each source remember, all together",
-	 LIMIT(sources),
-	 .min = 1024,
-	 .max = 1U << 24,
-	 .fallback = "65536"},
-	{.name = "nat",
-	 .text = "flows of each address family to nat backends; more are refused",
-	 LIMIT(nat),
-	 .min = 1024,
-	 .max = 1U << 24,
-	 .fallback = "262144"},
-};
-static const struct section node_limits = {
-	.name = "limits of the node",
-	.text = "Sizes of the kernel's tables; they keep the size they were made with until "
-		"shunt-load detach --purge",
-	KEYS(node_limits_keys)};
-
-static const struct keyword node_keys[] = {
-	{.name = "interfaces",
-	 .text = "network interfaces that packets for l4 services come in by, and leave by to "
-		 "backends; none: the proxy alone",
-	 SPECIAL(interfaces),
-	 .form = "a list of interface names",
-	 .restart_if = field_restart_interfaces},
-	{.name = "xdp_mode",
-	 .text = "native runs in the driver; generic works with any driver and is slow",
-	 .type = KEY_CHOICE,
-	 FIELD(struct node, xdp_mode),
-	 .words = xdp_mode_words,
-	 .fallback = "native"},
-	{.name = "workers",
-	 .text = "threads of the proxy; auto: one a processor that the daemon may run on",
-	 SPECIAL(workers),
-	 .form = "auto or a number from 1 to 64",
-	 .fallback = "auto",
-	 .restart = true},
-	{.name = "pin_path",
-	 .text = "directory in a bpf file system where the kernel's tables are kept",
-	 .type = KEY_TEXT,
-	 FIELD(struct node, pin_path),
-	 .form = "an absolute path",
-	 .refuse_text = field_refuse_path,
-	 .fallback = "/sys/fs/bpf/shunt",
-	 .restart = true},
-	{.name = "hash_seed",
-	 .text = "key of the flow hash, the same on every balancer of a fleet",
-	 SPECIAL(hash_seed),
-	 .form = "32 hexadecimal digits, not all zero",
-	 .fallback_text = "the one that the kernel's tables were made with, else drawn",
-	 .restart = true},
-	{.name = "tunnel_source",
-	 .text = "outer source address of tunnels, or a prefix whose free bits spread the flows",
-	 SPECIAL(tunnel_source),
-	 .form = "an address or prefix without host bits, one of each family",
-	 .fallback_text = "the interface's address"},
-	{.name = "fragments",
-	 .text = "fragments for l4 services follow their packet's first one, are dropped, or pass",
-	 .type = KEY_CHOICE,
-	 FIELD(struct node, fragments),
-	 .words = fragments_words,
-	 .fallback = "follow"},
-	{.name = "echo",
-	 .text = "echo requests to addresses that have l4 services alone are answered",
-	 .type = KEY_CHOICE,
-	 FIELD(struct node, echo),
-	 .words = echo_words,
-	 .fallback = "on"},
-	{.name = "icmp_rate",
-	 .text = "answers to echo requests, and messages that a packet is too big for its tunnel, "
-		 "a "
-		 "second and processor",
-	 .type = KEY_NUMBER,
-	 FIELD(struct node, icmp_rate),
-	 .max = 65535,
-	 .fallback = "100"},
-	{.name = "steer_sockets",
-	 .text = "a program gives connections to the sockets of proxied services, which prefixes, "
-		 "ranges and any port need; auto: where there is one of those, or node.interfaces",
-	 .type = KEY_CHOICE,
-	 FIELD(struct node, steer_sockets),
-	 .words = steer_sockets_words,
-	 .fallback = "auto"},
-	{.name = "zone",
-	 .text = "where this node stands: proxy pools take backends of the same zone first",
-	 .type = KEY_TEXT,
-	 FIELD(struct node, zone),
-	 .form = "a name",
-	 .refuse_text = field_refuse_name,
-	 .fallback_text = "none"},
-	{.name = "drain_timeout",
-	 .text = "how long a daemon that is told to stop waits for its connections",
-	 .type = KEY_DURATION,
-	 FIELD(struct node, drain_ms),
-	 .max = DAY,
-	 .fallback = "30s"},
-	{.name = "reconcile",
-	 .text = "how often the kernel's tables are compared with what they should say, and what "
-		 "another has changed in them is put back; 0s: never",
-	 .type = KEY_DURATION,
-	 FIELD(struct node, reconcile_ms),
-	 .max = HOUR,
-	 .fallback = "30s"},
-	{.name = "ticket_rotation",
-	 .text = "how long a key makes TLS session tickets, which are good for as long again",
-	 .type = KEY_DURATION,
-	 FIELD(struct node, ticket_rotation_ms),
-	 .min = SECOND,
-	 .max = 7 * DAY,
-	 .fallback = "8h",
-	 .restart = true},
-	{.name = "limits",
-	 .text = "sizes of the kernel's tables",
-	 .type = KEY_SECTION,
-	 FIELD(struct node, limits),
-	 .section = &node_limits},
-};
-const struct section schema_node = {.name = "node", .text = "This machine", KEYS(node_keys)};
-
 /* ---- pools ---- */
 
 static const struct keyword backend_keys[] = {
@@ -288,12 +125,14 @@ static const struct keyword pool_keys[] = {
 		 "is used, routed to this host; auto: the address of the first interface. Without, "
 		 "they see the client's own, and must send their answers through this host",
 	 SPECIAL(source_nat),
+	 KEY_BYTES(struct pool, source_nat, source_len),
 	 .form = "auto, or an address or prefix without host bits, one of each family",
 	 .fallback_text = "none"},
 	{.name = "source_ports",
 	 .text = "ports of each source address that are used; they must be outside of "
 		 "net.ipv4.ip_local_port_range where the address is this host's own",
 	 SPECIAL(source_ports),
+	 KEY_BYTES(struct pool, source_port_low, source_port_high),
 	 .form = "a range such as 1024-32767",
 	 .fallback = "1024-32767"},
 	{.name = "health",
@@ -438,6 +277,13 @@ static const struct keyword pool_keys[] = {
 	 .section = &schema_pool_limits,
 	 PROXY_ONLY},
 	{.name = "backends", .text = "its servers", .type = KEY_ITEMS, .section = &schema_backend},
+	{.name = "discover",
+	 .text = "more of them, that are found by DNS or in a file",
+	 .type = KEY_SECTION,
+	 FIELD(struct pool, discover),
+	 .section = &schema_discover,
+	 .empty_word = "none",
+	 .fallback_text = "none"},
 };
 const struct section schema_pool = {
 	.name = "pool",
@@ -469,9 +315,8 @@ static const struct keyword service_keys[] = {
 	 .words = service_mode_words,
 	 .required = true},
 	{.name = "pool",
-	 .text = "pool that serves it; only mode tls can do without, which then refuses what no "
-		 "route "
-		 "is for, with the alert unrecognized_name",
+	 .text = "pool that serves it; modes tls and http can do without: what no route is for is "
+		 "then refused, with the alert unrecognized_name, or status 404",
 	 SPECIAL(pool),
 	 .form = "the name of a pool"},
 	{.name = "tracking",
@@ -501,6 +346,7 @@ static const struct keyword service_keys[] = {
 	{.name = "source_routes",
 	 .text = "clients that another pool serves, by their address",
 	 SPECIAL(source_routes),
+	 KEY_BYTES(struct service, source_routes, source_route_count),
 	 .form = "a list of mappings {from: PREFIX, pool: NAME}",
 	 .section = &schema_source_route,
 	 L4_ONLY},
@@ -518,6 +364,7 @@ static const struct keyword service_keys[] = {
 		 "the "
 		 "backend has room for",
 	 SPECIAL(mss),
+	 FIELD(struct service, mss),
 	 .form = "off, auto or a number from 536 to 65000",
 	 .fallback = "off",
 	 L4_ONLY},
@@ -548,6 +395,14 @@ static const struct keyword service_keys[] = {
 	 FIELD(struct service, limits),
 	 .section = &schema_http_limits,
 	 HTTP_ONLY},
+	{.name = "error_pages",
+	 .text = "pages in place of the words that errors of the proxy's own are answered with, "
+		 "but "
+		 "not to who asks for JSON, nor to gRPC",
+	 SPECIAL(error_pages),
+	 .form = "a list of mappings {status: [NUMBER], file: FILE, type: TEXT}",
+	 .section = &schema_error_page,
+	 HTTP_ONLY},
 	{.name = "paths",
 	 .text = "the one form of a path",
 	 .type = KEY_SECTION,
@@ -558,6 +413,7 @@ static const struct keyword service_keys[] = {
 	 .text = "peers whose X-Forwarded-*, Forwarded and X-Real-IP are passed on and added to; "
 		 "those of others are replaced",
 	 SPECIAL(trusted),
+	 KEY_BYTES(struct service, trusted_proxies, trusted_proxy_count),
 	 .form = "an address or prefix without host bits, such as 10.0.0.0/8",
 	 .fallback_text = "none",
 	 HTTP_ONLY},
@@ -608,6 +464,7 @@ static const struct keyword service_keys[] = {
 	 .text = "what becomes of requests; the first route whose conditions all hold is the one. "
 		 "What none is for goes to the service's pool",
 	 SPECIAL(routes),
+	 FIELD(struct service, routes),
 	 .form = "a list of mappings {match: {...}, pool: NAME}",
 	 .section = &schema_route,
 	 HTTP_ONLY},
@@ -635,6 +492,7 @@ static const struct keyword service_keys[] = {
 	 .text = "names of rate_limits that all requests are held to, in this order, before those "
 		 "of their route",
 	 SPECIAL(rate_limit),
+	 KEY_BYTES(struct service, rate_limits, rate_limit_count),
 	 .form = "names of rate_limits",
 	 .fallback_text = "none",
 	 HTTP_ONLY},
@@ -643,6 +501,7 @@ static const struct keyword service_keys[] = {
 		 "comes before a longer before a shorter suffix before none, of each a route with "
 		 "alpn before one without, then the order here",
 	 SPECIAL(sni_routes),
+	 KEY_BYTES(struct service, sni_routes, sni_route_count),
 	 .form = "a list of mappings {sni: NAME, alpn: PROTOCOL, pool: NAME}",
 	 .section = &schema_sni_route,
 	 TLS_ONLY},
@@ -724,7 +583,7 @@ const struct section schema_root = {
 const struct keyword *section_keyword(const struct section *s, const char *name)
 {
 	for (size_t i = 0; i < s->count; i++)
-		if (!strcmp(s->keys[i].name, name))
+		if (s->keys[i].name[0] == name[0] && !strcmp(s->keys[i].name, name))
 			return &s->keys[i];
 	return NULL;
 }

@@ -28,6 +28,7 @@ static const struct keyword access_keys[] = {
 	{.name = "sample",
 	 .text = "share of the requests that are written, drawn for each",
 	 SPECIAL(sample),
+	 FIELD(struct access_conf, sample),
 	 .form = "a percentage from 0.01% to 100%",
 	 .fallback = "100%"},
 	{.name = "errors",
@@ -40,6 +41,7 @@ static const struct keyword access_keys[] = {
 	{.name = "headers",
 	 .text = "header fields of requests that json has, too",
 	 SPECIAL(log_headers),
+	 KEY_BYTES(struct access_conf, headers, header_count),
 	 .form = "at most 8 names of header fields",
 	 .fallback_text = "none"},
 	{.name = "redact",
@@ -47,6 +49,7 @@ static const struct keyword access_keys[] = {
 		 "of "
 		 "Authorization, Proxy-Authorization and Cookie never are",
 	 SPECIAL(redact),
+	 KEY_BYTES(struct access_conf, redact, redact_count),
 	 .form = "a list of names",
 	 .fallback_text = "token, access_token, refresh_token, id_token, password, passwd, secret, "
 			  "client_secret, api_key, apikey, key, sig, signature, code, "

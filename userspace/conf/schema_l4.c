@@ -79,6 +79,7 @@ static const struct keyword quic_keys[] = {
 	{.name = "mask",
 	 .text = "bits of the octets there that are the server id",
 	 SPECIAL(mask),
+	 FIELD(struct quic_conf, mask),
 	 .form = "a number over 0, in decimal or with 0x in hexadecimal digits",
 	 .fallback_text = "all",
 	 .only_key = "cid",

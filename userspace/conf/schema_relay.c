@@ -66,6 +66,7 @@ static const struct keyword proxy_in_keys[] = {
 	{.name = "from",
 	 .text = "who may speak for others, one or a list. Nobody else's header is ever believed",
 	 SPECIAL(proxy_from),
+	 KEY_BYTES(struct proxy_in, from, from_count),
 	 .form = "an address or prefix without host bits, such as 10.0.0.0/8",
 	 .required = true},
 	{.name = "header",

@@ -12,7 +12,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "conf/discover.h"
 #include "conf/environ.h"
+#include "conf/error_pages.h"
 #include "conf/resilience.h"
 #include "core/addr.h"
 #include "core/diag.h"
@@ -79,7 +81,7 @@ struct node {
 
 /* How many of each have series of their own. */
 struct metrics_conf {
-	unsigned services, backends; /* default 1000 each */
+	unsigned services, routes, backends; /* default 1000 each */
 };
 
 struct admin_conf {
@@ -115,6 +117,10 @@ enum health_kind { HEALTH_NONE, HEALTH_TCP, HEALTH_HTTP, HEALTH_GRPC };
 
 enum health_tls { HEALTH_TLS_AUTO, HEALTH_TLS_ON, HEALTH_TLS_OFF };
 
+/* By a connection of this host to the backend, as clients' packets come to it, or the one, then the
+ * other. */
+enum health_via { HEALTH_VIA_DIRECT, HEALTH_VIA_TUNNEL, HEALTH_VIA_BOTH };
+
 struct status_range {
 	unsigned low, high; /* both included */
 };
@@ -124,6 +130,7 @@ struct health_pattern; /* conf/health_pattern.h */
 struct health_conf {
 	enum health_kind kind;
 	enum health_tls tls;	       /* auto: where the port for clients is checked */
+	enum health_via via;	       /* default direct */
 	uint16_t port;		       /* 0 (proxy pools only): each backend's own */
 	const char *path;	       /* HTTP: origin-form target */
 	const char *host;	       /* HTTP, gRPC: Host header; NULL: the address */
@@ -135,7 +142,9 @@ struct health_conf {
 	size_t body_limit;		/* HTTP: bytes of the body that are looked at, 16 KiB */
 	const char *service;		/* gRPC: that is asked for; NULL: the server as a whole */
 	unsigned every_ms, timeout_ms;
-	unsigned rise, fall; /* results in a row that change the state */
+	unsigned changing_ms; /* in place of every_ms while results contradict the state; 0: none */
+	unsigned rise, fall;  /* results in a row that change the state */
+	unsigned damping_ms;  /* who goes down again sooner has to do more to come up; 0: none */
 };
 
 enum forward { FORWARD_IPIP, FORWARD_GUE, FORWARD_L2, FORWARD_LOCAL, FORWARD_NAT, FORWARD_PROXY };
@@ -180,6 +189,7 @@ struct backend {
 	const char *zone;     /* proxy: NULL: none */
 	uint64_t sticky_tag;  /* its name in cookies: a hash of name and address */
 	enum admin_state admin;
+	enum discover_kind origin; /* NONE: the document lists it */
 	bool has_server_id;
 	uint64_t server_id;    /* in QUIC connection ids, as a number */
 	struct backend_rt *rt; /* the snapshot holds a reference */
@@ -243,12 +253,13 @@ struct pool {
 	unsigned slow_start_ms;	       /* proxy: 0: none */
 	unsigned panic_percent;	       /* proxy: all are used where less of a group is healthy */
 	struct pool_sticky sticky;     /* proxy */
-	struct outlier_conf outlier;   /* proxy */
-	struct pool_limits limits;     /* proxy */
-	struct pool_rt *rt;	       /* that its backends hold; NULL: it has none */
-	unsigned requests_max;	       /* proxy: at a time of one backend; 0: any number */
-	const char *local_zone;	       /* the node's; NULL: none */
-	struct backend *backends;      /* sorted by name */
+	struct discover_conf discover;
+	struct outlier_conf outlier; /* proxy */
+	struct pool_limits limits;   /* proxy */
+	struct pool_rt *rt;	     /* that its backends hold; NULL: it has none */
+	unsigned requests_max;	     /* proxy: at a time of one backend; 0: any number */
+	const char *local_zone;	     /* the node's; NULL: none */
+	struct backend *backends;    /* sorted by name */
 	size_t backend_count;
 };
 
@@ -502,8 +513,9 @@ struct service {
 	struct hedge_conf hedge;  /* the same */
 	struct proxy_in proxy_in; /* http, tcp, tls */
 	struct service_guard guard;
-	struct access_conf access; /* http */
-	struct service_rt *rt;	   /* the snapshot holds a reference */
+	struct error_pages error_pages; /* http */
+	struct access_conf access;	/* http */
+	struct service_rt *rt;		/* the snapshot holds a reference */
 };
 
 struct snapshot {
@@ -633,6 +645,7 @@ extern const char *const tracking_words[];
 extern const char *const affinity_words[];
 extern const char *const quic_cid_words[];
 extern const char *const health_kind_words[];
+extern const char *const health_via_words[];
 extern const char *const meter_words[];
 extern const char *const limit_per_words[];
 extern const char *const priority_words[];
@@ -647,6 +660,7 @@ const char *tracking_name(enum tracking v);
 const char *affinity_name(enum affinity v);
 const char *quic_cid_name(enum quic_cid v);
 const char *health_kind_name(enum health_kind v);
+const char *health_via_name(enum health_via v);
 const char *proto_name(uint8_t proto);
 
 #endif

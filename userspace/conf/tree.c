@@ -29,6 +29,9 @@ struct tree *tree_new_scalar(const char *text)
 	return t;
 }
 
+/* What of a node lies in the memory of the copy that it is in, whose root is the beginning of that. */
+enum { PACKED_NODE = 1, PACKED_TEXT = 2, PACKED_KEY = 4, PACKED_CHILDREN = 8 };
+
 /* Recursion is bounded: tree_parse() limits the depth. */
 void tree_free(struct tree *t)
 {
@@ -36,10 +39,39 @@ void tree_free(struct tree *t)
 		return;
 	for (size_t i = 0; i < t->count; i++)
 		tree_free(t->children[i]);
-	free(t->children);
-	free(t->text);
-	free(t->key);
-	free(t);
+	if (!(t->packed & PACKED_CHILDREN))
+		free(t->children);
+	if (!(t->packed & PACKED_TEXT))
+		free(t->text);
+	if (!(t->packed & PACKED_KEY))
+		free(t->key);
+	if (!(t->packed & PACKED_NODE))
+		free(t);
+}
+
+void tree_set_text(struct tree *scalar, char *text)
+{
+	if (!(scalar->packed & PACKED_TEXT))
+		free(scalar->text);
+	scalar->packed &= (unsigned char)~PACKED_TEXT;
+	scalar->text = text;
+}
+
+/* Out of the copy's memory, which has no room for more. */
+static int unpack_children(struct tree *t)
+{
+	size_t room = 4;
+	struct tree **children;
+
+	while (room <= t->count)
+		room *= 2;
+	children = malloc(room * sizeof(struct tree *));
+	if (!children)
+		return -ENOMEM;
+	memcpy(children, t->children, t->count * sizeof(struct tree *));
+	t->children = children;
+	t->packed &= (unsigned char)~PACKED_CHILDREN;
+	return 0;
 }
 
 /* There is always room for the next power of two, so a count of one calls for more. */
@@ -48,6 +80,8 @@ static int reserve_child(struct tree *t)
 	size_t room = t->count ? t->count * 2 : 4;
 	struct tree **children;
 
+	if (t->packed & PACKED_CHILDREN)
+		return unpack_children(t);
 	if (t->count && (t->count < 4 || (t->count & (t->count - 1))))
 		return 0;
 	children = realloc(t->children, room * sizeof(struct tree *));
@@ -69,7 +103,8 @@ static size_t child_index(const struct tree *t, const char *key)
 {
 	size_t i = 0;
 
-	while (i < t->count && strcmp(t->children[i]->key, key) != 0)
+	while (i < t->count &&
+	       (t->children[i]->key[0] != key[0] || strcmp(t->children[i]->key, key) != 0))
 		i++;
 	return i;
 }
@@ -105,7 +140,9 @@ int tree_set(struct tree *mapping, const char *key, struct tree *value)
 		free(copy);
 		return -ENOMEM;
 	}
-	free(value->key);
+	if (!(value->packed & PACKED_KEY))
+		free(value->key);
+	value->packed &= (unsigned char)~PACKED_KEY;
 	value->key = copy;
 	return 0;
 }
@@ -124,30 +161,59 @@ void tree_remove(struct tree *parent, struct tree *child)
 	tree_free(child);
 }
 
+/* A copy is one piece of memory: its nodes, the lists of their children, and all text. Documents are copied
+ * and freed with every change, and read from one end to the other. */
+struct pack {
+	struct tree *nodes;
+	struct tree **lists;
+	char *text;
+};
+
+static void measure(const struct tree *t, size_t *nodes, size_t *text)
+{
+	++*nodes;
+	*text += (t->text ? strlen(t->text) + 1 : 0) + (t->key ? strlen(t->key) + 1 : 0);
+	for (size_t i = 0; i < t->count; i++)
+		measure(t->children[i], nodes, text);
+}
+
+static char *pack_text(struct pack *p, const char *text)
+{
+	size_t len = strlen(text) + 1;
+	char *copy = memcpy(p->text, text, len);
+
+	p->text += len;
+	return copy;
+}
+
+static struct tree *pack(struct pack *p, const struct tree *t)
+{
+	struct tree *copy = p->nodes++;
+
+	*copy = *t;
+	copy->packed = PACKED_NODE | PACKED_TEXT | PACKED_KEY | PACKED_CHILDREN;
+	if (t->text)
+		copy->text = pack_text(p, t->text);
+	if (t->key)
+		copy->key = pack_text(p, t->key);
+	copy->children = p->lists;
+	p->lists += t->count;
+	for (size_t i = 0; i < t->count; i++)
+		copy->children[i] = pack(p, t->children[i]);
+	return copy;
+}
+
 struct tree *tree_copy(const struct tree *t)
 {
-	struct tree *copy = tree_new(t->kind);
+	size_t nodes = 0, text = 0;
+	struct pack p;
 
-	if (!copy)
+	measure(t, &nodes, &text);
+	p.nodes = malloc(nodes * (sizeof(*p.nodes) + sizeof(*p.lists)) + text);
+	if (!p.nodes)
 		return NULL;
-	copy->pos = t->pos;
-	copy->key_pos = t->key_pos;
-	copy->quoted = t->quoted;
-	if ((t->text && !(copy->text = strdup(t->text))) ||
-	    (t->key && !(copy->key = strdup(t->key))))
-		goto fail;
-	for (size_t i = 0; i < t->count; i++) {
-		struct tree *child = tree_copy(t->children[i]);
-
-		if (!child)
-			goto fail;
-		if (tree_append(copy, child) < 0) {
-			tree_free(child);
-			goto fail;
-		}
-	}
-	return copy;
-fail:
-	tree_free(copy);
-	return NULL;
+	p.lists = (struct tree **)(void *)(p.nodes + nodes);
+	p.text = (char *)(p.lists + nodes); /* one list has each but the root */
+	pack(&p, t)->packed &= (unsigned char)~PACKED_NODE;
+	return p.nodes - nodes;
 }

@@ -16,10 +16,11 @@ enum tree_kind { TREE_SCALAR, TREE_SEQUENCE, TREE_MAPPING };
 
 struct tree {
 	enum tree_kind kind;
-	struct pos pos; /* file: the name given to tree_parse(), borrowed, also by copies */
-	bool quoted;	/* scalars: was written in quotes, so never a number or a boolean */
-	char *text;	/* scalars */
-	char *key;	/* children of a mapping */
+	struct pos pos;	      /* file: the name given to tree_parse(), borrowed, also by copies */
+	bool quoted;	      /* scalars: was written in quotes, so never a number or a boolean */
+	unsigned char packed; /* tree.c: what of it lies in the one piece of memory of a copy */
+	char *text;	      /* scalars */
+	char *key;	      /* children of a mapping */
 	struct pos key_pos;
 	struct tree **children; /* sequences and mappings, in the order written */
 	size_t count;
@@ -43,6 +44,7 @@ void tree_remove(struct tree *parent, struct tree *child);		 /* frees child */
 int tree_append(struct tree *sequence, struct tree *value);		 /* takes value */
 struct tree *tree_new(enum tree_kind kind);				 /* NULL: out of memory */
 struct tree *tree_new_scalar(const char *text);
+void tree_set_text(struct tree *scalar, char *text); /* takes text, malloc'ed or NULL */
 
 /* YAML text of it, malloc'ed; comments of the source are gone. NULL: out of memory. */
 char *tree_emit(const struct tree *t);

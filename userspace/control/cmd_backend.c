@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "conf/edit.h"
+#include "conf/found.h"
+#include "conf/runtime.h"
 #include "control/body.h"
 #include "control/cmd.h"
 #include "control/reply.h"
@@ -19,24 +21,53 @@ struct edit {
 	bool has_weight, has_state;
 	unsigned weight;
 	enum admin_state state;
+	const struct found *found; /* for pools */
 };
+
+static int change_listed(const struct edit *e, struct tree *doc, struct diag *d)
+{
+	int err = 0;
+
+	if (e->has_state)
+		err = edit_backend_state(doc, e->pool, e->name, e->state, d);
+	if (!err && e->has_weight)
+		err = edit_backend_weight(doc, e->pool, e->name, e->weight, d);
+	return err;
+}
+
+static int change_found(const struct edit *e, const struct found_backend *f, struct tree *doc,
+			struct diag *d)
+{
+	int err = 0;
+
+	if (e->has_state)
+		err = edit_found_state(doc, e->pool, e->name, e->state, f->admin, d);
+	if (!err && e->has_weight)
+		err = edit_found_weight(doc, e->pool, e->name, e->weight, f->weight, d);
+	return err;
+}
 
 static int run_edit(void *ctx, struct tree *doc, struct diag *d)
 {
 	const struct edit *e = ctx;
-	int err = 0;
+	const struct found_backend *f = NULL;
 
+	/* What the document lists goes before what was found. */
+	if (e->kind != EDIT_ADD && !edit_lists_backend(doc, e->pool, e->name))
+		f = found_set_get(found_get(e->found, e->pool), e->name);
 	switch (e->kind) {
 	case EDIT_ADD:
 		return edit_backend_add(doc, e->pool, e->name, e->address,
 					e->has_weight ? &e->weight : NULL, d);
-	case EDIT_REMOVE: return edit_backend_remove(doc, e->pool, e->name, d);
-	case EDIT_CHANGE:
-		if (e->has_state)
-			err = edit_backend_state(doc, e->pool, e->name, e->state, d);
-		if (!err && e->has_weight)
-			err = edit_backend_weight(doc, e->pool, e->name, e->weight, d);
-		return err;
+	case EDIT_REMOVE:
+		if (!f)
+			return edit_backend_remove(doc, e->pool, e->name, d);
+		diag_error(d, NULL,
+			   "backend %s/%s was found, and is here as long as it is; disable it "
+			   "instead",
+			   e->pool, e->name);
+		return -EINVAL;
+	case EDIT_CHANGE: return f ? change_found(e, f, doc, d) : change_listed(e, doc, d);
 	}
 	return -EINVAL;
 }
@@ -60,6 +91,7 @@ static void submit(struct commands_env *env, struct request *rq, const struct ed
 	if (e) {
 		*e = *what;
 		e->rq = rq;
+		e->found = runtime_found(env->runtime);
 	}
 	if (!e || reload_edit_document(env->reload, run_edit, &origin, on_applied, e)) {
 		free(e);

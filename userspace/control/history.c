@@ -20,7 +20,8 @@
 
 struct entry {
 	struct history_head head;
-	char *text;	       /* without a directory, once it is written */
+	char *text; /* without a directory, once it is written */
+	size_t text_len;
 	struct snapshot *snap; /* until it is written */
 };
 
@@ -92,9 +93,7 @@ static void drop_oldest(struct history *h)
 	while (h->keep && h->count > h->keep)
 		drop(h, 0);
 	while (at > 0 && bytes <= MEMORY_MAX) {
-		const char *text = h->entries[--at].text;
-
-		bytes += text ? strlen(text) : 0;
+		bytes += h->entries[--at].text_len;
 	}
 	while (bytes > MEMORY_MAX && at-- > 0)
 		drop(h, 0);
@@ -163,6 +162,7 @@ static void on_written(uv_work_t *work, int status)
 		e->snap = NULL;
 		if (!h->dir) {
 			e->text = h->job.text;
+			e->text_len = strlen(e->text);
 			h->job.text = NULL;
 		}
 		if (h->job.err)
@@ -231,6 +231,14 @@ static void put_summary(struct history_head *head, const struct change_list *cha
 		(void)snprintf(head->summary + len, sizeof(head->summary) - len, "; ...");
 }
 
+/* Of several in a row that only say who was found, the document is the same: the last one is kept. */
+static void drop_same(struct history *h, const struct reload_origin *origin)
+{
+	if (origin->alone && h->count &&
+	    !strcmp(h->entries[h->count - 1].head.origin, origin->what))
+		drop(h, h->count - 1);
+}
+
 void history_start(struct history *h, uv_loop_t *loop)
 {
 	h->loop = loop;
@@ -252,6 +260,7 @@ void history_note(void *ctx, struct snapshot *snap, const struct reload_origin *
 	(void)snprintf(e.head.origin, sizeof(e.head.origin), "%s", origin->what);
 	put_summary(&e.head, &result->changes);
 	h->keep = snap->admin.history;
+	drop_same(h, origin);
 	e.snap = snapshot_ref(snap);
 	if (append(h, &e)) {
 		snapshot_unref(snap);
@@ -333,6 +342,11 @@ json_t *history_json(const struct history *h)
 		json_push(list, o, &failed);
 	}
 	return json_finish(list, failed);
+}
+
+bool history_is_busy(const struct history *h)
+{
+	return h->busy;
 }
 
 void history_close(struct history *h)

@@ -86,19 +86,13 @@ static void add_durations(struct exposition *e, const struct snapshot *snap, siz
 	}
 }
 
-/* Told of elsewhere, in other words. */
-static bool is_apart(const char *text)
-{
-	return !strncmp(text, "responses-", 10);
-}
-
 static void add_counter(struct exposition *e, const struct snapshot *snap, size_t count,
 			const struct service_sums *sums, const char *text, size_t offset,
 			bool (*fits)(const struct service *s))
 {
 	struct counter_name name;
 
-	if (is_apart(text))
+	if (counter_is_of_class(text))
 		return;
 	exposition_family(e, counter_family(&name, "shunt_service_", text), METRIC_COUNTER,
 			  "Counted by the proxy for a service: see shunt-metrics(7).");
@@ -225,21 +219,4 @@ void metrics_services(struct exposition *e, const struct commands_env *env,
 	add_proxied(e, snap, count, sums);
 	add_l4(e, env, snap, count, sums);
 	free(sums);
-}
-
-void metrics_certificates(struct exposition *e, const struct snapshot *snap, size_t count)
-{
-	exposition_family(e, "shunt_certificate_not_after_seconds", METRIC_GAUGE,
-			  "When a certificate expires, in seconds since 1970.");
-	for (size_t i = 0; i < count; i++) {
-		const struct service *s = &snap->services[i];
-
-		for (size_t k = 0; service_has_tls(s) && k < s->tls.certificate_count; k++)
-			exposition_number(
-				e,
-				(const struct label[]){{"service", s->name},
-						       {"cert", s->tls.certificates[k].cert},
-						       {0}},
-				(double)s->tls.loaded[k]->not_after);
-	}
 }

@@ -166,6 +166,7 @@ static json_t *object_backend(const struct commands_env *env, const struct kerne
 	bool failed = !o || !health;
 
 	object_put_identity(o, b, &failed);
+	json_put(o, "origin", json_string(discover_kind_name(b->origin)), &failed);
 	json_put(o, "forward", json_string(forward_name(b->forward)), &failed);
 	json_put(o, "weight", json_integer(b->weight), &failed);
 	json_put(o, "state", json_string(backend_state_word(b)), &failed);

@@ -7,6 +7,7 @@
 
 #include "conf/listen.h"
 #include "conf/runtime.h"
+#include "control/discover.h"
 #include "control/json_build.h"
 #include "core/clock.h"
 #include "l4/l4.h"
@@ -136,6 +137,10 @@ static json_t *health_conf_json(const struct health_conf *h)
 	}
 	json_put(o, "every_ms", json_integer(h->every_ms), &failed);
 	json_put(o, "timeout_ms", json_integer(h->timeout_ms), &failed);
+	json_put(o, "every_changing_ms",
+		 json_integer(h->changing_ms ? h->changing_ms : h->every_ms), &failed);
+	json_put(o, "via", json_string(health_via_name(h->via)), &failed);
+	json_put(o, "damping_ms", json_integer(h->damping_ms), &failed);
 	json_put(o, "rise", json_integer(h->rise), &failed);
 	json_put(o, "fall", json_integer(h->fall), &failed);
 	return json_finish(o, failed);
@@ -204,6 +209,7 @@ json_t *object_pool(const struct commands_env *env, const struct snapshot *snap,
 		json_put(o, "balance", object_balance(p), &failed);
 		object_put_resilience(o, p, &failed);
 	}
+	json_put(o, "discover", discover_json(env->discover, p), &failed);
 	json_put(o, "services", pool_services(snap, p), &failed);
 	json_put(o, "backend_states", object_backend_states(snap, p), &failed);
 	backends = json_array();

@@ -72,6 +72,7 @@ struct reload_origin {
 	long uid;		/* of the peer of a command; -1: nobody */
 	uint64_t if_generation; /* refused where another one is in force; 0: any */
 	bool strict;		/* refused where there are warnings */
+	bool alone;		/* its edit does more than edit: others must not fail with it */
 };
 
 /* Takes document. 0: cb (may be NULL) comes exactly once, never before this returns. -ENOMEM, -EBUSY
@@ -82,6 +83,14 @@ int reload_document(struct reload *r, struct tree *document, const struct reload
  * on no terms, take effect together, as one generation; one that fails does not stop the others. */
 int reload_edit_document(struct reload *r, reload_edit edit, const struct reload_origin *origin,
 			 reload_cb cb, void *ctx);
+
+/*
+ * Another process is to have the kernel's tables: nothing runs any more, and what waits and still comes
+ * stays in line; l4 is not looked at again, and may be closed. False: something is at work, ask again.
+ * Then reload_resume() with l4 opened anew, which puts the tables in step, or reload_quiesce().
+ */
+bool reload_pause(struct reload *r);
+void reload_resume(struct reload *r, struct l4 *l4);
 
 /* The daemon stops: what waits and what still comes is refused. */
 void reload_quiesce(struct reload *r);

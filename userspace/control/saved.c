@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "conf/tree_dir.h"
+#include "control/config_file.h"
 #include "control/config_stamp.h"
 #include "core/text.h"
 
@@ -232,6 +233,8 @@ int saved_write(struct commands_env *env, struct diag *d)
 		err = write_document(env->config_path, document);
 	if (err && !d->errors)
 		diag_error(d, NULL, "cannot save %s: %s", env->config_path, strerror(-err));
+	if (err || config_stamp(env->config_path, &env->file->saved))
+		env->file->saved = 0;
 	env->saved.generation = 0;
 	return err;
 }

@@ -16,10 +16,9 @@
 #include "core/list.h"
 #include "core/log.h"
 
-#define CONNECTIONS_MAX 1024
-#define IDLE_SECONDS	10
-#define PAUSE_MS	100  /* without descriptors */
-#define REVIEW_MS	1000 /* of connections whose time may be over */
+#define IDLE_SECONDS 10
+#define PAUSE_MS     100  /* without descriptors */
+#define REVIEW_MS    1000 /* of connections whose time may be over */
 
 struct request_io {
 	struct request rq;
@@ -471,6 +470,26 @@ static void resume_all(struct server *s)
 		io->suspended = false;
 		MHD_resume_connection(io->conn);
 	}
+}
+
+int server_listen_fd(const struct server *s)
+{
+	const union MHD_DaemonInfo *info = MHD_get_daemon_info(s->mhd, MHD_DAEMON_INFO_LISTEN_FD);
+
+	return info ? info->listen_fd : -1;
+}
+
+void server_quiesce(struct server *s)
+{
+	MHD_socket fd = MHD_quiesce_daemon(s->mhd);
+
+	if (fd != MHD_INVALID_SOCKET)
+		close(fd);
+}
+
+bool server_is_idle(const struct server *s)
+{
+	return list_empty(&s->requests);
 }
 
 void server_close(struct server *s, void (*done_cb)(void *ctx), void *ctx)

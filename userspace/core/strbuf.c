@@ -60,12 +60,18 @@ void strbuf_printf(struct strbuf *b, const char *fmt, ...)
 	va_list ap;
 	int n;
 
+	if (!reserve(b, 0))
+		return;
 	va_start(ap, fmt);
-	n = vsnprintf(NULL, 0, fmt, ap);
+	n = vsnprintf(b->text + b->len, b->room - b->len, fmt, ap);
 	va_end(ap);
-	if (n < 0)
-		b->failed = true;
-	if (b->failed || !reserve(b, (size_t)n))
+	if (n >= 0 && (size_t)n < b->room - b->len) { /* most fit into what there is */
+		b->len += (size_t)n;
+		return;
+	}
+	b->text[b->len] = 0;
+	b->failed |= n < 0;
+	if (!reserve(b, (size_t)(n < 0 ? 0 : n)))
 		return;
 	va_start(ap, fmt);
 	vsnprintf(b->text + b->len, (size_t)n + 1, fmt, ap);

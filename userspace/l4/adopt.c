@@ -61,12 +61,24 @@ static int adopt_service(struct adoption *a, size_t service)
 	return err;
 }
 
+/* Is there a ring whose members are not known? */
+static bool any_unknown(const struct tables *t)
+{
+	for (uint32_t i = 0; i < t->sizes.services; i++) {
+		if (t->services[i].members == NULL && t->services[i].ring.size > 0)
+			return true;
+	}
+	return false;
+}
+
 int adopt_rings(struct tables *t, const struct shunt_slot *arena, const struct desired *want,
 		struct diag *d)
 {
 	struct adoption a = {.t = t, .arena = arena, .want = want};
-	int err = assign_rows(t, want, &a.assigned, d);
+	int err = any_unknown(t) ? assign_rows(t, want, &a.assigned, d) : -EALREADY;
 
+	if (err == -EALREADY)
+		return 0;
 	for (size_t i = 0; i < want->service_count && err == 0; i++)
 		err = adopt_service(&a, i);
 	assignment_deinit(&a.assigned);

@@ -391,6 +391,24 @@ int assign_other_row(const struct tables *t, const struct desired *want, struct 
 	return 0;
 }
 
+int assignment_copy(const struct assignment *a, const struct desired *want,
+		    struct assignment *ret_copy)
+{
+	struct assignment copy = {
+		.backends = calloc(want->backend_count + 1, sizeof(*copy.backends)),
+		.services = calloc(want->service_count + 1, sizeof(*copy.services)),
+	};
+
+	if (copy.backends == NULL || copy.services == NULL) {
+		assignment_deinit(&copy);
+		return -ENOMEM;
+	}
+	memcpy(copy.backends, a->backends, want->backend_count * sizeof(*copy.backends));
+	memcpy(copy.services, a->services, want->service_count * sizeof(*copy.services));
+	*ret_copy = copy;
+	return 0;
+}
+
 void assignment_deinit(struct assignment *a)
 {
 	if (a == NULL)

@@ -43,6 +43,10 @@ bool assign_row_loses_key(const struct tables *t, const struct desired *want, ui
 /* Give a desired service another row than the one that it has. -ENOSPC: there is none; -ENOMEM. */
 int assign_other_row(const struct tables *t, const struct desired *want, struct assignment *a,
 		     size_t service);
+/* A second one, to be changed. 0, or -ENOMEM. */
+int assignment_copy(const struct assignment *a, const struct desired *want,
+		    struct assignment *ret_copy);
+
 void assignment_deinit(struct assignment *a); /* NULL is fine */
 
 #endif

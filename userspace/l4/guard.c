@@ -303,14 +303,10 @@ static int place_limits(struct guard *g, const struct desired_service *s,
 int guard_apply_limits(struct guard *g, const struct desired *want, const struct plan *plan,
 		       struct diag *d)
 {
-	struct assignment assigned;
-	int err = assign_rows(g->tables, want, &assigned, d);
+	int err = 0;
 
-	if (err < 0)
-		return err;
 	for (size_t i = 0; i < want->service_count && err == 0; i++)
-		err = place_limits(g, &want->services[i], &assigned.services[i], plan);
-	assignment_deinit(&assigned);
+		err = place_limits(g, &want->services[i], &plan->assigned.services[i], plan);
 	if (err < 0)
 		diag_error(d, NULL, "cannot write " SHUNT_MAP_SVC_GUARD ": %s", strerror(-err));
 	return err;

@@ -234,12 +234,10 @@ int l4_check(struct l4 *l4, struct snapshot *snap, struct diag *d)
 		err = make_plan(l4, snap, &host, &want, &plan, d);
 	if (err < 0)
 		return finish(err, errors, "plan the kernel's tables", d);
-	err = moves_warn(&l4->tables, &want, d);
+	moves_warn(&l4->tables, &want, &plan.assigned, d);
 	drop_prepared(l4);
 	l4->prepared = (struct prepared){snapshot_ref(snap), want, plan, host};
-	if (err < 0)
-		drop_prepared(l4);
-	return finish(err, errors, "plan the kernel's tables", d);
+	return 0;
 }
 
 /* As make_plan(), where l4_check() has not done it. */
@@ -264,27 +262,22 @@ static int take_plan(struct l4 *l4, const struct snapshot *snap, struct host *re
 
 /* Which rows the configuration names now, and how long the flows of each may rest once it does not
  * any more. */
-static int mark_wanted(struct tables *t, const struct desired *want, struct diag *d)
+static void mark_wanted(struct tables *t, const struct desired *want,
+			const struct assignment *assigned)
 {
-	struct assignment assigned;
 	uint64_t now = clock_now_ms();
-	int err = assign_rows(t, want, &assigned, d);
 
-	if (err < 0)
-		return err;
 	for (uint32_t i = 1; i < t->sizes.backends; i++) {
 		if (t->backends[i].wanted)
 			t->backends[i].quiet_since_ms = now;
 		t->backends[i].wanted = false;
 	}
 	for (size_t i = 0; i < want->backend_count; i++) {
-		struct table_backend *b = &t->backends[assigned.backends[i].index];
+		struct table_backend *b = &t->backends[assigned->backends[i].index];
 
 		b->wanted = true;
 		b->linger_s = want->backends[i].linger_s;
 	}
-	assignment_deinit(&assigned);
-	return 0;
 }
 
 _Static_assert((int)FRAGMENTS_FOLLOW == (int)SHUNT_FRAGMENTS_FOLLOW &&
@@ -320,9 +313,8 @@ int l4_apply(struct l4 *l4, const struct snapshot *snap, struct l4_report *ret_r
 	l4->in_step = false;
 	write_switches(maps_switches(l4->loader), &snap->node);
 	nat_prepare(&l4->nat, l4->loader, &l4->tables, &want);
-	err = mark_wanted(&l4->tables, &want, d);
-	if (err == 0)
-		err = guard_apply_limits(l4->guard, &want, &plan, d);
+	mark_wanted(&l4->tables, &want, &plan.assigned);
+	err = guard_apply_limits(l4->guard, &want, &plan, d);
 	if (err == 0)
 		err = guard_apply_lists(l4->guard, snap, d);
 	if (err == 0)

@@ -80,15 +80,11 @@ static bool has_untracked_flows(const struct tables *t, uint32_t row)
 	return false;
 }
 
-int moves_warn(const struct tables *t, const struct desired *want, struct diag *d)
+void moves_warn(const struct tables *t, const struct desired *want,
+		const struct assignment *assigned, struct diag *d)
 {
-	struct assignment assigned;
-	int err = assign_rows(t, want, &assigned, d);
-
-	if (err < 0)
-		return err;
 	for (size_t i = 0; i < want->service_count; i++) {
-		uint32_t row = assigned.services[i].index;
+		uint32_t row = assigned->services[i].index;
 		uint32_t have = t->services[row].ring.size, size = want->services[i].ring_size;
 
 		if (have == 0 || size == 0 || have == size || !has_untracked_flows(t, row))
@@ -98,6 +94,4 @@ int moves_warn(const struct tables *t, const struct desired *want, struct diag *
 			     "have no entry, which with tracking: on-change is most of them",
 			     want->services[i].name, size, have);
 	}
-	assignment_deinit(&assigned);
-	return 0;
 }

@@ -35,6 +35,7 @@ uint32_t moves_ring_size(const struct tables *t, const struct desired *want,
 
 /* Warn of what will break connections all the same: a ring of another size. 0, or as
  * assign_rows(). */
-int moves_warn(const struct tables *t, const struct desired *want, struct diag *d);
+void moves_warn(const struct tables *t, const struct desired *want,
+		const struct assignment *assigned, struct diag *d);
 
 #endif

@@ -57,6 +57,7 @@ void plan_deinit(struct plan *plan)
 			free(plan->ops[i].gate);
 	}
 	free(plan->ops);
+	assignment_deinit(&plan->assigned);
 	*plan = (struct plan){0};
 }
 
@@ -627,7 +628,9 @@ static int planner_init(struct planner *p)
 	if (err == 0)
 		err = wide_init(p);
 	if (err == 0)
-		err = assign_rows(p->t, p->want, &p->assigned, p->d);
+		err = assign_rows(p->t, p->want, &p->plan.assigned, p->d);
+	if (err == 0)
+		err = assignment_copy(&p->plan.assigned, p->want, &p->assigned);
 	return err;
 }
 

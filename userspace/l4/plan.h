@@ -58,6 +58,7 @@ struct plan_op {
 struct plan {
 	struct plan_op *ops;
 	size_t count, capacity;
+	struct assignment assigned; /* the rows before it, as assign_rows() has them; the plan's */
 };
 
 /* Strings are borrowed from want. 0; -ENOMEM; -ENOSPC with d filled: which table, and by how

@@ -10,6 +10,7 @@
 #include "l7/http1_write.h"
 #include "l7/request_id.h"
 
+struct error_pages;
 struct l7;
 struct service;
 
@@ -26,6 +27,7 @@ struct answer {
 	unsigned status; /* in place of the reason's; 0: that one */
 	bool is_head, is_grpc, wants_json;
 	struct answer_facts facts;
+	const struct error_pages *pages; /* in place of the words; NULL: none */
 	struct slice fields; /* lines of the header beside the usual ones, each with its end */
 	size_t id_len;	     /* 0: it has none yet */
 	char id[REQUEST_ID_MAX];
@@ -39,8 +41,8 @@ void answer_read(struct answer *a, const struct head *h, bool take_id);
 /* The same of a header as http1_write.h made it. */
 void answer_read_block(struct answer *a, struct slice block, bool take_id);
 
-/* A new name for a request. */
-struct slice answer_make_id(struct l7 *l7, char out[REQUEST_ID_MADE]);
+/* The name of the request: a new one where it has none. In a. */
+struct slice answer_name(struct l7 *l7, struct answer *a);
 
 /* Head and body of the answer, in out or in l7_scratch(). Gives it a name where it has none. */
 #define ANSWER_MAX 3072U

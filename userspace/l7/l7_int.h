@@ -8,8 +8,10 @@
 #include "core/log.h"
 #include "l7/deadline.h"
 #include "l7/l7.h"
+#include "l7/mirror.h"
 #include "l7/poller.h"
 #include "l7/queue.h"
+#include "l7/request_id.h"
 #include "l7/shedding.h"
 #include "l7/splice.h"
 #include "l7/tls.h"
@@ -31,6 +33,7 @@ struct l7 {
 	uint64_t request_bytes; /* memory of the requests under way */
 	struct shedding shedding;
 	struct queue queue;
+	struct mirrors mirrors;
 	struct conn *deferred,
 		**deferred_end; /* client connections with requests left in their buffers */
 	unsigned deferred_count;
@@ -45,6 +48,7 @@ struct l7 {
 	struct routing_room *routing;	/* routing.c; NULL: no service has routes */
 	uint64_t random;		/* state of l7_random() */
 	struct log_limit failure_limit; /* failure.c */
+	unsigned drain_idle_ms; /* how long an idle connection may still ask for something */
 	bool is_draining;
 	bool is_closed; /* l7_close_all() was called */
 	/* Memory that is used within one call only. */
@@ -52,6 +56,7 @@ struct l7 {
 	size_t scratch_cap;
 	struct field *fields;
 	unsigned field_cap;
+	char request_id[REQUEST_ID_MAX]; /* of the request that begins */
 };
 
 /* For choices that nobody needs to be unable to guess. */

@@ -11,6 +11,7 @@
 #include "l7/conn.h"
 #include "l7/http1_write.h"
 #include "l7/tls.h"
+#include "l7/view.h"
 #include "route/expr.h"
 #include "route/hash.h"
 #include "route/split.h"
@@ -236,6 +237,11 @@ static uint64_t hash_of(const struct client *who, const struct pool *pool,
 	return (uint64_t)route_hash_end(route_hash_add(ROUTE_HASH_INIT, value));
 }
 
+static struct route_counters *row_of(const struct l7 *l7, const struct route_action *a)
+{
+	return route_rt_row(a->rt, l7->env.worker);
+}
+
 /* Everything is rendered from the request as it came, then it is changed. */
 static enum reason change(const struct client *who, struct head *h, const struct route_input *in,
 			  const struct path_captures *captures, struct routing *r)
@@ -252,8 +258,14 @@ static enum reason change(const struct client *who, struct head *h, const struct
 	if (a->answer != ROUTE_TO_POOL)
 		return REASON_NONE;
 	r->pool = choose_pool(l7, a, in);
+	if (a->fallback && balancer_is_empty(view_pool(who->view, r->pool)->balancer)) {
+		r->pool = a->fallback;
+		counter_add(&row_of(l7, a)->fallbacks, 1);
+	}
 	if (r->pool->balance == BALANCE_MAGLEV)
 		r->hash = hash_of(who, r->pool, in);
+	if (r->pool->sticky.cookie)
+		sticky_find(who, h, r->pool, &r->sticky);
 	own = render_edits(rr, (size_t)edits, &a->request_edits, in, captures);
 	if (own < 0)
 		return render_reason(own);
@@ -263,6 +275,32 @@ static enum reason change(const struct client *who, struct head *h, const struct
 		return render_reason(err);
 	if (own && routing_edit(l7, h, rr->edits + edits, (size_t)own) < 0)
 		return REASON_NO_RESOURCES;
+	return REASON_NONE;
+}
+
+void routing_count(const struct l7 *l7, const struct route_action *a, unsigned status,
+		   bool is_error)
+{
+	struct route_counters *n;
+
+	if (!a)
+		return;
+	n = row_of(l7, a);
+	if (status >= 200)
+		counter_add(status < 300   ? &n->responses_2xx
+			    : status < 400 ? &n->responses_3xx
+			    : status < 500 ? &n->responses_4xx
+					   : &n->responses_5xx,
+			    1);
+	if (is_error)
+		counter_add(&n->local_errors, 1);
+}
+
+/* To the pool of the service. */
+static enum reason to_own(const struct client *who, const struct head *h, struct routing *r)
+{
+	if (r->pool->sticky.cookie)
+		sticky_find(who, h, r->pool, &r->sticky);
 	return REASON_NONE;
 }
 
@@ -278,26 +316,28 @@ enum reason routing_find(const struct client *who, struct head *h, struct routin
 
 	*ret_routing = (struct routing){.pool = own};
 	if (!set && !hashed)
-		return REASON_NONE;
+		return to_own(who, h, ret_routing);
 	in = input_of(who, h, host, sni);
 	if (hashed)
 		ret_routing->hash = hash_of(who, own, &in);
 	if (!set)
-		return REASON_NONE;
+		return to_own(who, h, ret_routing);
 	rr->used = 0;
 	route_table_find(&set->table, &in, &found);
 	if (found.gave_up)
 		counter_add(&conn_counters(who->conn)->route_limits, 1);
+	if (found.route) {
+		ret_routing->action = found.route->action;
+		ret_routing->route = found.route->name;
+		counter_add(&row_of(who->conn->l7, ret_routing->action)->requests, 1);
+	}
 	if (set->has_limits) {
-		ret_routing->limit =
-			rate_limit_check(who, set, found.route ? found.route->action : NULL, &in);
+		ret_routing->limit = rate_limit_check(who, set, ret_routing->action, &in);
 		if (ret_routing->limit.by)
 			return REASON_RATE_LIMITED;
 	}
 	if (!found.route)
-		return REASON_NONE;
-	ret_routing->action = found.route->action;
-	ret_routing->route = found.route->name;
+		return own ? to_own(who, h, ret_routing) : REASON_NO_ROUTE;
 	ret_routing->pool = NULL;
 	if (ret_routing->action->answer == ROUTE_REDIRECT) {
 		int err = render(rr, ret_routing->action->location, &in, &found.captures,
@@ -336,6 +376,8 @@ enum reason routing_answer(const struct client *who, struct head *h, const struc
 	struct slice body = a->body;
 	char date[HTTP1_DATE_MAX];
 	struct answer named = {0};
+	struct access_entry *log;
+	struct slice name;
 	struct head reply = {.status = a->status,
 			     .phrase = slice_of(status_phrase(a->status)),
 			     .minor = 1,
@@ -354,16 +396,15 @@ enum reason routing_answer(const struct client *who, struct head *h, const struc
 	answer_read(&named, h,
 		    who->service->request_id == REQUEST_ID_ON ||
 			    conn_is_trusted(who->conn, who->service));
-	if (!named.id_len)
-		named.id_len = answer_make_id(l7, named.id).len;
+	name = answer_name(l7, &named);
+	log = access_log_is_on(who) ? access_log_begin(who, h, h->target) : NULL;
 	h->count = 0; /* the reply takes the place of its fields */
 	reply.fields = l7_fields(l7, 4 + (unsigned)routing->edit_count);
 	if (!reply.fields)
-		return REASON_NO_RESOURCES;
+		goto no_memory;
 	reply.fields[reply.count++] =
 		(struct field){SLICE("Date"), http1_date(date, time(NULL)), FIELD_END_TO_END};
-	reply.fields[reply.count++] =
-		(struct field){REQUEST_ID_FIELD, {named.id, named.id_len}, FIELD_END_TO_END};
+	reply.fields[reply.count++] = (struct field){REQUEST_ID_FIELD, name, FIELD_END_TO_END};
 	if (routing->location.len)
 		reply.fields[reply.count++] =
 			(struct field){SLICE("Location"), routing->location, FIELD_OTHER};
@@ -371,22 +412,26 @@ enum reason routing_answer(const struct client *who, struct head *h, const struc
 		reply.fields[reply.count++] = (struct field){
 			SLICE("Content-Type"), slice_of(a->content_type), FIELD_END_TO_END};
 	if (routing_edit(l7, &reply, routing->edits, routing->edit_count) < 0)
-		return REASON_NO_RESOURCES;
+		goto no_memory;
 	text = l7_scratch(l7, http1_response_bound(&reply));
 	if (!text)
-		return REASON_NO_RESOURCES;
+		goto no_memory;
 	len = http1_write_response(text, &reply, BODY_LENGTH,
 				   after != CONN_GO_ON ? PERSIST_CLOSE
 				   : h->minor	       ? PERSIST_DEFAULT
 						       : PERSIST_KEEP_ALIVE);
-	if (access_log_is_on(who))
-		access_log_at_once(who, h,
-				   &(struct access_end){.status = a->status,
-							.action = a,
-							.response_bytes = body.len});
+	access_log_end(who, log,
+		       &(struct access_end){.status = a->status,
+					    .action = a,
+					    .response_bytes = body.len,
+					    .request_id = name});
+	routing_count(l7, a, a->status, false);
 	/* From here on h is gone: it lay in the block. */
 	if (block_len)
 		buf_consume(who->io->pool, &who->io->in, block_len);
 	who->ops->respond(who->owner, (struct slice){text, len}, body, a->status, after);
 	return REASON_NONE;
+no_memory:
+	access_log_end(who, log, NULL);
+	return REASON_NO_RESOURCES;
 }

@@ -11,6 +11,7 @@
 #include "l7/http1_parse.h"
 #include "l7/rate_limit.h"
 #include "l7/request.h"
+#include "l7/sticky.h"
 
 struct l7;
 struct snapshot;
@@ -27,6 +28,7 @@ struct routing {
 	const char *route;		   /* its name; NULL: it has none, or there is none */
 	struct slice location;		   /* of a redirect */
 	uint64_t hash;			   /* for maglev, that pool is balanced by */
+	struct sticky sticky;		   /* where pool has cookies */
 	/* Of the response. They and what h points to are good until the next routing_find(). */
 	const struct rendered_edit *edits;
 	size_t edit_count;
@@ -52,6 +54,10 @@ enum reason routing_find(const struct client *who, struct head *h, struct routin
 
 /* Does the route of h, as above but not changed, take it from TLS early data? */
 bool routing_takes_early(const struct client *who, const struct head *h);
+
+/* A response to a request of that route; NULL: it has none. is_error: made here, for want of a better one. */
+void routing_count(const struct l7 *l7, const struct route_action *a, unsigned status,
+		   bool is_error);
 
 /* Make the changes to h, whose fields are from l7_fields(). 0, or -ENOMEM. */
 int routing_edit(struct l7 *l7, struct head *h, const struct rendered_edit *edits, size_t count);
