@@ -231,6 +231,7 @@ LOSSY_JSON ?= $(BUILD)/bench/lossy.json
 JSON_lossy  = $(LOSSY_JSON)
 RELOAD_JSON ?= $(BUILD)/bench/reload.json
 JSON_reload = $(RELOAD_JSON)
+JSON_start  = $(BUILD)/bench/start.json
 
 $(call obj,bench/veth/flood.c): | $(BUILD)/bench/veth/flood.skel.h
 $(FLOOD_BIN): %: %.o
@@ -242,7 +243,7 @@ $(ROUTE_BIN): %: %.o $(LIB_A)
 $(PROXY_BIN): %: %.o $(call obj,bench/proxy/tool.c)
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,openssl) -o $@
 
-.PHONY: bench-packet bench-veth bench-vm bench-route bench-apply bench-proxy bench-overload bench-chaos bench-lossy bench-reload bench-docs
+.PHONY: bench-packet bench-veth bench-vm bench-route bench-apply bench-proxy bench-overload bench-chaos bench-lossy bench-reload bench-start bench-docs
 bench-packet: $(BENCH_BIN) ## nanoseconds a packet, by case, as root; QUICK=1: does it run?
 	$(Q)$< $(if $(QUICK),--quick) --json $(BENCH_JSON)
 bench-veth: $(BENCH_VETH) ## packets a second through veth pairs, as root; QUICK=1: does it run?
@@ -275,10 +276,13 @@ bench-lossy: all ## one of two backends behind 35 % loss, in qemu, as root; QUIC
 bench-reload: all $(TEST_BPF) ## a new configuration every 200 ms under traffic, beside others, as root; QUICK=1: does it run?
 	$(Q).ci/deps $(DEPS_NET) $(DEPS_PROXY)
 	$(Q)SHUNT_BUILD=$(BUILD) $(PYTHON) bench/proxy/reload.py $(if $(QUICK),--quick) --json $(RELOAD_JSON)
+bench-start: $(BINS) ## milliseconds until it serves, and its memory, beside nginx and HAProxy, as root; QUICK=1: does it run?
+	$(Q).ci/deps $(DEPS_NET) $(DEPS_PROXY)
+	$(Q)SHUNT_BUILD=$(BUILD) $(PYTHON) bench/start/run.py $(if $(QUICK),--quick) --json $(JSON_start)
 bench-docs: ## the last measurements into docs/benchmarks.md and its pictures
 	$(Q).ci/deps $(DEPS_BENCH)
 	$(Q)$(PYTHON) bench/plot.py docs/benchmarks.md docs/img/packet.svg \
-		$(foreach b,packet veth vm proxy lossy reload,$(addprefix --$b ,$(wildcard $(JSON_$b))))
+		$(foreach b,packet veth vm proxy lossy reload start,$(addprefix --$b ,$(wildcard $(JSON_$b))))
 
 .PHONY: lint format
 lint: ## format, layers, ABI, banned calls, sizes, shellcheck, cppcheck

@@ -24,6 +24,11 @@ PASSED = "#9a9a9a"
 VETH_NAMES = {"on-change": "Shunt, on-change", "always": "Shunt, always", "never": "Shunt, never",
               "floor": "the floor", "ipvs": "IPVS"}
 
+START_NAMES = {"proxy": "Shunt, the proxy alone", "small": "steering, first start, small tables",
+               "cold": "steering, first start", "warm": "steering, started again",
+               "nginx": "nginx", "haproxy": "HAProxy"}
+MIB = 1 << 20
+
 
 def colour(result):
     return PASSED if "other-" in result["case"] else COLOURS.get(result["tracking"], PASSED)
@@ -63,6 +68,19 @@ def veth_table(data):
         yield (f"| {VETH_NAMES[row['case']]} | {row['pps_cpu']:,.0f} | {row['pps']:,.0f} "
                f"| {row['ns']:,.0f} | {row['ns_min']:,.0f} |"
                + "".join(f" {row[key]:.2f} |" for key in others) + f" {max(lost, 0):.1%} |")
+
+
+def start_table(data):
+    """Of bench/start/run.py."""
+    yield (f"{made_on(data)}; {data['starts']} starts of each by turns. Goals: "
+           f"{data['goal_ms']:.0f} ms, {data['goal_mib']:.0f} MiB.")
+    yield ""
+    yield "| | ms | least | of processor | of that in the kernel | PSS MiB | RSS MiB | tables MiB |"
+    yield "| --- |" + " ---: |" * 7
+    for row in data["results"]:
+        yield (f"| {START_NAMES[row['case']]} | {row['ms']:,.0f} | {row['ms_min']:,.0f} "
+               f"| {row['cpu_ms']:,.0f} | {row['kernel_ms']:,.0f} | {row['pss'] / MIB:.1f} "
+               f"| {row['rss'] / MIB:.1f} | {row['tables'] / MIB:,.1f} |")
 
 
 def write_page(path, name, lines):
@@ -106,15 +124,16 @@ def main():
     parser.add_argument("--veth", metavar="JSON", help="of make bench-veth")
     parser.add_argument("--vm", metavar="JSON", help="of make bench-vm")
     parser.add_argument("--proxy", metavar="JSON", help="of make bench-proxy")
+    parser.add_argument("--start", metavar="JSON", help="of make bench-start")
     parser.add_argument("--proxy-svg", metavar="FILE", default="docs/img/proxy.svg",
                         help="its picture (docs/img/proxy.svg)")
     parser.add_argument("--lossy", metavar="JSON", help="of make bench-lossy")
     parser.add_argument("--reload", metavar="JSON", help="of make bench-reload")
     options = parser.parse_args()
-    if not (options.packet or options.veth or options.vm or options.proxy or options.lossy
-            or options.reload):
-        parser.error("nothing was measured: make bench-packet, bench-veth, bench-vm, bench-proxy, "
-                     "bench-lossy or bench-reload")
+    if not any((options.packet, options.veth, options.vm, options.proxy, options.lossy,
+                options.reload, options.start)):
+        parser.error("nothing was measured: make bench-packet, -veth, -vm, -proxy, -lossy, -reload "
+                     "or -start")
     if options.packet:
         data = load(options.packet)
         data["results"] = [row for row in data["results"] if not row["program"]]
@@ -126,6 +145,8 @@ def main():
     if options.lossy:
         data = load(options.lossy)
         write_page(options.page, "lossy", plot_proxy.lossy_table(data, made_on(data)))
+    if options.start:
+        write_page(options.page, "start", start_table(load(options.start)))
     if options.proxy:
         data = load(options.proxy)
         write_page(options.page, "proxy", plot_proxy.page(data, made_on(data)))

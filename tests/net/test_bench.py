@@ -43,3 +43,17 @@ def test_the_benchmark_of_changes_runs(tmp_path):
     found = json.loads(result.read_text())
     assert found["rows_written"]["most"] == 1  # a weight is one ring
     assert 0 < found["generations"] <= found["changes"]
+
+
+def test_the_benchmark_of_starts_runs(tmp_path):
+    result = tmp_path / "start.json"
+    done = subprocess.run([PYTHON, os.path.join(ROOT, "bench/start/run.py"), "--quick", "--json",
+                           str(result)], capture_output=True, text=True, timeout=120 * PATIENCE,
+                          check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = {row["case"]: row for row in json.loads(result.read_text())["results"]}
+    assert set(rows) == {"proxy", "small", "cold", "warm", "nginx", "haproxy"}
+    assert all(row["ms"] > 0 and row["rss"] >= row["pss"] > 0 for row in rows.values()), rows
+    # A first start makes tables and verifies; there are tables where it steers.
+    assert rows["warm"]["kernel_ms"] < rows["small"]["kernel_ms"], rows
+    assert rows["proxy"]["tables"] == 0 < rows["small"]["tables"] < rows["cold"]["tables"], rows

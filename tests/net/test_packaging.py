@@ -78,6 +78,20 @@ def test_what_is_installed_is_taken_away_again(tmp_path):
     assert not os.path.exists(tmp_path / "usr/share/doc/shunt")
 
 
+def test_the_package_is_of_this_version_and_is_built_with_what_the_build_needs():
+    def read(path):
+        with open(os.path.join(ROOT, path), encoding="utf-8") as f:
+            return f.read()
+    makefile = read("Makefile").replace("\\\n", "")
+    version = re.search(r"^VERSION := (\S+)", makefile, re.M).group(1)
+    assert re.match(rf"shunt \({re.escape(version)}[-)]", read("debian/changelog"))
+    needed = re.search(r"^DEPS_BUILD := (.*)", makefile, re.M).group(1).replace("'", "").split()
+    stanza = read("debian/control").partition("\n\n")[0]
+    declared = {word for word in re.findall(r"^ (\S+?)(?:,|$| )", stanza, re.M)}
+    always = {"gcc", "make", "libc6-dev"}  # of build-essential
+    assert {name.partition("|")[0] for name in needed} - always <= declared
+
+
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd-analyze")
 def test_the_unit_is_sound_and_exposes_little(tmp_path):
     make("install", f"DESTDIR={tmp_path}", "PREFIX=/usr")
