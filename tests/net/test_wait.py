@@ -183,7 +183,7 @@ def test_wait_health_waits_for_the_checks(http_proxy, free_port):
     assert done.rc == TIMEOUT and "web/b1 is down: " in done.stderr, done
     wait = Ctl(proxy.daemon, "wait", "health", "web/b1")
     assert wait.is_running()
-    with socket.create_server(("127.0.0.1", port)):
+    with socket.create_server(("127.0.0.1", port), backlog=4096):  # nobody accepts
         assert wait.result() == (0, "", "")
         done = ctl("wait", "health", "web", "--timeout", "0s")
         assert done.rc == TIMEOUT and "web/b2 is down: " in done.stderr, done
