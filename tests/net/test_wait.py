@@ -143,9 +143,9 @@ def test_a_drain_waits_until_packets_stay_away(l4, client):
     talker = threading.Thread(target=talk)
     talker.start()
     try:
-        drain = Ctl(it.daemon, "backend", "drain", "echo/b1", "--wait", "--quiet", "1s")
+        drain = Ctl(it.daemon, "backend", "drain", "echo/b1", "--wait", "--quiet", "2s")
         packets = it.backend_counters()["b1"]["packets"]
-        until = time.monotonic() + 2  # longer than it would take without the packets
+        until = time.monotonic() + 3.5  # longer than it would take without the packets
         wait_until(lambda: time.monotonic() > until or not drain.is_running())
         assert drain.is_running() and it.backend_counters()["b1"]["packets"] > packets
     finally:
