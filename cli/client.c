@@ -71,7 +71,8 @@ static CURLcode set_options(CURL *curl, const struct request *rq, const char *ur
 	c = c ? c : curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	c = c ? c : curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_SECONDS);
 	c = c ? c
-	      : curl_easy_setopt(curl, CURLOPT_TIMEOUT, rq->seconds ? rq->seconds : TOTAL_SECONDS);
+	      : curl_easy_setopt(curl, CURLOPT_TIMEOUT,
+				 rq->timeout_s ? (long)rq->timeout_s : TOTAL_SECONDS);
 	c = c ? c : curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
 	c = c ? c : curl_easy_setopt(curl, CURLOPT_WRITEDATA, body);
 	if (rq->body) {

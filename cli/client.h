@@ -24,11 +24,11 @@ struct request {
 	const char *body;
 	size_t body_len;
 	const char *file;
+	bool quiet;		   /* nothing is told on standard error */
 	const char *if_generation; /* NULL: whatever is in force */
 	bool strict;		   /* warnings are errors */
 	bool as_json;
-	bool quiet;   /* nothing is told on standard error */
-	long seconds; /* that it may take; 0: the usual */
+	unsigned timeout_s; /* for the whole of it; 0: two minutes */
 };
 int client_ask(const struct request *rq, struct reply *ret_reply);
 

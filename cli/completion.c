@@ -44,7 +44,7 @@ static bool ask(const struct completion *c, const char *path, struct reply *ret_
 	struct request rq = {.socket = c->socket,
 			     .method = "GET",
 			     .path = path,
-			     .seconds = ASK_SECONDS,
+			     .timeout_s = ASK_SECONDS,
 			     .quiet = true};
 
 	return client_ask(&rq, ret_reply) == API_EXIT_OK;

@@ -39,7 +39,7 @@ static enum wait_state look(const struct cli *cli, const struct wait_for *w, cha
 	struct request rq = {.socket = cli->socket,
 			     .method = "GET",
 			     .path = w->path,
-			     .seconds = LOOK_SECONDS,
+			     .timeout_s = LOOK_SECONDS,
 			     .quiet = true};
 	struct reply r;
 	enum wait_state state = WAIT_NOT_YET;
