@@ -24,6 +24,9 @@ enum option_flag {
 	TAKES_GENERATION = 1 << 9,
 	TAKES_STRICT = 1 << 10,
 	TAKES_CHECK = 1 << 11,
+	TAKES_SYN = 1 << 20,
+	TAKES_VLAN = 1 << 21,
+	TAKES_IFACE = 1 << 22,
 };
 
 #define CLI_HEADERS_MAX 64
@@ -37,6 +40,8 @@ struct cli {
 	const char *generation;				/* the same; NULL: any */
 	const char *headers[CLI_HEADERS_MAX];		/* NAME: VALUE */
 	unsigned header_count;
+	const char *iface;
+	unsigned vlan;
 	int argc; /* after the verbs */
 	char **argv;
 };
@@ -72,6 +77,7 @@ int cmd_guard_list(const struct cli *cli);
 int cmd_guard_add(const struct cli *cli);
 int cmd_guard_remove(const struct cli *cli);
 int cmd_guard_flush(const struct cli *cli);
+int cmd_explain(const struct cli *cli);
 int cmd_log_level(const struct cli *cli);
 int cmd_log_reopen(const struct cli *cli);
 

@@ -81,6 +81,10 @@ static const struct verb {
 	 TAKES_SERVICE | TAKES_SAVE, cmd_guard_remove},
 	{"guard", "flush", "", "forget every entry that is not the configuration's", 0, 0, 0,
 	 cmd_guard_flush},
+	{"explain", NULL,
+	 "PROTOCOL SOURCE DESTINATION [--syn] [--vlan N] | pcap FILE [--iface NAME]",
+	 "what the steering program would do with a packet, and why; nothing is sent", 2, 3,
+	 TAKES_SYN | TAKES_VLAN | TAKES_IFACE, cmd_explain},
 	{"log", "level", "[LEVEL]",
 	 "how much the daemon says: error, warning, info or debug; until it ends, or log.level "
 	 "changes",
@@ -113,6 +117,9 @@ static const char notes[] =
 	"      --service SERVICE   the block is this service's, not the node's\n"
 	"  -H, --header TEXT       of the request that is asked about: NAME: VALUE; any number\n"
 	"      --source ADDRESS    its client's address\n"
+	"      --syn               explain: the packet opens a connection; else it has ACK alone\n"
+	"      --vlan N            explain: it has this VLAN tag\n"
+	"      --iface NAME        explain: it comes in here; default: the first that is steered\n"
 	"      --flows             status: count the flow tables too, which takes a while\n"
 	"                          where they are full\n"
 	"  -h, --help              of everything, or of the verb in front of it\n"
@@ -126,7 +133,7 @@ static const char notes[] =
 
 static void print_verb(const struct verb *v)
 {
-	char left[80];
+	char left[128];
 
 	(void)snprintf(left, sizeof(left), "%s%s%s%s%s", v->noun, v->verb ? " " : "",
 		       v->verb ? v->verb : "", v->args[0] ? " " : "", v->args);
@@ -266,19 +273,21 @@ static int parse_output(const char *text, enum output *ret_output)
 	return API_EXIT_OK;
 }
 
-static int parse_weight(struct cli *cli, const char *text)
+/* Of an option: low to high. */
+static int parse_number(struct cli *cli, const char *option, unsigned long low, unsigned long high,
+			unsigned flag, unsigned *ret_number)
 {
 	char *end;
 	unsigned long n;
 
 	errno = 0;
-	n = strtoul(text, &end, 10);
-	if (errno || text[0] < '0' || text[0] > '9' || *end || n > 1000) {
-		tell_error("--weight: expected 0 to 1000, not '%s'", text);
+	n = strtoul(optarg, &end, 10);
+	if (errno || optarg[0] < '0' || optarg[0] > '9' || *end || n < low || n > high) {
+		tell_error("%s: expected %lu to %lu, not '%s'", option, low, high, optarg);
 		return usage();
 	}
-	cli->weight = (unsigned)n;
-	cli->given |= TAKES_WEIGHT;
+	*ret_number = (unsigned)n;
+	cli->given |= flag;
 	return API_EXIT_OK;
 }
 
@@ -293,7 +302,10 @@ enum {
 	OPT_SOURCE,
 	OPT_GENERATION,
 	OPT_STRICT,
-	OPT_CHECK
+	OPT_CHECK,
+	OPT_SYN,
+	OPT_VLAN,
+	OPT_IFACE
 };
 
 static const struct option longs[] = {
@@ -311,6 +323,9 @@ static const struct option longs[] = {
 	{"if-generation", required_argument, NULL, OPT_GENERATION},
 	{"strict", no_argument, NULL, OPT_STRICT},
 	{"check", no_argument, NULL, OPT_CHECK},
+	{"syn", no_argument, NULL, OPT_SYN},
+	{"vlan", required_argument, NULL, OPT_VLAN},
+	{"iface", required_argument, NULL, OPT_IFACE},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'V'},
 	{NULL, 0, NULL, 0},
@@ -341,7 +356,7 @@ static int parse_option(struct cli *cli, int c)
 	case 's': cli->socket = optarg; return API_EXIT_OK;
 	case 'o': return parse_output(optarg, &cli->output);
 	case OPT_SAVE: cli->given |= TAKES_SAVE; return API_EXIT_OK;
-	case OPT_WEIGHT: return parse_weight(cli, optarg);
+	case OPT_WEIGHT: return parse_number(cli, "--weight", 0, 1000, TAKES_WEIGHT, &cli->weight);
 	case OPT_FLOWS: cli->given |= TAKES_FLOWS; return API_EXIT_OK;
 	case OPT_FOR: return take_text(cli, TAKES_FOR, &cli->for_time);
 	case OPT_NOTE: return take_text(cli, TAKES_NOTE, &cli->note);
@@ -351,6 +366,9 @@ static int parse_option(struct cli *cli, int c)
 	case OPT_GENERATION: return take_text(cli, TAKES_GENERATION, &cli->generation);
 	case OPT_CHECK: cli->given |= TAKES_CHECK; return API_EXIT_OK;
 	case OPT_STRICT: cli->given |= TAKES_STRICT; return API_EXIT_OK;
+	case OPT_SYN: cli->given |= TAKES_SYN; return API_EXIT_OK;
+	case OPT_VLAN: return parse_number(cli, "--vlan", 1, 4094, TAKES_VLAN, &cli->vlan);
+	case OPT_IFACE: return take_text(cli, TAKES_IFACE, &cli->iface);
 	case 'H': return take_header(cli, optarg);
 	default: return usage();
 	}

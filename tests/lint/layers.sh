@@ -19,7 +19,7 @@ l4		l4 conf core bpf/abi.h bpf/hash.h loader/loader.h loader/maps.h loader/maps_
 l7		l7 conf limit route tls log/writer.h core
 health		health l7 conf route tls core
 worker		worker l7 conf core tls/shared.h
-control		control admin log worker health l7 l4 conf route tls/cert.h tls/staple.h tls/digest.h core bpf/abi.h loader/loader.h loader/maps.h loader/probe.h
+control		control admin log worker health l7 l4 conf route tls/cert.h tls/staple.h tls/digest.h core bpf/abi.h loader/loader.h loader/maps.h loader/probe.h loader/rehearse.h
 cli		cli core control/message.h
 '
 

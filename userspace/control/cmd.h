@@ -60,6 +60,9 @@ void cmd_metrics(struct commands_env *env, struct request *rq, const struct rout
 void cmd_openapi(struct commands_env *env, struct request *rq, const struct route_args *args);
 void cmd_guard_flush(struct commands_env *env, struct request *rq, const struct route_args *args);
 
+/* cmd_explain.c */
+void cmd_explain(struct commands_env *env, struct request *rq, const struct route_args *args);
+
 /* cmd_route.c */
 void cmd_route_test(struct commands_env *env, struct request *rq, const struct route_args *args);
 

@@ -44,6 +44,7 @@ static const struct command {
 	{"POST", "/v1/guard", true, cmd_guard_add},
 	{"DELETE", "/v1/guard", true, cmd_guard_flush},
 	{"POST", "/v1/guard/remove", true, cmd_guard_remove},
+	{"POST", "/v1/explain", false, cmd_explain},
 	{"GET", "/v1/log", false, cmd_log_show},
 	{"PATCH", "/v1/log", true, cmd_log_change},
 	{"POST", "/v1/log/reopen", true, cmd_log_reopen},

@@ -24,6 +24,8 @@ struct commands_env {
 	const char *config_path; /* "-": standard input, nothing can be saved */
 	uint64_t started_ms;	 /* clock_now_ms() at the start */
 	bool stopping;
+	uv_loop_t *loop;
+	bool explaining; /* cmd_explain.c: one at a time */
 	struct {
 		uint64_t generation; /* 0: nothing is known */
 		uint64_t stamp;	     /* of the file */
