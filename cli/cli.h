@@ -27,6 +27,9 @@ enum option_flag {
 	TAKES_SYN = 1 << 20,
 	TAKES_VLAN = 1 << 21,
 	TAKES_IFACE = 1 << 22,
+	TAKES_BACKEND = 1 << 23,
+	TAKES_LIMIT = 1 << 24,
+	TAKES_ALL = 1 << 25,
 };
 
 #define CLI_HEADERS_MAX 64
@@ -40,8 +43,8 @@ struct cli {
 	const char *generation;				/* the same; NULL: any */
 	const char *headers[CLI_HEADERS_MAX];		/* NAME: VALUE */
 	unsigned header_count;
-	const char *iface;
-	unsigned vlan;
+	const char *iface, *backend;
+	unsigned vlan, limit;
 	int argc; /* after the verbs */
 	char **argv;
 };
@@ -77,6 +80,9 @@ int cmd_guard_list(const struct cli *cli);
 int cmd_guard_add(const struct cli *cli);
 int cmd_guard_remove(const struct cli *cli);
 int cmd_guard_flush(const struct cli *cli);
+int cmd_conn_list(const struct cli *cli);
+int cmd_conn_count(const struct cli *cli);
+int cmd_conn_kill(const struct cli *cli);
 int cmd_explain(const struct cli *cli);
 int cmd_log_level(const struct cli *cli);
 int cmd_log_reopen(const struct cli *cli);

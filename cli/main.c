@@ -81,6 +81,16 @@ static const struct verb {
 	 TAKES_SERVICE | TAKES_SAVE, cmd_guard_remove},
 	{"guard", "flush", "", "forget every entry that is not the configuration's", 0, 0, 0,
 	 cmd_guard_flush},
+	{"conn", "list",
+	 "[--service SERVICE] [--backend POOL[/NAME]] [--source PREFIX] [--limit N]",
+	 "flows that the kernel has entries of", 0, 0,
+	 TAKES_SERVICE | TAKES_BACKEND | TAKES_SOURCE | TAKES_LIMIT, cmd_conn_list},
+	{"conn", "count", "[--service SERVICE] [--backend POOL[/NAME]] [--source PREFIX]",
+	 "how many there are of each service, backend and state", 0, 0,
+	 TAKES_SERVICE | TAKES_BACKEND | TAKES_SOURCE, cmd_conn_count},
+	{"conn", "kill", "[--service SERVICE] [--backend POOL[/NAME]] [--source PREFIX] | --all",
+	 "forget their entries: their next packet goes where the ring says", 0, 0,
+	 TAKES_SERVICE | TAKES_BACKEND | TAKES_SOURCE | TAKES_ALL, cmd_conn_kill},
 	{"explain", NULL,
 	 "PROTOCOL SOURCE DESTINATION [--syn] [--vlan N] | pcap FILE [--iface NAME]",
 	 "what the steering program would do with a packet, and why; nothing is sent", 2, 3,
@@ -114,9 +124,13 @@ static const char notes[] =
 	"                          a change of the configuration and has no end\n"
 	"      --note TEXT         a few words that guard list shows, up to 47 bytes\n"
 	"      --allow             the entry allows, instead of blocking\n"
-	"      --service SERVICE   the block is this service's, not the node's\n"
+	"      --service SERVICE   the block is this service's, not the node's; conn: flows of\n"
+	"                          this service\n"
+	"      --backend POOL[/NAME]  conn: flows of this backend, or of the pool's\n"
+	"      --limit N           conn list: show at most N, 1 to 10000; default 100\n"
+	"      --all               conn kill: all of them\n"
 	"  -H, --header TEXT       of the request that is asked about: NAME: VALUE; any number\n"
-	"      --source ADDRESS    its client's address\n"
+	"      --source ADDRESS    its client's address; conn: of flows, or a prefix\n"
 	"      --syn               explain: the packet opens a connection; else it has ACK alone\n"
 	"      --vlan N            explain: it has this VLAN tag\n"
 	"      --iface NAME        explain: it comes in here; default: the first that is steered\n"
@@ -305,7 +319,10 @@ enum {
 	OPT_CHECK,
 	OPT_SYN,
 	OPT_VLAN,
-	OPT_IFACE
+	OPT_IFACE,
+	OPT_BACKEND,
+	OPT_LIMIT,
+	OPT_ALL
 };
 
 static const struct option longs[] = {
@@ -323,6 +340,9 @@ static const struct option longs[] = {
 	{"if-generation", required_argument, NULL, OPT_GENERATION},
 	{"strict", no_argument, NULL, OPT_STRICT},
 	{"check", no_argument, NULL, OPT_CHECK},
+	{"backend", required_argument, NULL, OPT_BACKEND},
+	{"limit", required_argument, NULL, OPT_LIMIT},
+	{"all", no_argument, NULL, OPT_ALL},
 	{"syn", no_argument, NULL, OPT_SYN},
 	{"vlan", required_argument, NULL, OPT_VLAN},
 	{"iface", required_argument, NULL, OPT_IFACE},
@@ -366,6 +386,9 @@ static int parse_option(struct cli *cli, int c)
 	case OPT_GENERATION: return take_text(cli, TAKES_GENERATION, &cli->generation);
 	case OPT_CHECK: cli->given |= TAKES_CHECK; return API_EXIT_OK;
 	case OPT_STRICT: cli->given |= TAKES_STRICT; return API_EXIT_OK;
+	case OPT_BACKEND: return take_text(cli, TAKES_BACKEND, &cli->backend);
+	case OPT_LIMIT: return parse_number(cli, "--limit", 1, 10000, TAKES_LIMIT, &cli->limit);
+	case OPT_ALL: cli->given |= TAKES_ALL; return API_EXIT_OK;
 	case OPT_SYN: cli->given |= TAKES_SYN; return API_EXIT_OK;
 	case OPT_VLAN: return parse_number(cli, "--vlan", 1, 4094, TAKES_VLAN, &cli->vlan);
 	case OPT_IFACE: return take_text(cli, TAKES_IFACE, &cli->iface);

@@ -78,6 +78,8 @@ def test_replies_to_questions_are_as_described(admin, document):
     ("/v1/pools/{pool}/backends/{backend}", "patch", '{"weight": 3000}', 400),
     ("/v1/pools/{pool}/backends", "post", '{"name": "b9", "address": "127.0.0.9:1"}', 200),
     ("/v1/services/{service}/route", "post", '{"method": "GET", "url": "http://a.test/"}', 200),
+    ("/v1/flows/forget", "post", '{"all": true}', 200),
+    ("/v1/flows/forget", "post", '{"source": "10.0.0.1/8"}', 400),
     ("/v1/explain", "post", '{"protocol": "udp"}', 409),
     ("/v1/config/generations/{generation}/rollback", "post", "", 200),
     ("/v1/config/check", "post", "services: {web: {listen: 1}}", 422),

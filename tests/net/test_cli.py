@@ -15,7 +15,7 @@ VERBS = ["status", "service list", "service show", "pool list", "pool show", "ba
          "backend enable", "backend weight", "config check", "config apply", "config show",
          "config diff", "config save", "config history", "config rollback", "config schema",
          "config fmt", "guard list", "guard add", "guard remove", "guard flush", "route test",
-         "health", "version", "explain"]
+         "health", "version", "explain", "conn list", "conn count", "conn kill"]
 
 
 def shuntctl(*args, env=None, **kw):

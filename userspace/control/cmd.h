@@ -60,6 +60,10 @@ void cmd_metrics(struct commands_env *env, struct request *rq, const struct rout
 void cmd_openapi(struct commands_env *env, struct request *rq, const struct route_args *args);
 void cmd_guard_flush(struct commands_env *env, struct request *rq, const struct route_args *args);
 
+/* cmd_flows.c */
+void cmd_flows(struct commands_env *env, struct request *rq, const struct route_args *args);
+void cmd_flows_forget(struct commands_env *env, struct request *rq, const struct route_args *args);
+
 /* cmd_explain.c */
 void cmd_explain(struct commands_env *env, struct request *rq, const struct route_args *args);
 

@@ -45,6 +45,8 @@ static const struct command {
 	{"DELETE", "/v1/guard", true, cmd_guard_flush},
 	{"POST", "/v1/guard/remove", true, cmd_guard_remove},
 	{"POST", "/v1/explain", false, cmd_explain},
+	{"GET", "/v1/flows", false, cmd_flows},
+	{"POST", "/v1/flows/forget", true, cmd_flows_forget},
 	{"GET", "/v1/log", false, cmd_log_show},
 	{"PATCH", "/v1/log", true, cmd_log_change},
 	{"POST", "/v1/log/reopen", true, cmd_log_reopen},

@@ -25,7 +25,8 @@ struct commands_env {
 	uint64_t started_ms;	 /* clock_now_ms() at the start */
 	bool stopping;
 	uv_loop_t *loop;
-	bool explaining; /* cmd_explain.c: one at a time */
+	bool explaining;   /* cmd_explain.c: one at a time */
+	bool asking_flows; /* cmd_flows.c: the same */
 	struct {
 		uint64_t generation; /* 0: nothing is known */
 		uint64_t stamp;	     /* of the file */
