@@ -29,6 +29,12 @@ enum option_flag {
 	TAKES_TIMEOUT = 1 << 13,
 	TAKES_QUIET = 1 << 14,
 	TAKES_BINARY = 1 << 15,
+	TAKES_SYN = 1 << 16,
+	TAKES_VLAN = 1 << 17,
+	TAKES_IFACE = 1 << 18,
+	TAKES_BACKEND = 1 << 19,
+	TAKES_LIMIT = 1 << 20,
+	TAKES_ALL = 1 << 21,
 };
 
 #define CLI_HEADERS_MAX 64
@@ -44,6 +50,8 @@ struct cli {
 	uint64_t timeout_ms, quiet_ms;
 	const char *headers[CLI_HEADERS_MAX]; /* NAME: VALUE */
 	unsigned header_count;
+	const char *iface, *backend;
+	unsigned vlan, limit;
 	int argc; /* after the verbs */
 	char **argv;
 };
@@ -80,6 +88,10 @@ int cmd_guard_list(const struct cli *cli);
 int cmd_guard_add(const struct cli *cli);
 int cmd_guard_remove(const struct cli *cli);
 int cmd_guard_flush(const struct cli *cli);
+int cmd_conn_list(const struct cli *cli);
+int cmd_conn_count(const struct cli *cli);
+int cmd_conn_kill(const struct cli *cli);
+int cmd_explain(const struct cli *cli);
 int cmd_log_level(const struct cli *cli);
 int cmd_log_reopen(const struct cli *cli);
 int cmd_wait_ready(const struct cli *cli);

@@ -19,7 +19,7 @@ static int ask(const struct cli *cli, const char *body, unsigned timeout_ms, str
 			     .type = API_JSON,
 			     .body = body,
 			     .body_len = strlen(body),
-			     .seconds = timeout_ms / 1000 + SPARE_S,
+			     .timeout_s = timeout_ms / 1000 + SPARE_S,
 			     .as_json = cli->output == OUTPUT_JSON};
 	int code = client_ask(&rq, r);
 

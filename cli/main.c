@@ -81,6 +81,20 @@ static const struct verb verbs[] = {
 	 TAKES_SERVICE | TAKES_SAVE, cmd_guard_remove},
 	{"guard", "flush", "", "forget every entry that is not the configuration's", 0, 0, 0,
 	 cmd_guard_flush},
+	{"conn", "list",
+	 "[--service SERVICE] [--backend POOL[/NAME]] [--source PREFIX] [--limit N]",
+	 "flows that the kernel has entries of", 0, 0,
+	 TAKES_SERVICE | TAKES_BACKEND | TAKES_SOURCE | TAKES_LIMIT, cmd_conn_list},
+	{"conn", "count", "[--service SERVICE] [--backend POOL[/NAME]] [--source PREFIX]",
+	 "how many there are of each service, backend and state", 0, 0,
+	 TAKES_SERVICE | TAKES_BACKEND | TAKES_SOURCE, cmd_conn_count},
+	{"conn", "kill", "[--service SERVICE] [--backend POOL[/NAME]] [--source PREFIX] | --all",
+	 "forget their entries: their next packet goes where the ring says", 0, 0,
+	 TAKES_SERVICE | TAKES_BACKEND | TAKES_SOURCE | TAKES_ALL, cmd_conn_kill},
+	{"explain", NULL,
+	 "PROTOCOL SOURCE DESTINATION [--syn] [--vlan N] | pcap FILE [--iface NAME]",
+	 "what the steering program would do with a packet, and why; nothing is sent", 2, 3,
+	 TAKES_SYN | TAKES_VLAN | TAKES_IFACE, cmd_explain},
 	{"log", "level", "[error|warning|info|debug]",
 	 "how much the daemon says, until it ends, or log.level changes", 0, 1, 0, cmd_log_level},
 	{"log", "reopen", "", "open the files of access logs by their names again", 0, 0, 0,
@@ -133,13 +147,20 @@ static const char notes[] =
 	"                          a change of the configuration and has no end\n"
 	"      --note TEXT         a few words that guard list shows, up to 47 bytes\n"
 	"      --allow             the entry allows, instead of blocking\n"
-	"      --service SERVICE   the block is this service's, not the node's\n"
+	"      --service SERVICE   the block is this service's, not the node's; conn: flows of\n"
+	"                          this service\n"
+	"      --backend POOL[/NAME]  conn: flows of this backend, or of the pool's\n"
+	"      --limit N           conn list: show at most N, 1 to 10000; default 100\n"
+	"      --all               conn kill: all of them\n"
 	"      --wait              backend drain: return once nothing of it is under way\n"
 	"      --timeout TIME      how long to wait, default 60s\n"
 	"      --quiet TIME        so long without a packet, a steered backend is done; default "
 	"10s\n"
 	"  -H, --header TEXT       of the request that is asked about: NAME: VALUE; any number\n"
-	"      --source ADDRESS    its client's address\n"
+	"      --source ADDRESS    its client's address; conn: of flows, or a prefix\n"
+	"      --syn               explain: the packet opens a connection; else it has ACK alone\n"
+	"      --vlan N            explain: it has this VLAN tag\n"
+	"      --iface NAME        explain: it comes in here; default: the first that is steered\n"
 	"      --binary PATH       upgrade: to this one; default: the one that shuntd was started "
 	"from\n"
 	"      --timeout TIME      upgrade: until the new one serves: 1ms to 1h, default 60s\n"
@@ -157,7 +178,7 @@ static const char notes[] =
 
 static void print_verb(const struct verb *v)
 {
-	char left[80];
+	char left[128];
 
 	(void)snprintf(left, sizeof(left), "%s%s%s%s%s", v->noun, v->verb ? " " : "",
 		       v->verb ? v->verb : "", v->args[0] ? " " : "", v->args);
@@ -297,19 +318,21 @@ static int parse_output(const char *text, enum output *ret_output)
 	return API_EXIT_OK;
 }
 
-static int parse_weight(struct cli *cli, const char *text)
+/* Of an option: low to high. */
+static int parse_number(struct cli *cli, const char *option, unsigned long low, unsigned long high,
+			unsigned flag, unsigned *ret_number)
 {
 	char *end;
 	unsigned long n;
 
 	errno = 0;
-	n = strtoul(text, &end, 10);
-	if (errno || text[0] < '0' || text[0] > '9' || *end || n > 1000) {
-		tell_error("--weight: expected 0 to 1000, not '%s'", text);
+	n = strtoul(optarg, &end, 10);
+	if (errno || optarg[0] < '0' || optarg[0] > '9' || *end || n < low || n > high) {
+		tell_error("%s: expected %lu to %lu, not '%s'", option, low, high, optarg);
 		return usage();
 	}
-	cli->weight = (unsigned)n;
-	cli->given |= TAKES_WEIGHT;
+	*ret_number = (unsigned)n;
+	cli->given |= flag;
 	return API_EXIT_OK;
 }
 
@@ -342,6 +365,12 @@ enum {
 	OPT_TIMEOUT = TAKES_TIMEOUT << OPT_SHIFT,
 	OPT_QUIET = TAKES_QUIET << OPT_SHIFT,
 	OPT_BINARY = TAKES_BINARY << OPT_SHIFT,
+	OPT_SYN = TAKES_SYN << OPT_SHIFT,
+	OPT_VLAN = TAKES_VLAN << OPT_SHIFT,
+	OPT_IFACE = TAKES_IFACE << OPT_SHIFT,
+	OPT_BACKEND = TAKES_BACKEND << OPT_SHIFT,
+	OPT_LIMIT = TAKES_LIMIT << OPT_SHIFT,
+	OPT_ALL = TAKES_ALL << OPT_SHIFT,
 };
 
 static const struct option longs[] = {
@@ -363,6 +392,12 @@ static const struct option longs[] = {
 	{"timeout", required_argument, NULL, OPT_TIMEOUT},
 	{"quiet", required_argument, NULL, OPT_QUIET},
 	{"binary", required_argument, NULL, OPT_BINARY},
+	{"backend", required_argument, NULL, OPT_BACKEND},
+	{"limit", required_argument, NULL, OPT_LIMIT},
+	{"all", no_argument, NULL, OPT_ALL},
+	{"syn", no_argument, NULL, OPT_SYN},
+	{"vlan", required_argument, NULL, OPT_VLAN},
+	{"iface", required_argument, NULL, OPT_IFACE},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'V'},
 	{NULL, 0, NULL, 0},
@@ -403,7 +438,7 @@ static int parse_option(struct cli *cli, int c)
 	case 's': cli->socket = optarg; return API_EXIT_OK;
 	case 'o': return parse_output(optarg, &cli->output);
 	case OPT_SAVE: cli->given |= TAKES_SAVE; return API_EXIT_OK;
-	case OPT_WEIGHT: return parse_weight(cli, optarg);
+	case OPT_WEIGHT: return parse_number(cli, "--weight", 0, 1000, TAKES_WEIGHT, &cli->weight);
 	case OPT_FLOWS: cli->given |= TAKES_FLOWS; return API_EXIT_OK;
 	case OPT_FOR: return take_text(cli, TAKES_FOR, &cli->for_time);
 	case OPT_NOTE: return take_text(cli, TAKES_NOTE, &cli->note);
@@ -417,6 +452,12 @@ static int parse_option(struct cli *cli, int c)
 	case OPT_WAIT: cli->given |= TAKES_WAIT; return API_EXIT_OK;
 	case OPT_TIMEOUT: return parse_time(cli, TAKES_TIMEOUT, "timeout", &cli->timeout_ms);
 	case OPT_QUIET: return parse_time(cli, TAKES_QUIET, "quiet", &cli->quiet_ms);
+	case OPT_BACKEND: return take_text(cli, TAKES_BACKEND, &cli->backend);
+	case OPT_LIMIT: return parse_number(cli, "--limit", 1, 10000, TAKES_LIMIT, &cli->limit);
+	case OPT_ALL: cli->given |= TAKES_ALL; return API_EXIT_OK;
+	case OPT_SYN: cli->given |= TAKES_SYN; return API_EXIT_OK;
+	case OPT_VLAN: return parse_number(cli, "--vlan", 1, 4094, TAKES_VLAN, &cli->vlan);
+	case OPT_IFACE: return take_text(cli, TAKES_IFACE, &cli->iface);
 	case 'H': return take_header(cli, optarg);
 	default: return usage();
 	}

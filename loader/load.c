@@ -122,7 +122,7 @@ static int open_pin(const struct loader *l, const char *name)
 	return err < 0 ? err : bpf_obj_get(path);
 }
 
-static struct bpf_map *object_map(const struct steer_xdp_bpf *skel, int map)
+struct bpf_map *loader_object_map(const struct steer_xdp_bpf *skel, int map)
 {
 	return bpf_object__find_map_by_name(skel->obj, map_names[map]);
 }
@@ -131,7 +131,7 @@ static struct bpf_map *object_map(const struct steer_xdp_bpf *skel, int map)
 static int check_map(const struct loader *l, const struct steer_xdp_bpf *skel, int map,
 		     const struct bpf_map_info *info, struct diag *d)
 {
-	const struct bpf_map *want = object_map(skel, map);
+	const struct bpf_map *want = loader_object_map(skel, map);
 	uint32_t flags = info->map_flags;
 
 	/* Which the kernel sets by itself, and nobody may ask for. */
@@ -247,7 +247,7 @@ int loader_open_object(struct loader *l, struct steer_xdp_bpf **ret_skel)
 	skel->rodata->settings.hash_seed[0] = l->seed[0];
 	skel->rodata->settings.hash_seed[1] = l->seed[1];
 	for (int map = 0; map < LOADER_MAP_COUNT && err == 0; map++) {
-		struct bpf_map *m = object_map(skel, map);
+		struct bpf_map *m = loader_object_map(skel, map);
 
 		if (m == NULL)
 			err = -ENOENT;
@@ -291,7 +291,7 @@ static int take_map(struct loader *l, const struct steer_xdp_bpf *skel, int map)
 
 	if (l->map_fds[map] >= 0)
 		return 0;
-	fd = fcntl(bpf_map__fd(object_map(skel, map)), F_DUPFD_CLOEXEC, 0);
+	fd = fcntl(bpf_map__fd(loader_object_map(skel, map)), F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
 	l->map_fds[map] = fd;

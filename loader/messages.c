@@ -10,9 +10,10 @@
 #include "core/log.h"
 #include "loader/loader.h"
 
-/* The end of all warnings since messages_clear(), whole lines or the tail of a long one. */
-static char kept[8192];
-static char kernel_text[256];
+/* The end of all warnings since messages_clear(), whole lines or the tail of a long one. Of each
+ * thread: a rehearsal loads its program beside the main one. */
+static _Thread_local char kept[8192];
+static _Thread_local char kernel_text[256];
 
 static void keep(const char *text, size_t len)
 {

@@ -106,6 +106,10 @@ int loader_record_write(struct loader *l);
 struct steer_xdp_bpf;
 int loader_open_object(struct loader *l, struct steer_xdp_bpf **ret_skel);
 
+/* Of an object, the map that is `map`; NULL: it has none. */
+struct bpf_map;
+struct bpf_map *loader_object_map(const struct steer_xdp_bpf *skel, int map);
+
 /* attach.c: move every interface that runs an earlier program of ours to the present one. */
 int loader_move_all(struct loader *l, struct diag *d);
 

@@ -434,6 +434,7 @@ static int start_server(struct daemon *dm)
 							 .reply_ms = 60000};
 	int err;
 
+	dm->env.loop = &dm->loop;
 	dm->env.reload = dm->reload;
 	dm->env.l4 = dm->l4;
 	dm->env.workers = dm->workers;

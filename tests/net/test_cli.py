@@ -17,8 +17,8 @@ VERBS = ["status", "upgrade",
          "config diff", "config save", "config history", "config rollback", "config schema",
          "config fmt", "guard list", "guard add", "guard remove", "guard flush", "route list",
          "route test", "health", "doctor", "cert list", "wait ready", "wait health",
-         "wait generation",
-         "completion", "version"]
+         "wait generation", "completion", "version", "explain", "conn list", "conn count",
+         "conn kill"]
 
 
 def shuntctl(*args, env=None, **kw):

@@ -66,6 +66,12 @@ void cmd_guard_flush(struct commands_env *env, struct request *rq, const struct 
 
 /* cmd_upgrade.c */
 void cmd_upgrade(struct commands_env *env, struct request *rq, const struct route_args *args);
+/* cmd_flows.c */
+void cmd_flows(struct commands_env *env, struct request *rq, const struct route_args *args);
+void cmd_flows_forget(struct commands_env *env, struct request *rq, const struct route_args *args);
+
+/* cmd_explain.c */
+void cmd_explain(struct commands_env *env, struct request *rq, const struct route_args *args);
 
 /* cmd_route.c */
 void cmd_route_list(struct commands_env *env, struct request *rq, const struct route_args *args);

@@ -28,6 +28,9 @@ struct commands_env {
 	const struct takeover *takeover; /* whose place was taken, if any */
 	bool stopping;
 	bool retired; /* another process is the daemon now, and has most of what is here */
+	uv_loop_t *loop;
+	bool explaining;   /* cmd_explain.c: one at a time */
+	bool asking_flows; /* cmd_flows.c: the same */
 	struct {
 		uint64_t generation; /* 0: nothing is known */
 		uint64_t stamp;	     /* of the file */
