@@ -261,6 +261,7 @@ static void describe_parts(void *ctx, struct handover_source *ret_source)
 
 	*ret_source = (struct handover_source){
 		.snap = reload_current(dm->reload),
+		.runtime = dm->runtime,
 		.workers = dm->workers,
 		.control_fd = server_listen_fd(dm->server),
 		.control_path = dm->socket_path,
@@ -488,6 +489,7 @@ static int take_document_over(struct daemon *dm, struct tree **ret_document, str
 
 	if (err)
 		return err;
+	handover_apply_found(from, dm->runtime);
 	dm->first = conf_build(from->document, dm->runtime, d);
 	if (!dm->first)
 		return -EINVAL;

@@ -11,7 +11,9 @@ import time
 
 import pytest
 
+import dns
 from admin_http import request
+from discovery import at, make, rows, served_by, wait_rows
 from h2peer import ACK, DATA, END_STREAM, GOAWAY, HEADERS, PING, RawH2, frame
 from http1 import OK, connect
 from lab import binary, wait_until
@@ -100,6 +102,21 @@ def test_health_goes_on(http_proxy, backend, free_port):
     assert [b["checks"] >= a["checks"] for a, b in zip(before, after)] == [True, True]
     former.wait()
     assert "health: backend is" not in proxy.daemon.log.split("takes the place of", 1)[1]
+
+
+def test_backends_that_were_found_go_on(lab, http_proxy, servers, free_port):
+    """Also while nobody answers who knows them, and with nothing on disk."""
+    port = servers(2)
+    server = dns.Knot(lab, ["web 1 A 127.0.9.1", "web 1 A 127.0.9.2"], port=free_port())
+    proxy = make(http_proxy, {"health": "none", "discover": {
+        "dns": "web.shunt.test", "resolver": server.addr, "port": port, "min_ttl": "100ms",
+        "timeout": "2s"}})
+    wait_rows(proxy, *at(port, 1, 2))
+    server.kill()
+    for _ in range(2):
+        proxy.daemon.upgrade().wait()
+        assert set(rows(proxy)) == set(at(port, 1, 2))
+        assert set(served_by(proxy)) == {"b1", "b2"}
 
 
 def test_the_admin_server_goes_on(admin, tmp_path):
@@ -359,6 +376,15 @@ def test_one_at_a_time(lab, http_proxy):
         assert first.returncode == 3
 
 
+def has_ended(pid):
+    """Also where nobody has asked for its status yet."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as f:
+            return f.read().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
 def test_a_stop_ends_the_upgrade(lab, http_proxy):
     proxy = http_proxy()
     argv = [binary("shuntctl"), "--socket", proxy.daemon.socket, "upgrade", "--binary",
@@ -367,7 +393,7 @@ def test_a_stop_ends_the_upgrade(lab, http_proxy):
         wait_until(lambda: status(proxy.daemon)["upgrade"]["pid"])
         pid = status(proxy.daemon)["upgrade"]["pid"]
         assert proxy.daemon.terminate() == 0
-        wait_until(lambda: not os.path.exists(f"/proc/{pid}"))
+        wait_until(lambda: has_ended(pid))
         assert first.wait() != 0
 
 

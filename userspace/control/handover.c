@@ -9,9 +9,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "conf/discover.h"
+#include "conf/found.h"
 #include "conf/runtime.h"
 #include "control/handover_wire.h"
 #include "control/json_build.h"
+#include "core/log.h"
 
 #define DOCUMENT_NAME "(upgrade)"
 
@@ -103,6 +106,29 @@ static json_t *health_json(const struct snapshot *snap)
 	return json_finish(list, failed);
 }
 
+/* Sets are not in the document. */
+static json_t *found_json(const struct found *all)
+{
+	json_t *list = json_array();
+	bool failed = !list;
+
+	for (size_t i = 0; i < found_count(all) && !failed; i++) {
+		const struct found_set *set = found_get(all, found_pool(all, i));
+		char *text = set ? found_set_text(set) : NULL;
+
+		if (set)
+			json_push(list,
+				  text ? json_pack("{s:s, s:s, s:s, s:s}", "pool",
+						   found_pool(all, i), "kind",
+						   discover_kind_name(set->kind), "source",
+						   set->source, "text", text)
+				       : NULL,
+				  &failed);
+		free(text);
+	}
+	return json_finish(list, failed);
+}
+
 static json_t *groups_json(const struct legacy *legacy)
 {
 	json_t *list = json_array();
@@ -132,6 +158,7 @@ static json_t *source_json(const struct handover_source *from, const struct lega
 		 &failed);
 	json_put(o, "tickets", tickets_json(&legacy->tickets), &failed);
 	json_put(o, "groups", groups_json(legacy), &failed);
+	json_put(o, "found", found_json(runtime_found(from->runtime)), &failed);
 	json_put(o, "health", health_json(from->snap), &failed);
 	free(document);
 	return json_finish(o, failed);
@@ -265,6 +292,7 @@ static int read_state(const json_t *o, struct handover_state *h, size_t *ret_cou
 	h->pid = (long)read_int(o, "pid");
 	(void)snprintf(h->version, sizeof(h->version), "%s", read_text(o, "version"));
 	h->health = json_incref(json_object_get(o, "health"));
+	h->found = json_incref(json_object_get(o, "found"));
 	h->control_path = strdup(read_text(o, "control"));
 	h->admin_path = json_is_string(admin) ? strdup(json_string_value(admin)) : NULL;
 	*ret_count = has_admin ? 2 : 1;
@@ -316,6 +344,45 @@ int handover_give_sockets(struct handover_state *h, const int *fds, size_t count
 	return n == count ? 0 : -EINVAL;
 }
 
+/* As if it had been kept in a file. */
+static struct found_set *read_set(const json_t *o, enum discover_kind kind)
+{
+	const char *text = read_text(o, "text");
+	int fd = memfd_create("shunt-found", MFD_CLOEXEC);
+	struct found_set *set = NULL;
+	char path[64];
+	struct diag d;
+
+	if (fd < 0)
+		return NULL;
+	diag_init(&d);
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (write(fd, text, strlen(text)) == (ssize_t)strlen(text))
+		set = found_set_load(path, kind, read_text(o, "source"), &d);
+	diag_deinit(&d);
+	close(fd);
+	return set;
+}
+
+void handover_apply_found(const struct handover_state *h, struct runtime *rt)
+{
+	size_t i;
+	json_t *o;
+
+	json_array_foreach (h->found, i, o) {
+		const char *pool = read_text(o, "pool");
+		bool is_dns = !strcmp(read_text(o, "kind"), discover_kind_name(DISCOVER_DNS));
+		struct found_set *set = read_set(o, is_dns ? DISCOVER_DNS : DISCOVER_FILE);
+		struct found_set *former = NULL;
+
+		if (set && found_put(runtime_found(rt), pool, set, &former))
+			former = set;
+		if (!set)
+			log_warning("main: what was found is not taken over pool=%s", pool);
+		found_set_free(former);
+	}
+}
+
 static bool is_of(const json_t *b, const struct backend_rt *rt)
 {
 	char address[ENDPOINT_STRLEN];
@@ -365,5 +432,6 @@ void handover_deinit(struct handover_state *h)
 	free(h->admin_path);
 	legacy_deinit(&h->legacy);
 	json_decref(h->health);
+	json_decref(h->found);
 	*h = (struct handover_state){.control_fd = -1, .admin_fd = -1};
 }

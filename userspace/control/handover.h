@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a daemon hands over to the process that takes its place: the configuration in force, what is
- * known of backends' health, the keys of session tickets, and every listening socket. Counters, rate
- * limits, outliers and sessions of TLS 1.2 clients without tickets begin anew; kernel tables stay where
- * they are, and are opened by who comes. Main thread.
+ * What a daemon hands over to the process that takes its place: the configuration in force, the
+ * backends that were found for it, what is known of backends' health, the keys of session tickets, and
+ * every listening socket. Counters, rate limits, outliers and sessions of TLS 1.2 clients without tickets
+ * begin anew; kernel tables stay where they are, and are opened by who comes. Main thread.
  */
 #ifndef CONTROL_HANDOVER_H
 #define CONTROL_HANDOVER_H
@@ -20,6 +20,7 @@
 
 struct handover_source {
 	const struct snapshot *snap;
+	struct runtime *runtime;
 	const struct workers *workers;
 	int control_fd, admin_fd;	       /* admin_fd -1: there is none */
 	const char *control_path, *admin_path; /* admin_path NULL: it is not a unix socket */
@@ -40,7 +41,7 @@ struct handover_state {
 	int control_fd, admin_fd;
 	char *control_path, *admin_path;
 	struct legacy legacy;
-	json_t *health;
+	json_t *health, *found;
 };
 
 /* Reads what fd, which is closed, has of it. 0, or -errno with d filled. ret_count: how many sockets
@@ -49,6 +50,9 @@ int handover_read(int fd, struct handover_state *ret_handover, size_t *ret_count
 
 /* The sockets, in the order that they came in; they are taken. -EINVAL: not as many as there should be. */
 int handover_give_sockets(struct handover_state *h, const int *fds, size_t count);
+
+/* Backends that were found for pools, before anything is built. */
+void handover_apply_found(const struct handover_state *h, struct runtime *rt);
 
 /* What is known of the backends of a snapshot, before anything looks at it. */
 void handover_apply_health(const struct handover_state *h, struct snapshot *snap);

@@ -32,7 +32,8 @@ static const char help[] =
 	"  -V, --version          print the version and exit\n"
 	"\n"
 	"Signals: HUP reads FILE again; TERM and INT let connections end for at most\n"
-	"node.drain_timeout, a second one ends at once; USR1 logs a summary.\n"
+	"node.drain_timeout, a second one ends at once; USR1 logs a summary; USR2 has the\n"
+	"binary, as it is now, take this process's place.\n"
 	"Steering in the kernel goes on when shuntd ends; `shunt-load detach` ends it.\n"
 	"Exit codes: 0 stopped as asked, or FILE is good; 1 failed; 2 usage.\n"
 	"See shuntd(8) and shunt.yaml(5).\n";

@@ -58,6 +58,7 @@ static int check(struct takeover *t, struct runtime *rt, struct diag *d)
 
 	if (err)
 		return err;
+	handover_apply_found(&t->from, rt);
 	snap = conf_build(t->from.document, rt, d);
 	handover_deinit(&t->from);
 	if (!snap)
