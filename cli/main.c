@@ -92,7 +92,8 @@ static const struct verb verbs[] = {
 	 "forget their entries: their next packet goes where the ring says", 0, 0,
 	 TAKES_SERVICE | TAKES_BACKEND | TAKES_SOURCE | TAKES_ALL, cmd_conn_kill},
 	{"explain", NULL,
-	 "PROTOCOL SOURCE DESTINATION [--syn] [--vlan N] | pcap FILE [--iface NAME]",
+	 "tcp|udp|icmp SOURCE DESTINATION [--syn] [--vlan N] [--iface NAME] | pcap FILE "
+	 "[--iface NAME]",
 	 "what the steering program would do with a packet, and why; nothing is sent", 2, 3,
 	 TAKES_SYN | TAKES_VLAN | TAKES_IFACE, cmd_explain},
 	{"log", "level", "[error|warning|info|debug]",

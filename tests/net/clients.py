@@ -174,7 +174,10 @@ def do_udp(args):
 
 
 class Steady:
-    """Numbered messages on all flows; an answer of another backend or out of order is an error."""
+    """Numbered messages on all flows; an answer of another backend or out of order is an error. A flow
+    with WINDOW of them unanswered waits: who falls behind must not overrun a socket's buffer."""
+
+    WINDOW = 4
 
     def __init__(self, target, flows, rate):
         self.target, self.flows, self.rate = target, flows, rate
@@ -184,6 +187,7 @@ class Steady:
         self.poll = select.epoll()
         self.names = {}
         self.partial = collections.defaultdict(bytes)
+        self.unanswered = collections.Counter()
 
     def connect(self):
         for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
@@ -200,9 +204,12 @@ class Steady:
 
     def send(self, sock, number):
         kind = "tcp" if sock.type == socket.SOCK_STREAM else "udp"
+        if self.unanswered[sock.fileno()] >= self.WINDOW:
+            return
         try:
             sock.send(b"%d\n" % number)
             self.counts[kind + "_sent"] += 1
+            self.unanswered[sock.fileno()] += 1
         except OSError as exc:
             self.errors[error_text(exc)] += 1
 
@@ -219,6 +226,7 @@ class Steady:
             for line in lines:
                 name = line.decode().split(" ")[0]
                 self.counts[kind + "_back"] += 1
+                self.unanswered[fd] -= 1
                 if self.names.setdefault(fd, name) != name:
                     self.counts["moved"] += 1
 
