@@ -66,6 +66,7 @@ int cmd_config_schema(const struct cli *cli);
 int cmd_config_save(const struct cli *cli);
 int cmd_config_history(const struct cli *cli);
 int cmd_config_rollback(const struct cli *cli);
+int cmd_route_list(const struct cli *cli);
 int cmd_route_test(const struct cli *cli);
 int cmd_limit_list(const struct cli *cli);
 int cmd_guard_list(const struct cli *cli);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* shuntctl route: which one a request would go by. */
+/* shuntctl route: those of a service; which one a request would go by. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +7,7 @@
 #include "cli/cmd.h"
 #include "cli/fields.h"
 #include "cli/print.h"
+#include "core/strbuf.h"
 
 /* "3 (calls, line 12)" */
 static void print_route(const char *what, const json_t *route)
@@ -28,7 +29,9 @@ static void print_answer(const json_t *o)
 	if (json_is_object(route))
 		print_route("route", route);
 	else
-		print_line("route", "none fits: the service's own pool");
+		print_line("route", "none fits: %s",
+			   json_array_size(json_object_get(o, "pools")) ? "the service's own pool"
+									: "no pool of its own");
 	json_array_foreach (json_object_get(o, "pools"), i, item) {
 		if (json_array_size(json_object_get(o, "pools")) == 1)
 			print_line("pool", "%s", field_text(item, "pool"));
@@ -94,6 +97,117 @@ int cmd_route_test(const struct cli *cli)
 	reply_deinit(&reply);
 	json_decref(body);
 	free(text);
+	free(path);
+	return code;
+}
+
+/* ---- list ---- */
+
+/* "path: {prefix: /api}, method: [GET, HEAD]" */
+static void put_match(struct strbuf *b, const json_t *value, bool is_top)
+{
+	const char *key;
+	json_t *item;
+	size_t i, n = 0;
+
+	if (json_is_object(value)) {
+		strbuf_add(b, is_top ? "" : "{");
+		json_object_foreach ((json_t *)value, key, item) {
+			strbuf_printf(b, "%s%s: ", n++ ? ", " : "", key);
+			put_match(b, item, false);
+		}
+		strbuf_add(b, is_top ? "" : "}");
+	} else if (json_is_array(value)) {
+		strbuf_add(b, "[");
+		json_array_foreach (value, i, item) {
+			strbuf_add(b, i ? ", " : "");
+			put_match(b, item, false);
+		}
+		strbuf_add(b, "]");
+	} else {
+		char *text = json_is_string(value) ? NULL : json_dumps(value, JSON_ENCODE_ANY);
+
+		strbuf_add(b, text ? text : json_string_value(value));
+		free(text);
+	}
+}
+
+static void add_match(struct table *t, const json_t *route)
+{
+	const json_t *match = json_object_get(route, "match");
+	struct strbuf b;
+
+	strbuf_init(&b);
+	put_match(&b, match, true);
+	table_add(t, "%s", json_object_size(match) && b.text ? b.text : "all");
+	strbuf_deinit(&b);
+}
+
+/* "to v1 (90), v2 (10)", "redirect 308" */
+static void add_action(struct table *t, const json_t *route)
+{
+	const json_t *pools = json_object_get(route, "pools"), *pool;
+	struct strbuf b;
+	size_t i;
+
+	strbuf_init(&b);
+	if (!json_array_size(pools))
+		strbuf_printf(&b, "%s %u", field_text(route, "action"),
+			      (unsigned)field_count(route, "status"));
+	json_array_foreach (pools, i, pool) {
+		strbuf_printf(&b, "%s%s", i ? ", " : "to ", field_text(pool, "pool"));
+		if (json_array_size(pools) > 1)
+			strbuf_printf(&b, " (%u)", (unsigned)field_count(pool, "weight"));
+	}
+	table_add(t, "%s", b.text ? b.text : "");
+	strbuf_deinit(&b);
+}
+
+static void add_route(struct table *t, const json_t *route)
+{
+	static const char *const counts[] = {"requests",      "responses_2xx", "responses_3xx",
+					     "responses_4xx", "responses_5xx", "local_errors"};
+
+	table_add(t, "%u", (unsigned)field_count(route, "index") + 1);
+	table_add(t, "%s", field_text(route, "name"));
+	add_match(t, route);
+	add_action(t, route);
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
+		table_add(t, "%llu", (unsigned long long)field_count(route, counts[i]));
+}
+
+int cmd_route_list(const struct cli *cli)
+{
+	static const char *const headings[] = {">#",   "NAME", "MATCH", "ACTION", ">REQUESTS",
+					       ">2XX", ">3XX", ">4XX",	">5XX",	  ">LOCAL"};
+	char *path = strdup("/v1/services");
+	int code = API_EXIT_FAILED;
+	struct reply r = {0};
+	bool shown = true;
+	const json_t *routes;
+	struct table t;
+	size_t i;
+	json_t *route;
+
+	if (!path || client_add_segment(&path, cli->argv[0]) < 0 ||
+	    client_add_segment(&path, "routes") < 0)
+		tell_error("out of memory");
+	else
+		code = cmd_get(cli, path, &r, &shown);
+	if (!shown) {
+		routes = json_object_get(r.json, "routes");
+		table_init(&t, headings, sizeof(headings) / sizeof(headings[0]));
+		json_array_foreach (routes, i, route) {
+			add_route(&t, route);
+		}
+		if (json_array_size(routes)) {
+			code = table_print(&t);
+		} else {
+			table_deinit(&t);
+			puts("no routes: all requests go to the service's own pool");
+		}
+	}
+	reply_deinit(&r);
 	free(path);
 	return code;
 }

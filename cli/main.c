@@ -26,6 +26,8 @@ static const struct verb {
 	{"service", "list", "", "all services with their traffic", 0, 0, 0, cmd_service_list},
 	{"service", "show", "SERVICE", "one service, its counters, drops and backends", 1, 1, 0,
 	 cmd_service_show},
+	{"route", "list", "SERVICE", "the routes of a service in order, and what each had to do", 1,
+	 1, 0, cmd_route_list},
 	{"route", "test", "SERVICE METHOD URL [-H 'NAME: VALUE']... [--source ADDRESS]",
 	 "which route a request would go by, and why not by others", 3, 3,
 	 TAKES_HEADER | TAKES_SOURCE, cmd_route_test},

@@ -293,6 +293,24 @@ def test_how_long_requests_took(admin):
     client.close()
 
 
+def test_series_of_routes(admin):
+    routes = [{"name": "gone", "match": {"path": {"prefix": "/gone"}}, "respond": {"status": 410}},
+              {"pool": "web"}]
+    a = admin(routes=routes, admin={"metrics": {"routes": 2}})
+    for path in "/gone", "/", "/gone":
+        a.proxy.ask(f"GET {path} HTTP/1.1\r\nHost: a.test\r\n\r\n")
+    m = a.metrics()
+    assert m['shunt_route_requests_total{service="web",route="gone"}'] == 2
+    assert m['shunt_route_responses_total{service="web",route="gone",code="4xx"}'] == 2
+    assert m['shunt_route_responses_total{service="web",route="#2",code="2xx"}'] == 1
+    assert m['shunt_metrics_omitted{object="route"}'] == 0
+    a.proxy.config["admin"]["metrics"] = {"routes": 1}
+    a.daemon.reload(a.proxy.config)
+    m = a.metrics()
+    assert m['shunt_metrics_omitted{object="route"}'] == 1
+    assert not [name for name in m if 'route="#2"' in name]
+
+
 def test_series_are_bounded_and_what_is_cut_is_counted(admin):
     a = admin(admin={"metrics": {"backends": 1}},
               backends=[{"address": f"127.0.0.{i}:9"} for i in range(1, 6)])

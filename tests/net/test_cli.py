@@ -14,7 +14,8 @@ VERBS = ["status", "service list", "service show", "pool list", "pool show", "ba
          "backend add", "backend remove", "backend drain", "backend undrain", "backend disable",
          "backend enable", "backend weight", "config check", "config apply", "config show",
          "config diff", "config save", "config history", "config rollback", "config schema",
-         "config fmt", "guard list", "guard add", "guard remove", "guard flush", "route test",
+         "config fmt", "guard list", "guard add", "guard remove", "guard flush", "route list",
+         "route test",
          "health", "version"]
 
 

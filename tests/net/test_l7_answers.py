@@ -2,6 +2,7 @@
 """Answers of the proxy's own: names of requests, and what is told to whom."""
 import json
 import re
+import subprocess
 
 import pytest
 
@@ -109,3 +110,51 @@ def test_the_backend_and_the_client_are_told_the_same(http_proxy):
     reply = ask(proxy)
     assert reply.status == 502
     assert seen[0].get("X-Request-Id") == reply.get("X-Request-Id")
+
+
+@BOTH
+def test_pages_in_place_of_words(http_proxy, lab, version):
+    files = {}
+    for name, text in (("sorry", b"<h1>Sorry</h1>" + b"x" * 60000), ("no", b"\x00no\n")):
+        files[name] = lab.path(name)
+        with open(files[name], "wb") as f:
+            f.write(text)
+    proxy = http_proxy(backends=[NOBODY], error_pages=[
+        {"status": [503, 502], "file": files["sorry"]},
+        {"status": 400, "file": files["no"], "type": "application/x-no"}])
+    reply = ask(proxy, version)
+    assert (reply.status, reply.get("Content-Type")) == (503, "text/html")
+    assert bytes(reply.body).startswith(b"<h1>Sorry</h1>xx") and len(reply.body) == 60014
+    assert MADE.fullmatch(reply.get("X-Request-Id"))
+    reply = ask(proxy, version, "HEAD")
+    assert (reply.get("Content-Length"), bytes(reply.body)) == ("60014", b"")
+    reply = ask(proxy, version, path="/%00")
+    assert (reply.status, reply.get("Content-Type"), bytes(reply.body)) == (
+        400, "application/x-no", b"\x00no\n")
+    assert json.loads(bytes(ask(proxy, version, accept="application/json").body))["status"] == 503
+    # What is in the file is read again with the configuration.
+    with open(files["sorry"], "wb") as f:
+        f.write(b"later")
+    assert len(ask(proxy, version).body) == 60014
+    proxy.daemon.reload(proxy.config)
+    assert bytes(ask(proxy, version).body) == b"later"
+
+
+@pytest.mark.parametrize("page, said", [
+    ({"status": 503}, "error_pages.file is missing"),
+    ({"status": 200, "file": "/dev/null"}, "status: expected numbers from 400 to 599"),
+    ({"status": [], "file": "/dev/null"}, "status: expected numbers from 400 to 599"),
+    ({"status": 503, "file": "/nowhere"}, "/nowhere"),
+    ({"status": 503, "file": "/dev/zero"}, "/dev/zero"),
+    ({"status": 503, "file": "LARGE"}, "at most 65536"),
+])
+def test_pages_that_cannot_be(http_proxy, lab, page, said):
+    if page.get("file") == "LARGE":
+        page = {**page, "file": lab.path("large")}
+        with open(page["file"], "wb") as f:
+            f.write(b"x" * 65537)
+    proxy = http_proxy(backends=[NOBODY], start=False, error_pages=[page])
+    proxy.daemon.write_config(proxy.config)
+    check = subprocess.run([*proxy.daemon.command()[:1], "-c", proxy.daemon.config_path, "--check"],
+                           capture_output=True, text=True, check=False)
+    assert check.returncode == 1 and said in check.stdout + check.stderr, check

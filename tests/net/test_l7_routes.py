@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Requests by routes: pools, shares, rewrites, changed headers, answers without a backend."""
 import collections
+import time
 
 import pytest
 
@@ -25,15 +26,18 @@ def routed(http_proxy):
     """routed(routes, pools={name: serve}, ...) -> Proxy; its own pool says "web"."""
     scripts = []
 
-    def make(routes, pools=None, seen=None, **kw):
+    def make(routes, pools=None, seen=None, rates=None, start=True, **kw):
         proxy = http_proxy(who("web", seen), start=False, routes=routes, **kw)
         for name, serve in (pools or {}).items():
             script = Script(serve)
             scripts.append(script)
             proxy.config["pools"][name] = {
                 **CONTROLLED, "backends": [{"name": "b1", "address": script.target}]}
-        proxy.daemon.write_config(proxy.config)
-        proxy.daemon.start()
+        if rates:
+            proxy.config["rate_limits"] = rates
+        if start:
+            proxy.daemon.write_config(proxy.config)
+            proxy.daemon.start()
         return proxy
     yield make
     for script in scripts:
@@ -180,6 +184,156 @@ def test_routes_change_by_reload(routed):
             proxy.config["services"]["web"]["routes"] = [{"pool": name.decode()}]
             proxy.daemon.reload(proxy.config)
             assert client.ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n").body == name
+
+
+def counts(proxy):
+    """What each route has counted, by its name or number: requests, responses by class, errors."""
+    keys = ["requests", *(f"responses_{c}xx" for c in range(2, 6)), "local_errors"]
+    return {r.get("name", r["index"] + 1): [r[k] for k in keys]
+            for r in proxy.daemon.ctl_json("route", "list", "web")["routes"]}
+
+
+@BOTH
+def test_what_each_route_had_to_do(routed, version):
+    def absent(peer):
+        while peer.message():
+            peer.send("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+    routes = [
+        {"match": {"path": {"exact": "/moved"}}, "redirect": {"to": "/"}},
+        {"name": "gone", "match": {"path": {"prefix": "/gone"}}, "pool": "absent"},
+        {"name": "dead", "match": {"path": {"prefix": "/dead"}}, "pool": "dead"},
+        {"name": "few", "match": {"path": {"prefix": "/few"}}, "pool": "one",
+         "rate_limit": ["few"]},
+        {"name": "one", "match": {"path": {"prefix": "/one"}, "method": ["GET", "POST"]},
+         "split": [{"pool": "one", "weight": 3}, {"pool": "one"}]},
+    ]
+    proxy = routed(routes, rates={"few": {"rate": "1/1h"}}, pools={
+        "one": who("one"), "absent": absent, "dead": lambda peer: peer.message()})
+    for path, status in [("/", 200), ("/moved", 302), ("/gone", 404), ("/gone", 404),
+                         ("/dead", 502), ("/few", 200), ("/few", 429), ("/one", 200)]:
+        assert ask(proxy, path, version).status == status, path
+    assert counts(proxy) == {1: [1, 0, 1, 0, 0, 0], "gone": [2, 0, 0, 2, 0, 0],
+                             "dead": [1, 0, 0, 0, 1, 1], "few": [2, 1, 0, 1, 0, 1],
+                             "one": [1, 1, 0, 0, 0, 0]}
+    text = proxy.daemon.ctl("route", "list", "web").stdout
+    assert "path: {prefix: /one}, method: [GET, POST]" in text and "to one (3), one (1)" in text
+    assert "redirect 302" in text, text
+    # Another one in front: names keep what was counted.
+    proxy.config["services"]["web"]["routes"] = [
+        {"name": "new", "match": {"path": {"prefix": "/new"}}, "pool": "one"}, *routes]
+    proxy.daemon.reload(proxy.config)
+    assert ask(proxy, "/gone/on", version).status == 404
+    told = counts(proxy)
+    assert (told["new"], told["gone"]) == ([0] * 6, [3, 0, 0, 3, 0, 0])
+
+
+def test_a_service_without_routes_lists_none(http_proxy):
+    proxy = http_proxy(who("web"))
+    assert proxy.daemon.ctl_json("route", "list", "web") == {"service": "web", "routes": []}
+    assert "no routes" in proxy.daemon.ctl("route", "list", "web").stdout
+    assert proxy.daemon.ctl("route", "list", "none").rc == 3
+
+
+@BOTH
+def test_a_pool_for_when_there_is_no_backend(routed, version):
+    proxy = routed([{"name": "canary", "pool": "one", "fallback": "two",
+                     "match": {"cookie": {"canary": "yes"}}}],
+                   pools={"one": who("one"), "two": who("two")})
+
+    def ask_canary():
+        return bytes(ask(proxy, "/", version, cookie="canary=yes").body)
+    assert ask_canary() == b"one"
+    assert proxy.daemon.ctl("backend", "drain", "one", "b1").rc == 0
+    assert ask_canary() == b"two"
+    assert ask(proxy, "/", version).body == b"web"
+    assert proxy.daemon.ctl("backend", "undrain", "one", "b1").rc == 0
+    assert ask_canary() == b"one"
+    route, = proxy.daemon.ctl_json("route", "list", "web")["routes"]
+    assert (route["requests"], route["fallbacks"], route["responses_2xx"]) == (3, 1, 3)
+
+
+@BOTH
+def test_faults_on_purpose(routed, version):
+    seen = []
+    proxy = routed([
+        {"name": "late", "match": {"path": {"exact": "/late"}}, "pool": "one",
+         "fault": {"delay": "300ms"}},
+        {"name": "gone", "match": {"path": {"exact": "/gone"}}, "pool": "one",
+         "fault": {"abort": 418, "delay": "100ms"}},
+        {"name": "half", "match": {"path": {"exact": "/half"}}, "pool": "one",
+         "fault": {"abort": 502, "abort_percent": 50}},
+        {"name": "none", "pool": "one", "fault": {"delay": "1h", "delay_percent": 0}},
+    ], pools={"one": who("one", seen)})
+    began = time.monotonic()
+    assert ask(proxy, "/late", version).body == b"one"
+    assert 0.29 < time.monotonic() - began
+    assert ask(proxy, "/none", version).body == b"one"
+    assert len(seen) == 2
+    began = time.monotonic()
+    answer = ask(proxy, "/gone", version, accept="application/json")
+    assert answer.status == 418 and b"on purpose" in answer.body and b'"gone"' in answer.body
+    assert 0.09 < time.monotonic() - began and len(seen) == 2
+    statuses = collections.Counter(ask(proxy, "/half", version).status for _ in range(100))
+    assert set(statuses) == {200, 502} and 20 <= statuses[502] <= 80
+    told = {r["name"]: r for r in proxy.daemon.ctl_json("route", "list", "web")["routes"]}
+    assert [told[n]["faults_delayed"] for n in ("late", "gone", "half", "none")] == [1, 1, 0, 0]
+    assert [told[n]["faults_aborted"] for n in ("late", "gone", "half")] == [0, 1, statuses[502]]
+    assert told["gone"]["local_errors"] == told["gone"]["responses_4xx"] == 1
+    # They are no failures of any backend.
+    assert not [n for n in ("connect", "reset", "timeout", "response", "no_backend", "limit")
+                if proxy.counter(f"failed_{n}")]
+
+
+@BOTH
+def test_a_service_without_a_pool_of_its_own(routed, version):
+    proxy = routed([{"match": {"host": "one.test"}, "pool": "one"}],
+                   pools={"one": who("one"), "late": who("late")}, start=False)
+    del proxy.config["services"]["web"]["pool"]
+    proxy.daemon.write_config(proxy.config)
+    proxy.daemon.start()
+    assert ask(proxy, "/", version, host="one.test").body == b"one"
+    answer = ask(proxy, "/", version, host="two.test", accept="application/json")
+    assert answer.status == 404 and b'"code": "NO_ROUTE"' in answer.body, answer
+    told = proxy.daemon.ctl_json("route", "test", "web", "GET", "http://two.test/")
+    assert (told["action"], told["status"], told["pools"]) == ("respond", 404, [])
+    assert "no pool of its own" in proxy.daemon.ctl("route", "test", "web", "GET", "/").stdout
+    shown = proxy.daemon.ctl_json("service", "show", "web")
+    assert shown["pool"] is None and proxy.daemon.ctl("service", "show", "web").rc == 0
+    assert proxy.daemon.ctl("service", "list").rc == 0
+    # A pool comes and goes by reload.
+    proxy.config["services"]["web"]["pool"] = "late"
+    proxy.daemon.reload(proxy.config)
+    assert ask(proxy, "/", version, host="two.test").body == b"late"
+    del proxy.config["services"]["web"]["pool"]
+    proxy.daemon.reload(proxy.config)
+    assert ask(proxy, "/", version, host="two.test").status == 404
+
+
+def test_bounds_of_a_route(routed):
+    def silent(peer):
+        peer.message()
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n1")
+        peer.to_end()
+    proxy = routed([
+        {"match": {"path": {"prefix": "/big"}}, "pool": "one", "limits": {"body": 0}},
+        {"match": {"path": {"prefix": "/small"}}, "pool": "one", "limits": {"body": 4}},
+        {"match": {"path": {"prefix": "/slow"}}, "pool": "silent",
+         "timeouts": {"response_body": "200ms"}},
+    ], pools={"one": who("one"), "silent": silent}, limits={"body": 10})
+
+    def post(path, size, chunked=False):
+        body = f"{size:x}\r\n{'x' * size}\r\n0\r\n\r\n" if chunked else "x" * size
+        length = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {size}"
+        return proxy.ask(f"POST {path} HTTP/1.1\r\nHost: a\r\n{length}\r\n\r\n{body}").status
+    for chunked in False, True:
+        assert (post("/", 10, chunked), post("/", 11, chunked)) == (200, 413)
+        assert (post("/big", 5000, chunked), post("/small", 4, chunked)) == (200, 200)
+        assert post("/small", 5, chunked) == 413
+    with proxy.connect() as client:
+        client.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+        began = time.monotonic()
+        assert client.to_end().endswith(b"\r\n\r\n1")
+        assert time.monotonic() - began < 10
 
 
 ROUTES = [

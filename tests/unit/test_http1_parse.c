@@ -274,6 +274,33 @@ static void test_values_may_hold_tabs_and_high_bytes(void **state)
 	assert_slice(h.fields[1].value, "b\tc \xc3\xa4");
 }
 
+/* Each byte at each place of lines of each length: words of the machine must not hide one. */
+static void test_control_bytes_anywhere(void **state)
+{
+	const struct http1_limits roomy = {64, 256, 8};
+	char block[64] = "GET / HTTP/1.1\r\nA:";
+	const size_t from = strlen(block);
+
+	(void)state;
+	for (size_t len = 1; len <= 20; len++) {
+		memset(block + from, 'v', len);
+		memcpy(block + from + len, "\r\n\r\n", 4);
+		for (size_t at = 0; at < len; at++) {
+			for (int c = 0; c < 256; c++) {
+				bool fine = c == '\t' || (c >= 0x20 && c != 0x7f);
+				struct http1_scan s = {0};
+				int got;
+
+				block[from + at] = (char)c;
+				got = http1_scan(&s, block, from + len + 4, &roomy);
+				if (fine ? got != (int)(from + len + 4) : got >= 0)
+					fail_msg("byte %d at %zu of %zu: %d", c, at, len, got);
+			}
+			block[from + at] = 'v';
+		}
+	}
+}
+
 static void test_absolute_target_and_host_agree(void **state)
 {
 	struct head h = good("GET http://b.example/x?y HTTP/1.1\r\nHost: B.example:80\r\n\r\n");
@@ -533,6 +560,7 @@ int main(void)
 		cmocka_unit_test(test_refused_requests),
 		cmocka_unit_test(test_plain_request),
 		cmocka_unit_test(test_values_may_hold_tabs_and_high_bytes),
+		cmocka_unit_test(test_control_bytes_anywhere),
 		cmocka_unit_test(test_absolute_target_and_host_agree),
 		cmocka_unit_test(test_hosts),
 		cmocka_unit_test(test_bodies),

@@ -8,6 +8,7 @@
 #include "conf/draft.h"
 #include "conf/fields.h"
 #include "conf/runtime.h"
+#include "conf/route_set.h"
 #include "conf/schema.h"
 #include "core/text.h"
 
@@ -221,7 +222,11 @@ static void read_services(struct draft *dr)
 		find_route_pools(dr, sorted[i], s);
 		find_sni_pools(dr, sorted[i], s);
 		draft_build_routes(dr, sorted[i], s);
-		if (!pool && s->mode != SERVICE_TLS)
+		if (!pool && s->mode == SERVICE_HTTP && !tree_get(sorted[i], "routes"))
+			diag_error(dr->reader.diag, &sorted[i]->key_pos,
+				   "%sexpected pool, routes or both in mode http",
+				   dr->reader.object);
+		else if (!pool && s->mode != SERVICE_TLS && s->mode != SERVICE_HTTP)
 			diag_error(dr->reader.diag, &sorted[i]->key_pos,
 				   "%spool is missing, expected the name of a pool",
 				   dr->reader.object);
@@ -231,6 +236,23 @@ static void read_services(struct draft *dr)
 		if (!s->pool)
 			draft_unknown_pool(dr, pool);
 	}
+}
+
+/* False: out of memory. */
+static bool find_routes(const struct service *s, struct runtime *rt)
+{
+	const struct route_set *set = s->routes;
+	char buf[ROUTE_KEY_MAX];
+
+	for (size_t i = 0; set && i < set->table.count; i++) {
+		const struct route *r = &set->table.routes[i];
+		struct route_action *a = r->action;
+
+		a->rt = runtime_route(rt, s->name, route_key(set, r, buf));
+		if (!a->rt)
+			return false;
+	}
+	return true;
 }
 
 /* References to what outlives a snapshot. */
@@ -255,7 +277,7 @@ static void find_runtime(struct draft *dr, struct runtime *rt)
 		struct service *s = &snap->services[i];
 
 		s->rt = runtime_service(rt, s->name);
-		*failed = !s->rt;
+		*failed = !s->rt || !find_routes(s, rt);
 	}
 	for (size_t i = 0; i < snap->rate_limit_count && !*failed; i++) {
 		struct rate_limit *l = &snap->rate_limits[i];

@@ -67,10 +67,11 @@ static void build_variables(struct route_build *b, const struct tree *node)
 
 /* ---- what becomes of a request ---- */
 
+/* By the key of parent. */
 static const struct pool *find_pool(struct route_build *b, const char *name,
-				    const struct tree *parent)
+				    const struct tree *parent, const char *key)
 {
-	const struct tree *node = tree_get(parent, "pool");
+	const struct tree *node = tree_get(parent, key);
 	const struct pool *pool = name ? snapshot_pool(b->dr->snap, name) : NULL;
 
 	if (name && !pool)
@@ -107,7 +108,7 @@ static void build_split(struct route_build *b, const struct tree *node, struct r
 	if (!shares || !set_shares(b, count, &pools, &weights, a))
 		return;
 	for (size_t i = 0; i < count; i++) {
-		pools[i] = find_pool(b, shares[i].pool_name, node->children[i]);
+		pools[i] = find_pool(b, shares[i].pool_name, node->children[i], "pool");
 		weights[i] = shares[i].weight;
 		sum += shares[i].weight;
 	}
@@ -237,7 +238,7 @@ static void build_answer(struct route_build *b, const struct route_draft *rd,
 
 	if (rd->pool_name && set_shares(b, 1, &pools, &weights, a)) {
 		weights[0] = 1;
-		pools[0] = find_pool(b, rd->pool_name, node);
+		pools[0] = find_pool(b, rd->pool_name, node, "pool");
 	}
 	if (rd->split)
 		build_split(b, rd->split, a);
@@ -269,13 +270,65 @@ static void build_retry(struct route_build *b, const struct route_draft *rd,
 	}
 }
 
+/* Waits and sizes in place of the service's. */
+static void build_bounds(struct route_build *b, const struct service *s,
+			 const struct route_draft *rd, const struct tree *node,
+			 struct route_action *a)
+{
+	const struct route_waits *w = &rd->timeouts;
+	struct http_timeouts *t;
+
+	a->timeout_ms = rd->timeout_ms;
+	a->body_max = tree_get(node, "limits") ? rd->limits.body : s->limits.body;
+	if (!tree_get(node, "timeouts") || !(t = route_build_alloc(b, 1, sizeof(*t))))
+		return;
+	*t = s->timeouts;
+	t->request_body = w->request_body ? w->request_body : t->request_body;
+	t->response_body = w->response_body ? w->response_body : t->response_body;
+	t->tunnel = w->tunnel ? w->tunnel : t->tunnel;
+	t->write = w->write ? w->write : t->write;
+	a->timeouts = t;
+}
+
+static void build_fault(struct route_build *b, const struct route_draft *rd,
+			const struct tree *node, struct route_action *a)
+{
+	const struct tree *given = tree_get(node, "fault");
+
+	if (!given)
+		return;
+	a->fault = rd->fault;
+	if (!rd->fault.delay_ms && !rd->fault.abort)
+		say(b, &given->pos, "fault: expected delay or abort");
+	if (!rd->fault.delay_ms && tree_get(given, "delay_percent"))
+		say(b, draft_key_pos(given, "delay_percent"), "delay_percent is for delay");
+	if (!rd->fault.abort && tree_get(given, "abort_percent"))
+		say(b, draft_key_pos(given, "abort_percent"), "abort_percent is for abort");
+}
+
+static void build_mirror(struct route_build *b, const struct route_draft *rd,
+			 const struct tree *node, struct route_action *a)
+{
+	const struct tree *given = tree_get(node, "mirror");
+
+	if (!given)
+		return;
+	a->mirror = (struct route_mirror){.pool = find_pool(b, rd->mirror.pool_name, given, "pool"),
+					  .percent = rd->mirror.percent,
+					  .timeout_ms = rd->mirror.timeout_ms,
+					  .body_max = (uint32_t)rd->mirror.body};
+	if (a->mirror.pool && a->mirror.pool->proxy_out != PROXY_OUT_OFF)
+		say(b, &given->pos, "mirror: a pool with proxy headers is for no copies");
+}
+
 /* Keys that say nothing where no backend is asked are a mistake. */
 static void check_answer(struct route_build *b, const struct route_draft *rd,
 			 const struct tree *node)
 {
 	static const char *const answers[] = {"pool", "split", "redirect", "respond"};
-	static const char *const of_backends[] = {"rewrite", "timeout", "retry", "hedge",
-						  "request_headers"};
+	static const char *const of_backends[] = {
+		"rewrite", "timeout", "timeouts", "limits", "fallback",
+		"fault",   "mirror",  "retry",	  "hedge",  "request_headers"};
 	size_t given = 0;
 
 	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++)
@@ -332,7 +385,10 @@ static void build_route(struct route_build *b, const struct service *s, const st
 	b->dr->reader.out_of_memory |= rd.name && !r->name;
 	check_answer(b, &rd, node);
 	build_answer(b, &rd, node, a);
-	a->timeout_ms = rd.timeout_ms;
+	build_bounds(b, s, &rd, node, a);
+	a->fallback = find_pool(b, rd.fallback_name, node, "fallback");
+	build_fault(b, &rd, node, a);
+	build_mirror(b, &rd, node, a);
 	build_retry(b, &rd, node, a);
 	a->early = rd.early;
 	b->set->takes_early |= rd.early == ROUTE_EARLY_ON;
@@ -375,13 +431,17 @@ static void list_pools(struct route_build *b, const struct route *routes, size_t
 	size_t total = 0;
 
 	for (size_t i = 0; i < count; i++)
-		total += ((struct route_action *)routes[i].action)->pool_count;
+		total += ((struct route_action *)routes[i].action)->pool_count + 2;
 	b->set->pools = route_build_alloc(b, total, sizeof(*b->set->pools));
 	for (size_t i = 0; b->set->pools && i < count; i++) {
 		const struct route_action *a = routes[i].action;
 
 		for (size_t k = 0; k < a->pool_count; k++)
 			b->set->pools[b->set->pool_count++] = a->pools[k];
+		if (a->fallback)
+			b->set->pools[b->set->pool_count++] = a->fallback;
+		if (a->mirror.pool)
+			b->set->pools[b->set->pool_count++] = a->mirror.pool;
 	}
 }
 

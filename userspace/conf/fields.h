@@ -45,16 +45,18 @@ FIELD_FUNCTIONS(trusted);	/* struct service */
 FIELD_FUNCTIONS(upgrades);	/* struct service */
 FIELD_FUNCTIONS(variables);	/* struct service: conf/build_route.c reads them */
 FIELD_FUNCTIONS(routes);	/* struct service: the same */
-FIELD_FUNCTIONS(rate_limit); /* struct service: only names; conf/build_limit.c finds the limits */
-FIELD_FUNCTIONS(rate);	     /* struct rate_limit */
-FIELD_FUNCTIONS(node);	     /* any struct: the place in the document */
-FIELD_FUNCTIONS(sni_routes); /* struct service */
-FIELD_FUNCTIONS(sni);	     /* struct sni_route */
-FIELD_FUNCTIONS(alpn);	     /* struct sni_route */
-FIELD_FUNCTIONS(proxy_from); /* struct proxy_in */
-FIELD_FUNCTIONS(prefix);     /* struct guard_prefix */
-FIELD_FUNCTIONS(resolver);   /* struct discover_conf */
-FIELD_FUNCTIONS(overrides);  /* struct discover_conf */
+FIELD_FUNCTIONS(rate_limit);  /* struct service: only names; conf/build_limit.c finds the limits */
+FIELD_FUNCTIONS(rate);	      /* struct rate_limit */
+FIELD_FUNCTIONS(node);	      /* any struct: the place in the document */
+FIELD_FUNCTIONS(error_pages); /* struct service */
+FIELD_FUNCTIONS(page_statuses); /* struct error_page */
+FIELD_FUNCTIONS(sni_routes);	/* struct service */
+FIELD_FUNCTIONS(sni);		/* struct sni_route */
+FIELD_FUNCTIONS(alpn);		/* struct sni_route */
+FIELD_FUNCTIONS(proxy_from);	/* struct proxy_in */
+FIELD_FUNCTIONS(prefix);	/* struct guard_prefix */
+FIELD_FUNCTIONS(resolver);	/* struct discover_conf */
+FIELD_FUNCTIONS(overrides);	/* struct discover_conf */
 
 #undef FIELD_FUNCTIONS
 
@@ -67,8 +69,9 @@ const char *field_refuse_socket(const char *text); /* the same, short enough for
 const char *field_refuse_log_target(const char *text);
 const char *field_refuse_target(const char *text); /* of an HTTP request */
 const char *field_refuse_host(const char *text);   /* Host header */
-const char *field_refuse_note(const char *text);   /* of an entry of a list */
-const char *field_refuse_body(const char *text);   /* in an answer to a check */
+const char *field_refuse_content_type(const char *text);
+const char *field_refuse_note(const char *text); /* of an entry of a list */
+const char *field_refuse_body(const char *text); /* in an answer to a check */
 const char *field_refuse_grpc_service(const char *text);
 const char *field_refuse_ring_size(uint64_t n);
 const char *field_refuse_load_bound(uint64_t n);

@@ -10,6 +10,8 @@
 #include "conf/tree.h"
 #include "core/strbuf.h"
 
+#define CONTENT_TYPE_MAX 128U
+
 /* ---- trusted_proxies ---- */
 
 void field_read_trusted(struct reader *r, const struct keyword *k, const struct tree *value,
@@ -109,4 +111,13 @@ const char *field_refuse_cookie_path(const char *text)
 	for (const char *p = text; *p; p++)
 		good = good && *p > ' ' && *p < 0x7f && *p != ';';
 	return good ? NULL : "a path that starts with /, without spaces and semicolons";
+}
+
+const char *field_refuse_content_type(const char *text)
+{
+	bool good = *text && strlen(text) < CONTENT_TYPE_MAX;
+
+	for (const char *p = text; *p; p++)
+		good = good && *p >= ' ' && *p <= '~';
+	return good ? NULL : "a media type, such as text/html";
 }

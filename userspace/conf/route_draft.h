@@ -40,6 +40,19 @@ struct route_draft {
 		const struct tree *prefix, *template, *regex, *to;
 	} rewrite;
 	unsigned timeout_ms;
+	struct route_waits {
+		unsigned request_body, response_body, tunnel, write; /* ms; 0: not given */
+	} timeouts;
+	struct {
+		uint64_t body;
+	} limits;
+	const char *fallback_name;
+	struct route_fault fault;
+	struct {
+		const char *pool_name;
+		unsigned percent, timeout_ms;
+		size_t body;
+	} mirror;
 	enum route_early early;
 	unsigned priority;
 	const struct tree *rate_limit;

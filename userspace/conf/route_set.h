@@ -11,6 +11,7 @@
 #include "route/rewrite.h"
 #include "route/table.h"
 
+struct http_timeouts;
 struct pool;
 
 enum route_answer { ROUTE_TO_POOL, ROUTE_REDIRECT, ROUTE_RESPOND };
@@ -29,6 +30,7 @@ struct route_edits {
 };
 
 struct rate_limit;
+struct route_rt;
 
 /* Rate limits as they are used in one place, in order. */
 struct limit_use {
@@ -42,6 +44,19 @@ struct limit_uses {
 	size_t count;
 };
 
+/* What is done to some requests on purpose, to see how clients bear it. */
+struct route_fault {
+	unsigned delay_ms, delay_percent; /* delay_ms 0: none */
+	unsigned abort, abort_percent;	  /* status; 0: none */
+};
+
+/* Copies of requests, whose answers nobody waits for. */
+struct route_mirror {
+	const struct pool *pool; /* NULL: none */
+	unsigned percent, timeout_ms;
+	uint32_t body_max; /* a larger one has no copy */
+};
+
 /* struct route.action */
 struct route_action {
 	enum route_answer answer;
@@ -52,8 +67,11 @@ struct route_action {
 	const struct expr *split_by;   /* not of type truth: hashed; NULL: by chance */
 	const struct rewrite *rewrite; /* NULL: the path stays */
 	unsigned timeout_ms; /* in place of the service's timeouts.response_header; 0: that one */
-	const struct retry_conf *retry; /* NULL: the service's */
-	const struct hedge_conf *hedge; /* the same */
+	const struct retry_conf *retry;	      /* NULL: the service's */
+	const struct hedge_conf *hedge;	      /* the same */
+	const struct http_timeouts *timeouts; /* the same */
+	const struct pool *fallback;	      /* where the pool has no usable backend; NULL: none */
+	uint64_t body_max;		      /* as http_limits.body */
 	struct route_edits request_edits;
 	/* ROUTE_REDIRECT, ROUTE_RESPOND */
 	unsigned status;
@@ -61,6 +79,9 @@ struct route_action {
 	struct slice body;
 	const char *content_type;
 	/* All of them. */
+	struct route_rt *rt; /* held by the snapshot */
+	struct route_fault fault;
+	struct route_mirror mirror;
 	enum route_early early;
 	unsigned priority; /* enum request_priority; PRIORITY_COUNT: the service's */
 	struct limit_uses limits;
@@ -87,6 +108,9 @@ void route_set_free(struct route_set *set); /* NULL is fine */
 /* NULL is a set without any. */
 size_t route_set_pool_count(const struct route_set *set);
 const struct pool *route_set_pool(const struct route_set *set, size_t i);
+/* What a route is known by while the configuration changes: its name, or "#" and its number. */
+#define ROUTE_KEY_MAX 16 /* of those without a name */
+const char *route_key(const struct route_set *set, const struct route *r, char buf[ROUTE_KEY_MAX]);
 bool route_set_has_pool(const struct route_set *set, const struct pool *pool);
 
 #endif

@@ -40,6 +40,11 @@ struct service_item {
 	struct service_rt rt;
 };
 
+struct route_item {
+	struct item item;
+	struct route_rt rt;
+};
+
 struct limit_item {
 	struct item item;
 	struct limit_rt rt;
@@ -53,7 +58,7 @@ struct table {
 };
 
 struct runtime {
-	struct table backends, pools, services, limits;
+	struct table backends, pools, services, routes, limits;
 	struct found *found;
 };
 
@@ -90,6 +95,17 @@ static void free_service(struct item *item)
 	free(s->rt.name);
 	free(item->counter_memory);
 	free(s);
+}
+
+static void free_route(struct item *item)
+{
+	struct route_item *r = (struct route_item *)item;
+
+	for (size_t i = 0; i < RUNTIME_MAX_WORKERS; i++)
+		free(r->rt.rows[i]);
+	free(r->rt.service);
+	free(r->rt.key);
+	free(r);
 }
 
 static void free_limit(struct item *item)
@@ -193,7 +209,7 @@ struct runtime *runtime_new(void)
 	rt->found = found_new();
 	if (!rt->found || table_init(&rt->backends, free_backend) < 0 ||
 	    table_init(&rt->pools, free_pool) < 0 || table_init(&rt->services, free_service) < 0 ||
-	    table_init(&rt->limits, free_limit) < 0) {
+	    table_init(&rt->routes, free_route) < 0 || table_init(&rt->limits, free_limit) < 0) {
 		runtime_free(rt);
 		return NULL;
 	}
@@ -207,10 +223,12 @@ void runtime_free(struct runtime *rt)
 	table_sweep(&rt->backends, true);
 	table_sweep(&rt->pools, true);
 	table_sweep(&rt->services, true);
+	table_sweep(&rt->routes, true);
 	table_sweep(&rt->limits, true);
 	free(rt->backends.buckets);
 	free(rt->pools.buckets);
 	free(rt->services.buckets);
+	free(rt->routes.buckets);
 	free(rt->limits.buckets);
 	found_free(rt->found);
 	free(rt);
@@ -226,6 +244,7 @@ void runtime_sweep(struct runtime *rt)
 	table_sweep(&rt->backends, false);
 	table_sweep(&rt->pools, false); /* backends hold them */
 	table_sweep(&rt->services, false);
+	table_sweep(&rt->routes, false);
 	table_sweep(&rt->limits, false);
 }
 
@@ -351,6 +370,60 @@ struct service_rt *runtime_service(struct runtime *rt, const char *name)
 	return &((struct service_item *)item)->rt;
 }
 
+static struct route_item *route_new(const char *service, const char *key, uint64_t hash)
+{
+	struct route_item *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return NULL;
+	r->item.hash = hash;
+	r->rt.service = strdup(service);
+	r->rt.key = strdup(key);
+	r->rt.priv = &r->item;
+	if (!r->rt.service || !r->rt.key) {
+		free_route(&r->item);
+		return NULL;
+	}
+	return r;
+}
+
+struct route_rt *runtime_route(struct runtime *rt, const char *service, const char *key)
+{
+	uint64_t hash = text_hash(text_hash(TEXT_HASH_INIT, service), key);
+	struct item *item = rt->routes.buckets[hash & (rt->routes.bucket_count - 1)];
+	struct route_item *r;
+
+	for (; item; item = item->next) {
+		r = (struct route_item *)item;
+		if (!strcmp(r->rt.key, key) && !strcmp(r->rt.service, service))
+			break;
+	}
+	if (!item) {
+		r = route_new(service, key, hash);
+		if (!r)
+			return NULL;
+		item = &r->item;
+		table_insert(&rt->routes, item);
+	}
+	take_ref(item);
+	return &((struct route_item *)item)->rt;
+}
+
+struct route_counters *route_rt_row(struct route_rt *r, unsigned worker)
+{
+	static struct route_counters lost[RUNTIME_MAX_WORKERS];
+	struct route_counters *row = atomic_load_explicit(&r->rows[worker], memory_order_relaxed);
+
+	if (row)
+		return row;
+	row = aligned_alloc(COUNTER_ALIGN, sizeof(*row));
+	if (!row)
+		return &lost[worker];
+	memset(row, 0, sizeof(*row));
+	atomic_store_explicit(&r->rows[worker], row, memory_order_release);
+	return row;
+}
+
 /* Is it that limit, with what it remembers of use to it? */
 static bool is_same_limit(const struct limit_rt *l, const struct rate_limit *c)
 {
@@ -414,6 +487,12 @@ void service_rt_unref(struct service_rt *s)
 {
 	if (s)
 		drop_ref(s->priv);
+}
+
+void route_rt_unref(struct route_rt *r)
+{
+	if (r)
+		drop_ref(r->priv);
 }
 
 static _Atomic uint64_t epoch;
@@ -497,6 +576,21 @@ void service_rt_sum(const struct service_rt *s, struct service_counters *ret_sum
 		for (size_t k = 0; k <= DURATION_BOUNDS; k++)
 			add(&ret_sum->durations[k], &s->counters[i].durations[k]);
 		add(&ret_sum->duration_ms, &s->counters[i].duration_ms);
+	}
+}
+
+void route_rt_sum(const struct route_rt *r, struct route_counters *ret_sum)
+{
+	memset(ret_sum, 0, sizeof(*ret_sum));
+	for (size_t i = 0; i < RUNTIME_MAX_WORKERS; i++) {
+		const struct route_counters *row =
+			atomic_load_explicit(&r->rows[i], memory_order_acquire);
+
+		if (!row)
+			continue;
+#define X(name, text) add(&ret_sum->name, &row->name);
+		ROUTE_COUNTERS(X)
+#undef X
 	}
 }
 

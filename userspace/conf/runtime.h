@@ -113,6 +113,23 @@ extern const unsigned duration_bounds_ms[DURATION_BOUNDS];
 	X(delayed, "delayed") /* of them, taken after a wait */                                    \
 	X(evicted, "evicted") /* keys that were forgotten too early, for want of entries */
 
+/* And for a route. */
+#define ROUTE_COUNTERS(X)                                                                          \
+	X(requests, "requests") /* that it was found for */                                        \
+	X(responses_2xx, "responses-2xx")                                                          \
+	X(responses_3xx, "responses-3xx")                                                          \
+	X(responses_4xx, "responses-4xx")                                                          \
+	X(responses_5xx, "responses-5xx")                                                          \
+	X(local_errors, "local-errors") /* of the responses, errors that the proxy made itself */  \
+	X(aborted, "aborted")		/* the client went away before its answer was whole */     \
+	X(fallbacks, "fallbacks") /* requests for the other pool, as the first had no backend */   \
+	X(mirrored, "mirrored")	  /* copies that were answered */                                  \
+	X(mirrors_failed, "mirrors-failed") /* that were not */                                    \
+	X(mirrors_dropped,                                                                         \
+	  "mirrors-dropped") /* that were not sent, as too many are, or too large */               \
+	X(faults_delayed, "faults-delayed")                                                        \
+	X(faults_aborted, "faults-aborted")
+
 struct backend_counters {
 #define X(name, text) _Atomic uint64_t name;
 	BACKEND_COUNTERS(X)
@@ -131,6 +148,12 @@ struct service_counters {
 struct limit_counters {
 #define X(name, text) _Atomic uint64_t name;
 	LIMIT_COUNTERS(X)
+#undef X
+} __attribute__((aligned(64)));
+
+struct route_counters {
+#define X(name, text) _Atomic uint64_t name;
+	ROUTE_COUNTERS(X)
 #undef X
 } __attribute__((aligned(64)));
 
@@ -212,6 +235,13 @@ struct service_rt {
 	void *priv;			   /* runtime.c */
 };
 
+/* There can be very many, most of them of no use to most workers: a row is made when it is needed. */
+struct route_rt {
+	char *service, *key; /* its name, or "#" and its number */
+	_Atomic(struct route_counters *) rows[RUNTIME_MAX_WORKERS];
+	void *priv; /* runtime.c */
+};
+
 /* What a rate limit remembers, for as long as nothing but dry_run changes of it. */
 struct limit_rt {
 	char *name, *key; /* key NULL: none */
@@ -238,12 +268,14 @@ struct found *runtime_found(struct runtime *rt);
 struct backend_rt *runtime_backend(struct runtime *rt, const char *pool, const char *name,
 				   const struct endpoint *ep);
 struct service_rt *runtime_service(struct runtime *rt, const char *name);
+struct route_rt *runtime_route(struct runtime *rt, const char *service, const char *key);
 struct limit_rt *runtime_limit(struct runtime *rt, const struct rate_limit *conf);
 
 /* Release one reference; any thread (the object itself is freed by the main thread's next
  * runtime_sweep(), which conf_build() calls, or runtime_free()). NULL is fine. */
 void backend_rt_unref(struct backend_rt *b);
 void service_rt_unref(struct service_rt *s);
+void route_rt_unref(struct route_rt *r);
 void limit_rt_unref(struct limit_rt *l);
 void runtime_sweep(struct runtime *rt);
 
@@ -262,9 +294,13 @@ void runtime_epoch_move(void);
 void backend_rt_note_latency(struct backend_rt *b, uint64_t us, uint64_t now_ms);
 uint64_t backend_rt_latency_us(const struct backend_rt *b, uint64_t now_ms);
 
+/* The worker's own row. Without memory for one, one that nobody reads. By that worker. */
+struct route_counters *route_rt_row(struct route_rt *r, unsigned worker);
+
 /* Sums over the workers. */
 void backend_rt_sum(const struct backend_rt *b, struct backend_counters *ret_sum);
 void service_rt_sum(const struct service_rt *s, struct service_counters *ret_sum);
+void route_rt_sum(const struct route_rt *r, struct route_counters *ret_sum);
 void limit_rt_sum(const struct limit_rt *l, struct limit_counters *ret_sum);
 
 const char *health_state_name(enum health_state v); /* "unknown", "up", "down" */

@@ -84,7 +84,7 @@ extern const struct section schema_root, schema_node, schema_admin, schema_pool,
 	schema_idle, schema_source_route, schema_relay, schema_outlier, schema_sticky,
 	schema_sni_route, schema_proxy_in, schema_route, schema_route_match, schema_split,
 	schema_health, schema_access, schema_log, schema_rate_limit, schema_overload, schema_retry,
-	schema_hedge, schema_pool_limits, schema_node_limits, schema_discover, schema_endpoint;
+	schema_hedge, schema_pool_limits, schema_error_page, schema_discover, schema_endpoint;
 
 /* Words of the keys of services that other files of the table know. */
 extern const char *const connect_rule_words[];

@@ -208,3 +208,32 @@ const struct section schema_http_paths = {
 	.text = "The one form in which paths are routed and forwarded. %00 is always refused, and "
 		"escapes of letters, digits and -._~ are always taken for these",
 	KEYS(paths_keys)};
+
+/* ---- error_pages ---- */
+
+static const struct keyword error_page_keys[] = {
+	{.name = "status",
+	 .text = "of the answers that have it",
+	 .type = KEY_SPECIAL,
+	 .read = field_read_page_statuses,
+	 .format = field_format_page_statuses,
+	 .form = "numbers from 400 to 599",
+	 .required = true},
+	{.name = "file",
+	 .text = "at most 64 KiB; read at the start and with each change of the configuration",
+	 .type = KEY_TEXT,
+	 FIELD(struct error_page, file),
+	 .form = "the absolute path of a file",
+	 .refuse_text = field_refuse_path,
+	 .required = true},
+	{.name = "type",
+	 .text = "type of its content",
+	 .type = KEY_TEXT,
+	 FIELD(struct error_page, type),
+	 .form = "a media type, such as text/html",
+	 .refuse_text = field_refuse_content_type,
+	 .fallback = "text/html"},
+};
+const struct section schema_error_page = {.name = "page of a service",
+					  .text = "What errors are answered with",
+					  KEYS(error_page_keys)};

@@ -13,7 +13,10 @@
 	.type = KEY_SPECIAL, FIELD(owner, member), .read = field_read_node,                        \
 	.format = field_format_node
 
-#define DAY (24ULL * 3600 * 1000)
+#define HOUR (3600ULL * 1000)
+#define DAY  (24 * HOUR)
+#define MIB  (1024ULL * 1024)
+#define TIB  (1024ULL * 1024 * 1024 * 1024)
 
 /* ---- keys whose values are built later ---- */
 
@@ -70,14 +73,6 @@ void field_format_routes(struct strbuf *b, const void *object)
 static const char *refuse_redirect_status(uint64_t n)
 {
 	return n == 304 || n == 305 || n == 306 ? "301, 302, 303, 307 or 308" : NULL;
-}
-
-static const char *refuse_content_type(const char *text)
-{
-	for (const char *p = text; *p; p++)
-		if (*p < ' ' || *p > '~')
-			return "a media type, such as text/html";
-	return *text ? NULL : "a media type, such as text/html";
 }
 
 /* ---- what a route asks ---- */
@@ -228,7 +223,7 @@ static const struct keyword respond_keys[] = {
 	 .type = KEY_TEXT,
 	 RESPOND(content_type),
 	 .form = "a media type, such as text/html",
-	 .refuse_text = refuse_content_type,
+	 .refuse_text = field_refuse_content_type,
 	 .fallback = "text/plain"},
 };
 static const struct section schema_respond = {
@@ -262,6 +257,108 @@ static const struct section schema_rewrite = {
 	.name = "rewrite of a route",
 	.text = "Another path for the backend: prefix, template, or regex with to",
 	KEYS(rewrite_keys)};
+
+#define PART(member, part)                                                                         \
+	.offset = offsetof(struct route_draft, part.member) - offsetof(struct route_draft, part),  \
+	.width = sizeof(((struct route_draft *)0)->part.member)
+#define WAIT(member) .type = KEY_DURATION, PART(member, timeouts), .min = 1, .max = DAY
+
+static const struct keyword waits_keys[] = {
+	{.name = "request_body",
+	 .text = "without a byte of a body from the client",
+	 WAIT(request_body)},
+	{.name = "response_body",
+	 .text = "between two pieces of a body from the backend",
+	 WAIT(response_body)},
+	{.name = "tunnel",
+	 .text = "a tunnel, after an upgrade or CONNECT, without a byte either way",
+	 WAIT(tunnel)},
+	{.name = "write", .text = "without client or backend taking a byte", WAIT(write)},
+};
+static const struct section schema_waits = {
+	.name = "timeouts of a route",
+	.text = "Waits in place of the service's; that for the response's header is timeout",
+	KEYS(waits_keys)};
+
+static const struct keyword sizes_keys[] = {
+	{.name = "body",
+	 .text = "largest body of a request, 0: any; over it 413 is answered",
+	 .type = KEY_SIZE,
+	 PART(body, limits),
+	 .max = TIB,
+	 .required = true},
+};
+static const struct section schema_sizes = {
+	.name = "limits of a route", .text = "Sizes in place of the service's", KEYS(sizes_keys)};
+
+static const struct keyword fault_keys[] = {
+	{.name = "delay",
+	 .text = "wait before anything is done with the request",
+	 .type = KEY_DURATION,
+	 PART(delay_ms, fault),
+	 .min = 1,
+	 .max = HOUR},
+	{.name = "delay_percent",
+	 .text = "of the route's requests that wait, by chance",
+	 .type = KEY_NUMBER,
+	 PART(delay_percent, fault),
+	 .max = 100,
+	 .fallback = "100"},
+	{.name = "abort",
+	 .text = "status that is answered, in place of asking a backend",
+	 .type = KEY_NUMBER,
+	 PART(abort, fault),
+	 .min = 400,
+	 .max = 599},
+	{.name = "abort_percent",
+	 .text = "of the route's requests that are answered so, by chance",
+	 .type = KEY_NUMBER,
+	 PART(abort_percent, fault),
+	 .max = 100,
+	 .fallback = "100"},
+};
+static const struct section schema_fault = {.name = "fault of a route",
+					    .text = "Failures on purpose, to see how clients bear "
+						    "them. What waits and what is answered "
+						    "is drawn apart",
+					    KEYS(fault_keys)};
+
+static const struct keyword mirror_keys[] = {
+	{.name = "pool",
+	 .text = "pool that gets the copies; its answers are thrown away",
+	 .type = KEY_NAME,
+	 PART(pool_name, mirror),
+	 .form = "the name of a pool",
+	 .refuse_text = field_refuse_name,
+	 .required = true},
+	{.name = "percent",
+	 .text = "of the route's requests that are copied, by chance",
+	 .type = KEY_NUMBER,
+	 PART(percent, mirror),
+	 .min = 1,
+	 .max = 100,
+	 .fallback = "100"},
+	{.name = "body",
+	 .text = "largest body that is copied; a request with a larger one has no copy",
+	 .type = KEY_SIZE,
+	 PART(body, mirror),
+	 .max = MIB,
+	 .fallback = "64KiB"},
+	{.name = "timeout",
+	 .text = "for all of a copy, from its connection to the end of its answer",
+	 .type = KEY_DURATION,
+	 PART(timeout_ms, mirror),
+	 .min = 1,
+	 .max = HOUR,
+	 .fallback = "5s"},
+};
+static const struct section schema_mirror = {
+	.name = "mirror of a route",
+	.text = "Copies of requests for another pool, with the field X-Shunt-Mirror: 1. The "
+		"requests "
+		"themselves never wait for them; beyond 256 copies, or 32 MiB, of a worker none is "
+		"made",
+	KEYS(mirror_keys)};
 
 static const struct keyword edits_keys[] = {
 	{.name = "set",
@@ -321,6 +418,27 @@ static const struct keyword route_keys[] = {
 	 FIELD(struct route_draft, timeout_ms),
 	 .min = 1,
 	 .max = DAY},
+	{.name = "timeouts",
+	 .text = "in place of the service's",
+	 OF(timeouts),
+	 .section = &schema_waits},
+	{.name = "limits",
+	 .text = "in place of the service's",
+	 OF(limits),
+	 .section = &schema_sizes},
+	{.name = "fallback",
+	 .text = "pool that serves it while none of the backends of the pool, or of the share that "
+		 "a "
+		 "request belongs to, is usable",
+	 .type = KEY_NAME,
+	 FIELD(struct route_draft, fallback_name),
+	 .form = "the name of a pool",
+	 .refuse_text = field_refuse_name},
+	{.name = "mirror",
+	 .text = "copies for another pool",
+	 OF(mirror),
+	 .section = &schema_mirror},
+	{.name = "fault", .text = "failures on purpose", OF(fault), .section = &schema_fault},
 	{.name = "early_data",
 	 .text = "are requests of this route taken in the first message of a client that comes "
 		 "back: "

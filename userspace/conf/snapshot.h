@@ -14,6 +14,7 @@
 
 #include "conf/discover.h"
 #include "conf/environ.h"
+#include "conf/error_pages.h"
 #include "conf/resilience.h"
 #include "core/addr.h"
 #include "core/diag.h"
@@ -80,7 +81,7 @@ struct node {
 
 /* How many of each have series of their own. */
 struct metrics_conf {
-	unsigned services, backends; /* default 1000 each */
+	unsigned services, routes, backends; /* default 1000 each */
 };
 
 struct admin_conf {
@@ -505,8 +506,9 @@ struct service {
 	struct hedge_conf hedge;  /* the same */
 	struct proxy_in proxy_in; /* http, tcp, tls */
 	struct service_guard guard;
-	struct access_conf access; /* http */
-	struct service_rt *rt;	   /* the snapshot holds a reference */
+	struct error_pages error_pages; /* http */
+	struct access_conf access;	/* http */
+	struct service_rt *rt;		/* the snapshot holds a reference */
 };
 
 struct snapshot {

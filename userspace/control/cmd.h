@@ -61,6 +61,7 @@ void cmd_openapi(struct commands_env *env, struct request *rq, const struct rout
 void cmd_guard_flush(struct commands_env *env, struct request *rq, const struct route_args *args);
 
 /* cmd_route.c */
+void cmd_route_list(struct commands_env *env, struct request *rq, const struct route_args *args);
 void cmd_route_test(struct commands_env *env, struct request *rq, const struct route_args *args);
 
 /* Who asks for a change, and on which terms: "If-Match: GENERATION", "?strict=1". False: rq was

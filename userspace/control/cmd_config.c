@@ -16,43 +16,6 @@
 
 #define SHARED_CHANGES_SHOWN 16
 
-static json_t *scalar_json(const struct tree *t)
-{
-	char *end;
-	long long n;
-
-	if (!t->quoted && (!strcmp(t->text, "true") || !strcmp(t->text, "false")))
-		return json_boolean(t->text[0] == 't');
-	errno = 0;
-	n = strtoll(t->text, &end, 10);
-	/* Only what JSON writes the same way: no sign, no zero in front, nothing behind. */
-	if (!t->quoted && !errno && !*end && t->text[0] >= '0' && t->text[0] <= '9' &&
-	    (t->text[0] != '0' || !t->text[1]))
-		return json_integer(n);
-	return json_text(t->text);
-}
-
-/* The depth is bounded by tree_parse(). */
-static json_t *tree_json(const struct tree *t)
-{
-	json_t *value;
-	bool failed;
-
-	if (t->kind == TREE_SCALAR)
-		return scalar_json(t);
-	value = t->kind == TREE_MAPPING ? json_object() : json_array();
-	failed = !value;
-	for (size_t i = 0; i < t->count; i++) {
-		const struct tree *child = t->children[i];
-
-		if (t->kind == TREE_MAPPING)
-			json_put(value, child->key, tree_json(child), &failed);
-		else
-			json_push(value, tree_json(child), &failed);
-	}
-	return json_finish(value, failed);
-}
-
 void cmd_config_format(struct commands_env *env, struct request *rq, const struct route_args *args)
 {
 	struct diag d;
@@ -127,7 +90,7 @@ void cmd_config_show(struct commands_env *env, struct request *rq, const struct 
 void cmd_reply_document(struct request *rq, const struct tree *document, const char *format)
 {
 	if (format && !strcmp(format, "json"))
-		reply_json(rq, 200, tree_json(document));
+		reply_json(rq, 200, object_tree(document));
 	else if (format && strcmp(format, "yaml") != 0)
 		reply_error(rq, REPLY_BAD_REQUEST, NULL, "format: expected yaml or json");
 	else

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Which route of a service a request would go by, and why not by those before it. Nothing is sent. */
+/* The routes of a service; which of them a request would go by, and why not by those before it: nothing
+ * is sent. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "control/body.h"
 #include "control/cmd.h"
 #include "control/json_build.h"
+#include "control/objects.h"
 #include "control/reply.h"
 #include "core/strbuf.h"
 #include "l7/path.h"
@@ -115,18 +117,12 @@ static const char *split_url(struct question *q, const struct service *s)
 /* ---- the answer ---------------------------------------------------------------------------- */
 
 struct answer {
-	const struct route_table *table;
+	const struct route_set *set;
 	const struct question *q;
 	json_t *skipped;
 	size_t count;
 	bool failed;
 };
-
-static json_t *route_json(const struct route_table *t, const struct route *r)
-{
-	return json_pack("{s:I, s:s*, s:i}", "index", (json_int_t)(r - t->routes), "name", r->name,
-			 "line", r->pos.line);
-}
 
 /* A route_verdict_cb. */
 static void take_verdict(void *ctx, const struct route_verdict *v)
@@ -139,7 +135,7 @@ static void take_verdict(void *ctx, const struct route_verdict *v)
 		return;
 	strbuf_init(&why);
 	route_match_explain(&v->route->match, &a->q->in, v->fails, v->test, &why);
-	o = route_json(a->table, v->route);
+	o = object_route_name(a->set, v->route);
 	if (!o || json_object_set_new(o, "part", json_string(route_part_name(v->fails))) ||
 	    json_object_set_new(o, "why", json_string(why.text ? why.text : "")))
 		a->failed = true;
@@ -147,44 +143,19 @@ static void take_verdict(void *ctx, const struct route_verdict *v)
 	strbuf_deinit(&why);
 }
 
-/* What becomes of it. */
-static void put_action(json_t *o, const struct service *s, const struct route *r, bool *failed)
-{
-	const struct route_action *a = r ? r->action : NULL;
-	json_t *pools = json_array();
-
-	for (size_t i = 0; a && a->answer == ROUTE_TO_POOL && i < a->pool_count; i++)
-		json_push(pools,
-			  json_pack("{s:s, s:I}", "pool", a->pools[i]->name, "weight",
-				    (json_int_t)(a->pool_count > 1 ? a->weights[i] : 1)),
-			  failed);
-	if (!a)
-		json_push(pools, json_pack("{s:s, s:i}", "pool", s->pool->name, "weight", 1),
-			  failed);
-	json_put(o, "action",
-		 json_string(!a || a->answer == ROUTE_TO_POOL ? "pool"
-			     : a->answer == ROUTE_REDIRECT    ? "redirect"
-							      : "respond"),
-		 failed);
-	json_put(o, "pools", pools, failed);
-	if (a && a->answer != ROUTE_TO_POOL)
-		json_put_int(o, "status", a->status, failed);
-}
-
 static void answer(struct request *rq, const struct service *s, struct question *q)
 {
-	struct answer a = {
-		.table = s->routes ? &s->routes->table : NULL, .q = q, .skipped = json_array()};
+	struct answer a = {.set = s->routes, .q = q, .skipped = json_array()};
 	const struct route *found = NULL;
 	json_t *o = json_object();
 
 	a.failed = !a.skipped || !o;
 	if (s->routes)
-		found = route_table_explain(a.table, &q->in, take_verdict, &a);
+		found = route_table_explain(&s->routes->table, &q->in, take_verdict, &a);
 	json_put(o, "service", json_string(s->name), &a.failed);
 	json_put(o, "path", json_stringn(q->in.path.ptr, q->in.path.len), &a.failed);
-	json_put(o, "route", found ? route_json(a.table, found) : json_null(), &a.failed);
-	put_action(o, s, found, &a.failed);
+	json_put(o, "route", found ? object_route_name(s->routes, found) : json_null(), &a.failed);
+	object_put_action(o, s, found, &a.failed);
 	json_put_int(o, "skipped_count", a.count, &a.failed);
 	json_put(o, "skipped", a.skipped, &a.failed);
 	reply_json(rq, 200, json_finish(o, a.failed));
@@ -210,16 +181,36 @@ static void ask(struct request *rq, const struct service *s, struct question *q)
 	route_room_free(room);
 }
 
+/* NULL: there is none, which was said. */
+static const struct service *find_service(struct commands_env *env, struct request *rq,
+					  const struct route_args *args)
+{
+	const struct service *s = snapshot_service(reload_current(env->reload), args->name[0]);
+
+	if (s && s->mode == SERVICE_HTTP)
+		return s;
+	reply_error(rq, REPLY_NOT_FOUND, NULL, "no such http service: %s", args->name[0]);
+	return NULL;
+}
+
+void cmd_route_list(struct commands_env *env, struct request *rq, const struct route_args *args)
+{
+	const struct service *s = find_service(env, rq, args);
+
+	if (s)
+		reply_json(rq, 200, object_routes(reload_current(env->reload), s));
+}
+
 void cmd_route_test(struct commands_env *env, struct request *rq, const struct route_args *args)
 {
-	const struct snapshot *snap = reload_current(env->reload);
-	const struct service *s = snapshot_service(snap, args->name[0]);
-	struct question *q = calloc(1, sizeof(*q));
+	const struct service *s = find_service(env, rq, args);
+	struct question *q;
 
+	if (!s)
+		return;
+	q = calloc(1, sizeof(*q));
 	if (!q)
 		reply_error(rq, REPLY_NO_MEMORY, NULL, "shuntd is out of memory");
-	else if (!s || s->mode != SERVICE_HTTP)
-		reply_error(rq, REPLY_NOT_FOUND, NULL, "no such http service: %s", args->name[0]);
 	else if (body_take(rq, take_field, q))
 		ask(rq, s, q);
 	for (size_t i = 0; q && i < q->field_count; i++)

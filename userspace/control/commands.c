@@ -19,6 +19,7 @@ static const struct command {
 	{"GET", "/v1/status", false, cmd_status},
 	{"GET", "/v1/services", false, cmd_services},
 	{"GET", "/v1/services/{}", false, cmd_service},
+	{"GET", "/v1/services/{}/routes", false, cmd_route_list},
 	{"POST", "/v1/services/{}/route", false, cmd_route_test},
 	{"GET", "/v1/pools", false, cmd_pools},
 	{"GET", "/v1/pools/{}", false, cmd_pool},

@@ -19,6 +19,11 @@
 #include "log/sink.h"
 #include "worker/worker.h"
 
+bool counter_is_of_class(const char *text)
+{
+	return !strncmp(text, "responses-", 10);
+}
+
 const char *counter_family(struct counter_name *name, const char *prefix, const char *text)
 {
 	/* Bytes are the unit, and stand where units do. */
@@ -224,11 +229,12 @@ static void add_kernel(struct exposition *e, const struct commands_env *env,
 
 /* ---- all of it ---- */
 
-static void add_omitted(struct exposition *e, size_t services, size_t backends)
+static void add_omitted(struct exposition *e, size_t services, size_t routes, size_t backends)
 {
 	exposition_family(e, "shunt_metrics_omitted", METRIC_GAUGE,
 			  "Objects without series of their own (admin.metrics).");
 	exposition_count(e, (const struct label[]){{"object", "service"}, {0}}, services);
+	exposition_count(e, (const struct label[]){{"object", "route"}, {0}}, routes);
 	exposition_count(e, (const struct label[]){{"object", "backend"}, {0}}, backends);
 }
 
@@ -236,7 +242,7 @@ char *metrics_render(const struct commands_env *env)
 {
 	const struct snapshot *snap = reload_current(env->reload);
 	const struct metrics_conf *conf = &snap->admin.metrics;
-	size_t services = snap->service_count, backends;
+	size_t services = snap->service_count, routes, backends;
 	struct exposition e;
 	bool failed = false;
 
@@ -249,9 +255,10 @@ char *metrics_render(const struct commands_env *env)
 	add_kernel(&e, env, snap);
 	metrics_services(&e, env, snap, services, &failed);
 	metrics_certificates(&e, snap, services);
+	routes = metrics_routes(&e, snap, conf->routes, &failed);
 	backends = metrics_backends(&e, env, snap, conf->backends, &failed);
 	metrics_discover(&e, env->discover, conf->services);
-	add_omitted(&e, snap->service_count - services, backends);
+	add_omitted(&e, snap->service_count - services, routes, backends);
 	if (!failed)
 		return strbuf_take(&e.text);
 	strbuf_deinit(&e.text);

@@ -18,6 +18,12 @@ void metrics_services(struct exposition *e, const struct commands_env *env,
 		      const struct snapshot *snap, size_t count, bool *failed);
 void metrics_certificates(struct exposition *e, const struct snapshot *snap, size_t count);
 
+/* Of responses by their class, which have a family of their own. */
+bool counter_is_of_class(const char *text);
+
+/* The first `max` routes of all services. Returns how many are left out. */
+size_t metrics_routes(struct exposition *e, const struct snapshot *snap, size_t max, bool *failed);
+
 /* Pools, and the first `max` backends of them. Returns how many backends are left out. */
 size_t metrics_backends(struct exposition *e, const struct commands_env *env,
 			const struct snapshot *snap, size_t max, bool *failed);

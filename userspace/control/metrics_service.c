@@ -86,19 +86,13 @@ static void add_durations(struct exposition *e, const struct snapshot *snap, siz
 	}
 }
 
-/* Told of elsewhere, in other words. */
-static bool is_apart(const char *text)
-{
-	return !strncmp(text, "responses-", 10);
-}
-
 static void add_counter(struct exposition *e, const struct snapshot *snap, size_t count,
 			const struct service_sums *sums, const char *text, size_t offset,
 			bool (*fits)(const struct service *s))
 {
 	struct counter_name name;
 
-	if (is_apart(text))
+	if (counter_is_of_class(text))
 		return;
 	exposition_family(e, counter_family(&name, "shunt_service_", text), METRIC_COUNTER,
 			  "Counted by the proxy for a service: see shunt-metrics(7).");

@@ -12,6 +12,9 @@
 #include "conf/snapshot.h"
 #include "control/commands.h"
 
+struct route;
+struct route_set;
+
 json_t *object_service(const struct commands_env *env, const struct snapshot *snap,
 		       const struct service *service);
 json_t *object_pool(const struct commands_env *env, const struct snapshot *snap,
@@ -45,6 +48,16 @@ json_t *object_proxy_in(const struct service *service);
 
 /* object_limits.c: the rate limits, with what they have done. Goes through all of their entries. */
 json_t *object_limits(const struct snapshot *snap);
+
+/* object_routes.c: the routes of an http service, in order, with what was counted for them; which one
+ * it is; what becomes of its requests, route NULL: of those that none fits. */
+json_t *object_routes(const struct snapshot *snap, const struct service *service);
+json_t *object_route_name(const struct route_set *set, const struct route *route);
+void object_put_action(json_t *object, const struct service *service, const struct route *route,
+		       bool *failed);
+
+/* object_tree.c: (a part of) a document. */
+json_t *object_tree(const struct tree *t);
 
 json_t *object_version(void);
 

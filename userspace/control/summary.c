@@ -28,7 +28,7 @@ static void log_http(const struct service *s)
 	service_rt_sum(s->rt, &c);
 	log_info("status: service name=%s mode=http backends=%zu usable=%u open_connections=%llu "
 		 "requests=%llu responses_5xx=%llu",
-		 s->name, s->pool->backend_count, count_usable(s->pool),
+		 s->name, s->pool ? s->pool->backend_count : 0, s->pool ? count_usable(s->pool) : 0,
 		 (unsigned long long)(c.connections - c.closed), (unsigned long long)c.requests,
 		 (unsigned long long)c.responses_5xx);
 }

@@ -130,7 +130,7 @@ void answer_read_block(struct answer *a, struct slice block, bool take_id)
 
 struct answer conn_answer(const struct conn *c, enum reason reason, const struct head *h)
 {
-	struct answer a = {.reason = reason};
+	struct answer a = {.reason = reason, .pages = &c->service->error_pages};
 
 	answer_read(&a, h, conn_is_trusted(c, c->service));
 	return a;
@@ -182,7 +182,7 @@ static void put_text(struct writer *w, const struct answer *a)
 	put(w, "%u %s: %s\n", status, status_phrase(status), reason_text(a->reason));
 }
 
-static void put_head(struct writer *w, const struct answer *a, size_t body_len,
+static void put_head(struct writer *w, const struct answer *a, const char *type, size_t body_len,
 		     enum persistence persistence)
 {
 	unsigned status = answer_status(a);
@@ -190,7 +190,7 @@ static void put_head(struct writer *w, const struct answer *a, size_t body_len,
 
 	(void)http1_date(date, time(NULL));
 	put(w, "HTTP/1.1 %u %s\r\nDate: %s\r\nContent-Type: %s\r\nCache-Control: no-store\r\n",
-	    status, status_phrase(status), date, a->wants_json ? "application/json" : "text/plain");
+	    status, status_phrase(status), date, type);
 	put(w, "X-Request-Id: %.*s\r\nContent-Length: %zu\r\n", (int)a->id_len, a->id, body_len);
 	put(w, "%.*s", (int)a->fields.len, a->fields.len ? a->fields.ptr : "");
 	if (status == 405)
@@ -204,6 +204,7 @@ struct answer_text answer_write(struct l7 *l7, struct answer *a, enum persistenc
 				char out[ANSWER_MAX])
 {
 	struct writer w = {out, out + ANSWER_MAX / 2};
+	const struct error_page *page = NULL;
 	struct answer_text t;
 
 	if (!a->id_len)
@@ -213,14 +214,20 @@ struct answer_text answer_write(struct l7 *l7, struct answer *a, enum persistenc
 		t.body = (struct slice){0};
 		return t;
 	}
+	if (a->pages && !a->wants_json)
+		page = error_pages_find(a->pages, answer_status(a));
 	if (a->wants_json)
 		put_json(&w, a);
-	else
+	else if (!page)
 		put_text(&w, a);
-	t.body = (struct slice){out, (size_t)(w.at - out)};
+	t.body = page ? page->body : (struct slice){out, (size_t)(w.at - out)};
 	w = (struct writer){out + ANSWER_MAX / 2, out + ANSWER_MAX};
 	t.head.ptr = w.at;
-	put_head(&w, a, t.body.len, persistence);
+	put_head(&w, a,
+		 page		 ? page->type
+		 : a->wants_json ? "application/json"
+				 : "text/plain",
+		 t.body.len, persistence);
 	t.head.len = (size_t)(w.at - t.head.ptr);
 	if (a->is_head)
 		t.body.len = 0;

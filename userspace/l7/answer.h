@@ -10,6 +10,7 @@
 #include "l7/http1_write.h"
 #include "l7/request_id.h"
 
+struct error_pages;
 struct l7;
 struct service;
 
@@ -26,6 +27,7 @@ struct answer {
 	unsigned status; /* in place of the reason's; 0: that one */
 	bool is_head, is_grpc, wants_json;
 	struct answer_facts facts;
+	const struct error_pages *pages; /* in place of the words; NULL: none */
 	struct slice fields; /* lines of the header beside the usual ones, each with its end */
 	size_t id_len;	     /* 0: it has none yet */
 	char id[REQUEST_ID_MAX];

@@ -84,6 +84,12 @@ static const struct balance_group *draw_group(struct balancer *b, const struct b
 	return &b->set.groups[0];
 }
 
+bool balancer_is_empty(struct balancer *b)
+{
+	balance_set_refresh(&b->set, b->pool);
+	return !b->set.group_count;
+}
+
 const struct backend *balancer_pick(struct balancer *b, const struct balance_ask *ask)
 {
 	static const struct balance_ask anyone;

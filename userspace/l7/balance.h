@@ -44,6 +44,9 @@ void balancer_free(struct balancer *b); /* NULL is fine */
 /* A usable backend that is not among those tried; NULL: there is none. */
 const struct backend *balancer_pick(struct balancer *b, const struct balance_ask *ask);
 
+/* Has it no usable backend at all? */
+bool balancer_is_empty(struct balancer *b);
+
 /* Of a client, where a pool balances by nothing else. */
 uint64_t balance_hash_addr(const struct addr *addr);
 

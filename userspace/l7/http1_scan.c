@@ -18,28 +18,38 @@ static bool word_has_control(uint64_t w)
 	return (((w - ONES * 0x20) & ~w) | ((del - ONES) & ~del)) & HIGHS;
 }
 
-/* First byte that may not stand in a line; NULL: none. */
-static const char *find_control(const char *p, const char *end)
+static bool is_control(unsigned char c)
 {
+	return (c < 0x20 && c != '\t') || c == 0x7f;
+}
+
+/* Up to the first byte that may not stand in a line, or to end. */
+static const char *skip_plain(const char *p, const char *end)
+{
+	while (p < end && !is_control((unsigned char)*p))
+		p++;
+	return p;
+}
+
+/* First byte that may not stand in a line; NULL: none. Its last word overlaps the one before. */
+static const char *find_control(const char *line, size_t len)
+{
+	const char *end = line + len, *p = line, *bad;
 	uint64_t w;
 
-	while (p < end) {
-		const char *stop = p + sizeof(w);
-
-		if (stop <= end) {
-			memcpy(&w, p, sizeof(w));
-			if (!word_has_control(w)) {
-				p = stop;
-				continue;
-			}
-		} else {
-			stop = end;
+	while (len >= sizeof(w) && p < end) {
+		if ((size_t)(end - p) < sizeof(w))
+			p = end - sizeof(w);
+		memcpy(&w, p, sizeof(w));
+		if (word_has_control(w)) {
+			bad = skip_plain(p, p + sizeof(w));
+			if (bad < p + sizeof(w))
+				return bad;
 		}
-		for (; p < stop; p++)
-			if (((unsigned char)*p < 0x20 && *p != '\t') || *p == 0x7f)
-				return p;
+		p += sizeof(w);
 	}
-	return NULL;
+	p = skip_plain(p, end);
+	return p < end ? p : NULL;
 }
 
 /* A field line without its end. */
@@ -67,7 +77,7 @@ static enum reason check_line(struct http1_scan *s, const char *line, const char
 	if (nl == line || nl[-1] != '\r')
 		return REASON_BARE_LF;
 	len = (size_t)(nl - 1 - line);
-	bad = find_control(line, line + len);
+	bad = find_control(line, len);
 	if (bad)
 		return *bad == '\r' ? REASON_BARE_CR : REASON_CONTROL_BYTE;
 	if (!s->head) {

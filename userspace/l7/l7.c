@@ -84,6 +84,7 @@ int l7_new(const struct l7_env *env, struct l7 **ret_l7)
 	if (getrandom(&l7->random, sizeof(l7->random), 0) < 0) /* before the system has some */
 		l7->random = (uintptr_t)l7 ^ uv_hrtime();
 	buf_pool_init(&l7->pool, SMALL_KEPT, LARGE_KEPT);
+	mirrors_init(&l7->mirrors);
 	list_init(&l7->conns);
 	l7->deferred_end = &l7->deferred;
 	(void)uv_idle_init(env->loop, &l7->idle); /* always 0 */
@@ -198,6 +199,7 @@ void l7_close_all(struct l7 *l7)
 	l7->is_closed = true;
 	list_for_each_safe (it, &l7->conns)
 		conn_close(list_entry(it, struct conn, node));
+	mirrors_close(l7);
 	close_upstreams(l7);
 	h2_server_forget(l7);
 	uv_close((uv_handle_t *)&l7->idle, NULL);

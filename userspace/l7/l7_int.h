@@ -8,6 +8,7 @@
 #include "core/log.h"
 #include "l7/deadline.h"
 #include "l7/l7.h"
+#include "l7/mirror.h"
 #include "l7/poller.h"
 #include "l7/queue.h"
 #include "l7/shedding.h"
@@ -31,6 +32,7 @@ struct l7 {
 	uint64_t request_bytes; /* memory of the requests under way */
 	struct shedding shedding;
 	struct queue queue;
+	struct mirrors mirrors;
 	struct conn *deferred,
 		**deferred_end; /* client connections with requests left in their buffers */
 	unsigned deferred_count;

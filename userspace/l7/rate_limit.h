@@ -28,6 +28,7 @@ struct limit_verdict rate_limit_check(const struct client *who, const struct rou
 
 /* 429, or what gRPC calls it. block_len: as request_start(). */
 void rate_limit_answer(const struct client *who, const struct head *h,
-		       const struct limit_verdict *v, size_t block_len);
+		       const struct route_action *action, const struct limit_verdict *v,
+		       size_t block_len);
 
 #endif

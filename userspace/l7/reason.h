@@ -40,6 +40,7 @@
 	X(CHUNK_BAD, 400, "malformed chunked body")                                                \
 	X(CHUNK_EXTENSION, 400, "too many bytes of chunk extensions")                              \
 	X(TRAILER_LARGE, 431, "trailer section too large")                                         \
+	X(NO_ROUTE, 404, "no route is for this request")                                           \
 	X(METHOD_CONNECT, 405, "method CONNECT is not allowed")                                    \
 	X(HEADER_TIMEOUT, 408, "request header did not come in time")                              \
 	X(BODY_TIMEOUT, 408, "request body did not come in time")                                  \
@@ -57,6 +58,7 @@
 	X(VERSION, 505, "protocol version is not supported")                                       \
 	/* what became of it */                                                                    \
 	X(ROUTE_LARGE, 500, "a template of the route gave too long a text")                        \
+	X(FAULT, 503, "a fault that the route makes on purpose")                                   \
 	X(ROUTE_TEXT, 500, "a template of the route gave a text that has no place there")          \
 	X(BAD_RESPONSE, 502, "backend sent a malformed response")                                  \
 	X(LARGE_RESPONSE, 502, "backend sent too large a response header")                         \

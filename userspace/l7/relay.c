@@ -27,6 +27,29 @@ void flow_send_to(struct flow *f, struct stream *to, enum body_kind framing)
 	f->framing = (uint8_t)(to->carrier ? BODY_FRAMES : framing);
 }
 
+void flow_tap_reset(struct flow_tap *tap, struct buf_pool *pool)
+{
+	if (tap->copy.data)
+		buf_release(pool, &tap->copy);
+	tap->copy = (struct buf){0};
+	tap->is_over = false;
+}
+
+/* n bytes were written, those behind what is held. */
+static void tap_take(struct flow *f, uint32_t n)
+{
+	struct flow_tap *tap = f->tap;
+	struct buf_pool *pool = f->from->pool;
+
+	if (tap->is_over || !n)
+		return;
+	if (buf_len(&tap->copy) + n <= tap->max &&
+	    !buf_append(pool, &tap->copy, buf_head(&f->from->in) + f->held, n))
+		return;
+	flow_tap_reset(tap, pool);
+	tap->is_over = true;
+}
+
 bool flow_has_begun(const struct flow *f)
 {
 	return f->body.total > f->ready;
@@ -38,6 +61,8 @@ void flow_restart(struct flow *f)
 	f->last_written = false;
 	f->chunk_left = 0;
 	f->held = 0;
+	if (f->tap)
+		flow_tap_reset(f->tap, f->from->pool);
 }
 
 /* Drop n body bytes at the front, and framing that nothing stands before any more. */
@@ -79,6 +104,8 @@ static bool make_room(struct flow *f)
 /* n more body bytes were written. */
 static void pass(struct flow *f, uint32_t n)
 {
+	if (f->tap)
+		tap_take(f, n);
 	if (!f->held_max) {
 		drop(f, n);
 		return;
@@ -252,7 +279,8 @@ static ssize_t write_some(struct flow *f, struct slice head)
 /* Is it large, and to be sent as it comes? */
 static bool may_be_piped(const struct flow *f)
 {
-	if (!f->to || f->held_max || !splice_can(f->from, f->to) || f->body.ended)
+	if (!f->to || f->held_max || (f->tap && !f->tap->is_over) || !splice_can(f->from, f->to) ||
+	    f->body.ended)
 		return false;
 	if (f->body.kind == BODY_LENGTH)
 		return f->framing == BODY_LENGTH && f->body.left >= SPLICE_MIN;

@@ -11,19 +11,27 @@
 #include "l7/http1_body.h"
 #include "l7/stream.h"
 
+/* Gets a copy of a body, as it is written. */
+struct flow_tap {
+	struct buf copy;
+	uint32_t max;
+	bool is_over; /* it was larger than max, or there was no memory: the copy is gone */
+};
+
 struct flow {
 	struct stream *from, *to;
-	struct body body;    /* how it comes */
-	struct buf trailers; /* what came of its trailers; once it ended, as they are sent */
-	uint8_t framing;     /* enum body_kind: how it goes; BODY_EOF: the caller closes */
-	bool last_written;   /* the last chunk */
-	uint32_t ready;	     /* body bytes at the front of from->in */
-	uint32_t held;	     /* of them, written already and kept: see flow_hold() */
-	uint32_t held_max;   /* 0: none are kept */
-	uint32_t gap;	     /* framing behind them, done with */
-	uint32_t chunk_left; /* of the chunk announced last, still to be written */
-	uint64_t limit;	     /* bytes of body; 0: none */
-	enum reason reason;  /* of FLOW_BAD */
+	struct body body;     /* how it comes */
+	struct buf trailers;  /* what came of its trailers; once it ended, as they are sent */
+	uint8_t framing;      /* enum body_kind: how it goes; BODY_EOF: the caller closes */
+	bool last_written;    /* the last chunk */
+	uint32_t ready;	      /* body bytes at the front of from->in */
+	uint32_t held;	      /* of them, written already and kept: see flow_hold() */
+	uint32_t held_max;    /* 0: none are kept */
+	uint32_t gap;	      /* framing behind them, done with */
+	uint32_t chunk_left;  /* of the chunk announced last, still to be written */
+	struct flow_tap *tap; /* NULL: none */
+	uint64_t limit;	      /* bytes of body; 0: none */
+	enum reason reason;   /* of FLOW_BAD */
 };
 
 enum flow_status {
@@ -39,6 +47,9 @@ enum flow_status {
 void flow_init(struct flow *f, struct stream *from, enum body_kind kind, uint64_t length);
 void flow_deinit(struct flow *f); /* all zero is fine */
 void flow_send_to(struct flow *f, struct stream *to, enum body_kind framing);
+
+/* As it was before the first byte. */
+void flow_tap_reset(struct flow_tap *tap, struct buf_pool *pool);
 
 /* Receive more for it, by stream_read() of from; or by a pipe, which flow_pump() empties. */
 ssize_t flow_read(struct flow *f, bool *ret_more);

@@ -11,6 +11,7 @@
 #include "l7/h2_session.h"
 #include "l7/hedge.h"
 #include "l7/http1_write.h"
+#include "l7/mirror.h"
 #include "l7/path.h"
 #include "l7/request_int.h"
 #include "l7/retry.h"
@@ -21,11 +22,6 @@
 #define NS_PER_MS      1000000U
 
 static void begin(struct request *r);
-
-static const struct http_timeouts *timeouts(const struct request *r)
-{
-	return &r->client.service->timeouts;
-}
 
 static uint64_t in_ms(const struct request *r, unsigned ms)
 {
@@ -75,6 +71,7 @@ static void end(struct request *r, bool keep)
 {
 	if (r->log)
 		log_end(r);
+	mirror_forget(r);
 	flow_deinit(&r->body);
 	flow_deinit(&r->reply);
 	if (r->state != REQUEST_TUNNEL) /* which last as long as their users like */
@@ -85,16 +82,29 @@ static void end(struct request *r, bool keep)
 	free(r);
 }
 
-void request_give_up(struct request *r)
+/* Of a request that has a route. */
+static struct route_counters *route_counters(const struct request *r)
+{
+	return route_rt_row(r->action->rt, r->client.conn->l7->env.worker);
+}
+
+static void count_aborted(struct request *r)
 {
 	counter_add(&request_counters(r)->aborted, 1);
+	if (r->action)
+		counter_add(&route_counters(r)->aborted, 1);
+}
+
+void request_give_up(struct request *r)
+{
+	count_aborted(r);
 	r->client.ops->close(r->client.owner);
 }
 
 /* The client did not do its part in time. */
 static void expire(struct request *r)
 {
-	counter_add(&request_counters(r)->aborted, 1);
+	count_aborted(r);
 	r->end_reason = "client did not do its part in time";
 	r->client.ops->expire(r->client.owner);
 }
@@ -132,6 +142,7 @@ void request_truncate(struct request *r)
 static void describe(const struct request *r, struct answer *a)
 {
 	a->is_head = r->is_head;
+	a->pages = &r->client.service->error_pages;
 	a->facts = (struct answer_facts){
 		.route = r->route, .pool = r->pool->name, .attempts = r->tried_count};
 	if (r->tried_count)
@@ -144,7 +155,7 @@ static void describe(const struct request *r, struct answer *a)
 void request_fail(struct request *r, enum reason reason)
 {
 	const struct client client = r->client;
-	struct answer a = {.reason = reason};
+	struct answer a = {.reason = reason, .status = r->fault};
 	enum conn_after after = r->is_persistent ? CONN_GO_ON : CONN_THEN_CLOSE;
 
 	r->end_reason = reason_text(reason);
@@ -153,12 +164,13 @@ void request_fail(struct request *r, enum reason reason)
 		return;
 	}
 	describe(r, &a);
-	if (reason_status(reason) >= 500)
+	if (reason_status(reason) >= 500 && !r->fault)
 		failure_tell(r, reason);
 	/* Only a request that was read to its end, and understood, leaves the client in step. */
 	if (answer_status(&a) < 500 || flow_discard(&r->body) != FLOW_DONE)
 		after = CONN_THEN_LINGER;
-	r->status = (uint16_t)reason_status(reason);
+	r->status = (uint16_t)answer_status(&a);
+	routing_count(client.conn->l7, r->action, r->status, true);
 	end(r, false);
 	client.ops->answer(client.owner, &a, after);
 }
@@ -201,11 +213,11 @@ static void time_body(struct request *r, enum flow_status status)
 	} else if (status == FLOW_BLOCKED) {
 		pace_pause(&r->sends, now);
 		if (moved)
-			r->body_at = in_ms(r, timeouts(r)->write);
+			r->body_at = in_ms(r, request_timeouts(r)->write);
 	} else if (moved) {
-		r->body_at =
-			pace_wait(&r->sends, now, r->body.body.total, timeouts(r)->request_body,
-				  r->client.service->limits.client_rate);
+		r->body_at = pace_wait(&r->sends, now, r->body.body.total,
+				       request_timeouts(r)->request_body,
+				       r->client.service->limits.client_rate);
 	}
 }
 
@@ -241,10 +253,11 @@ void request_time_reply(struct request *r, enum flow_status status)
 	r->reply_status = status;
 	if (status == FLOW_BLOCKED) {
 		r->reply_at = pace_wait(&r->takes, in_ms(r, 0), flow_sent(&r->reply),
-					timeouts(r)->write, r->client.service->limits.client_rate);
+					request_timeouts(r)->write,
+					r->client.service->limits.client_rate);
 	} else {
 		pace_pause(&r->takes, in_ms(r, 0));
-		r->reply_at = in_ms(r, timeouts(r)->response_body);
+		r->reply_at = in_ms(r, request_timeouts(r)->response_body);
 	}
 }
 
@@ -298,6 +311,8 @@ static bool push_body(struct request *r, struct slice head)
 		return true;
 	status = flow_pump(&r->body, head);
 	r->body_done = status == FLOW_DONE;
+	if (r->body_done && r->mirror)
+		mirror_send(r);
 	/* It may have answered before it closed, so see what it says. */
 	r->body_refused = status == FLOW_BROKEN;
 	if (r->body_refused) {
@@ -475,6 +490,13 @@ void request_go_on(struct request *r)
 /* To a backend, or to wait until there are fewer others. */
 static void begin(struct request *r)
 {
+	if (r->fault) {
+		counter_add(&route_counters(r)->faults_aborted, 1);
+		request_fail(r, REASON_FAULT);
+		return;
+	}
+	if (r->action && r->action->mirror.pool)
+		mirror_begin(r);
 	if (queue_enter(r)) {
 		attempt_next(r);
 		return;
@@ -484,6 +506,26 @@ static void begin(struct request *r)
 }
 
 /* A rate limit lets it go on later: request_on_deadline(). */
+/* Is it drawn? */
+static bool is_drawn(struct request *r, unsigned percent)
+{
+	return percent && l7_random(r->client.conn->l7) % 100 < percent;
+}
+
+/* Failures that the route makes on purpose. How long to wait for them. */
+static uint64_t draw_fault(struct request *r)
+{
+	const struct route_fault *f = &r->action->fault;
+	bool waits = f->delay_ms && is_drawn(r, f->delay_percent);
+
+	if (f->abort && is_drawn(r, f->abort_percent))
+		r->fault = (uint16_t)f->abort;
+	if (!waits)
+		return 0;
+	counter_add(&route_counters(r)->faults_delayed, 1);
+	return (uint64_t)f->delay_ms * NS_PER_MS;
+}
+
 static void wait_first(struct request *r, uint64_t ns)
 {
 	r->is_waiting = true;
@@ -536,37 +578,51 @@ static enum reason name_request(struct l7 *l7, struct head *h, bool take_id,
 	return REASON_NONE;
 }
 
-enum reason request_start(const struct client *who, struct head *h, size_t block_len)
+/* Where it goes. REASON_NONE without a pool: it was answered. id: where its name is, if it gets one. */
+static enum reason find_way(const struct client *who, struct head *h, size_t block_len,
+			    struct routing *ret_routing, char id[REQUEST_ID_MAX])
+{
+	struct l7 *l7 = who->conn->l7;
+	const struct service *s = who->service;
+	enum reason reason = normalise(who, h);
+
+	*ret_routing = (struct routing){0};
+	if (reason == REASON_NONE && s->request_id == REQUEST_ID_ON)
+		reason = name_request(l7, h, conn_is_trusted(who->conn, s), id);
+	if (reason == REASON_NONE)
+		reason = routing_find(who, h, ret_routing);
+	if (reason == REASON_RATE_LIMITED)
+		rate_limit_answer(who, h, ret_routing->action, &ret_routing->limit, block_len);
+	else if (reason != REASON_NONE)
+		return reason;
+	else if (!l7->shedding.is_on || !shedding_refuses(who, h, ret_routing->action, block_len))
+		return ret_routing->pool ? REASON_NONE
+					 : routing_answer(who, h, ret_routing, block_len);
+	ret_routing->pool = NULL;
+	return REASON_NONE;
+}
+
+static enum reason start(const struct client *who, struct head *h, size_t block_len,
+			 struct routing *routing)
 {
 	const struct conn *c = who->conn;
 	const struct service *s = who->service;
 	const struct slice asked = h->target;
-	enum reason reason = normalise(who, h);
+	enum reason reason;
 	char client[ADDR_STRLEN], local[ENDPOINT_STRLEN] = "", id[REQUEST_ID_MAX];
-	uint64_t body_max = s->limits.body;
+	uint64_t body_max, wait_ns;
 	struct hop hop = {.proto = SLICE("http"), .is_trusted = conn_is_trusted(c, s)};
 	struct sticky sticky = {0};
-	struct routing routing;
 	struct request *r;
 	size_t bound, size;
 
-	if (reason == REASON_NONE && s->request_id == REQUEST_ID_ON)
-		reason = name_request(c->l7, h, hop.is_trusted, id);
-	if (reason == REASON_NONE)
-		reason = routing_find(who, h, &routing);
-	if (reason == REASON_RATE_LIMITED) {
-		rate_limit_answer(who, h, &routing.limit, block_len);
-		return REASON_NONE;
-	}
-	if (reason != REASON_NONE)
+	reason = find_way(who, h, block_len, routing, id);
+	if (reason != REASON_NONE || !routing->pool)
 		return reason;
-	if (c->l7->shedding.is_on && shedding_refuses(who, h, routing.action, block_len))
-		return REASON_NONE;
-	if (!routing.pool)
-		return routing_answer(who, h, &routing, block_len);
-	if (routing.pool->sticky.cookie)
-		sticky_find(who, h, routing.pool, &sticky);
+	if (routing->pool->sticky.cookie)
+		sticky_find(who, h, routing->pool, &sticky);
 	h->upgrade = tunnel_protocol(s, h);
+	body_max = routing->action ? routing->action->body_max : s->limits.body;
 	if (body_max && h->length > body_max)
 		return REASON_BODY_LARGE;
 	if (c->io.tls) {
@@ -579,20 +635,20 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 		endpoint_format(conn_local(c), local, sizeof(local));
 	hop.local = (struct slice){local, strlen(local)};
 	bound = http1_request_bound(h, &hop) + h->upgrade.len;
-	size = sizeof(*r) + bound + h->upgrade.len + edits_size(&routing);
+	size = sizeof(*r) + bound + h->upgrade.len + edits_size(routing);
 	r = malloc(size);
 	if (!r)
 		return REASON_NO_RESOURCES;
 	*r = (struct request){
 		.client = *who,
 		.size = (uint32_t)size,
-		.priority = (uint8_t)shedding_priority(s, routing.action),
-		.pool = routing.pool,
-		.hash = routing.hash,
+		.priority = (uint8_t)shedding_priority(s, routing->action),
+		.pool = routing->pool,
+		.hash = routing->hash,
 		.sticky = sticky,
-		.action = routing.action,
-		.response_ms = routing.action && routing.action->timeout_ms
-				       ? routing.action->timeout_ms
+		.action = routing->action,
+		.response_ms = routing->action && routing->action->timeout_ms
+				       ? routing->action->timeout_ms
 				       : s->timeouts.response_header,
 		.minor = h->minor,
 		.framing = (uint8_t)http1_request_framing(h),
@@ -614,23 +670,34 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 		r->upgrade = (struct slice){r->head + bound, h->upgrade.len};
 		memcpy(r->head + bound, h->upgrade.ptr, h->upgrade.len);
 	}
-	keep_edits(r, &routing, r->head + bound + h->upgrade.len);
+	keep_edits(r, routing, r->head + bound + h->upgrade.len);
 	flow_init(&r->body, who->io, h->body, h->length);
 	r->body.limit = body_max;
-	plan_tries(r, &routing, h);
+	plan_tries(r, routing, h);
 	r->body.body.limits = (struct body_limits){
 		s->limits.chunk_extensions, s->limits.trailer_bytes, s->limits.trailer_count};
-	pace_init(&r->sends, s->timeouts.request_body);
-	pace_init(&r->takes, s->timeouts.write);
+	pace_init(&r->sends, request_timeouts(r)->request_body);
+	pace_init(&r->takes, request_timeouts(r)->write);
 	if (s->access.sink)
 		r->log = access_log_begin(who, h, asked);
 	if (block_len)
 		buf_consume(who->io->pool, &who->io->in, block_len);
 	*who->request = r;
 	deadline_set(&who->io->deadline, DEADLINE_NONE);
-	if (routing.limit.wait_ns)
-		wait_first(r, routing.limit.wait_ns);
+	wait_ns = routing->limit.wait_ns + (r->action ? draw_fault(r) : 0);
+	if (wait_ns)
+		wait_first(r, wait_ns);
 	else
 		begin(r);
 	return REASON_NONE;
+}
+
+enum reason request_start(const struct client *who, struct head *h, size_t block_len)
+{
+	struct routing routing;
+	enum reason reason = start(who, h, block_len, &routing);
+
+	if (reason != REASON_NONE)
+		routing_count(who->conn->l7, routing.action, reason_status(reason), true);
+	return reason;
 }

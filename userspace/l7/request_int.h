@@ -17,6 +17,7 @@
 #include "l7/upstream_conn.h"
 
 struct hedge;
+struct mirror;
 
 enum request_state {
 	REQUEST_CONNECT, /* no connection to a backend yet */
@@ -66,6 +67,7 @@ struct request {
 	uint64_t hedge_at, give_up_at;	/* the same: of the second try, and of them all */
 	uint64_t tried_ms;		/* when the try began */
 	struct hedge *hedge;		/* NULL: there is no second try under way */
+	struct mirror *mirror;		/* NULL: no copy of its body is taken */
 	const struct retry_conf *retry;
 	const struct hedge_conf *hedging;
 	const char *route;	  /* its name; NULL: it has none */
@@ -74,6 +76,7 @@ struct request {
 	const struct route_action *action;
 	const char *end_reason;	  /* for the log: why there is no whole response; NULL: there is */
 	uint16_t status;	  /* of the response; 0: there is none yet */
+	uint16_t fault;		  /* status that it is answered with on purpose; 0: none */
 	struct pace sends, takes; /* the client: of body, of the response */
 	struct http1_scan scan;	  /* of the response header */
 	const struct backend *tried[RETRY_ATTEMPTS_MAX];
@@ -97,6 +100,12 @@ static inline struct service_counters *request_counters(const struct request *r)
 static inline uint64_t request_age_ms(const struct request *r)
 {
 	return uv_now(r->client.conn->l7->env.loop) - r->begun_ms;
+}
+
+static inline const struct http_timeouts *request_timeouts(const struct request *r)
+{
+	return r->action && r->action->timeouts ? r->action->timeouts
+						: &r->client.service->timeouts;
 }
 
 /* It is its turn: to a backend. */

@@ -44,6 +44,13 @@ static struct slice write_head(struct request *r, const struct head *h, enum bod
 	return (struct slice){text, http1_write_response(text, h, framing, persistence)};
 }
 
+static void count_final(struct request *r, unsigned status)
+{
+	r->status = (uint16_t)status;
+	count_response(request_counters(r), status);
+	routing_count(r->client.conn->l7, r->action, status, false);
+}
+
 /* The response that makes a tunnel of it. */
 static void begin_tunnel(struct request *r, struct head *h, size_t block_len)
 {
@@ -58,8 +65,7 @@ static void begin_tunnel(struct request *r, struct head *h, size_t block_len)
 		return;
 	}
 	response_consume_head(r, block_len);
-	count_response(request_counters(r), h->status);
-	r->status = (uint16_t)h->status;
+	count_final(r, h->status);
 	tunnel_start(r, head);
 }
 
@@ -151,8 +157,7 @@ static bool begin_reply(struct request *r, struct head *h, size_t block_len)
 		attempt_failed(r, FAILURE_RESPONSE, REASON_BAD_RESPONSE);
 		return false;
 	}
-	count_response(request_counters(r), h->status);
-	r->status = (uint16_t)h->status;
+	count_final(r, h->status);
 	request_set_state(r, REQUEST_RESPOND);
 	return after_reply(r, status);
 }

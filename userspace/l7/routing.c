@@ -11,6 +11,7 @@
 #include "l7/conn.h"
 #include "l7/http1_write.h"
 #include "l7/tls.h"
+#include "l7/view.h"
 #include "route/expr.h"
 #include "route/hash.h"
 #include "route/split.h"
@@ -236,6 +237,11 @@ static uint64_t hash_of(const struct client *who, const struct pool *pool,
 	return (uint64_t)route_hash_end(route_hash_add(ROUTE_HASH_INIT, value));
 }
 
+static struct route_counters *row_of(const struct l7 *l7, const struct route_action *a)
+{
+	return route_rt_row(a->rt, l7->env.worker);
+}
+
 /* Everything is rendered from the request as it came, then it is changed. */
 static enum reason change(const struct client *who, struct head *h, const struct route_input *in,
 			  const struct path_captures *captures, struct routing *r)
@@ -252,6 +258,10 @@ static enum reason change(const struct client *who, struct head *h, const struct
 	if (a->answer != ROUTE_TO_POOL)
 		return REASON_NONE;
 	r->pool = choose_pool(l7, a, in);
+	if (a->fallback && balancer_is_empty(view_pool(who->view, r->pool)->balancer)) {
+		r->pool = a->fallback;
+		counter_add(&row_of(l7, a)->fallbacks, 1);
+	}
 	if (r->pool->balance == BALANCE_MAGLEV)
 		r->hash = hash_of(who, r->pool, in);
 	own = render_edits(rr, (size_t)edits, &a->request_edits, in, captures);
@@ -264,6 +274,24 @@ static enum reason change(const struct client *who, struct head *h, const struct
 	if (own && routing_edit(l7, h, rr->edits + edits, (size_t)own) < 0)
 		return REASON_NO_RESOURCES;
 	return REASON_NONE;
+}
+
+void routing_count(const struct l7 *l7, const struct route_action *a, unsigned status,
+		   bool is_error)
+{
+	struct route_counters *n;
+
+	if (!a)
+		return;
+	n = row_of(l7, a);
+	if (status >= 200)
+		counter_add(status < 300   ? &n->responses_2xx
+			    : status < 400 ? &n->responses_3xx
+			    : status < 500 ? &n->responses_4xx
+					   : &n->responses_5xx,
+			    1);
+	if (is_error)
+		counter_add(&n->local_errors, 1);
 }
 
 enum reason routing_find(const struct client *who, struct head *h, struct routing *ret_routing)
@@ -288,16 +316,18 @@ enum reason routing_find(const struct client *who, struct head *h, struct routin
 	route_table_find(&set->table, &in, &found);
 	if (found.gave_up)
 		counter_add(&conn_counters(who->conn)->route_limits, 1);
+	if (found.route) {
+		ret_routing->action = found.route->action;
+		ret_routing->route = found.route->name;
+		counter_add(&row_of(who->conn->l7, ret_routing->action)->requests, 1);
+	}
 	if (set->has_limits) {
-		ret_routing->limit =
-			rate_limit_check(who, set, found.route ? found.route->action : NULL, &in);
+		ret_routing->limit = rate_limit_check(who, set, ret_routing->action, &in);
 		if (ret_routing->limit.by)
 			return REASON_RATE_LIMITED;
 	}
 	if (!found.route)
-		return REASON_NONE;
-	ret_routing->action = found.route->action;
-	ret_routing->route = found.route->name;
+		return own ? REASON_NONE : REASON_NO_ROUTE;
 	ret_routing->pool = NULL;
 	if (ret_routing->action->answer == ROUTE_REDIRECT) {
 		int err = render(rr, ret_routing->action->location, &in, &found.captures,
@@ -384,6 +414,7 @@ enum reason routing_answer(const struct client *who, struct head *h, const struc
 				   &(struct access_end){.status = a->status,
 							.action = a,
 							.response_bytes = body.len});
+	routing_count(l7, a, a->status, false);
 	/* From here on h is gone: it lay in the block. */
 	if (block_len)
 		buf_consume(who->io->pool, &who->io->in, block_len);

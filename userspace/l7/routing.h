@@ -53,6 +53,10 @@ enum reason routing_find(const struct client *who, struct head *h, struct routin
 /* Does the route of h, as above but not changed, take it from TLS early data? */
 bool routing_takes_early(const struct client *who, const struct head *h);
 
+/* A response to a request of that route; NULL: it has none. is_error: made here, for want of a better one. */
+void routing_count(const struct l7 *l7, const struct route_action *a, unsigned status,
+		   bool is_error);
+
 /* Make the changes to h, whose fields are from l7_fields(). 0, or -ENOMEM. */
 int routing_edit(struct l7 *l7, struct head *h, const struct rendered_edit *edits, size_t count);
 

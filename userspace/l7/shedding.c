@@ -134,7 +134,8 @@ bool shedding_refuses(const struct client *who, const struct head *h,
 	if (!overload_sheds(&l7->shedding.state, priority, l7_random(l7)))
 		return false;
 	shedding_count(who->conn, priority);
-	turn_away(who, h, REASON_OVERLOADED, l7->shedding.retry_s, (struct slice){0}, block_len);
+	turn_away(who, h, action, REASON_OVERLOADED, l7->shedding.retry_s, (struct slice){0},
+		  block_len);
 	return true;
 }
 

@@ -82,10 +82,11 @@ bool tunnel_is_switched(const struct request *r, const struct head *h)
 
 bool tunnel_is_opened(const struct request *r, struct head *h, char accept[TUNNEL_ACCEPT_MAX])
 {
-	struct slice key = key_of(r);
+	struct slice key;
 
 	if (!r->up->io.carrier || !r->upgrade.len || h->status < 200 || h->status >= 300)
 		return false;
+	key = key_of(r);
 	h->status = 101;
 	if (key.len && slice_eq_nocase(r->upgrade, SLICE("websocket")) && h->count < h->cap &&
 	    websocket_accept(key, accept))
@@ -107,7 +108,7 @@ static uint64_t in_ms(const struct request *r, unsigned ms)
 static void set_deadline(struct request *r)
 {
 	if (duplex_has_moved(&r->duplex))
-		r->reply_at = in_ms(r, r->client.service->timeouts.tunnel);
+		r->reply_at = in_ms(r, request_timeouts(r)->tunnel);
 	deadline_set(&r->client.io->deadline, r->body_at < r->reply_at ? r->body_at : r->reply_at);
 }
 

@@ -9,11 +9,12 @@
 #include "l7/conn.h"
 #include "l7/grpc.h"
 #include "l7/request.h"
+#include "l7/routing.h"
 
 #define RETRY_MAX 32U /* bytes of its line */
 
-void turn_away(const struct client *who, const struct head *h, enum reason reason,
-	       unsigned retry_after_s, struct slice fields, size_t block_len)
+void turn_away(const struct client *who, const struct head *h, const struct route_action *action,
+	       enum reason reason, unsigned retry_after_s, struct slice fields, size_t block_len)
 {
 	struct answer a = conn_answer(who->conn, reason, h);
 	char lines[RETRY_MAX + TURN_AWAY_FIELDS_MAX], out[ANSWER_MAX];
@@ -36,6 +37,7 @@ void turn_away(const struct client *who, const struct head *h, enum reason reaso
 	if (access_log_is_on(who))
 		access_log_refused(who, h, reason);
 	counter_add(&conn_counters(who->conn)->local_errors, 1);
+	routing_count(who->conn->l7, action, answer_status(&a), true);
 	/* From here on h is gone: it lay in the block. */
 	if (block_len)
 		buf_consume(who->io->pool, &who->io->in, block_len);

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Metrics of routes: see metrics_int.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/route_set.h"
+#include "conf/runtime.h"
+#include "control/metrics_int.h"
+
+struct row {
+	const char *service, *route;
+	char number[ROUTE_KEY_MAX]; /* what route points to where there is no name */
+	struct route_counters sum;
+};
+
+static size_t routes_of(const struct service *s)
+{
+	return s->routes ? s->routes->table.count : 0;
+}
+
+static size_t read_rows(const struct snapshot *snap, size_t max, struct row *rows)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < snap->service_count; i++) {
+		const struct service *s = &snap->services[i];
+
+		for (size_t k = 0; k < routes_of(s) && count < max; k++) {
+			const struct route *r = &s->routes->table.routes[k];
+			const struct route_action *a = r->action;
+			struct row *row = &rows[count++];
+
+			row->service = s->name;
+			row->route = route_key(s->routes, r, row->number);
+			route_rt_sum(a->rt, &row->sum);
+		}
+	}
+	return count;
+}
+
+static void add_counter(struct exposition *e, const struct row *rows, size_t count,
+			const char *text, size_t offset)
+{
+	struct counter_name name;
+
+	if (counter_is_of_class(text))
+		return;
+	exposition_family(e, counter_family(&name, "shunt_route_", text), METRIC_COUNTER,
+			  "Counted by the proxy for a route: see shunt-metrics(7).");
+	for (size_t i = 0; i < count; i++)
+		exposition_count(e,
+				 (const struct label[]){{"service", rows[i].service},
+							{"route", rows[i].route},
+							{0}},
+				 *(const _Atomic uint64_t *)((const char *)&rows[i].sum + offset));
+}
+
+static void add_responses(struct exposition *e, const struct row *rows, size_t count)
+{
+	static const char *const classes[] = {"2xx", "3xx", "4xx", "5xx"};
+
+	exposition_family(e, "shunt_route_responses_total", METRIC_COUNTER,
+			  "Responses to requests of a route, by the class of their status.");
+	for (size_t i = 0; i < count; i++) {
+		const struct route_counters *n = &rows[i].sum;
+		const uint64_t of[] = {n->responses_2xx, n->responses_3xx, n->responses_4xx,
+				       n->responses_5xx};
+
+		for (size_t k = 0; k < sizeof(of) / sizeof(of[0]); k++)
+			exposition_count(e,
+					 (const struct label[]){{"service", rows[i].service},
+								{"route", rows[i].route},
+								{"code", classes[k]},
+								{0}},
+					 of[k]);
+	}
+}
+
+size_t metrics_routes(struct exposition *e, const struct snapshot *snap, size_t max, bool *failed)
+{
+	struct row *rows;
+	size_t total = 0, count;
+
+	for (size_t i = 0; i < snap->service_count; i++)
+		total += routes_of(&snap->services[i]);
+	count = total < max ? total : max;
+	rows = aligned_alloc(_Alignof(struct row), (count + 1) * sizeof(*rows));
+	if (!rows) {
+		*failed = true;
+		return 0;
+	}
+	count = read_rows(snap, count, rows);
+#define X(name, text) add_counter(e, rows, count, text, offsetof(struct route_counters, name));
+	ROUTE_COUNTERS(X)
+#undef X
+	add_responses(e, rows, count);
+	free(rows);
+	return total - count;
+}
