@@ -25,13 +25,13 @@ DEPS_PROXY := haproxy nginx-light wrk nghttp2-client nghttp2-server
 DEPS_TEST := $(DEPS_NET) libcmocka-dev python3-pytest python3-pytest-xdist python3-pytest-timeout \
 	python3-scapy python3-websockets pyflakes3 iputils-ping nftables tcpdump clang-format shellcheck cppcheck valgrind \
 	bear xdp-tools libclang-rt-14-dev $(DEPS_PROXY) python3-h2 python3-grpcio prometheus knot \
-	python3-jsonschema
+	python3-jsonschema zsh fish
 DEPS_BENCH := python3-matplotlib
 DEPS_IPVS := ipvsadm
 DEPS_VM := qemu-system-x86 'virtiofsd|qemu-system-common' busybox-static kmod xz-utils
 
 # Goals for which nothing needs to be installed yet.
-BARE_GOALS := deps deps-% help clean distclean test demo test-vm lint format check-clang bench-docs
+BARE_GOALS := deps deps-% help uninstall deb clean distclean test demo test-vm lint format check-clang bench-docs
 NEEDS_PKGS := $(if $(MAKECMDGOALS),$(filter-out $(BARE_GOALS),$(MAKECMDGOALS)),all)
 ifneq ($(NEEDS_PKGS),)
 PKG_MISSING := $(shell set -- $(PKG_MIN); while [ $$# -gt 0 ]; do \
@@ -227,6 +227,10 @@ JSON_veth   = $(VETH_JSON)
 JSON_vm     = $(VM_JSON)
 PROXY_JSON ?= $(BUILD)/bench/proxy.json
 JSON_proxy  = $(PROXY_JSON)
+LOSSY_JSON ?= $(BUILD)/bench/lossy.json
+JSON_lossy  = $(LOSSY_JSON)
+RELOAD_JSON ?= $(BUILD)/bench/reload.json
+JSON_reload = $(RELOAD_JSON)
 
 $(call obj,bench/veth/flood.c): | $(BUILD)/bench/veth/flood.skel.h
 $(FLOOD_BIN): %: %.o
@@ -238,7 +242,7 @@ $(ROUTE_BIN): %: %.o $(LIB_A)
 $(PROXY_BIN): %: %.o $(call obj,bench/proxy/tool.c)
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,openssl) -o $@
 
-.PHONY: bench-packet bench-veth bench-vm bench-route bench-apply bench-proxy bench-overload bench-chaos bench-docs
+.PHONY: bench-packet bench-veth bench-vm bench-route bench-apply bench-proxy bench-overload bench-chaos bench-lossy bench-reload bench-docs
 bench-packet: $(BENCH_BIN) ## nanoseconds a packet, by case, as root; QUICK=1: does it run?
 	$(Q)$< $(if $(QUICK),--quick) --json $(BENCH_JSON)
 bench-veth: $(BENCH_VETH) ## packets a second through veth pairs, as root; QUICK=1: does it run?
@@ -264,10 +268,17 @@ bench-overload: $(BENCH_PROXY) ## goodput with far more to do than can be done, 
 bench-chaos: all ## good answers from backends that fail, as root; QUICK=1: does it run?
 	$(Q).ci/deps $(DEPS_NET) $(DEPS_PROXY)
 	$(Q)SHUNT_BUILD=$(BUILD) $(PYTHON) bench/proxy/chaos.py $(if $(QUICK),--quick)
+bench-lossy: all ## one of two backends behind 35 % loss, in qemu, as root; QUICK=1: does it run?
+	$(Q).ci/deps $(DEPS_NET) $(DEPS_PROXY) $(DEPS_VM)
+	$(Q)SHUNT_BUILD=$(BUILD) $(PYTHON) bench/proxy/lossy.py --vm $(BENCH_KERNEL) \
+		$(if $(QUICK),--quick) --json $(LOSSY_JSON)
+bench-reload: all $(TEST_BPF) ## a new configuration every 200 ms under traffic, beside others, as root; QUICK=1: does it run?
+	$(Q).ci/deps $(DEPS_NET) $(DEPS_PROXY)
+	$(Q)SHUNT_BUILD=$(BUILD) $(PYTHON) bench/proxy/reload.py $(if $(QUICK),--quick) --json $(RELOAD_JSON)
 bench-docs: ## the last measurements into docs/benchmarks.md and its pictures
 	$(Q).ci/deps $(DEPS_BENCH)
 	$(Q)$(PYTHON) bench/plot.py docs/benchmarks.md docs/img/packet.svg \
-		$(foreach b,packet veth vm proxy,$(addprefix --$b ,$(wildcard $(JSON_$b))))
+		$(foreach b,packet veth vm proxy lossy reload,$(addprefix --$b ,$(wildcard $(JSON_$b))))
 
 .PHONY: lint format
 lint: ## format, layers, ABI, banned calls, sizes, shellcheck, cppcheck
@@ -294,6 +305,8 @@ MAN_YAML := docs/man/shunt.yaml.5
 man: $(BUILD)/shuntd ## bring the keys in shunt.yaml(5) in step with the schema
 	$(Q){ sed '/BEGIN keywords/q' $(MAN_YAML); $(BUILD)/shuntd --keywords; sed -n '/END keywords/,$$p' $(MAN_YAML); } > $(BUILD)/shunt.yaml.5
 	$(Q)cp $(BUILD)/shunt.yaml.5 $(MAN_YAML)
+
+include packaging/packaging.mk
 
 .PHONY: clean
 clean: ## remove all output

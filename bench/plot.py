@@ -108,9 +108,13 @@ def main():
     parser.add_argument("--proxy", metavar="JSON", help="of make bench-proxy")
     parser.add_argument("--proxy-svg", metavar="FILE", default="docs/img/proxy.svg",
                         help="its picture (docs/img/proxy.svg)")
+    parser.add_argument("--lossy", metavar="JSON", help="of make bench-lossy")
+    parser.add_argument("--reload", metavar="JSON", help="of make bench-reload")
     options = parser.parse_args()
-    if not (options.packet or options.veth or options.vm or options.proxy):
-        parser.error("nothing was measured: make bench-packet, bench-veth, bench-vm or bench-proxy")
+    if not (options.packet or options.veth or options.vm or options.proxy or options.lossy
+            or options.reload):
+        parser.error("nothing was measured: make bench-packet, bench-veth, bench-vm, bench-proxy, "
+                     "bench-lossy or bench-reload")
     if options.packet:
         data = load(options.packet)
         data["results"] = [row for row in data["results"] if not row["program"]]
@@ -119,10 +123,16 @@ def main():
     for name in ("veth", "vm"):
         if getattr(options, name):
             write_page(options.page, name, veth_table(load(getattr(options, name))))
+    if options.lossy:
+        data = load(options.lossy)
+        write_page(options.page, "lossy", plot_proxy.lossy_table(data, made_on(data)))
     if options.proxy:
         data = load(options.proxy)
         write_page(options.page, "proxy", plot_proxy.page(data, made_on(data)))
         plot_proxy.draw(data, options.proxy_svg, plt)
+    if options.reload:
+        data = load(options.reload)
+        write_page(options.page, "reload", plot_proxy.reload_page(data, made_on(data)))
 
 
 if __name__ == "__main__":

@@ -53,6 +53,21 @@ def memory_table(data):
             yield line([scenario, *sizes, f"{shunt['x_best']:.2f}", goal(shunt)])
 
 
+def lossy_table(data, made_on):
+    """Of bench/proxy/lossy.py."""
+    names = {"bare": "Shunt, no retries", "shunt": "Shunt", "haproxy": "HAProxy"}
+    yield (f"{made_on}, {', '.join(data['peers'])}; {data['loss']} % of the packets lost each way, "
+           f"{data['clients']} clients, {data['seconds']} s each.")
+    yield ""
+    yield line(["", "requests", "failed", "p50 ms", "p99 ms"])
+    yield "| --- |" + " ---: |" * 4
+    for name, row in data["results"].items():
+        # One that failed counts as late as the clients' patience.
+        late = f"{row['p99_ms']:,.0f}" if row["p99_ms"] < data["patience_ms"] else "failed"
+        yield line([names[name], f"{row['requests']:,}", f"{row['failed']:.2%}",
+                    f"{row['p50_ms']:.1f}", late])
+
+
 def page(data, made_on):
     yield (f"{made_on}, {', '.join(data['peers'])}; {data['rounds']} rounds of "
            f"{data['seconds']:g} s.")
@@ -62,6 +77,20 @@ def page(data, made_on):
     yield "Bytes of user memory for each idle connection:"
     yield ""
     yield from memory_table(data)
+
+
+def reload_page(data, made_on):
+    """What bench/proxy/reload.py counted."""
+    yield (f"{made_on}; {data['seconds']} s of each, a new configuration every "
+           f"{data['every_ms']} ms.")
+    yield ""
+    yield line(["", "", "answers", "errors", "lost connections"])
+    yield "| --- | --- |" + " ---: |" * 3
+    for name, row in data["results"].items():
+        lanes = {**row["lanes"], **({"steered": row["steered"]} if "steered" in row else {})}
+        for lane, said in lanes.items():
+            yield line([NAMES[name], lane, f"{said['done']:,}", f"{said['errors']:,}",
+                        str(said.get("lost", ""))])
 
 
 def draw(data, path, plt):

@@ -4,6 +4,7 @@
 #define CLI_CLI_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "cli/client.h"
 #include "control/message.h"
@@ -24,6 +25,10 @@ enum option_flag {
 	TAKES_GENERATION = 1 << 9,
 	TAKES_STRICT = 1 << 10,
 	TAKES_CHECK = 1 << 11,
+	TAKES_WAIT = 1 << 12,
+	TAKES_TIMEOUT = 1 << 13,
+	TAKES_QUIET = 1 << 14,
+	TAKES_BINARY = 1 << 15,
 };
 
 #define CLI_HEADERS_MAX 64
@@ -35,7 +40,9 @@ struct cli {
 	unsigned weight;
 	const char *for_time, *note, *service, *source; /* as given */
 	const char *generation;				/* the same; NULL: any */
-	const char *headers[CLI_HEADERS_MAX];		/* NAME: VALUE */
+	const char *binary;				/* the same */
+	uint64_t timeout_ms, quiet_ms;
+	const char *headers[CLI_HEADERS_MAX]; /* NAME: VALUE */
 	unsigned header_count;
 	int argc; /* after the verbs */
 	char **argv;
@@ -75,5 +82,12 @@ int cmd_guard_remove(const struct cli *cli);
 int cmd_guard_flush(const struct cli *cli);
 int cmd_log_level(const struct cli *cli);
 int cmd_log_reopen(const struct cli *cli);
+int cmd_wait_ready(const struct cli *cli);
+int cmd_wait_health(const struct cli *cli);
+int cmd_wait_generation(const struct cli *cli);
+int cmd_doctor(const struct cli *cli);
+int cmd_cert_list(const struct cli *cli);
+int cmd_completion(const struct cli *cli);
+int cmd_upgrade(const struct cli *cli);
 
 #endif

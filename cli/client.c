@@ -70,7 +70,8 @@ static CURLcode set_options(CURL *curl, const struct request *rq, const char *ur
 	c = c ? c : curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http");
 	c = c ? c : curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	c = c ? c : curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_SECONDS);
-	c = c ? c : curl_easy_setopt(curl, CURLOPT_TIMEOUT, TOTAL_SECONDS);
+	c = c ? c
+	      : curl_easy_setopt(curl, CURLOPT_TIMEOUT, rq->seconds ? rq->seconds : TOTAL_SECONDS);
 	c = c ? c : curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
 	c = c ? c : curl_easy_setopt(curl, CURLOPT_WRITEDATA, body);
 	if (rq->body) {
@@ -90,6 +91,8 @@ static int unreachable(const struct request *rq, CURL *curl, CURLcode code)
 	long os_error = 0;
 
 	(void)curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &os_error);
+	if (rq->quiet)
+		return API_EXIT_UNREACHABLE;
 	if (code != CURLE_COULDNT_CONNECT)
 		tell_error("no reply from shuntd at %s: %s", rq->socket, curl_easy_strerror(code));
 	else
@@ -130,7 +133,9 @@ static int refused(const struct request *rq, const struct reply *r)
 	const char *message = json_string_value(json_object_get(error, "message")), *first;
 	const json_t *list;
 
-	if (rq->as_json && r->json) {
+	if (rq->quiet) {
+		/* The caller looks at it. */
+	} else if (rq->as_json && r->json) {
 		print_json(stderr, r->json);
 	} else if (message) {
 		list = json_object_get(error, "diagnostics");

@@ -27,6 +27,8 @@ struct request {
 	const char *if_generation; /* NULL: whatever is in force */
 	bool strict;		   /* warnings are errors */
 	bool as_json;
+	bool quiet;   /* nothing is told on standard error */
+	long seconds; /* that it may take; 0: the usual */
 };
 int client_ask(const struct request *rq, struct reply *ret_reply);
 

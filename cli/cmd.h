@@ -31,6 +31,9 @@ int cmd_show_generation(const struct cli *cli);
 /* Send a change, say what came of it, and save where --save is given. */
 int cmd_change(const struct cli *cli, const struct request *rq);
 
+/* Wait until nothing of a backend that drains is under way (--timeout, --quiet). An exit code. */
+int cmd_wait_drained(const struct cli *cli, const char *pool, const char *name);
+
 /* Elements of an array of texts with commas between them, malloc'ed. NULL: out of memory. */
 char *cmd_join(const json_t *list);
 

@@ -110,9 +110,22 @@ static int set_state(const struct cli *cli, const char *state)
 	return send_change(cli, "PATCH", pool, name, json_pack("{s:s}", "state", state));
 }
 
+/* With --wait, the answer is that of the wait. */
 int cmd_backend_drain(const struct cli *cli)
 {
-	return set_state(cli, "drain");
+	const char *pool, *name;
+	int code;
+
+	if (!(cli->given & TAKES_WAIT) && (cli->given & (TAKES_TIMEOUT | TAKES_QUIET))) {
+		tell_error("--timeout and --quiet need --wait");
+		return API_EXIT_USAGE;
+	}
+	if (!take_names(cli, 0, &pool, &name))
+		return API_EXIT_USAGE;
+	code = send_change(cli, "PATCH", pool, name, json_pack("{s:s}", "state", "drain"));
+	if (!code && (cli->given & TAKES_WAIT))
+		code = cmd_wait_drained(cli, pool, name);
+	return code;
 }
 
 int cmd_backend_undrain(const struct cli *cli)

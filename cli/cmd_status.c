@@ -163,6 +163,25 @@ static void print_overload(const json_t *o)
 	       (unsigned long long)field_count(o, "memory_bytes"), (unsigned long long)full);
 }
 
+/* Only while one is under way, or where the last one failed, or this process came by one. */
+static void print_upgrade(const json_t *u)
+{
+	if (json_is_integer(json_object_get(u, "pid")))
+		printf(ROW "under way: pid %llu, %s\n", "upgrade",
+		       (unsigned long long)field_count(u, "pid"), field_text(u, "state"));
+	if (json_is_string(json_object_get(u, "last_failure"))) {
+		print_safe(stdout, ROW "the last one failed: %s", "upgrade",
+			   field_text(u, "last_failure"));
+		putchar('\n');
+	}
+	if (json_is_integer(json_object_get(u, "took_over_from_pid"))) {
+		print_safe(stdout, ROW "took over from pid %llu, version %s", "upgrade",
+			   (unsigned long long)field_count(u, "took_over_from_pid"),
+			   field_text(u, "took_over_from_version"));
+		putchar('\n');
+	}
+}
+
 int cmd_status(const struct cli *cli)
 {
 	char usable[96], age[PRINT_UNIT_MAX];
@@ -179,6 +198,7 @@ int cmd_status(const struct cli *cli)
 		   field_text(s, "state"), (unsigned long long)field_count(s, "pid"),
 		   format_age(field_count(s, "uptime_seconds") * 1000, age));
 	putchar('\n');
+	print_upgrade(json_object_get(s, "upgrade"));
 	print_config(s);
 	printf(ROW "%llu\n", "services", (unsigned long long)field_count(s, "services"));
 	printf(ROW "usable: %s\n", "backends",

@@ -1,26 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* shuntctl: the table of verbs, options, help. Each verb is one request or two to shuntd. */
 #include <errno.h>
-#include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
 #include "cli/print.h"
+#include "cli/verb.h"
+#include "conf/value.h"
 #include "core/text.h"
 
 #define TAKES_CHANGE (TAKES_SAVE | TAKES_GENERATION)
 
-static const struct verb {
-	const char *noun;
-	const char *verb; /* NULL: the noun alone is the command */
-	const char *args;
-	const char *help;
-	int args_min, args_max;
-	unsigned takes; /* enum option_flag */
-	int (*run)(const struct cli *cli);
-} verbs[] = {
+#define TIMEOUT_DEFAULT_MS 60000U
+#define QUIET_DEFAULT_MS   10000U /* a flow that has more to send seldom waits longer */
+
+static const struct verb verbs[] = {
 	{"status", NULL, "[--flows]", "the daemon: configuration, proxy, interfaces, tables", 0, 0,
 	 TAKES_FLOWS, cmd_status},
 	{"service", "list", "", "all services with their traffic", 0, 0, 0, cmd_service_list},
@@ -40,8 +37,9 @@ static const struct verb {
 	{"backend", "remove", "POOL NAME [--save]",
 	 "remove a backend; flows and requests that it has go on to their end", 1, 2, TAKES_CHANGE,
 	 cmd_backend_remove},
-	{"backend", "drain", "POOL NAME [--save]", "nothing new for a backend; what it has goes on",
-	 1, 2, TAKES_CHANGE, cmd_backend_drain},
+	{"backend", "drain", "POOL NAME [--wait] [--timeout TIME] [--quiet TIME] [--save]",
+	 "nothing new for a backend; what it has goes on; (--wait) until that has ended", 1, 2,
+	 TAKES_CHANGE | TAKES_WAIT | TAKES_TIMEOUT | TAKES_QUIET, cmd_backend_drain},
 	{"backend", "undrain", "POOL NAME [--save]", "end a drain", 1, 2, TAKES_CHANGE,
 	 cmd_backend_undrain},
 	{"backend", "disable", "POOL NAME [--save]",
@@ -83,17 +81,40 @@ static const struct verb {
 	 TAKES_SERVICE | TAKES_SAVE, cmd_guard_remove},
 	{"guard", "flush", "", "forget every entry that is not the configuration's", 0, 0, 0,
 	 cmd_guard_flush},
-	{"log", "level", "[LEVEL]",
-	 "how much the daemon says: error, warning, info or debug; until it ends, or log.level "
-	 "changes",
-	 0, 1, 0, cmd_log_level},
+	{"log", "level", "[error|warning|info|debug]",
+	 "how much the daemon says, until it ends, or log.level changes", 0, 1, 0, cmd_log_level},
 	{"log", "reopen", "", "open the files of access logs by their names again", 0, 0, 0,
 	 cmd_log_reopen},
+	{"upgrade", NULL, "[--binary PATH] [--timeout TIME]",
+	 "have a new binary take the daemon's place; no connection is lost", 0, 0,
+	 TAKES_BINARY | TAKES_TIMEOUT, cmd_upgrade},
 	{"health", NULL, "[POOL]", "last check of each backend", 0, 1, 0, cmd_health},
+	{"cert", "list", "", "certificates of services, and what is left of them", 0, 0, 0,
+	 cmd_cert_list},
+	{"doctor", NULL, "", "looks for what is usually wrong: host, interfaces, configuration", 0,
+	 0, 0, cmd_doctor},
+	{"wait", "ready", "[--timeout TIME]", "until the daemon is there and ready", 0, 0,
+	 TAKES_TIMEOUT, cmd_wait_ready},
+	{"wait", "health", "POOL[/NAME] [--timeout TIME]",
+	 "until a backend, or each of a pool that is not taken out, is up", 1, 1, TAKES_TIMEOUT,
+	 cmd_wait_health},
+	{"wait", "generation", "GENERATION [--timeout TIME]",
+	 "until that one, or a later one, is in force in all workers", 1, 1, TAKES_TIMEOUT,
+	 cmd_wait_generation},
+	{"completion", NULL, "bash|zsh|fish|words [-- WORD...]",
+	 "a script for a shell, which completes verbs, options and names; words: what may stand "
+	 "for the last WORD of a command line",
+	 1, INT_MAX, 0, cmd_completion},
 	{"version", NULL, "", "versions of shuntctl and shuntd", 0, 0, 0, cmd_version},
 };
 
 #define VERB_COUNT (sizeof(verbs) / sizeof(verbs[0]))
+
+const struct verb *verb_table(size_t *ret_count)
+{
+	*ret_count = VERB_COUNT;
+	return verbs;
+}
 
 static const char notes[] =
 	"\n"
@@ -113,8 +134,15 @@ static const char notes[] =
 	"      --note TEXT         a few words that guard list shows, up to 47 bytes\n"
 	"      --allow             the entry allows, instead of blocking\n"
 	"      --service SERVICE   the block is this service's, not the node's\n"
+	"      --wait              backend drain: return once nothing of it is under way\n"
+	"      --timeout TIME      how long to wait, default 60s\n"
+	"      --quiet TIME        so long without a packet, a steered backend is done; default "
+	"10s\n"
 	"  -H, --header TEXT       of the request that is asked about: NAME: VALUE; any number\n"
 	"      --source ADDRESS    its client's address\n"
+	"      --binary PATH       upgrade: to this one; default: the one that shuntd was started "
+	"from\n"
+	"      --timeout TIME      upgrade: until the new one serves: 1ms to 1h, default 60s\n"
 	"      --flows             status: count the flow tables too, which takes a while\n"
 	"                          where they are full\n"
 	"  -h, --help              of everything, or of the verb in front of it\n"
@@ -123,7 +151,8 @@ static const char notes[] =
 	"A backend is named POOL NAME or POOL/NAME. FILE may be - for standard input.\n"
 	"config check asks the daemon, which also looks at ports and table space;\n"
 	"shuntd --check reads a file without a daemon.\n"
-	"Exit codes: 0 ok, 1 failed, 2 usage, 3 refused by shuntd, 4 shuntd unreachable.\n"
+	"Exit codes: 0 ok, 1 failed, 2 usage, 3 refused by shuntd, 4 shuntd unreachable,\n"
+	"5 waited in vain, 6 doctor: warnings.\n"
 	"See shuntctl(1).\n";
 
 static void print_verb(const struct verb *v)
@@ -284,18 +313,35 @@ static int parse_weight(struct cli *cli, const char *text)
 	return API_EXIT_OK;
 }
 
+static int parse_time(struct cli *cli, unsigned flag, const char *name, uint64_t *ret_ms)
+{
+	if (value_duration(optarg, ret_ms)) {
+		tell_error("--%s: expected a time such as 500ms, 10s or 5m, not '%s'", name,
+			   optarg);
+		return usage();
+	}
+	cli->given |= flag;
+	return API_EXIT_OK;
+}
+
+/* An option without a letter is its flag, above all letters: see option_flag_of(). */
+#define OPT_SHIFT 8
 enum {
-	OPT_SAVE = 256,
-	OPT_WEIGHT,
-	OPT_FLOWS,
-	OPT_FOR,
-	OPT_NOTE,
-	OPT_ALLOW,
-	OPT_SERVICE,
-	OPT_SOURCE,
-	OPT_GENERATION,
-	OPT_STRICT,
-	OPT_CHECK
+	OPT_SAVE = TAKES_SAVE << OPT_SHIFT,
+	OPT_WEIGHT = TAKES_WEIGHT << OPT_SHIFT,
+	OPT_FLOWS = TAKES_FLOWS << OPT_SHIFT,
+	OPT_FOR = TAKES_FOR << OPT_SHIFT,
+	OPT_NOTE = TAKES_NOTE << OPT_SHIFT,
+	OPT_ALLOW = TAKES_ALLOW << OPT_SHIFT,
+	OPT_SERVICE = TAKES_SERVICE << OPT_SHIFT,
+	OPT_SOURCE = TAKES_SOURCE << OPT_SHIFT,
+	OPT_GENERATION = TAKES_GENERATION << OPT_SHIFT,
+	OPT_STRICT = TAKES_STRICT << OPT_SHIFT,
+	OPT_CHECK = TAKES_CHECK << OPT_SHIFT,
+	OPT_WAIT = TAKES_WAIT << OPT_SHIFT,
+	OPT_TIMEOUT = TAKES_TIMEOUT << OPT_SHIFT,
+	OPT_QUIET = TAKES_QUIET << OPT_SHIFT,
+	OPT_BINARY = TAKES_BINARY << OPT_SHIFT,
 };
 
 static const struct option longs[] = {
@@ -313,10 +359,24 @@ static const struct option longs[] = {
 	{"if-generation", required_argument, NULL, OPT_GENERATION},
 	{"strict", no_argument, NULL, OPT_STRICT},
 	{"check", no_argument, NULL, OPT_CHECK},
+	{"wait", no_argument, NULL, OPT_WAIT},
+	{"timeout", required_argument, NULL, OPT_TIMEOUT},
+	{"quiet", required_argument, NULL, OPT_QUIET},
+	{"binary", required_argument, NULL, OPT_BINARY},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'V'},
 	{NULL, 0, NULL, 0},
 };
+
+const struct option *option_table(void)
+{
+	return longs;
+}
+
+unsigned option_flag_of(int option)
+{
+	return option == 'H' ? TAKES_HEADER : (unsigned)option >> OPT_SHIFT;
+}
 
 /* A text that the daemon looks at. */
 static int take_text(struct cli *cli, unsigned flag, const char **ret_text)
@@ -352,7 +412,11 @@ static int parse_option(struct cli *cli, int c)
 	case OPT_SOURCE: return take_text(cli, TAKES_SOURCE, &cli->source);
 	case OPT_GENERATION: return take_text(cli, TAKES_GENERATION, &cli->generation);
 	case OPT_CHECK: cli->given |= TAKES_CHECK; return API_EXIT_OK;
+	case OPT_BINARY: return take_text(cli, TAKES_BINARY, &cli->binary);
 	case OPT_STRICT: cli->given |= TAKES_STRICT; return API_EXIT_OK;
+	case OPT_WAIT: cli->given |= TAKES_WAIT; return API_EXIT_OK;
+	case OPT_TIMEOUT: return parse_time(cli, TAKES_TIMEOUT, "timeout", &cli->timeout_ms);
+	case OPT_QUIET: return parse_time(cli, TAKES_QUIET, "quiet", &cli->quiet_ms);
 	case 'H': return take_header(cli, optarg);
 	default: return usage();
 	}
@@ -361,7 +425,9 @@ static int parse_option(struct cli *cli, int c)
 int main(int argc, char **argv)
 {
 	const char *env = getenv(API_SOCKET_ENV);
-	struct cli cli = {.socket = env && env[0] ? env : API_SOCKET_DEFAULT};
+	struct cli cli = {.socket = env && env[0] ? env : API_SOCKET_DEFAULT,
+			  .timeout_ms = TIMEOUT_DEFAULT_MS,
+			  .quiet_ms = QUIET_DEFAULT_MS};
 	bool help = false;
 	int c, code;
 

@@ -163,6 +163,10 @@ int pins_make(const char *dir, struct diag *d)
 	char top[PATH_MAX];
 	int err;
 
+	/* A service manager may show no more of it than the directory itself. */
+	existing_part(dir, top, sizeof(top));
+	if (is_bpffs(top))
+		return make_dirs(dir, d);
 	if (strncmp(dir, BPFFS "/", strlen(BPFFS "/")) == 0) {
 		err = mount_bpffs(d);
 		if (err < 0)

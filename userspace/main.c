@@ -30,6 +30,8 @@
 #include "control/staple_watch.h"
 #include "control/steering.h"
 #include "control/summary.h"
+#include "control/takeover.h"
+#include "control/upgrade.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "health/health.h"
@@ -38,11 +40,11 @@
 #include "log/writer.h"
 #include "worker/worker.h"
 
-enum { SIG_RELOAD, SIG_TERMINATE, SIG_INTERRUPT, SIG_SUMMARY, SIG_RESERVED, SIG_COUNT };
+enum { SIG_RELOAD, SIG_TERMINATE, SIG_INTERRUPT, SIG_SUMMARY, SIG_UPGRADE, SIG_COUNT };
 
 static const int signal_numbers[SIG_COUNT] = {
 	[SIG_RELOAD] = SIGHUP,	 [SIG_TERMINATE] = SIGTERM, [SIG_INTERRUPT] = SIGINT,
-	[SIG_SUMMARY] = SIGUSR1, [SIG_RESERVED] = SIGUSR2,
+	[SIG_SUMMARY] = SIGUSR1, [SIG_UPGRADE] = SIGUSR2,
 };
 
 struct daemon {
@@ -50,6 +52,7 @@ struct daemon {
 	uv_loop_t loop;
 	uv_signal_t signals[SIG_COUNT];
 	uv_timer_t watchdog;
+	uv_timer_t farewell; /* a daemon that has retired waits for its last answers to be read */
 	struct guard_watch guard_watch;
 	struct staple_watch staple_watch;
 	struct reconcile_watch reconcile_watch;
@@ -64,15 +67,23 @@ struct daemon {
 	struct reload *reload;
 	struct server *server;
 	struct admin_http admin;
+	struct upgrade *upgrade;
+	struct takeover takeover;
+	char **argv;
 	struct commands_env env;
 	struct config_file file;
 	struct config_watch watch;
 	struct history *history;
 	struct discover *discover;
 	bool loop_ready;
-	bool started; /* the first configuration is in force */
+	bool started;  /* the first configuration is in force */
+	bool was_told; /* to stop, after it retired */
+	uint64_t farewell_until_ms;
 	int exit_code;
 };
+
+#define FAREWELL_MS	20
+#define FAREWELL_MAX_MS 2000
 
 static void on_health_change(void *ctx)
 {
@@ -97,6 +108,12 @@ static void stop_parts(struct daemon *dm)
 	workers_stop(dm->workers);
 	if (dm->started)
 		reload_abort(dm->reload);
+	/* Until its place is taken it is the daemon whose socket this is. */
+	if (takeover_is_wanted(&dm->takeover) && !dm->started) {
+		control_socket_leave(&dm->socket);
+		admin_http_quiesce(&dm->admin);
+	}
+	upgrade_close(dm->upgrade);
 	/* Removed while it still listens, so that a successor's is never taken for it. */
 	control_socket_close(&dm->socket);
 	server_close(dm->server, NULL, NULL);
@@ -116,6 +133,8 @@ static void stop_parts(struct daemon *dm)
 	l4_close(dm->l4);
 	free(dm->socket_path);
 	runtime_free(dm->runtime);
+	upgrade_free(dm->upgrade);
+	takeover_end(&dm->takeover);
 	log_writer_stop();
 }
 
@@ -125,13 +144,28 @@ static void stop_loop(struct daemon *dm, int exit_code)
 	uv_stop(&dm->loop);
 }
 
+static void on_farewell(uv_timer_t *timer)
+{
+	struct daemon *dm = timer->data;
+
+	if (server_is_idle(dm->server) || clock_now_ms() >= dm->farewell_until_ms)
+		stop_loop(dm, EXIT_SUCCESS);
+}
+
 static void on_drained(void *ctx, int status)
 {
+	struct daemon *dm = ctx;
+
 	if (status)
 		log_warning("main: time to drain is over, the rest was closed");
 	else
 		log_info("main: drained");
-	stop_loop(ctx, EXIT_SUCCESS);
+	if (!dm->env.retired) {
+		stop_loop(dm, EXIT_SUCCESS);
+		return;
+	}
+	dm->farewell_until_ms = clock_now_ms() + FAREWELL_MAX_MS;
+	(void)uv_timer_start(&dm->farewell, on_farewell, 0, FAREWELL_MS); /* has a callback: 0 */
 }
 
 static void begin_stop(struct daemon *dm)
@@ -139,14 +173,127 @@ static void begin_stop(struct daemon *dm)
 	unsigned drain_ms = reload_current(dm->reload)->node.drain_ms;
 	struct workers_status w;
 
+	upgrade_abort(dm->upgrade);
 	dm->env.stopping = true;
-	notify_stopping();
+	notify_stopping(drain_ms);
 	reload_quiesce(dm->reload);
 	discover_quiesce(dm->discover);
 	workers_status(dm->workers, &w);
 	log_info("main: stopping, connections may end connections=%llu drain_timeout_ms=%u",
 		 (unsigned long long)w.connections, drain_ms);
 	workers_drain(dm->workers, drain_ms, on_drained, dm);
+}
+
+/* ---- upgrade: see control/upgrade.h ---- */
+
+static bool pause_parts(void *ctx)
+{
+	struct daemon *dm = ctx;
+
+	if (history_is_busy(dm->history) || !reload_pause(dm->reload))
+		return false;
+	steering_let_go(dm->steering);
+	if (!dm->l4)
+		return true;
+	guard_watch_pause(&dm->guard_watch);
+	reconcile_watch_pause(&dm->reconcile_watch);
+	dm->env.l4 = NULL;
+	l4_close(dm->l4);
+	dm->l4 = NULL;
+	return true;
+}
+
+static int resume_parts(void *ctx)
+{
+	struct daemon *dm = ctx;
+	struct snapshot *snap = reload_current(dm->reload);
+	struct diag d;
+	int err = 0;
+
+	diag_init(&d);
+	if (snap->node.interface_count && !dm->l4)
+		err = l4_open(snap, &dm->l4, &d);
+	if (!err && dm->l4) {
+		dm->env.l4 = dm->l4;
+		guard_watch_resume(&dm->guard_watch, dm->l4);
+		reconcile_watch_resume(&dm->reconcile_watch, dm->l4);
+	}
+	if (!err)
+		err = steering_take_back(dm->steering, dm->workers, snap, &d);
+	if (!err)
+		reload_resume(dm->reload, dm->l4);
+	diag_log(&d);
+	diag_deinit(&d);
+	return err;
+}
+
+/* What the other process has now is closed; what serves connections stays until they have ended. */
+static void retire(void *ctx, pid_t pid)
+{
+	struct daemon *dm = ctx;
+	unsigned drain_ms = reload_current(dm->reload)->node.drain_ms;
+	struct workers_status w;
+
+	notify_main_pid((long)pid);
+	dm->env.stopping = dm->env.retired = true;
+	if (dm->file.running || dm->file.again) /* asked for meanwhile: it is the other's to read */
+		(void)kill(pid, SIGHUP);
+	dm->file.running = true; /* it is not read again */
+	server_quiesce(dm->server);
+	control_socket_leave(&dm->socket);
+	admin_http_quiesce(&dm->admin);
+	reload_quiesce(dm->reload);
+	discover_quiesce(dm->discover);
+	health_close(dm->health, NULL, NULL);
+	dm->health = NULL;
+	history_close(dm->history);
+	dm->history = NULL;
+	workers_status(dm->workers, &w);
+	log_info("main: another process has taken over, connections may end pid=%ld "
+		 "connections=%llu drain_timeout_ms=%u",
+		 (long)pid, (unsigned long long)w.connections, drain_ms);
+	workers_drain_handed_over(dm->workers, drain_ms, on_drained, dm);
+}
+
+static void describe_parts(void *ctx, struct handover_source *ret_source)
+{
+	const struct daemon *dm = ctx;
+
+	*ret_source = (struct handover_source){
+		.snap = reload_current(dm->reload),
+		.workers = dm->workers,
+		.control_fd = server_listen_fd(dm->server),
+		.control_path = dm->socket_path,
+		.admin_fd = admin_http_fd(&dm->admin),
+		.admin_path = dm->admin.socket.path,
+	};
+}
+
+static int prepare_upgrade(struct daemon *dm)
+{
+	const struct upgrade_env env = {.loop = &dm->loop,
+					.argv = dm->argv,
+					.pause = pause_parts,
+					.resume = resume_parts,
+					.retire = retire,
+					.source = describe_parts,
+					.ctx = dm};
+
+	dm->upgrade = upgrade_new(&env);
+	dm->env.upgrade = dm->upgrade;
+	dm->env.takeover = &dm->takeover;
+	return dm->upgrade ? 0 : -ENOMEM;
+}
+
+static void upgrade_by_signal(struct daemon *dm)
+{
+	char why[512];
+
+	if (!dm->started || dm->env.stopping)
+		log_info("main: not running, no upgrade begins");
+	else if (upgrade_begin(dm->upgrade, NULL, UPGRADE_TIMEOUT_MS, NULL, NULL, why,
+			       sizeof(why)) == -EBUSY)
+		log_warning("main: an upgrade is under way already");
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -156,7 +303,11 @@ static void on_signal(uv_signal_t *handle, int number)
 	switch (number) {
 	case SIGTERM:
 	case SIGINT:
-		if (!dm->started || dm->env.stopping) {
+		/* A service manager tells all processes at once. */
+		if (dm->env.retired && !dm->was_told) {
+			dm->was_told = true;
+			log_info("main: connections may end, as before; told again, stops at once");
+		} else if (!dm->started || dm->env.stopping) {
 			log_warning("main: stopping at once signal=%d", number);
 			stop_loop(dm, EXIT_FAILURE);
 		} else {
@@ -174,7 +325,8 @@ static void on_signal(uv_signal_t *handle, int number)
 		if (dm->started)
 			summary_log(&dm->env);
 		break;
-	default: log_info("main: signal is reserved and ignored signal=%d", number); break;
+	case SIGUSR2: upgrade_by_signal(dm); break;
+	default: break;
 	}
 }
 
@@ -182,8 +334,12 @@ static void on_signal(uv_signal_t *handle, int number)
 
 static void on_watchdog(uv_timer_t *timer)
 {
-	(void)timer;
-	notify_alive();
+	struct daemon *dm = timer->data;
+
+	if (!dm->workers || workers_turn(dm->workers, notify_watchdog_ms()))
+		notify_alive();
+	else
+		log_error("main: a worker hangs, the service manager is not told that all is well");
 }
 
 static int start_loop(struct daemon *dm)
@@ -200,7 +356,10 @@ static int start_loop(struct daemon *dm)
 		if (!err)
 			err = uv_signal_start(&dm->signals[i], on_signal, signal_numbers[i]);
 	}
-	(void)uv_timer_init(&dm->loop, &dm->watchdog); /* neither can fail */
+	(void)uv_timer_init(&dm->loop, &dm->farewell); /* none of these can fail */
+	dm->farewell.data = dm;
+	(void)uv_timer_init(&dm->loop, &dm->watchdog);
+	dm->watchdog.data = dm;
 	if (watchdog_ms)
 		(void)uv_timer_start(&dm->watchdog, on_watchdog, watchdog_ms, watchdog_ms);
 	return err;
@@ -230,6 +389,8 @@ static int start_parts(struct daemon *dm, struct diag *d)
 		guard_watch_start(&dm->guard_watch, &dm->loop, dm->l4);
 	if (!err)
 		err = workers_start(&dm->loop, snap->node.workers, snap->node.ticket_rotation_ms,
+				    takeover_is_wanted(&dm->takeover) ? &dm->takeover.from.legacy
+								      : NULL,
 				    &dm->workers, d);
 	if (!err)
 		err = health_start(&dm->loop, on_health_change, dm, &dm->health);
@@ -242,9 +403,13 @@ static int start_parts(struct daemon *dm, struct diag *d)
 	parts.workers = dm->workers;
 	parts.health = dm->health;
 	parts.generation = history_last(dm->history);
+	if (parts.generation < dm->takeover.from.generation)
+		parts.generation = dm->takeover.from.generation;
 	parts.note = on_generation;
 	parts.note_ctx = dm;
 	history_start(dm->history, &dm->loop);
+	if (!err)
+		err = prepare_upgrade(dm);
 	if (!err)
 		err = reload_new(&parts, &dm->reload);
 	if (!err)
@@ -294,11 +459,13 @@ static void on_first(void *ctx, const struct reload_result *result)
 	if (!err)
 		err = start_server(dm);
 	if (err) {
+		takeover_failed(&dm->takeover, &result->diag, err);
 		log_error("main: cannot start error=\"%s\"", strerror(-err));
 		stop_loop(dm, EXIT_FAILURE);
 		return;
 	}
 	dm->started = true;
+	takeover_ready(&dm->takeover);
 	log_info("main: ready version=" SHUNT_VERSION " services=%zu pools=%zu workers=%u "
 		 "interfaces=%zu socket=%s",
 		 snap->service_count, snap->pool_count, snap->node.workers,
@@ -310,6 +477,23 @@ static void on_first(void *ctx, const struct reload_result *result)
 	config_watch_start(&dm->watch, &dm->loop, &dm->file);
 	if (dm->file.again)
 		config_file_reload(&dm->file, dm->file.why);
+}
+
+/* What was in force in the process whose place is taken, with what it knew of health. */
+static int take_document_over(struct daemon *dm, struct tree **ret_document, struct diag *d)
+{
+	struct handover_state *from = &dm->takeover.from;
+	int err = takeover_receive(&dm->takeover, dm->runtime, d);
+
+	if (err)
+		return err;
+	dm->first = conf_build(from->document, dm->runtime, d);
+	if (!dm->first)
+		return -EINVAL;
+	handover_apply_health(from, dm->first);
+	*ret_document = from->document;
+	from->document = NULL;
+	return 0;
 }
 
 /* The file or, where that is bad, the last generation that was not. */
@@ -344,39 +528,63 @@ static int load_document(struct daemon *dm, struct tree **ret_document, struct d
 	return 0;
 }
 
+/* First of all: whoever has the socket has the kernel's tables. */
+static int open_sockets(struct daemon *dm, struct diag *d)
+{
+	struct handover_state *from = &dm->takeover.from;
+	const char *path =
+		dm->options.socket_path ? dm->options.socket_path : dm->first->admin.socket;
+	int err;
+
+	dm->socket_path = strdup(path);
+	if (!dm->socket_path)
+		return -ENOMEM;
+	if (!takeover_is_wanted(&dm->takeover)) {
+		err = control_socket_open(dm->socket_path, &dm->socket, d);
+		return err ? err : admin_http_open(&dm->admin, &dm->first->admin, d);
+	}
+	/* Another path takes effect when it is started again. */
+	free(dm->socket_path);
+	dm->socket_path = from->control_path;
+	from->control_path = NULL;
+	control_socket_adopt(dm->socket_path, from->control_fd, &dm->socket);
+	from->control_fd = -1;
+	err = admin_http_adopt(&dm->admin, &dm->first->admin, from->admin_fd, from->admin_path, d);
+	from->admin_fd = -1;
+	return err;
+}
+
 static int start(struct daemon *dm)
 {
 	struct reload_origin origin = {.what = "start", .uid = -1};
 	struct tree *document = NULL;
-	const char *path;
 	struct diag d;
-	int err;
+	int err = 0;
 
 	diag_init(&d);
-	err = history_open(dm->options.state_dir, &dm->history, &d);
-	if (!err)
-		dm->discover = discover_new(dm->runtime, dm->options.state_dir);
-	if (!err && !dm->discover)
+	dm->discover = discover_new(dm->runtime, dm->options.state_dir);
+	if (!dm->discover)
 		err = -ENOMEM;
+	if (!err && takeover_is_wanted(&dm->takeover)) {
+		origin.what = "upgrade";
+		err = take_document_over(dm, &document, &d);
+	}
 	if (!err)
+		err = history_open(dm->options.state_dir, &dm->history, &d);
+	if (!err && !document)
 		err = load_document(dm, &document, &d);
 	if (dm->file.fallback)
 		origin.what = "last-good";
-	if (!err) {
-		path = dm->options.socket_path ? dm->options.socket_path : dm->first->admin.socket;
-		dm->socket_path = strdup(path);
-		/* First of all: whoever has the socket has the kernel's tables. */
-		err = dm->socket_path ? control_socket_open(dm->socket_path, &dm->socket, &d)
-				      : -ENOMEM;
-	}
 	if (!err)
-		err = admin_http_open(&dm->admin, &dm->first->admin, &d);
+		err = open_sockets(dm, &d);
 	if (!err) {
 		/* What the document is warned of is said when it takes effect. */
 		diag_deinit(&d);
 		diag_init(&d);
 		err = start_parts(dm, &d);
 	}
+	if (err)
+		takeover_failed(&dm->takeover, &d, err);
 	diag_log(&d);
 	if (!err) {
 		err = reload_document(dm->reload, document, &origin, on_first, dm);
@@ -391,7 +599,11 @@ static int start(struct daemon *dm)
 
 int main(int argc, char **argv)
 {
-	struct daemon dm = {.socket.fd = -1, .admin.socket.fd = -1, .exit_code = EXIT_FAILURE};
+	struct daemon dm = {.socket.fd = -1,
+			    .admin.socket.fd = -1,
+			    .takeover = {.sock = -1, .from = {.control_fd = -1, .admin_fd = -1}},
+			    .argv = argv,
+			    .exit_code = EXIT_FAILURE};
 	int code = options_parse(argc, argv, &dm.options);
 
 	if (code >= 0)
@@ -399,6 +611,7 @@ int main(int argc, char **argv)
 	log_init();
 	notify_init();
 	process_prepare();
+	takeover_begin(&dm.takeover);
 	dm.runtime = runtime_new();
 	if (!dm.runtime) {
 		log_error("main: out of memory");

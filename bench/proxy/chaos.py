@@ -4,9 +4,7 @@
 
 Two of four backends reset, stall or answer 503 for a share of their requests. Clients ask one
 after the other, by turns through Shunt without and with retries, hedging and ejection, and through
-HAProxy with what it has for that. With --loss the loopback of all of them loses packets (netem,
-which not every kernel has: vm/run 6.12 -- bench/proxy/chaos.py --loss 35), with --burst another
-process wants their processor half of the time."""
+HAProxy with what it has for that. (A path that loses packets: lossy.py.)"""
 import argparse
 import http.client
 import json
@@ -29,8 +27,6 @@ STALL_S, PATIENCE_S = 2, 10
 BUSY = "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"
 RETRY = {"attempts": 4, "on": ["safe", "reset", "5xx", "timeout"], "per_try_timeout": "500ms",
          "budget": {"percent": 50, "min": 10}}
-BURST = "import time\nwhile True:\n    end = time.monotonic() + 0.1\n" \
-        "    while time.monotonic() < end:\n        pass\n    time.sleep(0.1)\n"
 
 HAPROXY = """
 global
@@ -139,11 +135,6 @@ def measure(options):
         for name in ("bare", "resilient"):
             Daemon(lab, shunt_config(PORTS[name], name == "resilient"), ns=ns).start()
         start_haproxy(lab, ns)
-        if options.loss:
-            ns.run(["tc", "qdisc", "add", "dev", "lo", "root", "netem", "loss",
-                    f"{options.loss}%"])
-        if options.burst:
-            ns.popen([PYTHON, "-c", BURST], stdin=subprocess.DEVNULL)
         for name, port in PORTS.items():
             out = ns.run([PYTHON, __file__, "--ask", str(port), "--seconds",
                           str(options.seconds), "--clients", str(options.clients)],
@@ -158,8 +149,6 @@ def main():
     parser.add_argument("--clients", type=int, default=16)
     parser.add_argument("--share", type=float, default=0.35,
                         help="of the requests of two backends that go wrong (0.35)")
-    parser.add_argument("--loss", type=int, default=0, help="percent of packets (0)")
-    parser.add_argument("--burst", action="store_true", help="another process takes turns")
     parser.add_argument("--quick", action="store_true", help="does it run?")
     parser.add_argument("--json", metavar="FILE", help="write the result there too")
     parser.add_argument("--serve", type=float, help=argparse.SUPPRESS)

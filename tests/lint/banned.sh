@@ -51,7 +51,8 @@ only_in "only loader/ (and tests that load programs) may use libbpf and libxdp" 
 only_in "only l7/http1_parse.c may use llhttp" 'llhttp\.h' 'userspace/l7/http1_parse\.c'
 only_in "only l7/h2_* and health/probe_grpc.c may use nghttp2" 'nghttp2/' \
 	'userspace/l7/h2_|userspace/health/probe_grpc\.c'
-only_in "only tls/ and l7/tls* may use OpenSSL" 'openssl/' 'userspace/tls/|userspace/l7/tls'
+only_in "only tls/ and l7/tls* (and tests of them) may use OpenSSL" 'openssl/' \
+	'userspace/tls/|userspace/l7/tls|tests/unit/test_tls_'
 only_in "only route/regex.c may use PCRE2" 'pcre2' 'userspace/route/regex\.c'
 only_in "only conf/ may use libyaml" 'yaml\.h' 'userspace/conf/'
 only_in "only control/ may use libmicrohttpd" 'microhttpd\.h' 'userspace/control/'

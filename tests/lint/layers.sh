@@ -19,9 +19,9 @@ conf		conf limit route tls log/sink.h core bpf/abi.h
 l4		l4 conf core bpf/abi.h bpf/hash.h loader/loader.h loader/maps.h loader/maps_flows.h loader/maps_wide.h loader/maps_guard.h loader/maps_nat.h loader/maps_devices.h loader/maps_vips.h loader/sockets.h
 l7		l7 conf limit route tls log/writer.h core
 health		health l7 conf route tls core
-worker		worker l7 conf core tls/shared.h
-control		control dns admin log worker health l7 l4 conf route tls/cert.h tls/staple.h tls/digest.h core bpf/abi.h loader/loader.h loader/maps.h loader/probe.h
-cli		cli core control/message.h
+worker		worker l7 conf core tls/shared.h tls/tickets.h
+control		control dns admin log worker health l7 l4 conf route tls/cert.h tls/staple.h tls/digest.h tls/tickets.h core bpf/abi.h loader/loader.h loader/maps.h loader/probe.h
+cli		cli core conf/value.h control/message.h
 '
 
 {

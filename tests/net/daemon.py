@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """shuntd and backend servers as objects of a test."""
 import copy
+import ctypes
 import json
 import os
 import shlex
@@ -38,6 +39,40 @@ class Control:
 
     def __repr__(self):
         return f"exit {self.rc}\n{self.stdout}{self.stderr}"
+
+
+PR_SET_CHILD_SUBREAPER = 36
+
+
+class Successor:
+    """A process that an upgrade has started, with what is needed of subprocess.Popen. It is this
+    process's child once its own parent has ended."""
+
+    def __init__(self, pid):
+        self.pid, self.returncode = pid, None
+
+    def poll(self):
+        if self.returncode is None:
+            try:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+            except ChildProcessError:  # its parent still drains
+                return None
+            if pid:
+                self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
+
+    def wait(self, timeout=20):
+        wait_until(lambda: self.poll() is not None, timeout)
+        return self.returncode
+
+    def send_signal(self, number):
+        os.kill(self.pid, number)
+
+    def kill(self):
+        self.send_signal(signal.SIGKILL)
+
+    def terminate(self):
+        self.send_signal(signal.SIGTERM)
 
 
 class Daemon:
@@ -128,6 +163,23 @@ class Daemon:
         self.proc.kill()
         self.proc.wait()
         self.died_as_told = True
+
+    def upgrade(self, *args, timeout=60):
+        """shuntctl upgrade. This object is the new process; the former one, which drains."""
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        done = self.ctl("-o", "json", "upgrade", *args, timeout=timeout)
+        assert done.rc == 0, f"{done}{self.log}"
+        former, reply = self.proc, json.loads(done.stdout)
+        assert reply["former_pid"] == former.pid
+        self.proc = Successor(reply["pid"])
+        self.lab.at_close(self._end_former, former)
+        return former
+
+    def _end_former(self, former):
+        for _ in range(2):
+            if former.poll() is None:
+                former.terminate()
+        former.wait(timeout=20)
 
     def restart(self, timeout=20):
         """Start again with the same files, after sigkill() or terminate()."""

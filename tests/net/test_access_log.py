@@ -122,6 +122,69 @@ def test_requests_that_are_turned_away(logged):
         ("/0", 200, None), ("/1", 429, "too many requests"), ("/2", 429, "too many requests")]
 
 
+@pytest.mark.parametrize("trusted", [[], ["127.0.0.0/8"]])
+@pytest.mark.parametrize("request_id", ["off", "on"])
+@pytest.mark.parametrize("version", [1, 2])
+def test_what_the_proxy_answers_has_one_name(logged, version, request_id, trusted):
+    """The client is told the name that the line has, and it is no other request's."""
+    proxy = logged(backends=["127.0.0.1:1"], request_id=request_id, limits={"body": 5},
+                   trusted_proxies=trusted, start=False,
+                   access_log={"headers": ["user-agent"]}, routes=[
+        {"match": {"path": {"exact": "/down"}}, "pool": "web"},
+        {"match": {"path": {"exact": "/here"}}, "respond": {"status": 418, "body": "tea"}},
+        {"match": {"path": {"exact": "/big"}}, "pool": "web", "rewrite": {"template": "/other"}},
+        {"match": {"path": {"exact": "/late"}}, "pool": "web", "rate_limit": "one"}])
+    del proxy.config["services"]["web"]["pool"]
+    proxy.config["rate_limits"] = {"one": {"rate": "1/1h"}}
+    proxy.daemon.write_config(proxy.config)
+    proxy.daemon.start()
+    asked = [("/down", 502), ("/here", 418), ("/big", 413), ("/late", 502), ("/late", 429),
+             ("/none", 404), ("/%00", 400)]
+    told = []
+    for path, status in asked:
+        body = b"123456" if path == "/big" else b""
+        if version == 1:
+            reply = proxy.ask(f"POST {path} HTTP/1.1\r\nHost: a\r\nUser-Agent: me\r\n"
+                              f"X-Request-Id: mine\r\nContent-Length: {len(body)}\r\n\r\n"
+                              f"{body.decode()}")
+        else:
+            with open_h2(proxy) as client:
+                reply = client.ask(get(path, "a", "POST", user_agent="me", x_request_id="mine",
+                                       content_length=str(len(body))), body)
+        assert reply.status == status, path
+        told.append(reply.get("X-Request-Id"))
+    lines = proxy.lines(len(asked))
+    assert [(line["path"], line["status"], line["request_id"]) for line in lines] == [
+        (path, status, name) for (path, status), name in zip(asked, told)]
+    assert {line["headers"]["user-agent"] for line in lines} == {"me"}
+    assert set(told) == {"mine"} if trusted else len(set(told) - {"mine"}) == len(asked)
+    assert [line["route"] for line in lines[:5]] == [0, 1, None, 3, 3]
+
+
+def test_the_backend_is_the_one_that_answered(logged):
+    """Not the one that was asked last."""
+    go, asked = threading.Event(), []
+
+    def serve(name):
+        def first_comes(peer):
+            peer.message()
+            asked.append(name)
+            if asked[0] != name:
+                assert peer.is_closed()
+                return
+            go.wait(20)
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
+        return first_comes
+    proxy = logged(serve("b1"), serve("b2"), hedge={"after": "50ms"})
+    with proxy.connect() as client:
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        wait_until(lambda: len(asked) == 2)
+        go.set()
+        assert client.message().status == 200
+    line, = proxy.lines(1)
+    assert (line["backend"], line["attempts"]) == (asked[0], 2)
+
+
 def test_a_client_that_goes_away(logged):
     asked, over = threading.Event(), threading.Event()
 

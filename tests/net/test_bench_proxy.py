@@ -64,6 +64,20 @@ def test_chaos(tmp_path):
     assert said["resilient"]["good"] > said["bare"]["good"], said
 
 
+def test_reloads_under_all_kinds_of_traffic(tmp_path):
+    result = tmp_path / "reload.json"
+    done = subprocess.run([PYTHON, os.path.join(ROOT, "bench/proxy/reload.py"), "--quick", "--only",
+                           "shunt", "--json", str(result)], capture_output=True, text=True,
+                          timeout=120 * PATIENCE, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    row = json.loads(result.read_text())["results"]["shunt"]
+    lanes = {**row["lanes"], "steered": row["steered"]}
+    assert set(lanes) == {"http1", "http2", "websocket", "tcp", "steered"}
+    for name, lane in lanes.items():
+        assert lane["done"] > 20 and lane["errors"] == 0 and not lane.get("lost"), (name, lane)
+    assert row["reloads"] > 5 and row["generations"] > 5, row
+
+
 def test_http2_and_grpc(tmp_path):
     rows, output = measure(tmp_path, "h2,grpc")
     assert set(rows) == {"shunt", "nginx", "haproxy"}, output

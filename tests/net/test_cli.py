@@ -10,13 +10,15 @@ import yaml
 
 from lab import ROOT, binary
 
-VERBS = ["status", "service list", "service show", "pool list", "pool show", "backend list",
+VERBS = ["status", "upgrade",
+         "service list", "service show", "pool list", "pool show", "backend list",
          "backend add", "backend remove", "backend drain", "backend undrain", "backend disable",
          "backend enable", "backend weight", "config check", "config apply", "config show",
          "config diff", "config save", "config history", "config rollback", "config schema",
          "config fmt", "guard list", "guard add", "guard remove", "guard flush", "route list",
-         "route test",
-         "health", "version"]
+         "route test", "health", "doctor", "cert list", "wait ready", "wait health",
+         "wait generation",
+         "completion", "version"]
 
 
 def shuntctl(*args, env=None, **kw):

@@ -2,6 +2,7 @@
 """The control socket and the life of the daemon: who may speak, what it says, what signals do."""
 import concurrent.futures
 import contextlib
+import ctypes
 import glob
 import http.client
 import json
@@ -518,12 +519,10 @@ def test_commands_that_wait_when_the_daemon_ends_are_told_of(shuntd, host):
         sock.close()
 
 
-def test_usr1_logs_a_summary_and_usr2_is_ignored(shuntd, host):
+def test_usr1_logs_a_summary(shuntd, host):
     daemon = shuntd(proxy(), ns=host)
     daemon.signal(signal.SIGUSR1)
-    daemon.signal(signal.SIGUSR2)
     wait_until(lambda: "status: service name=web mode=http" in daemon.log, 10)
-    wait_until(lambda: "signal is reserved and ignored" in daemon.log, 10)
     assert daemon.ctl("status").rc == 0
 
 
@@ -539,7 +538,9 @@ def test_a_service_manager_is_told(lab, shuntd, host):
         assert reloading.startswith(b"RELOADING=1\n") and b"MONOTONIC_USEC=" in reloading
         assert sock.recv(4096).startswith(b"READY=1\n")
         daemon.signal(signal.SIGTERM)
-        assert sock.recv(4096).startswith(b"STOPPING=1\n")
+        stopping = sock.recv(4096)
+        assert stopping.startswith(b"STOPPING=1\n")
+        assert b"EXTEND_TIMEOUT_USEC=35000000\n" in stopping  # drain_timeout and some seconds
         assert daemon.wait_exit() == 0
 
 
@@ -551,6 +552,44 @@ def test_the_watchdog_is_fed(lab, shuntd, host):
         shuntd(proxy(), ns=host, env={"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "200000"})
         seen = [sock.recv(4096) for _ in range(4)]
         assert seen.count(b"WATCHDOG=1\n") >= 3
+
+
+def thread_name(pid, tid):
+    with open(f"/proc/{pid}/task/{tid}/comm", encoding="ascii") as f:
+        return f.read().strip()
+
+
+def test_a_worker_that_hangs_is_no_daemon_that_lives(lab, shuntd, host):
+    path = lab.path("notify.sock")
+    libc = ctypes.CDLL(None, use_errno=True)
+    seize, interrupt, detach = 0x4206, 0x4207, 17  # of ptrace(2): one thread can be held alone
+
+    def ptrace(request):
+        assert libc.ptrace(request, worker, None, None) == 0, os.strerror(ctypes.get_errno())
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(path)
+        sock.settimeout(20)
+        daemon = shuntd(proxy(), ns=host, env={"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "200000"})
+        worker = next(int(task) for task in os.listdir(f"/proc/{daemon.proc.pid}/task")
+                      if thread_name(daemon.proc.pid, task) == "shuntd-w1")
+        ptrace(seize)
+        ptrace(interrupt)
+        os.waitpid(worker, 0x40000000)  # __WALL, for threads: now it has stopped
+        try:
+            wait_until(lambda: "a worker hangs" in daemon.log, 10)
+            said = daemon.log.count("a worker hangs")
+            sock.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    sock.recv(4096)
+            wait_until(lambda: daemon.log.count("a worker hangs") >= said + 5, 10)
+            with pytest.raises(BlockingIOError):
+                sock.recv(4096)
+        finally:  # a thread that is held cannot even be killed
+            ptrace(detach)
+        sock.settimeout(20)
+        assert sock.recv(4096) == b"WATCHDOG=1\n"
 
 
 def test_descriptors_do_not_leak(shuntd, host):

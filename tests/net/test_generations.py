@@ -183,6 +183,22 @@ def test_a_watched_file_is_read_again(keeper):
     assert [g["origin"] for g in history(daemon)] == ["watch", "command", "watch", "start"]
 
 
+def test_what_comes_after_a_save_is_not_undone_by_it(keeper):
+    """The file that was saved is noticed a moment later, and is old by then."""
+    daemon, _ = keeper(proxy(admin={"watch": "on"}))
+    assert daemon.ctl("backend", "weight", "web", "b1", 4, "--save").rc == 0
+    assert daemon.ctl("backend", "weight", "web", "b1", 5).rc == 0
+    until = time.monotonic() + 0.5
+    while time.monotonic() < until:
+        assert weights(daemon)["b1"] == 5 and daemon.generation() == 3
+    # Somebody else's change counts as before, also back to what was saved.
+    saved = proxy(admin={"watch": "on"})
+    saved["pools"]["web"]["backends"][0]["weight"] = 4
+    daemon.write_config(saved)
+    wait_until(lambda: weights(daemon)["b1"] == 4)
+    assert [g["origin"] for g in history(daemon)] == ["watch", "command", "command", "start"]
+
+
 def test_a_directory_is_one_configuration(lab, keeper):
     daemon, _ = keeper()
     assert daemon.terminate() == 0

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Active checks: who is taken out, who comes back, and what clients notice of it."""
 import signal
+import time
 
 import pytest
 
-from lab import wait_until
+from lab import PATIENCE, wait_until
 
 
 @pytest.fixture
@@ -164,3 +165,33 @@ def test_slots_of_an_l4_service_follow_health(topology, shuntd, backend):
     backend("b1", ns=net.backends["b1"], tcp=[f"{addresses['b1']}:8000"])
     wait_for(daemon, b1="up")
     wait_until(lambda: slots()["b1"] > 1800, 10, what=slots)
+
+
+def test_results_that_change_the_state_are_looked_for_sooner(shuntd, host, backend):
+    b1, _ = two(backend, host)
+    daemon = shuntd(config({**HTTP, "every": "3s", "every_changing": "100ms", "fall": 4}), ns=host)
+    wait_for(daemon, b1="up", b2="up")
+    b1.set_health(503)
+    wait_until(lambda: health(daemon, "b1")["failures"], 20)
+    began = time.monotonic()
+    wait_for(daemon, b1="down")
+    assert time.monotonic() - began < 2 * PATIENCE  # three checks more
+
+
+def test_a_backend_that_comes_and_goes_has_to_do_more(shuntd, host, backend):
+    b1, _ = two(backend, host)
+    daemon = shuntd(config(HTTP), ns=host)
+    wait_for(daemon, b1="up", b2="up")
+    for rise in (2, 4, 8):
+        b1.set_health(503)
+        wait_for(daemon, b1="down")
+        assert daemon.log.count(f"is down pool=web backend=b1 reason=\"status 503 Status, expected "
+                                f"200 to 299\" rise={rise}") == 1
+        b1.set_health(200)
+        up = []
+        wait_until(lambda: up.append(health(daemon, "b1")) or up[-1]["state"] == "up", 30)
+        assert up[-1]["results_in_a_row"] >= rise
+    undamped = config({**HTTP, "damping": "0s"})
+    daemon.reload(undamped)
+    b1.set_health(503)
+    wait_until(lambda: daemon.log.count("rise=2") == 2, 20)

@@ -108,6 +108,36 @@ def test_who_waits_too_long_is_refused_by_priority(http_proxy):
     assert shed["low"] > 0 and shed["normal"] == shed["high"] == 0
 
 
+def test_of_all_that_wait_low_ones_are_refused_first(http_proxy):
+    """On the wire: the same number of each priority, side by side on each connection."""
+    proxy = overloaded(http_proxy, {"lag": "1ms", "retry_after": "3s"}, routes=[
+        {"match": {"path": {"exact": f"/{level}"}}, "respond": {"status": 204}, "priority": level}
+        for level in LEVELS])
+    rounds = 600
+    burst = "".join(f"GET /{level} HTTP/1.1\r\nHost: a\r\n\r\n" for level in LEVELS) * rounds
+    refused = dict.fromkeys(LEVELS, 0)
+    asked = 0
+    with contextlib.ExitStack() as stack:
+        peers = [stack.enter_context(proxy.connect()) for _ in range(48)]
+
+        def feed():
+            nonlocal asked
+            for peer in peers:
+                peer.send(burst)
+            for peer in peers:
+                for number in range(rounds * len(LEVELS)):
+                    answer = peer.message()
+                    assert answer.status in (204, 503)
+                    if answer.status == 503:
+                        assert answer.get("Retry-After") == "3"
+                        refused[LEVELS[number % len(LEVELS)]] += 1
+            asked += rounds * len(peers)
+            return refused["low"] > 1000
+        proxy.wait(feed)
+    assert refused["low"] > 2 * refused["normal"] and refused["high"] == 0, (refused, asked)
+    assert refused == {level: proxy.counter(f"shed_{level}") for level in LEVELS}
+
+
 @pytest.mark.parametrize("version", [1, 2])
 def test_it_can_be_changed(http_proxy, stalled, version):
     """A limit that is far exceeded when it comes: all is refused, until it goes."""
@@ -184,14 +214,16 @@ def test_requests_wait_and_high_ones_go_first(http_proxy):
 
 def test_who_waits_is_refused_in_the_end_or_goes_away(http_proxy):
     held = Held()
-    proxy = overloaded(lambda **kw: http_proxy(held, **kw), {"requests": 1, "wait": "300ms"})
+    proxy = overloaded(lambda **kw: http_proxy(held, **kw),
+                       {"requests": 1, "wait": "300ms", "retry_after": "7s"})
     with contextlib.ExitStack() as stack:
         busy = send(stack, proxy, "/busy")
         proxy.wait(lambda: held.seen == ["/busy"])
         with proxy.connect() as gone:
             gone.send("GET /gone HTTP/1.1\r\nHost: a\r\n\r\n")
             proxy.wait(lambda: proxy.counter("requests") == 2)
-        assert send(stack, proxy, "/late").message().status == 503
+        answer = send(stack, proxy, "/late").message()
+        assert (answer.status, answer.get("Retry-After")) == (503, "7")
         proxy.wait_counter("aborted", 1)
         assert proxy.counter("shed_normal") == 1 and status(proxy)["waiting_requests"] == 0
         held.go.release()

@@ -285,6 +285,21 @@ def test_faults_on_purpose(routed, version):
 
 
 @BOTH
+def test_a_fault_leaves_the_connection_as_a_backend_would(routed, version):
+    """What a client sent was no mistake of its own, whatever the status says."""
+    proxy = routed([{"pool": "web", "fault": {"abort": 404}}])
+    text = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi"
+    if version == 2:
+        with open_h2(proxy) as client:
+            replies = [client.ask(get("/", method="POST"), b"hi") for _ in range(2)]
+        assert [r.status for r in replies] == [404] * 2
+        return
+    with proxy.connect() as client:
+        replies = [client.ask(text) for _ in range(2)]
+    assert [(r.status, r.get("Connection")) for r in replies] == [(404, "keep-alive")] * 2
+
+
+@BOTH
 def test_a_service_without_a_pool_of_its_own(routed, version):
     proxy = routed([{"match": {"host": "one.test"}, "pool": "one"}],
                    pools={"one": who("one"), "late": who("late")}, start=False)

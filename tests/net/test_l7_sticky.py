@@ -169,3 +169,12 @@ def test_a_cookie_has_its_time(sticky):
     proxy.wait(is_stale)
     assert not renewed or renewed[0] != cookie
     assert proxy.counter("sticky_forged") == 0
+
+
+def test_a_route_that_takes_the_cookie_away_knows_it(sticky):
+    """The backend does not see it, the client is brought back all the same."""
+    proxy = sticky(routes=[{"match": {"path": {"prefix": "/"}}, "pool": "web",
+                            "request_headers": {"remove": ["cookie"]}}])
+    for name, cookie in homes(proxy).items():
+        for _ in range(4):
+            assert ask(proxy, cookie)[:2] == (name, None)

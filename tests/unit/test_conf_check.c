@@ -506,6 +506,11 @@ static void health_checks_are_checked(void **state)
 		 "such as 200-299, found \"300-200\"\n"},
 		{HTTP_HEALTH("{tcp: {}, every: 1s, timeout: 2s}"),
 		 "t:4:43: %s: pool api: health.timeout is longer than health.every\n"},
+		{HTTP_HEALTH("{tcp: {}, every: 1s, every_changing: 2s}"),
+		 "t:4:50: %s: pool api: health.every_changing is longer than health.every\n"},
+		{HTTP_HEALTH("{tcp: {}, via: both}"),
+		 "t:4:28: %s: pool api: health.via: both is for pools with forward: ipip, gue or "
+		 "l2\n"},
 		{HTTP_HEALTH("{tcp: {}, rise: 0}"), "t:4:29: %s: pool api: health.rise: expected a "
 						    "number from 1 to 100, found \"0\"\n"},
 		{UDP_POOL("{tcp: {}}") "10.9.0.1:53/udp}}",

@@ -138,6 +138,7 @@ static void each_change_is_said_once(void **state)
 			    "~ pool web mtu default -> 1400\n"
 			    "~ pool web health.tcp.port 80 -> 81\n"
 			    "~ pool web health.every 2s -> 5s\n"
+			    "~ pool web health.every_changing 2s -> 5s\n"
 			    "~ backend web/a address 10.0.0.1 -> 10.0.0.3\n"
 			    "~ backend web/a weight 1 -> 7\n"
 			    "~ backend web/a state up -> drain\n"
@@ -190,16 +191,19 @@ static void another_kind_of_check_is_one_change(void **state)
 	diff_texts(WITH_HEALTH("none"), WITH_HEALTH("{http: {path: /a, host: h}}"), text,
 		   sizeof(text));
 	assert_string_equal(text, "~ pool api health none -> {http: {path: /a, host: h, status: "
-				  "200-299, body_limit: 16KiB}, tls: auto, every: 2s, timeout: "
-				  "1s, rise: 2, "
-				  "fall: 3}\n");
+				  "200-299, body_limit: 16KiB}, tls: auto, via: direct, every: "
+				  "2s, timeout: 1s, every_changing: 2s, rise: 2, "
+				  "fall: 3, damping: 1m}\n");
 	diff_texts(WITH_HEALTH("{http: {}}"), WITH_HEALTH("{tcp: {port: 5}}"), text, sizeof(text));
 	assert_string_equal(
 		text,
 		"~ pool api health {http: {path: /, status: 200-299, body_limit: 16KiB}, tls: "
-		"auto, every: 2s, "
-		"timeout: 1s, rise: 2, fall: 3} -> {tcp: {port: 5}, tls: auto, every: 2s, "
-		"timeout: 1s, rise: 2, fall: 3}\n");
+		"auto, via: direct, every: 2s, "
+		"timeout: 1s, every_changing: 2s, rise: 2, fall: 3, damping: 1m} -> {tcp: {port: "
+		"5}, tls: auto, via: "
+		"direct, every: "
+		"2s, "
+		"timeout: 1s, every_changing: 2s, rise: 2, fall: 3, damping: 1m}\n");
 	diff_texts(WITH_HEALTH("{http: {host: a}}"), WITH_HEALTH("{http: {status: 204, port: 9}}"),
 		   text, sizeof(text));
 	assert_string_equal(text, "~ pool api health.http.port default -> 9\n"

@@ -76,6 +76,53 @@ static void test_results_in_a_row_are_counted(void **state)
 	assert_int_equal(rf.run, 1);
 }
 
+static void test_changing_is_what_results_contradict(void **state)
+{
+	struct rise_fall rf = {0};
+
+	(void)state;
+	assert_true(rise_fall_is_changing(&rf));
+	expect(&rf, 2, 3, "+", "u");
+	assert_false(rise_fall_is_changing(&rf));
+	expect(&rf, 2, 3, "-", "u");
+	assert_true(rise_fall_is_changing(&rf));
+	expect(&rf, 2, 3, "+", "u");
+	assert_false(rise_fall_is_changing(&rf));
+	expect(&rf, 2, 3, "---", "uud");
+	assert_false(rise_fall_is_changing(&rf));
+	expect(&rf, 2, 3, "+", "d");
+	assert_true(rise_fall_is_changing(&rf));
+	rf = (struct rise_fall){.state = HEALTH_DOWN}; /* adopted */
+	assert_false(rise_fall_is_changing(&rf));
+}
+
+/* Down at the one time, up at the other. */
+static void relapse(struct rise_fall *rf, uint64_t up_ms, uint64_t down_ms)
+{
+	rf->state = HEALTH_UP;
+	rise_fall_note(rf, up_ms, 1000);
+	rf->state = HEALTH_DOWN;
+	rise_fall_note(rf, down_ms, 1000);
+}
+
+static void test_who_comes_and_goes_is_damped(void **state)
+{
+	struct rise_fall rf = {0};
+
+	(void)state;
+	relapse(&rf, 1, 2); /* up from the start is no recovery */
+	assert_int_equal(rise_fall_damped(&rf, 3), 3);
+	relapse(&rf, 10, 20);
+	assert_int_equal(rise_fall_damped(&rf, 3), 6);
+	relapse(&rf, 30, 1029);
+	assert_int_equal(rise_fall_damped(&rf, 3), 12);
+	for (uint64_t i = 0; i < 40; i++)
+		relapse(&rf, 2000 + i * 10, 2005 + i * 10);
+	assert_int_equal(rise_fall_damped(&rf, 3), 48);
+	relapse(&rf, 3000, 4000); /* it stood for long enough */
+	assert_int_equal(rise_fall_damped(&rf, 3), 3);
+}
+
 static void test_jitter_stays_within_a_tenth(void **state)
 {
 	(void)state;
@@ -107,6 +154,8 @@ int main(void)
 		cmocka_unit_test(test_one_is_enough_where_one_is_asked_for),
 		cmocka_unit_test(test_an_adopted_state_stands_until_results_say_otherwise),
 		cmocka_unit_test(test_results_in_a_row_are_counted),
+		cmocka_unit_test(test_changing_is_what_results_contradict),
+		cmocka_unit_test(test_who_comes_and_goes_is_damped),
 		cmocka_unit_test(test_jitter_stays_within_a_tenth),
 		cmocka_unit_test(test_first_checks_are_spread_over_a_tenth),
 	};

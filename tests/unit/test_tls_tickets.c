@@ -45,6 +45,24 @@ static void test_workers_agree_whenever_they_look(void **state)
 	assert_memory_equal(&a, &b, sizeof(a));
 }
 
+static void test_another_process_goes_on_with_them(void **state)
+{
+	struct tls_tickets t = begin(), next;
+	struct tls_ticket_state saved;
+	struct tls_ticket_key first = key_at(&t, START), second = key_at(&t, START + ROTATION),
+			      found;
+
+	(void)state;
+	tls_tickets_save(&t, &saved);
+	tls_tickets_restore(&next, &saved);
+	assert_int_equal(tls_tickets_find(&next, web, first.name, &found), 2);
+	assert_memory_equal(&first, &found, sizeof(first));
+	assert_int_equal(tls_tickets_find(&next, web, second.name, &found), 1);
+	first = key_at(&t, START + 2 * ROTATION);
+	second = key_at(&next, START + 2 * ROTATION);
+	assert_memory_equal(&first, &second, sizeof(first));
+}
+
 static void test_a_key_is_good_for_two_epochs(void **state)
 {
 	struct tls_tickets t = begin();
@@ -141,6 +159,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_many_services),
 		cmocka_unit_test(test_workers_agree_whenever_they_look),
+		cmocka_unit_test(test_another_process_goes_on_with_them),
 		cmocka_unit_test(test_a_key_is_good_for_two_epochs),
 		cmocka_unit_test(test_keys_of_the_future_and_of_others_are_unknown),
 		cmocka_unit_test(test_services_have_keys_of_their_own),

@@ -200,7 +200,7 @@ static int set_up(void **state)
 	assert_non_null(w->rt);
 	w->backend = listen_any(&w->backend_port);
 	close(listen_any(&w->port)); /* now free */
-	assert_int_equal(workers_start(&w->loop, 2, 1000, &w->workers, &d), 0);
+	assert_int_equal(workers_start(&w->loop, 2, 1000, NULL, &w->workers, &d), 0);
 	diag_deinit(&d);
 	apply(w, one_service(w, text, sizeof(text)));
 	*state = w;

@@ -97,6 +97,8 @@ static void resolve_health_port(struct draft *dr, const struct pool_draft *pd, s
 	if (p->health.kind == HEALTH_NONE || p->health.port || p->forward == FORWARD_PROXY ||
 	    have_own_ports(p))
 		return;
+	if (p->health.via == HEALTH_VIA_TUNNEL && pd->l4_user)
+		return; /* the ports are those of the services */
 	if (pd->tcp_port > 0)
 		p->health.port = (uint16_t)pd->tcp_port;
 	else if (!pd->l4_user && !pd->proxy_user)
@@ -123,6 +125,8 @@ static void resolve_health(struct draft *dr, const struct pool_draft *pd, struct
 	}
 	if (!tree_get(health, "timeout") && p->health.timeout_ms > p->health.every_ms)
 		p->health.timeout_ms = p->health.every_ms;
+	if (!p->health.changing_ms)
+		p->health.changing_ms = p->health.every_ms;
 	resolve_health_port(dr, pd, p);
 }
 

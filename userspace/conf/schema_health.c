@@ -119,6 +119,17 @@ static const struct keyword health_keys[] = {
 	 FIELD(struct health_conf, tls),
 	 .words = health_tls_words,
 	 .fallback = "auto"},
+	{.name = "via",
+	 .text = "ipip, gue and l2 pools: direct, a connection to the backend's own address; "
+		 "tunnel, a "
+		 "SYN for each address of the services, sent as clients' packets are, which the "
+		 "backend must answer from there (an echo request where the service has no TCP "
+		 "port), "
+		 "for a tcp check alone; both, that too, after a good direct check",
+	 .type = KEY_CHOICE,
+	 FIELD(struct health_conf, via),
+	 .words = health_via_words,
+	 .fallback = "direct"},
 	{.name = "every",
 	 .text = "from one check to the next",
 	 .type = KEY_DURATION,
@@ -134,6 +145,15 @@ static const struct keyword health_keys[] = {
 	 .max = HOUR,
 	 .fallback = "1s",
 	 .fallback_text = "1s, or the value of every where that is shorter"},
+	{.name = "every_changing",
+	 .text = "the same while the results are not what the state says, so that a change is "
+		 "found "
+		 "sooner",
+	 .type = KEY_DURATION,
+	 FIELD(struct health_conf, changing_ms),
+	 .min = 100,
+	 .max = HOUR,
+	 .fallback_text = "the value of every"},
 	{.name = "rise",
 	 .text = "good results in a row that bring a backend up",
 	 .type = KEY_NUMBER,
@@ -148,6 +168,14 @@ static const struct keyword health_keys[] = {
 	 .min = 1,
 	 .max = 100,
 	 .fallback = "3"},
+	{.name = "damping",
+	 .text = "a backend that came up, and goes down again within this time, needs twice as "
+		 "many "
+		 "good results to come up, and so each time, up to 16 times as many; 0: never",
+	 .type = KEY_DURATION,
+	 FIELD(struct health_conf, damping_ms),
+	 .max = 24 * HOUR,
+	 .fallback = "1m"},
 };
 const struct section schema_health = {.name = "health of a pool",
 				      .text = "How backends are checked: tcp, http or grpc",

@@ -251,6 +251,7 @@ const char *const meter_words[] = {"token-bucket", "sliding-window", "leaky-buck
 const char *const priority_words[] = {"low", "normal", "high", NULL};
 const char *const limit_per_words[] = {"node", "service", "route", NULL};
 const char *const health_kind_words[] = {"none", "tcp", "http", "grpc", NULL};
+const char *const health_via_words[] = {"direct", "tunnel", "both", NULL};
 
 const char *forward_name(enum forward v)
 {
@@ -290,6 +291,11 @@ const char *quic_cid_name(enum quic_cid v)
 const char *health_kind_name(enum health_kind v)
 {
 	return health_kind_words[v];
+}
+
+const char *health_via_name(enum health_via v)
+{
+	return health_via_words[v];
 }
 
 const char *proto_name(uint8_t proto)

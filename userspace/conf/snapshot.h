@@ -117,6 +117,10 @@ enum health_kind { HEALTH_NONE, HEALTH_TCP, HEALTH_HTTP, HEALTH_GRPC };
 
 enum health_tls { HEALTH_TLS_AUTO, HEALTH_TLS_ON, HEALTH_TLS_OFF };
 
+/* By a connection of this host to the backend, as clients' packets come to it, or the one, then the
+ * other. */
+enum health_via { HEALTH_VIA_DIRECT, HEALTH_VIA_TUNNEL, HEALTH_VIA_BOTH };
+
 struct status_range {
 	unsigned low, high; /* both included */
 };
@@ -126,6 +130,7 @@ struct health_pattern; /* conf/health_pattern.h */
 struct health_conf {
 	enum health_kind kind;
 	enum health_tls tls;	       /* auto: where the port for clients is checked */
+	enum health_via via;	       /* default direct */
 	uint16_t port;		       /* 0 (proxy pools only): each backend's own */
 	const char *path;	       /* HTTP: origin-form target */
 	const char *host;	       /* HTTP, gRPC: Host header; NULL: the address */
@@ -137,7 +142,9 @@ struct health_conf {
 	size_t body_limit;		/* HTTP: bytes of the body that are looked at, 16 KiB */
 	const char *service;		/* gRPC: that is asked for; NULL: the server as a whole */
 	unsigned every_ms, timeout_ms;
-	unsigned rise, fall; /* results in a row that change the state */
+	unsigned changing_ms; /* in place of every_ms while results contradict the state; 0: none */
+	unsigned rise, fall;  /* results in a row that change the state */
+	unsigned damping_ms;  /* who goes down again sooner has to do more to come up; 0: none */
 };
 
 enum forward { FORWARD_IPIP, FORWARD_GUE, FORWARD_L2, FORWARD_LOCAL, FORWARD_NAT, FORWARD_PROXY };
@@ -638,6 +645,7 @@ extern const char *const tracking_words[];
 extern const char *const affinity_words[];
 extern const char *const quic_cid_words[];
 extern const char *const health_kind_words[];
+extern const char *const health_via_words[];
 extern const char *const meter_words[];
 extern const char *const limit_per_words[];
 extern const char *const priority_words[];
@@ -652,6 +660,7 @@ const char *tracking_name(enum tracking v);
 const char *affinity_name(enum affinity v);
 const char *quic_cid_name(enum quic_cid v);
 const char *health_kind_name(enum health_kind v);
+const char *health_via_name(enum health_via v);
 const char *proto_name(uint8_t proto);
 
 #endif

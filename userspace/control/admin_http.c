@@ -137,6 +137,62 @@ int admin_http_open(struct admin_http *a, const struct admin_conf *conf, struct 
 	return 0;
 }
 
+/* Is it a socket at conf's address? */
+static bool is_at(const struct admin_conf *conf, int fd, const char *path)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	struct endpoint ep;
+
+	if (conf->http_path)
+		return path && !strcmp(path, conf->http_path);
+	return !path && conf->http.port && !getsockname(fd, (struct sockaddr *)&ss, &len) &&
+	       !endpoint_from_sockaddr((struct sockaddr *)&ss, &ep) &&
+	       !endpoint_cmp(&ep, &conf->http);
+}
+
+int admin_http_adopt(struct admin_http *a, const struct admin_conf *conf, int fd, const char *path,
+		     struct diag *d)
+{
+	char *copy;
+
+	if (fd < 0 || !is_at(conf, fd, path)) {
+		if (fd >= 0)
+			close(fd);
+		if (path)
+			(void)unlink(path); /* nobody will answer there */
+		return admin_http_open(a, conf, d);
+	}
+	if (!path) {
+		a->socket.fd = fd;
+		a->is_loopback = addr_is_loopback(&conf->http.addr);
+		return 0;
+	}
+	copy = strdup(path);
+	if (!copy) {
+		close(fd);
+		return -ENOMEM;
+	}
+	a->is_loopback = true;
+	control_socket_adopt(copy, fd, &a->socket);
+	return 0;
+}
+
+int admin_http_fd(const struct admin_http *a)
+{
+	return a->server ? server_listen_fd(a->server) : -1;
+}
+
+void admin_http_quiesce(struct admin_http *a)
+{
+	char *path = (char *)a->socket.path;
+
+	if (a->server)
+		server_quiesce(a->server);
+	control_socket_leave(&a->socket);
+	free(path);
+}
+
 int admin_http_start(struct admin_http *a, uv_loop_t *loop, struct commands_env *env)
 {
 	a->env = env;

@@ -18,7 +18,11 @@ void cmd_pools(struct commands_env *env, struct request *rq, const struct route_
 void cmd_pool(struct commands_env *env, struct request *rq, const struct route_args *args);
 void cmd_backends(struct commands_env *env, struct request *rq, const struct route_args *args);
 void cmd_limits(struct commands_env *env, struct request *rq, const struct route_args *args);
+void cmd_certificates(struct commands_env *env, struct request *rq, const struct route_args *args);
 void cmd_health(struct commands_env *env, struct request *rq, const struct route_args *args);
+
+/* doctor.c */
+void cmd_doctor(struct commands_env *env, struct request *rq, const struct route_args *args);
 
 /* cmd_config.c */
 void cmd_config_show(struct commands_env *env, struct request *rq, const struct route_args *args);
@@ -59,6 +63,9 @@ void cmd_readyz(struct commands_env *env, struct request *rq, const struct route
 void cmd_metrics(struct commands_env *env, struct request *rq, const struct route_args *args);
 void cmd_openapi(struct commands_env *env, struct request *rq, const struct route_args *args);
 void cmd_guard_flush(struct commands_env *env, struct request *rq, const struct route_args *args);
+
+/* cmd_upgrade.c */
+void cmd_upgrade(struct commands_env *env, struct request *rq, const struct route_args *args);
 
 /* cmd_route.c */
 void cmd_route_list(struct commands_env *env, struct request *rq, const struct route_args *args);

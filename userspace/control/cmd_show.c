@@ -54,6 +54,12 @@ void cmd_limits(struct commands_env *env, struct request *rq, const struct route
 	reply_json(rq, 200, object_limits(reload_current(env->reload)));
 }
 
+void cmd_certificates(struct commands_env *env, struct request *rq, const struct route_args *args)
+{
+	(void)args;
+	reply_json(rq, 200, object_certificates(reload_current(env->reload)));
+}
+
 void cmd_pools(struct commands_env *env, struct request *rq, const struct route_args *args)
 {
 	const struct snapshot *snap = reload_current(env->reload);

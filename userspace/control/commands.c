@@ -7,6 +7,7 @@
 
 #include "control/cmd.h"
 #include "control/reply.h"
+#include "control/upgrade.h"
 #include "core/log.h"
 
 static const struct command {
@@ -26,6 +27,8 @@ static const struct command {
 	{"GET", "/v1/backends", false, cmd_backends},
 	{"GET", "/v1/health", false, cmd_health},
 	{"GET", "/v1/limits", false, cmd_limits},
+	{"GET", "/v1/certificates", false, cmd_certificates},
+	{"GET", "/v1/doctor", false, cmd_doctor},
 	{"GET", "/v1/config", false, cmd_config_show},
 	{"GET", "/v1/config/diff", false, cmd_config_diff_file},
 	{"POST", "/v1/config/check", false, cmd_config_check},
@@ -45,6 +48,7 @@ static const struct command {
 	{"POST", "/v1/guard", true, cmd_guard_add},
 	{"DELETE", "/v1/guard", true, cmd_guard_flush},
 	{"POST", "/v1/guard/remove", true, cmd_guard_remove},
+	{"POST", "/v1/upgrade", true, cmd_upgrade},
 	{"GET", "/v1/log", false, cmd_log_show},
 	{"PATCH", "/v1/log", true, cmd_log_change},
 	{"POST", "/v1/log/reopen", true, cmd_log_reopen},
@@ -92,6 +96,10 @@ static void run_command(struct commands_env *env, const struct command *c, struc
 		reply_error(rq, REPLY_BUSY, NULL, "shuntd is stopping");
 		return;
 	}
+	if (c->mutates && upgrade_is_switching(env->upgrade)) {
+		reply_error(rq, REPLY_BUSY, NULL, "an upgrade is under way; try again");
+		return;
+	}
 	if (c->mutates) {
 		log_info("control: command method=%s path=%s uid=%ld pid=%ld", rq->method, rq->path,
 			 peer_uid(&rq->peer), (long)rq->peer.pid);
@@ -106,8 +114,15 @@ void commands_handle(void *ctx, struct request *rq)
 	struct route_args args;
 	char allow[64] = "";
 
+	struct commands_env *env = ctx;
+
 	if (rq->fault) {
 		reply_fault(rq);
+		return;
+	}
+	if (env->retired) {
+		reply_error(rq, REPLY_BUSY, NULL,
+			    "another process has taken over; connect again to reach it");
 		return;
 	}
 	for (size_t i = 0; i < COMMAND_COUNT; i++) {

@@ -21,10 +21,13 @@ struct commands_env {
 	struct history *history;
 	struct discover *discover;
 	struct runtime *runtime;
-	const struct config_file *file;
+	struct config_file *file;
 	const char *config_path; /* "-": standard input, nothing can be saved */
 	uint64_t started_ms;	 /* clock_now_ms() at the start */
+	struct upgrade *upgrade;
+	const struct takeover *takeover; /* whose place was taken, if any */
 	bool stopping;
+	bool retired; /* another process is the daemon now, and has most of what is here */
 	struct {
 		uint64_t generation; /* 0: nothing is known */
 		uint64_t stamp;	     /* of the file */

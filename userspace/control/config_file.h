@@ -22,6 +22,7 @@ struct config_file {
 	bool strict;
 	uint64_t fallback; /* the generation that was started from, as the file was bad; 0: none */
 	bool running, again; /* asked for while one was running */
+	uint64_t saved;	     /* config_stamp() of what a command wrote there last; 0: nothing */
 	const char *why;     /* of the one that was asked for last: "signal", "watch" */
 };
 

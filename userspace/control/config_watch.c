@@ -14,7 +14,7 @@
 
 #define SETTLE_MS 100
 
-/* A file that says what is in force, such as one that was just saved, is no change. */
+/* A file that says what is in force is no change. */
 static bool says_what_is_in_force(const struct config_file *f)
 {
 	struct change_list changes = {0};
@@ -41,7 +41,11 @@ static void on_settled(uv_timer_t *timer)
 	    stamp == w->stamp)
 		return;
 	w->stamp = stamp;
-	if (!says_what_is_in_force(w->file))
+	/* What was saved was in force then, and may be changed since: that is not to be undone. What
+	 * is in force says nothing while another one is on its way. */
+	if (stamp == w->file->saved)
+		return;
+	if (w->file->running || !says_what_is_in_force(w->file))
 		config_file_reload(w->file, "watch");
 }
 

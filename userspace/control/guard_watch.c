@@ -72,9 +72,21 @@ static void on_tick(uv_timer_t *timer)
 
 void guard_watch_start(struct guard_watch *w, uv_loop_t *loop, struct l4 *l4)
 {
-	*w = (struct guard_watch){.l4 = l4};
-	guard_on_report(l4_guard(l4), on_report, w);
-	(void)uv_timer_init(loop, &w->timer); /* neither can fail */
+	*w = (struct guard_watch){0};
+	(void)uv_timer_init(loop, &w->timer); /* cannot fail */
 	w->timer.data = w;
-	(void)uv_timer_start(&w->timer, on_tick, 0, 0);
+	guard_watch_resume(w, l4);
+}
+
+void guard_watch_pause(struct guard_watch *w)
+{
+	(void)uv_timer_stop(&w->timer); /* always 0 */
+	w->l4 = NULL;
+}
+
+void guard_watch_resume(struct guard_watch *w, struct l4 *l4)
+{
+	w->l4 = l4;
+	guard_on_report(l4_guard(l4), on_report, w);
+	(void)uv_timer_start(&w->timer, on_tick, 0, 0); /* fails when closing */
 }

@@ -20,4 +20,8 @@ struct guard_watch {
 /* l4 must outlive the loop. */
 void guard_watch_start(struct guard_watch *w, uv_loop_t *loop, struct l4 *l4);
 
+/* Until guard_watch_resume(), l4 is not looked at. */
+void guard_watch_pause(struct guard_watch *w);
+void guard_watch_resume(struct guard_watch *w, struct l4 *l4);
+
 #endif

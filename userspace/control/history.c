@@ -344,6 +344,11 @@ json_t *history_json(const struct history *h)
 	return json_finish(list, failed);
 }
 
+bool history_is_busy(const struct history *h)
+{
+	return h->busy;
+}
+
 void history_close(struct history *h)
 {
 	if (!h)

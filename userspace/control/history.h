@@ -40,6 +40,9 @@ uint64_t history_last_good(struct history *h, struct runtime *rt, struct tree **
 /* All of them, the newest first. NULL: out of memory. */
 json_t *history_json(const struct history *h);
 
+/* Is something being written? */
+bool history_is_busy(const struct history *h);
+
 /* Ends when what is under way is written; the loop has to run until then. NULL is fine. */
 void history_close(struct history *h);
 

@@ -27,6 +27,8 @@ enum api_exit {
 	API_EXIT_USAGE,
 	API_EXIT_REFUSED,     /* the daemon said no */
 	API_EXIT_UNREACHABLE, /* no daemon answers */
+	API_EXIT_TIMEOUT,     /* what was waited for did not come */
+	API_EXIT_WARNINGS,    /* doctor: no errors, but not all is well */
 };
 
 #endif

@@ -220,20 +220,3 @@ void metrics_services(struct exposition *e, const struct commands_env *env,
 	add_l4(e, env, snap, count, sums);
 	free(sums);
 }
-
-void metrics_certificates(struct exposition *e, const struct snapshot *snap, size_t count)
-{
-	exposition_family(e, "shunt_certificate_not_after_seconds", METRIC_GAUGE,
-			  "When a certificate expires, in seconds since 1970.");
-	for (size_t i = 0; i < count; i++) {
-		const struct service *s = &snap->services[i];
-
-		for (size_t k = 0; service_has_tls(s) && k < s->tls.certificate_count; k++)
-			exposition_number(
-				e,
-				(const struct label[]){{"service", s->name},
-						       {"cert", s->tls.certificates[k].cert},
-						       {0}},
-				(double)s->tls.loaded[k]->not_after);
-	}
-}

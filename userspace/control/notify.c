@@ -3,6 +3,7 @@
 #include "control/notify.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,9 +79,48 @@ void notify_reloading(void)
 	send_text(text);
 }
 
-void notify_stopping(void)
+/* What comes after the drain is a matter of milliseconds. */
+#define STOP_EXTRA_MS 5000
+
+void notify_stopping(unsigned drain_ms)
 {
-	send_text("STOPPING=1\nSTATUS=draining\n");
+	char text[128];
+
+	(void)snprintf(text, sizeof(text),
+		       "STOPPING=1\nSTATUS=draining\nEXTEND_TIMEOUT_USEC=%llu\n",
+		       (drain_ms + STOP_EXTRA_MS) * 1000ULL);
+	send_text(text);
+}
+
+void notify_main_pid(long pid)
+{
+	char text[128];
+
+	(void)snprintf(text, sizeof(text), "MAINPID=%ld\nREADY=1\nSTATUS=running\n", pid);
+	send_text(text);
+}
+
+char *notify_socket_variable(void)
+{
+	const char *name = address.sun_path;
+	bool is_abstract = address_len && !name[0];
+	char *text;
+
+	if (!address_len ||
+	    asprintf(&text, "NOTIFY_SOCKET=%s%.*s", is_abstract ? "@" : "",
+		     (int)(address_len - offsetof(struct sockaddr_un, sun_path) - is_abstract),
+		     name + is_abstract) < 0)
+		return NULL;
+	return text;
+}
+
+char *notify_watchdog_variable(void)
+{
+	char *text;
+
+	if (!watchdog_ms || asprintf(&text, "WATCHDOG_USEC=%llu", 2000ULL * watchdog_ms) < 0)
+		return NULL;
+	return text;
 }
 
 unsigned notify_watchdog_ms(void)

@@ -8,6 +8,8 @@
 #include "control/json_build.h"
 #include "control/objects.h"
 #include "control/steering.h"
+#include "control/takeover.h"
+#include "control/upgrade.h"
 #include "core/clock.h"
 #include "l4/l4.h"
 #include "l4/nat_sweep.h"
@@ -180,6 +182,25 @@ static json_t *proxy_json(const struct commands_env *env, const struct snapshot 
 	return json_finish(o, failed);
 }
 
+static json_t *upgrade_json(const struct commands_env *env)
+{
+	const char *failure = upgrade_last_failure(env->upgrade);
+	const struct takeover *from = env->takeover;
+	pid_t pid;
+	const char *state = upgrade_state(env->upgrade, &pid);
+	json_t *o = json_object();
+	bool failed = !o;
+
+	json_put(o, "state", json_string(state), &failed);
+	json_put(o, "pid", pid ? json_integer(pid) : json_null(), &failed);
+	json_put(o, "last_failure", failure ? json_text(failure) : json_null(), &failed);
+	json_put(o, "took_over_from_pid",
+		 takeover_is_wanted(from) ? json_integer(from->from.pid) : json_null(), &failed);
+	json_put(o, "took_over_from_version",
+		 takeover_is_wanted(from) ? json_text(from->from.version) : json_null(), &failed);
+	return json_finish(o, failed);
+}
+
 json_t *object_version(void)
 {
 	return json_pack("{s:s, s:i, s:i}", "version", SHUNT_VERSION, "api", API_VERSION, "abi",
@@ -194,6 +215,7 @@ json_t *object_status(const struct commands_env *env, const struct snapshot *sna
 
 	json_put_int(o, "pid", (uint64_t)getpid(), &failed);
 	json_put(o, "state", json_string(env->stopping ? "stopping" : "running"), &failed);
+	json_put(o, "upgrade", upgrade_json(env), &failed);
 	json_put_int(o, "uptime_seconds", (clock_now_ms() - env->started_ms) / 1000, &failed);
 	json_put_int(o, "generation", snap->generation, &failed);
 	json_put(o, "config_file", json_text(env->config_path), &failed);

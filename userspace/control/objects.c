@@ -137,6 +137,10 @@ static json_t *health_conf_json(const struct health_conf *h)
 	}
 	json_put(o, "every_ms", json_integer(h->every_ms), &failed);
 	json_put(o, "timeout_ms", json_integer(h->timeout_ms), &failed);
+	json_put(o, "every_changing_ms",
+		 json_integer(h->changing_ms ? h->changing_ms : h->every_ms), &failed);
+	json_put(o, "via", json_string(health_via_name(h->via)), &failed);
+	json_put(o, "damping_ms", json_integer(h->damping_ms), &failed);
 	json_put(o, "rise", json_integer(h->rise), &failed);
 	json_put(o, "fall", json_integer(h->fall), &failed);
 	return json_finish(o, failed);

@@ -73,6 +73,9 @@ const char *backend_state_word(const struct backend *b);
  * (object_tls.c); null where it has none. */
 json_t *object_tls(const struct service *s);
 
+/* The certificates of all services. */
+json_t *object_certificates(const struct snapshot *snap);
+
 /* How a proxy pool balances: the policy, and the groups of backends with their shares and weights now. */
 json_t *object_balance(const struct pool *p);
 

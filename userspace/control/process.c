@@ -18,7 +18,7 @@ void process_prepare(void)
 
 	(void)signal(SIGPIPE, SIG_IGN); /* cannot fail; peers that went away are EPIPE */
 	umask(0027);
-	/* Nothing is ever executed, so nothing needs privileges by being executed. */
+	/* Nothing is ever executed but this program's next version, which has no more than this one. */
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		log_warning("main: no_new_privs was not set error=\"%s\"", strerror(errno));
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {

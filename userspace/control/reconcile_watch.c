@@ -25,9 +25,20 @@ static void on_tick(uv_timer_t *timer)
 void reconcile_watch_start(struct reconcile_watch *w, uv_loop_t *loop, struct l4 *l4,
 			   struct reload *reload)
 {
-	w->l4 = l4;
 	w->reload = reload;
-	(void)uv_timer_init(loop, &w->timer); /* neither can fail */
+	(void)uv_timer_init(loop, &w->timer); /* cannot fail */
 	w->timer.data = w;
-	(void)uv_timer_start(&w->timer, on_tick, TICK_MS, TICK_MS);
+	reconcile_watch_resume(w, l4);
+}
+
+void reconcile_watch_pause(struct reconcile_watch *w)
+{
+	(void)uv_timer_stop(&w->timer); /* always 0 */
+	w->l4 = NULL;
+}
+
+void reconcile_watch_resume(struct reconcile_watch *w, struct l4 *l4)
+{
+	w->l4 = l4;
+	(void)uv_timer_start(&w->timer, on_tick, TICK_MS, TICK_MS); /* fails when closing */
 }

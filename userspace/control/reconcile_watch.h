@@ -19,4 +19,8 @@ struct reconcile_watch {
 void reconcile_watch_start(struct reconcile_watch *w, uv_loop_t *loop, struct l4 *l4,
 			   struct reload *reload);
 
+/* Until reconcile_watch_resume(), l4 is not looked at. */
+void reconcile_watch_pause(struct reconcile_watch *w);
+void reconcile_watch_resume(struct reconcile_watch *w, struct l4 *l4);
+
 #endif

@@ -60,6 +60,7 @@ struct reload {
 	unsigned open; /* timers, and events, not closed yet */
 	struct change_list restart_changes;
 	bool started; /* something has been in force */
+	bool paused;  /* parts.l4 is another process's */
 	bool quiesced;
 	bool closing;
 	void (*done_cb)(void *ctx);
@@ -511,7 +512,7 @@ static void run_next(struct reload *r)
 	struct job *job;
 	int err;
 
-	if (r->running || list_empty(&r->queue))
+	if (r->running || r->paused || list_empty(&r->queue))
 		return;
 	job = take_next(r);
 	r->running = job;
@@ -602,11 +603,14 @@ int reload_edit_document(struct reload *r, reload_edit edit, const struct reload
 void reload_quiesce(struct reload *r)
 {
 	r->quiesced = true;
+	r->paused = false;
+	start_soon(r);
 }
 
 void reload_abort(struct reload *r)
 {
 	r->quiesced = r->closing = true;
+	r->paused = false;
 	if (r->running)
 		finish_job(r, r->running, 0);
 	while (!list_empty(&r->queue))
@@ -670,6 +674,15 @@ static void watch_events(struct reload *r)
 	(void)uv_poll_start(&r->events, UV_READABLE, on_events); /* cannot fail */
 }
 
+static void watch_tables(struct reload *r)
+{
+	(void)uv_timer_start(&r->tick, on_tick, TICK_MS, TICK_MS); /* fail only when closing */
+	(void)uv_timer_start(&r->sweep, on_sweep, TICK_MS, 0);
+	(void)uv_timer_start(&r->follow, on_follow, FOLLOW_MS, FOLLOW_MS);
+	if (!r->events.data)
+		watch_events(r);
+}
+
 int reload_new(const struct reload_parts *parts, struct reload **ret_reload)
 {
 	struct reload *r = calloc(1, sizeof(*r));
@@ -684,20 +697,14 @@ int reload_new(const struct reload_parts *parts, struct reload **ret_reload)
 	init_timer(r, &r->repair);
 	init_timer(r, &r->sweep);
 	init_timer(r, &r->follow);
-	if (parts->l4) {
-		(void)uv_timer_start(&r->tick, on_tick, TICK_MS, TICK_MS);
-		(void)uv_timer_start(&r->sweep, on_sweep, TICK_MS, 0);
-		(void)uv_timer_start(&r->follow, on_follow, FOLLOW_MS, FOLLOW_MS);
-		watch_events(r);
-	}
+	if (parts->l4)
+		watch_tables(r);
 	*ret_reload = r;
 	return 0;
 }
 
-static void on_closed(uv_handle_t *handle)
+static void close_one(struct reload *r)
 {
-	struct reload *r = handle->data;
-
 	if (--r->open > 0)
 		return;
 	free_job(r->running);
@@ -708,6 +715,50 @@ static void on_closed(uv_handle_t *handle)
 	if (r->done_cb)
 		r->done_cb(r->done_ctx);
 	free(r);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	close_one(handle->data);
+}
+
+static void on_events_closed(uv_handle_t *handle)
+{
+	struct reload *r = handle->data;
+
+	handle->data = NULL;
+	close_one(r);
+}
+
+static void end_events(struct reload *r)
+{
+	if (r->events.data && !uv_is_closing((uv_handle_t *)&r->events))
+		uv_close((uv_handle_t *)&r->events, on_events_closed);
+}
+
+bool reload_pause(struct reload *r)
+{
+	if (r->running)
+		return false;
+	r->paused = true;
+	r->parts.l4 = NULL;
+	(void)uv_timer_stop(&r->tick); /* these are always 0 */
+	(void)uv_timer_stop(&r->sweep);
+	(void)uv_timer_stop(&r->follow);
+	(void)uv_timer_stop(&r->repair);
+	end_events(r);
+	return true;
+}
+
+void reload_resume(struct reload *r, struct l4 *l4)
+{
+	r->paused = false;
+	r->parts.l4 = l4;
+	if (l4) {
+		restore(r, true);
+		watch_tables(r);
+	}
+	start_soon(r);
 }
 
 void reload_close(struct reload *r, void (*done_cb)(void *ctx), void *ctx)
@@ -725,6 +776,5 @@ void reload_close(struct reload *r, void (*done_cb)(void *ctx), void *ctx)
 	uv_close((uv_handle_t *)&r->sweep, on_closed);
 	uv_close((uv_handle_t *)&r->repair, on_closed);
 	uv_close((uv_handle_t *)&r->follow, on_closed);
-	if (r->events.data)
-		uv_close((uv_handle_t *)&r->events, on_closed);
+	end_events(r);
 }

@@ -84,6 +84,14 @@ int reload_document(struct reload *r, struct tree *document, const struct reload
 int reload_edit_document(struct reload *r, reload_edit edit, const struct reload_origin *origin,
 			 reload_cb cb, void *ctx);
 
+/*
+ * Another process is to have the kernel's tables: nothing runs any more, and what waits and still comes
+ * stays in line; l4 is not looked at again, and may be closed. False: something is at work, ask again.
+ * Then reload_resume() with l4 opened anew, which puts the tables in step, or reload_quiesce().
+ */
+bool reload_pause(struct reload *r);
+void reload_resume(struct reload *r, struct l4 *l4);
+
 /* The daemon stops: what waits and what still comes is refused. */
 void reload_quiesce(struct reload *r);
 

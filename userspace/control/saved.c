@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "conf/tree_dir.h"
+#include "control/config_file.h"
 #include "control/config_stamp.h"
 #include "core/text.h"
 
@@ -79,6 +80,16 @@ static int sync_directory(const char *path)
 	return err;
 }
 
+/* The owner that the file had or, where only root could give it away, the group alone. */
+static int keep_owner(int fd, const struct stat *former)
+{
+	if (fchown(fd, former->st_uid, former->st_gid) == 0)
+		return 0;
+	if (errno != EPERM)
+		return -errno;
+	return fchown(fd, (uid_t)-1, former->st_gid) ? -errno : 0;
+}
+
 /* The new file beside the old one, on disk before it takes its name. */
 static int write_temporary(const char *temporary, const char *text, const struct stat *former)
 {
@@ -89,8 +100,9 @@ static int write_temporary(const char *temporary, const char *text, const struct
 	if (fd < 0)
 		return -errno;
 	err = write_all(fd, text, strlen(text));
-	if (!err && (fchown(fd, former->st_uid, former->st_gid) ||
-		     fchmod(fd, former->st_mode & 07777) || fsync(fd)))
+	if (!err)
+		err = keep_owner(fd, former);
+	if (!err && (fchmod(fd, former->st_mode & 07777) || fsync(fd)))
 		err = -errno;
 	if (close(fd) && !err)
 		err = -errno;
@@ -221,6 +233,8 @@ int saved_write(struct commands_env *env, struct diag *d)
 		err = write_document(env->config_path, document);
 	if (err && !d->errors)
 		diag_error(d, NULL, "cannot save %s: %s", env->config_path, strerror(-err));
+	if (err || config_stamp(env->config_path, &env->file->saved))
+		env->file->saved = 0;
 	env->saved.generation = 0;
 	return err;
 }

@@ -472,6 +472,26 @@ static void resume_all(struct server *s)
 	}
 }
 
+int server_listen_fd(const struct server *s)
+{
+	const union MHD_DaemonInfo *info = MHD_get_daemon_info(s->mhd, MHD_DAEMON_INFO_LISTEN_FD);
+
+	return info ? info->listen_fd : -1;
+}
+
+void server_quiesce(struct server *s)
+{
+	MHD_socket fd = MHD_quiesce_daemon(s->mhd);
+
+	if (fd != MHD_INVALID_SOCKET)
+		close(fd);
+}
+
+bool server_is_idle(const struct server *s)
+{
+	return list_empty(&s->requests);
+}
+
 void server_close(struct server *s, void (*done_cb)(void *ctx), void *ctx)
 {
 	if (!s) {

@@ -60,6 +60,15 @@ int server_start(uv_loop_t *loop, struct control_socket *socket, const struct se
  * done_cb (may be NULL) when the loop holds nothing of it. NULL is fine. */
 void server_close(struct server *s, void (*done_cb)(void *ctx), void *ctx);
 
+/* Borrowed. */
+int server_listen_fd(const struct server *s);
+
+/* Take no more connections: another process has the socket too. Those that are there go on. */
+void server_quiesce(struct server *s);
+
+/* Does nothing wait for its answer, or for being sent it? */
+bool server_is_idle(const struct server *s);
+
 /* Value of a query parameter, or of a header field, NULL where it is not there. Borrowed. */
 const char *request_query(const struct request *rq, const char *name);
 const char *request_header(const struct request *rq, const char *name);

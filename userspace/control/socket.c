@@ -160,6 +160,23 @@ int control_socket_open(const char *path, struct control_socket *ret_socket, str
 	return err;
 }
 
+void control_socket_adopt(const char *path, int fd, struct control_socket *ret_socket)
+{
+	struct stat st = {0};
+
+	(void)lstat(path, &st); /* somebody has removed it: it is not removed again */
+	*ret_socket = (struct control_socket){
+		.path = path, .fd = fd, .gid = st.st_gid, .dev = st.st_dev, .ino = st.st_ino};
+}
+
+void control_socket_leave(struct control_socket *s)
+{
+	if (s->fd >= 0)
+		close(s->fd);
+	s->fd = -1;
+	s->path = NULL;
+}
+
 void control_socket_close(struct control_socket *s)
 {
 	struct stat st;

@@ -24,6 +24,12 @@ struct control_socket {
  * nobody answers on is replaced. 0, or -errno with d filled; -EADDRINUSE: another daemon is there. */
 int control_socket_open(const char *path, struct control_socket *ret_socket, struct diag *d);
 
+/* One that another process has made at path, and hands over; takes fd. */
+void control_socket_adopt(const char *path, int fd, struct control_socket *ret_socket);
+
+/* Close it; its file is another process's. */
+void control_socket_leave(struct control_socket *s);
+
 /* Close and remove it from the file system. A zeroed one with fd -1 is fine. */
 void control_socket_close(struct control_socket *s);
 

@@ -196,6 +196,25 @@ int steering_publish(struct steering *st, const struct snapshot *snap, struct di
 	return err;
 }
 
+void steering_let_go(struct steering *st)
+{
+	l4_sockets_close(st->sockets);
+	st->sockets = NULL;
+}
+
+int steering_take_back(struct steering *st, struct workers *w, const struct snapshot *snap,
+		       struct diag *d)
+{
+	struct worker_sockets *sockets;
+	int err = workers_prepare(w, snap, &sockets, d); /* all of them are there */
+
+	if (err)
+		return err;
+	err = steering_prepare(st, snap, sockets, d);
+	worker_sockets_free(sockets);
+	return err ? err : steering_publish(st, snap, d);
+}
+
 bool steering_is_behind(const struct steering *st)
 {
 	return st->is_behind;

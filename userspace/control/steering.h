@@ -15,6 +15,7 @@
 
 struct steering;
 struct worker_sockets;
+struct workers;
 
 struct steering *steering_new(void); /* NULL: out of memory */
 
@@ -30,6 +31,12 @@ void steering_cancel(struct steering *st); /* what was prepared does not come to
 /* The workers serve snap: connections go by it from now on. 0, or -errno with d filled: to be tried
  * again. */
 int steering_publish(struct steering *st, const struct snapshot *snap, struct diag *d);
+/* Another process is to have the tables: what is published stays in force. Then, where that came to
+ * nothing: take them again for what is in force. 0, or -errno with d filled. */
+void steering_let_go(struct steering *st);
+int steering_take_back(struct steering *st, struct workers *w, const struct snapshot *snap,
+		       struct diag *d);
+
 bool steering_is_behind(const struct steering *st); /* the last publish has failed */
 
 /* For status; and of a service, null where the program does not give it connections. */

@@ -13,6 +13,7 @@
 #include "core/log.h"
 #include "health/probe.h"
 #include "health/rise_fall.h"
+#include "health/via.h"
 #include "route/room.h"
 
 #define ROOM_TEXT_MAX 1 /* no request is looked at */
@@ -23,10 +24,13 @@ struct prober {
 	struct backend_rt *rt;	  /* borrowed from the snapshot that health keeps; NULL: retired */
 	const struct backend *be; /* of the same */
 	struct rise_fall state;
-	struct probe *probe; /* under way, or NULL */
-	uv_timer_t timer;    /* the next check */
-	uint64_t started_ms; /* the check under way */
-	unsigned open;	     /* timer and probes that the loop still holds */
+	struct probe *probe;   /* under way, or NULL */
+	struct via_check *via; /* likewise */
+	char direct
+		[HEALTH_TEXT_MAX]; /* what the part before the tunnel found; "": there was none */
+	uv_timer_t timer;	   /* the next check */
+	uint64_t started_ms;	   /* the check under way */
+	unsigned open;		   /* timer and probes that the loop still holds */
 };
 
 struct health {
@@ -36,6 +40,8 @@ struct health {
 	struct route_room *room;     /* NULL: no expression was ever needed */
 	struct snapshot *snap;	     /* reference; NULL before the first apply */
 	struct tls_client **clients; /* parallel to snap->pools; NULL: checked in the clear */
+	struct via *via;	     /* NULL: closed */
+	struct via_vips *vips;	     /* parallel to snap->pools */
 	struct prober **probers;     /* sorted by rt */
 	size_t count;
 	uv_timer_t notify; /* gathers the changes of one turn */
@@ -102,9 +108,10 @@ static struct tls_client **make_clients(const struct health *h, const struct sna
 
 static void finish_close(struct health *h)
 {
-	if (!h->closing || h->alive || !h->notify_closed)
+	if (!h->closing || h->alive || !h->notify_closed || h->via)
 		return;
 	free_clients(h->clients, h->snap);
+	free(h->vips);
 	snapshot_unref(h->snap);
 	route_room_free(h->room);
 	if (h->done_cb)
@@ -140,6 +147,8 @@ static void retire_prober(struct prober *p)
 	p->be = NULL;
 	probe_cancel(p->probe);
 	p->probe = NULL;
+	via_cancel(p->via);
+	p->via = NULL;
 	uv_close((uv_handle_t *)&p->timer, on_timer_closed);
 }
 
@@ -167,15 +176,19 @@ static void log_change(const struct prober *p)
 		log_info("health: backend is up pool=%s backend=%s result=\"%s\"", rt->pool,
 			 rt->name, rt->health_text);
 	else
-		log_warning("health: backend is down pool=%s backend=%s reason=\"%s\"", rt->pool,
-			    rt->name, rt->health_text);
+		log_warning("health: backend is down pool=%s backend=%s reason=\"%s\" rise=%u",
+			    rt->pool, rt->name, rt->health_text,
+			    rise_fall_damped(&p->state, p->be->pool->health.rise));
 }
 
 static void start_check(uv_timer_t *timer);
 
 static void schedule_next(struct prober *p)
 {
-	uint64_t wait = schedule_jitter(p->be->pool->health.every_ms, next_random(p->health));
+	const struct health_conf *conf = &p->be->pool->health;
+	bool soon = conf->changing_ms && rise_fall_is_changing(&p->state);
+	uint64_t wait =
+		schedule_jitter(soon ? conf->changing_ms : conf->every_ms, next_random(p->health));
 	uint64_t spent = clock_now_ms() - p->started_ms;
 
 	uv_update_time(p->health->loop);
@@ -196,14 +209,13 @@ static void warn_local(struct prober *p, const char *text)
 			    p->rt->pool, p->rt->name, text, held);
 }
 
-static void on_result(void *ctx, const struct probe_result *result)
+/* All parts of a check are over. */
+static void settle(struct prober *p, const struct probe_result *result)
 {
-	struct prober *p = ctx;
 	struct backend_rt *rt = p->rt;
 	const struct health_conf *conf = &p->be->pool->health;
 	bool changed;
 
-	p->probe = NULL;
 	set_text(rt, result->text);
 	if (result->local) {
 		warn_local(p, result->text);
@@ -214,9 +226,11 @@ static void on_result(void *ctx, const struct probe_result *result)
 	rt->health_checks++;
 	if (!result->ok)
 		rt->health_failures++;
-	changed = rise_fall_step(&p->state, result->ok, conf->rise, conf->fall);
+	changed = rise_fall_step(&p->state, result->ok, rise_fall_damped(&p->state, conf->rise),
+				 conf->fall);
 	rt->health_run = p->state.run;
 	if (changed) {
+		rise_fall_note(&p->state, rt->health_checked_ms, conf->damping_ms);
 		log_change(p);
 		set_health(p->health, rt, p->state.state);
 	} else {
@@ -224,6 +238,54 @@ static void on_result(void *ctx, const struct probe_result *result)
 			  rt->name, result->ok, result->text);
 	}
 	schedule_next(p);
+}
+
+/* What the direct part found stands before it: so one sees what is reached in which way. */
+static void on_via_result(void *ctx, const struct probe_result *result)
+{
+	struct prober *p = ctx;
+	struct probe_result both = *result;
+
+	p->via = NULL;
+	if (p->direct[0]) {
+		/* Cut where too long. */
+		int len = snprintf(both.text, sizeof(both.text), "%s%s", p->direct,
+				   result->ok ? ", " : ", but ");
+
+		if (len < (int)sizeof(both.text))
+			(void)snprintf(both.text + len, sizeof(both.text) - (size_t)len, "%s",
+				       result->text);
+	}
+	settle(p, &both);
+}
+
+static void ask_via(struct prober *p)
+{
+	const struct pool *pool = p->be->pool;
+	struct health *h = p->health;
+	struct via_request request = {.backend = p->be,
+				      .node = &h->snap->node,
+				      .vips = &h->vips[pool - h->snap->pools],
+				      .timeout_ms = pool->health.timeout_ms,
+				      .on_result = on_via_result,
+				      .ctx = p};
+	struct probe_result result;
+
+	if (via_ask(h->via, &request, &p->via, &result) < 0)
+		on_via_result(p, &result);
+}
+
+static void on_result(void *ctx, const struct probe_result *result)
+{
+	struct prober *p = ctx;
+
+	p->probe = NULL;
+	if (!result->ok || !via_is_for(p->be)) {
+		settle(p, result);
+		return;
+	}
+	(void)snprintf(p->direct, sizeof(p->direct), "%s", result->text);
+	ask_via(p);
 }
 
 static void start_check(uv_timer_t *timer)
@@ -244,6 +306,11 @@ static void start_check(uv_timer_t *timer)
 	if (target.ep.port != p->be->ep.port) /* another server than that for clients */
 		target.proxy = PROXY_OUT_OFF;
 	p->started_ms = clock_now_ms();
+	p->direct[0] = 0;
+	if (pool->health.via == HEALTH_VIA_TUNNEL && via_is_for(p->be)) {
+		ask_via(p);
+		return;
+	}
 	if (probe_start(h->loop, &target, &events, &p->probe)) {
 		warn_local(p, "out of memory");
 		schedule_next(p);
@@ -328,7 +395,7 @@ static void update_prober(struct prober *p, const struct backend *b)
 	uint64_t every_ms = b->pool->health.every_ms;
 
 	p->be = b;
-	if (!p->probe && uv_timer_get_due_in(&p->timer) > every_ms)
+	if (!p->probe && !p->via && uv_timer_get_due_in(&p->timer) > every_ms)
 		schedule_next(p);
 }
 
@@ -399,15 +466,27 @@ static int make_room(struct health *h, const struct snapshot *snap)
 	return 0;
 }
 
+static struct via_vips *find_vips(const struct snapshot *snap)
+{
+	struct via_vips *vips = calloc(snap->pool_count + 1, sizeof(*vips));
+
+	for (size_t i = 0; vips && i < snap->pool_count; i++)
+		via_vips_of(snap, &snap->pools[i], &vips[i]);
+	return vips;
+}
+
 int health_apply(struct health *h, struct snapshot *snap)
 {
 	struct prober **old = h->probers, **list;
 	size_t old_count = h->count, count;
 	struct tls_client **clients = make_clients(h, snap);
+	struct via_vips *vips = find_vips(snap);
 
 	list = calloc(count_backends(snap) + 1, sizeof(struct prober *));
-	if (!clients || !list || make_room(h, snap) < 0 || gather_probers(h, snap, list, &count)) {
+	if (!clients || !vips || !list || make_room(h, snap) < 0 ||
+	    gather_probers(h, snap, list, &count)) {
 		free_clients(clients, snap);
+		free(vips);
 		free(list);
 		return -ENOMEM;
 	}
@@ -421,8 +500,10 @@ int health_apply(struct health *h, struct snapshot *snap)
 	(void)snapshot_ref(snap);
 	commit_probers(h, snap);
 	free_clients(h->clients, h->snap);
+	free(h->vips);
 	snapshot_unref(h->snap);
 	h->clients = clients;
+	h->vips = vips;
 	h->snap = snap;
 	return 0;
 }
@@ -433,6 +514,10 @@ int health_start(uv_loop_t *loop, health_change_cb on_change, void *ctx, struct 
 
 	if (!h)
 		return -ENOMEM;
+	if (via_new(loop, &h->via) < 0) {
+		free(h);
+		return -ENOMEM;
+	}
 	h->loop = loop;
 	h->on_change = on_change;
 	h->ctx = ctx;
@@ -453,6 +538,14 @@ static void on_notify_closed(uv_handle_t *timer)
 	finish_close(h);
 }
 
+static void on_via_closed(void *ctx)
+{
+	struct health *h = ctx;
+
+	h->via = NULL;
+	finish_close(h);
+}
+
 void health_close(struct health *h, void (*done_cb)(void *ctx), void *ctx)
 {
 	if (!h) {
@@ -466,5 +559,6 @@ void health_close(struct health *h, void (*done_cb)(void *ctx), void *ctx)
 	for (size_t i = 0; i < h->count; i++)
 		retire_prober(h->probers[i]);
 	h->count = 0;
+	via_close(h->via, on_via_closed, h);
 	uv_close((uv_handle_t *)&h->notify, on_notify_closed);
 }

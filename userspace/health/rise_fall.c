@@ -4,6 +4,8 @@
 
 #include <limits.h>
 
+#define DOUBLINGS_MAX 4
+
 bool rise_fall_step(struct rise_fall *rf, bool ok, unsigned rise, unsigned fall)
 {
 	enum health_state before = rf->state;
@@ -25,6 +27,30 @@ bool rise_fall_step(struct rise_fall *rf, bool ok, unsigned rise, unsigned fall)
 		break;
 	}
 	return rf->state != before;
+}
+
+bool rise_fall_is_changing(const struct rise_fall *rf)
+{
+	if (rf->state == HEALTH_UNKNOWN)
+		return true;
+	return rf->run > 0 && rf->last_ok != (rf->state == HEALTH_UP);
+}
+
+void rise_fall_note(struct rise_fall *rf, uint64_t now_ms, uint64_t damping_ms)
+{
+	if (rf->state == HEALTH_UP) {
+		rf->recovered = rf->since_ms > 0; /* else it is the first that is known of it */
+	} else if (rf->recovered && now_ms - rf->since_ms < damping_ms) {
+		rf->relapses++;
+	} else {
+		rf->relapses = 0;
+	}
+	rf->since_ms = now_ms;
+}
+
+unsigned rise_fall_damped(const struct rise_fall *rf, unsigned rise)
+{
+	return rise << (rf->relapses < DOUBLINGS_MAX ? rf->relapses : DOUBLINGS_MAX);
 }
 
 uint64_t schedule_jitter(uint64_t base_ms, uint64_t random)

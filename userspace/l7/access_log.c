@@ -13,6 +13,7 @@
 #include "conf/route_set.h"
 #include "conf/runtime.h"
 #include "l7/access_text.h"
+#include "l7/answer.h"
 #include "l7/conn.h"
 #include "l7/http1_parse.h"
 #include "l7/request.h"
@@ -212,7 +213,9 @@ static void put_field(struct line *l, enum access_field field)
 	case ACCESS_QUERY: access_text_put_query(out, part_of(e->target, true)); break;
 	case ACCESS_PROTOCOL: access_text_put(out, protocol(e)); break;
 	case ACCESS_TLS: access_text_put(out, name_of(l->who->conn->io.tls ? "on" : NULL)); break;
-	case ACCESS_REQUEST_ID: access_text_put(out, e->request_id); break;
+	case ACCESS_REQUEST_ID:
+		access_text_put(out, end->request_id.len ? end->request_id : e->request_id);
+		break;
 	case ACCESS_ROUTE: put_route(l); break;
 	case ACCESS_POOL: access_text_put(out, name_of(end->pool ? end->pool->name : NULL)); break;
 	case ACCESS_BACKEND:
@@ -237,7 +240,7 @@ void access_log_end(const struct client *who, struct access_entry *e, const stru
 
 	if (!e)
 		return;
-	if (!e->is_drawn && end->status < 500 && !end->reason) {
+	if (!end || (!e->is_drawn && end->status < 500 && !end->reason)) {
 		free(e);
 		return;
 	}
@@ -260,16 +263,13 @@ void access_log_end(const struct client *who, struct access_entry *e, const stru
 		counter_add(&counters(who)->access_lost, 1);
 }
 
-void access_log_at_once(const struct client *who, const struct head *h,
-			const struct access_end *end)
+void access_log_refused(const struct client *who, const struct head *h, struct answer *a,
+			const struct route_action *action)
 {
-	access_log_end(who, access_log_begin(who, h, h ? h->target : (struct slice){0}), end);
-}
+	const struct access_end end = {.status = answer_status(a),
+				       .reason = reason_text(a->reason),
+				       .action = action,
+				       .request_id = answer_name(who->conn->l7, a)};
 
-void access_log_refused(const struct client *who, const struct head *h, enum reason reason)
-{
-	const struct access_end end = {.status = reason_status(reason),
-				       .reason = reason_text(reason)};
-
-	access_log_at_once(who, h, &end);
+	access_log_end(who, access_log_begin(who, h, h ? h->target : (struct slice){0}), &end);
 }

@@ -15,6 +15,7 @@
 #include "l7/reason.h"
 
 struct access_entry;
+struct answer;
 struct backend;
 struct client;
 struct head;
@@ -37,16 +38,15 @@ struct access_end {
 	const struct route_action *action; /* NULL: no route */
 	const struct pool *pool;	   /* NULL: none */
 	const struct backend *backend;	   /* NULL: none */
+	struct slice request_id;	   /* that it is answered with; empty: what it came with */
 };
 
-/* Takes e; NULL is fine. who: as at the beginning. */
+/* Takes e; NULL is fine. who: as at the beginning. end: NULL: no line is written. */
 void access_log_end(const struct client *who, struct access_entry *e, const struct access_end *end);
 
-/* A request that ends where it begins. h: what is known of it, NULL: nothing. */
-void access_log_at_once(const struct client *who, const struct head *h,
-			const struct access_end *end);
-
-/* The same of one that is refused. */
-void access_log_refused(const struct client *who, const struct head *h, enum reason reason);
+/* A request that is refused where it begins. h: what is known of it, NULL: nothing. a: what it is
+ * answered, which gets its name. action: of its route, NULL: none. */
+void access_log_refused(const struct client *who, const struct head *h, struct answer *a,
+			const struct route_action *action);
 
 #endif

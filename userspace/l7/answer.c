@@ -132,7 +132,7 @@ struct answer conn_answer(const struct conn *c, enum reason reason, const struct
 {
 	struct answer a = {.reason = reason, .pages = &c->service->error_pages};
 
-	answer_read(&a, h, conn_is_trusted(c, c->service));
+	answer_read(&a, h, h->is_named || conn_is_trusted(c, c->service));
 	return a;
 }
 
@@ -148,14 +148,21 @@ void conn_count_answer(struct conn *c, const struct answer *a)
 
 /* ---- the words ---- */
 
-struct slice answer_make_id(struct l7 *l7, char out[REQUEST_ID_MADE])
+struct slice answer_name(struct l7 *l7, struct answer *a)
 {
-	const uint64_t random[2] = {l7_random(l7), l7_random(l7)};
 	struct timespec now;
 
-	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail */
-	return request_id_make(out, (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000,
-			       random);
+	if (!a->id_len) {
+		const uint64_t random[2] = {l7_random(l7), l7_random(l7)};
+
+		(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail */
+		a->id_len = request_id_make(a->id,
+					    (uint64_t)now.tv_sec * 1000 +
+						    (uint64_t)now.tv_nsec / 1000000,
+					    random)
+				    .len;
+	}
+	return (struct slice){a->id, a->id_len};
 }
 
 /* The names of objects have no byte that JSON would have to escape, nor have the reasons' words. */
@@ -207,8 +214,7 @@ struct answer_text answer_write(struct l7 *l7, struct answer *a, enum persistenc
 	const struct error_page *page = NULL;
 	struct answer_text t;
 
-	if (!a->id_len)
-		a->id_len = answer_make_id(l7, a->id).len;
+	(void)answer_name(l7, a);
 	if (a->is_grpc) {
 		t.head = (struct slice){out, grpc_write_answer(out, ANSWER_MAX, a)};
 		t.body = (struct slice){0};

@@ -41,8 +41,8 @@ void answer_read(struct answer *a, const struct head *h, bool take_id);
 /* The same of a header as http1_write.h made it. */
 void answer_read_block(struct answer *a, struct slice block, bool take_id);
 
-/* A new name for a request. */
-struct slice answer_make_id(struct l7 *l7, char out[REQUEST_ID_MADE]);
+/* The name of the request: a new one where it has none. In a. */
+struct slice answer_name(struct l7 *l7, struct answer *a);
 
 /* Head and body of the answer, in out or in l7_scratch(). Gives it a name where it has none. */
 #define ANSWER_MAX 3072U

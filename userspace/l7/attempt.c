@@ -116,9 +116,17 @@ static bool has_attempts(const struct request *r)
 	return r->tried_count < r->retry->attempts && r->give_up_at > now_ms(r);
 }
 
+/* A response was begun with, and is not wanted: it points to a connection that goes now. */
+static void forget_reply(struct request *r)
+{
+	flow_deinit(&r->reply);
+	r->reply = (struct flow){0};
+}
+
 /* Ready for another connection. */
 static void rewind_request(struct request *r, bool keep)
 {
+	forget_reply(r);
 	attempt_detach(r, keep);
 	r->body_done = r->body_refused = r->close_backend = false;
 	r->body_at = r->reply_at = r->hedge_at = DEADLINE_NONE;
@@ -208,7 +216,6 @@ static bool drop_reply(struct request *r, struct head *h, size_t block_len)
 	response_consume_head(r, block_len);
 	flow_init(&r->reply, &r->up->io, h->body, h->length);
 	may_last = flow_discard(&r->reply) == FLOW_DONE && may_last;
-	flow_deinit(&r->reply);
 	return may_last && !r->up->io.is_eof && !buf_len(&r->up->io.in);
 }
 

@@ -318,7 +318,7 @@ static void refuse(struct conn *c, enum reason reason)
 	struct answer a = {.reason = reason};
 
 	if (access_log_is_on(&who))
-		access_log_refused(&who, NULL, reason);
+		access_log_refused(&who, NULL, &a, NULL);
 	answer(c, &a, CONN_THEN_LINGER);
 }
 
@@ -442,11 +442,11 @@ static bool begin(struct conn *c, size_t len)
 		c->request = NULL;
 		r = request_start(&who, &h, len);
 	}
-	if (r != REASON_NONE && access_log_is_on(&who))
-		access_log_refused(&who, &h, r);
 	if (r != REASON_NONE) {
 		struct answer a = conn_answer(c, r, &h);
 
+		if (access_log_is_on(&who))
+			access_log_refused(&who, &h, &a, NULL);
 		answer(c, &a, CONN_THEN_LINGER);
 	}
 	return true;
@@ -770,12 +770,21 @@ int conn_open(struct l7 *l7, int fd, const struct service *service, const struct
 	return 0;
 }
 
+/* Who is about to ask for something would see the connection break. */
+static void end_idle(struct conn *c)
+{
+	if (c->l7->is_draining && c->l7->drain_idle_ms)
+		wait_ms(c, c->l7->drain_idle_ms);
+	else
+		conn_close(c);
+}
+
 void conn_review(struct conn *c)
 {
 	if (awaits_request(c) && !conn_rebind(c))
 		conn_close(c);
 	else if (c->state == CONN_IDLE && conn_is_ending(c) && !buf_len(&c->io.in))
-		conn_close(c);
+		end_idle(c);
 	else if (c->state == CONN_BUSY && conn_is_ending(c))
 		request_drain(c->request);
 	else if (c->state == CONN_HTTP2 && conn_is_ending(c))

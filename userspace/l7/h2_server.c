@@ -257,11 +257,11 @@ static void begin(struct exchange *e)
 		r = conn_check_tls(&who, &h);
 	if (r == REASON_NONE)
 		r = request_start(&who, &h, 0);
-	if (r != REASON_NONE && access_log_is_on(&who))
-		access_log_refused(&who, &h, r);
 	if (r != REASON_NONE) {
 		struct answer a = conn_answer(c, r, &h);
 
+		if (access_log_is_on(&who))
+			access_log_refused(&who, &h, &a, NULL);
 		answer(e, &a);
 	}
 	h2_head_release(&head, pool);
@@ -332,6 +332,18 @@ static bool reads(const struct h2_server *sv)
 	return !sv->is_deaf && !h2_session_is_full(&sv->h2);
 }
 
+/* The client has gone, with all that it had asked for. */
+static void count_left(struct h2_server *sv)
+{
+	list_for_each (it, &sv->h2.streams) {
+		const struct exchange *e =
+			list_entry(list_entry(it, struct h2_stream, node), struct exchange, h2);
+
+		if (e->request)
+			request_count_left(e->request);
+	}
+}
+
 /* After anything happened. */
 static void settle(struct h2_server *sv, int err)
 {
@@ -344,6 +356,7 @@ static void settle(struct h2_server *sv, int err)
 		return;
 	}
 	if (err < 0) {
+		count_left(sv);
 		conn_close(c);
 		return;
 	}

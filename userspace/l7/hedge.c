@@ -54,20 +54,29 @@ void hedge_cancel(struct request *r)
 	hedge_free(h);
 }
 
+/* What attempt.c would repeat without a word: a kept connection that had died, a refused stream. */
+static bool is_excused(const struct hedge *h)
+{
+	return h->up->io.carrier ? h2_client_is_refused(h->up)
+				 : h->was_reused && !buf_len(&h->up->io.in);
+}
+
 /* It came to nothing (status 0), or to an error: the first try goes on alone, until the next one is
  * due. */
 static void drop(struct hedge *h, unsigned status)
 {
 	struct request *r = h->r;
+	bool is_blamed = status || !is_excused(h);
 
 	if (status) {
 		counter_add(&counters(h)->responses_5xx, 1);
-	} else {
+	} else if (is_blamed) {
 		counter_add(&counters(h)->failures, 1);
 		counter_add(&counters(h)->resets, 1);
 	}
-	attempt_note(r, h->backend, &h->claims,
-		     status ? outlier_of_status(status) : OUTLIER_GATEWAY, h->began_ms);
+	if (is_blamed)
+		attempt_note(r, h->backend, &h->claims,
+			     status ? outlier_of_status(status) : OUTLIER_GATEWAY, h->began_ms);
 	hedge_cancel(r);
 	hedge_schedule(r);
 	request_set_deadline(r);

@@ -44,6 +44,7 @@ struct head {
 	bool takes_trailers; /* request: TE names trailers */
 	bool has_upgrade;    /* Connection and Upgrade name a protocol, other than h2c */
 	bool is_h2;	     /* it came by HTTP/2; minor is 1 */
+	bool is_named;	     /* the caller's: its X-Request-Id is one that we vouch for */
 };
 
 /* One that requests may have, of any version. */

@@ -175,9 +175,10 @@ int l7_accept(struct l7 *l7, int fd, const char *service, const struct endpoint 
 	return err;
 }
 
-void l7_drain(struct l7 *l7)
+void l7_drain(struct l7 *l7, unsigned idle_ms)
 {
 	l7->is_draining = true;
+	l7->drain_idle_ms = idle_ms;
 	review_all(l7);
 }
 
@@ -230,6 +231,7 @@ void l7_free(struct l7 *l7)
 		return;
 	assert(l7->is_closed && l7->conn_count == 0);
 	view_unref(l7->view);
+	tls_waker_deinit(&l7->waker);
 	tls_resumer_deinit(&l7->resumer);
 	deadlines_deinit(&l7->deadlines);
 	buf_pool_deinit(&l7->pool);

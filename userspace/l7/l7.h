@@ -50,7 +50,8 @@ struct l7_load {
 };
 void l7_load(const struct l7 *l7, struct l7_load *ret_load);
 
-void l7_drain(struct l7 *l7);	  /* close idle ones, the rest after its response */
+/* Close idle ones, after idle_ms without a request (0: now), the rest after its response. */
+void l7_drain(struct l7 *l7, unsigned idle_ms);
 void l7_close_all(struct l7 *l7); /* now, whatever is under way; nothing is accepted any more */
 uint64_t l7_connections(const struct l7 *l7); /* client connections not yet freed */
 uint64_t l7_upstream_idle(const struct l7 *l7);

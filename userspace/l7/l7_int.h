@@ -11,6 +11,7 @@
 #include "l7/mirror.h"
 #include "l7/poller.h"
 #include "l7/queue.h"
+#include "l7/request_id.h"
 #include "l7/shedding.h"
 #include "l7/splice.h"
 #include "l7/tls.h"
@@ -47,6 +48,7 @@ struct l7 {
 	struct routing_room *routing;	/* routing.c; NULL: no service has routes */
 	uint64_t random;		/* state of l7_random() */
 	struct log_limit failure_limit; /* failure.c */
+	unsigned drain_idle_ms; /* how long an idle connection may still ask for something */
 	bool is_draining;
 	bool is_closed; /* l7_close_all() was called */
 	/* Memory that is used within one call only. */
@@ -54,6 +56,7 @@ struct l7 {
 	size_t scratch_cap;
 	struct field *fields;
 	unsigned field_cap;
+	char request_id[REQUEST_ID_MAX]; /* of the request that begins */
 };
 
 /* For choices that nobody needs to be unable to guess. */

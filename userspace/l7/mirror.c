@@ -65,8 +65,6 @@ static void mirror_free(struct mirror *m)
 	m->l7->mirrors.count--;
 	m->l7->mirrors.bytes -= m->bytes;
 	list_unlink(&m->node);
-	flow_deinit(&m->body);
-	flow_deinit(&m->reply);
 	flow_tap_reset(&m->tap, pool);
 	if (m->source.in.data)
 		buf_release(pool, &m->source.in);
@@ -86,6 +84,8 @@ static void finish(struct mirror *m, bool is_good)
 	struct stream *io = m->up ? &m->up->io : NULL;
 	bool keep = is_good && m->is_sent && m->may_keep && !io->is_eof && !buf_len(&io->in);
 
+	flow_deinit(&m->body);
+	flow_deinit(&m->reply);
 	counter_add(is_good ? &counters(m)->mirrored : &counters(m)->mirrors_failed, 1);
 	if (m->is_attached)
 		counter_add(&backend_counters(m)->active_down, 1);

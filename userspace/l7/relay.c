@@ -58,6 +58,7 @@ bool flow_has_begun(const struct flow *f)
 void flow_restart(struct flow *f)
 {
 	assert(!flow_has_begun(f));
+	f->to = NULL; /* it may be gone, and what comes meanwhile is not for it */
 	f->last_written = false;
 	f->chunk_left = 0;
 	f->held = 0;

@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdalign.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "l7/attempt.h"
@@ -60,7 +61,8 @@ static void log_end(struct request *r)
 		.attempts = r->tried_count,
 		.action = r->action,
 		.pool = r->pool,
-		.backend = r->tried_count ? r->tried[r->tried_count - 1] : NULL,
+		.backend = r->backend,
+		.request_id = r->name,
 	};
 
 	access_log_end(&r->client, r->log, &end);
@@ -88,11 +90,17 @@ static struct route_counters *route_counters(const struct request *r)
 	return route_rt_row(r->action->rt, r->client.conn->l7->env.worker);
 }
 
-static void count_aborted(struct request *r)
+static void count_aborted(const struct request *r)
 {
 	counter_add(&request_counters(r)->aborted, 1);
 	if (r->action)
 		counter_add(&route_counters(r)->aborted, 1);
+}
+
+void request_count_left(const struct request *r)
+{
+	if (r->state != REQUEST_TUNNEL)
+		count_aborted(r);
 }
 
 void request_give_up(struct request *r)
@@ -138,15 +146,23 @@ void request_truncate(struct request *r)
 	r->client.ops->close(r->client.owner);
 }
 
-/* Whatever the client may be told of it. */
-static void describe(const struct request *r, struct answer *a)
+#define RETRY_MAX 32U /* bytes of the line */
+
+/* Whatever the client may be told of it. line: for a field of its header. */
+static void describe(const struct request *r, struct answer *a, char line[RETRY_MAX])
 {
+	if (a->reason == REASON_OVERLOADED) { /* it waited for its turn */
+		int n = snprintf(line, RETRY_MAX, "Retry-After: %u\r\n",
+				 r->client.conn->l7->shedding.retry_s);
+
+		a->fields = (struct slice){line, (size_t)n};
+	}
 	a->is_head = r->is_head;
 	a->pages = &r->client.service->error_pages;
 	a->facts = (struct answer_facts){
 		.route = r->route, .pool = r->pool->name, .attempts = r->tried_count};
-	if (r->tried_count)
-		a->facts.backend = r->tried[r->tried_count - 1]->name;
+	if (r->backend)
+		a->facts.backend = r->backend->name;
 	answer_read_block(a, (struct slice){r->head, r->head_len},
 			  r->client.service->request_id == REQUEST_ID_ON ||
 				  conn_is_trusted(r->client.conn, r->client.service));
@@ -157,19 +173,21 @@ void request_fail(struct request *r, enum reason reason)
 	const struct client client = r->client;
 	struct answer a = {.reason = reason, .status = r->fault};
 	enum conn_after after = r->is_persistent ? CONN_GO_ON : CONN_THEN_CLOSE;
+	char line[RETRY_MAX];
 
 	r->end_reason = reason_text(reason);
 	if (r->state == REQUEST_RESPOND) {
 		client.ops->close(client.owner);
 		return;
 	}
-	describe(r, &a);
+	describe(r, &a, line);
 	if (reason_status(reason) >= 500 && !r->fault)
 		failure_tell(r, reason);
 	/* Only a request that was read to its end, and understood, leaves the client in step. */
-	if (answer_status(&a) < 500 || flow_discard(&r->body) != FLOW_DONE)
+	if (reason_status(reason) < 500 || flow_discard(&r->body) != FLOW_DONE)
 		after = CONN_THEN_LINGER;
 	r->status = (uint16_t)answer_status(&a);
+	r->name = answer_name(client.conn->l7, &a);
 	routing_count(client.conn->l7, r->action, r->status, true);
 	end(r, false);
 	client.ops->answer(client.owner, &a, after);
@@ -505,7 +523,6 @@ static void begin(struct request *r)
 	(void)request_advance(r, (struct slice){0});
 }
 
-/* A rate limit lets it go on later: request_on_deadline(). */
 /* Is it drawn? */
 static bool is_drawn(struct request *r, unsigned percent)
 {
@@ -526,6 +543,7 @@ static uint64_t draw_fault(struct request *r)
 	return (uint64_t)f->delay_ms * NS_PER_MS;
 }
 
+/* A rate limit, or a fault, lets it go on later: request_on_deadline(). */
 static void wait_first(struct request *r, uint64_t ns)
 {
 	r->is_waiting = true;
@@ -557,38 +575,41 @@ static void plan_tries(struct request *r, const struct routing *routing, const s
 }
 
 /* The backend gets one name of the request's, and it is one that we vouch for. */
-static enum reason name_request(struct l7 *l7, struct head *h, bool take_id,
-				char id[REQUEST_ID_MAX])
+static enum reason name_request(struct l7 *l7, struct head *h, bool take_id)
 {
 	struct answer a = {0};
+	struct slice name;
 	unsigned kept = 0;
 
 	h->fields = l7_fields(l7, h->count + 1);
 	if (!h->fields)
 		return REASON_NO_RESOURCES;
 	answer_read(&a, h, take_id);
-	if (!a.id_len)
-		a.id_len = answer_make_id(l7, a.id).len;
-	memcpy(id, a.id, a.id_len);
+	name = answer_name(l7, &a);
+	memcpy(l7->request_id, name.ptr, name.len); /* h outlives this */
 	for (unsigned i = 0; i < h->count; i++)
 		if (!slice_eq_nocase(h->fields[i].name, REQUEST_ID_FIELD))
 			h->fields[kept++] = h->fields[i];
-	h->fields[kept++] = (struct field){REQUEST_ID_FIELD, {id, a.id_len}, FIELD_END_TO_END};
+	h->fields[kept++] =
+		(struct field){REQUEST_ID_FIELD, {l7->request_id, name.len}, FIELD_END_TO_END};
 	h->count = kept;
+	h->is_named = true;
 	return REASON_NONE;
 }
 
-/* Where it goes. REASON_NONE without a pool: it was answered. id: where its name is, if it gets one. */
+/* Where it goes. REASON_NONE without a pool: it was answered. */
 static enum reason find_way(const struct client *who, struct head *h, size_t block_len,
-			    struct routing *ret_routing, char id[REQUEST_ID_MAX])
+			    struct routing *ret_routing)
 {
 	struct l7 *l7 = who->conn->l7;
 	const struct service *s = who->service;
-	enum reason reason = normalise(who, h);
+	enum reason reason = REASON_NONE;
 
 	*ret_routing = (struct routing){0};
-	if (reason == REASON_NONE && s->request_id == REQUEST_ID_ON)
-		reason = name_request(l7, h, conn_is_trusted(who->conn, s), id);
+	if (s->request_id == REQUEST_ID_ON)
+		reason = name_request(l7, h, conn_is_trusted(who->conn, s));
+	if (reason == REASON_NONE)
+		reason = normalise(who, h);
 	if (reason == REASON_NONE)
 		reason = routing_find(who, h, ret_routing);
 	if (reason == REASON_RATE_LIMITED)
@@ -609,18 +630,15 @@ static enum reason start(const struct client *who, struct head *h, size_t block_
 	const struct service *s = who->service;
 	const struct slice asked = h->target;
 	enum reason reason;
-	char client[ADDR_STRLEN], local[ENDPOINT_STRLEN] = "", id[REQUEST_ID_MAX];
+	char client[ADDR_STRLEN], local[ENDPOINT_STRLEN] = "";
 	uint64_t body_max, wait_ns;
 	struct hop hop = {.proto = SLICE("http"), .is_trusted = conn_is_trusted(c, s)};
-	struct sticky sticky = {0};
 	struct request *r;
 	size_t bound, size;
 
-	reason = find_way(who, h, block_len, routing, id);
+	reason = find_way(who, h, block_len, routing);
 	if (reason != REASON_NONE || !routing->pool)
 		return reason;
-	if (routing->pool->sticky.cookie)
-		sticky_find(who, h, routing->pool, &sticky);
 	h->upgrade = tunnel_protocol(s, h);
 	body_max = routing->action ? routing->action->body_max : s->limits.body;
 	if (body_max && h->length > body_max)
@@ -645,7 +663,7 @@ static enum reason start(const struct client *who, struct head *h, size_t block_
 		.priority = (uint8_t)shedding_priority(s, routing->action),
 		.pool = routing->pool,
 		.hash = routing->hash,
-		.sticky = sticky,
+		.sticky = routing->sticky,
 		.action = routing->action,
 		.response_ms = routing->action && routing->action->timeout_ms
 				       ? routing->action->timeout_ms
@@ -694,10 +712,13 @@ static enum reason start(const struct client *who, struct head *h, size_t block_
 
 enum reason request_start(const struct client *who, struct head *h, size_t block_len)
 {
+	const struct slice asked = h->target;
 	struct routing routing;
 	enum reason reason = start(who, h, block_len, &routing);
 
-	if (reason != REASON_NONE)
-		routing_count(who->conn->l7, routing.action, reason_status(reason), true);
+	if (reason == REASON_NONE)
+		return reason;
+	h->target = asked; /* that is what the log has to say */
+	routing_count(who->conn->l7, routing.action, reason_status(reason), true);
 	return reason;
 }

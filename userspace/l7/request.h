@@ -70,4 +70,7 @@ void request_drain(struct request *r);
 /* The client's connection is closing: forget it all. NULL is fine. */
 void request_cancel(struct request *r);
 
+/* In front of that, where it was the client that closed one with other requests on it, too. */
+void request_count_left(const struct request *r);
+
 #endif

@@ -75,6 +75,7 @@ struct request {
 	struct access_entry *log; /* NULL: it is not logged */
 	const struct route_action *action;
 	const char *end_reason;	  /* for the log: why there is no whole response; NULL: there is */
+	struct slice name;	  /* the same: that it is answered with; empty: what it came with */
 	uint16_t status;	  /* of the response; 0: there is none yet */
 	uint16_t fault;		  /* status that it is answered with on purpose; 0: none */
 	struct pace sends, takes; /* the client: of body, of the response */

@@ -264,6 +264,8 @@ static enum reason change(const struct client *who, struct head *h, const struct
 	}
 	if (r->pool->balance == BALANCE_MAGLEV)
 		r->hash = hash_of(who, r->pool, in);
+	if (r->pool->sticky.cookie)
+		sticky_find(who, h, r->pool, &r->sticky);
 	own = render_edits(rr, (size_t)edits, &a->request_edits, in, captures);
 	if (own < 0)
 		return render_reason(own);
@@ -294,6 +296,14 @@ void routing_count(const struct l7 *l7, const struct route_action *a, unsigned s
 		counter_add(&n->local_errors, 1);
 }
 
+/* To the pool of the service. */
+static enum reason to_own(const struct client *who, const struct head *h, struct routing *r)
+{
+	if (r->pool->sticky.cookie)
+		sticky_find(who, h, r->pool, &r->sticky);
+	return REASON_NONE;
+}
+
 enum reason routing_find(const struct client *who, struct head *h, struct routing *ret_routing)
 {
 	struct routing_room *rr = who->conn->l7->routing;
@@ -306,12 +316,12 @@ enum reason routing_find(const struct client *who, struct head *h, struct routin
 
 	*ret_routing = (struct routing){.pool = own};
 	if (!set && !hashed)
-		return REASON_NONE;
+		return to_own(who, h, ret_routing);
 	in = input_of(who, h, host, sni);
 	if (hashed)
 		ret_routing->hash = hash_of(who, own, &in);
 	if (!set)
-		return REASON_NONE;
+		return to_own(who, h, ret_routing);
 	rr->used = 0;
 	route_table_find(&set->table, &in, &found);
 	if (found.gave_up)
@@ -327,7 +337,7 @@ enum reason routing_find(const struct client *who, struct head *h, struct routin
 			return REASON_RATE_LIMITED;
 	}
 	if (!found.route)
-		return own ? REASON_NONE : REASON_NO_ROUTE;
+		return own ? to_own(who, h, ret_routing) : REASON_NO_ROUTE;
 	ret_routing->pool = NULL;
 	if (ret_routing->action->answer == ROUTE_REDIRECT) {
 		int err = render(rr, ret_routing->action->location, &in, &found.captures,
@@ -366,6 +376,8 @@ enum reason routing_answer(const struct client *who, struct head *h, const struc
 	struct slice body = a->body;
 	char date[HTTP1_DATE_MAX];
 	struct answer named = {0};
+	struct access_entry *log;
+	struct slice name;
 	struct head reply = {.status = a->status,
 			     .phrase = slice_of(status_phrase(a->status)),
 			     .minor = 1,
@@ -384,16 +396,15 @@ enum reason routing_answer(const struct client *who, struct head *h, const struc
 	answer_read(&named, h,
 		    who->service->request_id == REQUEST_ID_ON ||
 			    conn_is_trusted(who->conn, who->service));
-	if (!named.id_len)
-		named.id_len = answer_make_id(l7, named.id).len;
+	name = answer_name(l7, &named);
+	log = access_log_is_on(who) ? access_log_begin(who, h, h->target) : NULL;
 	h->count = 0; /* the reply takes the place of its fields */
 	reply.fields = l7_fields(l7, 4 + (unsigned)routing->edit_count);
 	if (!reply.fields)
-		return REASON_NO_RESOURCES;
+		goto no_memory;
 	reply.fields[reply.count++] =
 		(struct field){SLICE("Date"), http1_date(date, time(NULL)), FIELD_END_TO_END};
-	reply.fields[reply.count++] =
-		(struct field){REQUEST_ID_FIELD, {named.id, named.id_len}, FIELD_END_TO_END};
+	reply.fields[reply.count++] = (struct field){REQUEST_ID_FIELD, name, FIELD_END_TO_END};
 	if (routing->location.len)
 		reply.fields[reply.count++] =
 			(struct field){SLICE("Location"), routing->location, FIELD_OTHER};
@@ -401,23 +412,26 @@ enum reason routing_answer(const struct client *who, struct head *h, const struc
 		reply.fields[reply.count++] = (struct field){
 			SLICE("Content-Type"), slice_of(a->content_type), FIELD_END_TO_END};
 	if (routing_edit(l7, &reply, routing->edits, routing->edit_count) < 0)
-		return REASON_NO_RESOURCES;
+		goto no_memory;
 	text = l7_scratch(l7, http1_response_bound(&reply));
 	if (!text)
-		return REASON_NO_RESOURCES;
+		goto no_memory;
 	len = http1_write_response(text, &reply, BODY_LENGTH,
 				   after != CONN_GO_ON ? PERSIST_CLOSE
 				   : h->minor	       ? PERSIST_DEFAULT
 						       : PERSIST_KEEP_ALIVE);
-	if (access_log_is_on(who))
-		access_log_at_once(who, h,
-				   &(struct access_end){.status = a->status,
-							.action = a,
-							.response_bytes = body.len});
+	access_log_end(who, log,
+		       &(struct access_end){.status = a->status,
+					    .action = a,
+					    .response_bytes = body.len,
+					    .request_id = name});
 	routing_count(l7, a, a->status, false);
 	/* From here on h is gone: it lay in the block. */
 	if (block_len)
 		buf_consume(who->io->pool, &who->io->in, block_len);
 	who->ops->respond(who->owner, (struct slice){text, len}, body, a->status, after);
 	return REASON_NONE;
+no_memory:
+	access_log_end(who, log, NULL);
+	return REASON_NO_RESOURCES;
 }

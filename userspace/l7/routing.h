@@ -11,6 +11,7 @@
 #include "l7/http1_parse.h"
 #include "l7/rate_limit.h"
 #include "l7/request.h"
+#include "l7/sticky.h"
 
 struct l7;
 struct snapshot;
@@ -27,6 +28,7 @@ struct routing {
 	const char *route;		   /* its name; NULL: it has none, or there is none */
 	struct slice location;		   /* of a redirect */
 	uint64_t hash;			   /* for maglev, that pool is balanced by */
+	struct sticky sticky;		   /* where pool has cookies */
 	/* Of the response. They and what h points to are good until the next routing_find(). */
 	const struct rendered_edit *edits;
 	size_t edit_count;

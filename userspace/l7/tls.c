@@ -12,10 +12,11 @@
 
 #include "conf/runtime.h"
 #include "l7/stream.h"
+#include "l7/tls_int.h"
 #include "tls/client.h"
 #include "tls/server.h"
 
-#define RECORD_MAX	SSL3_RT_MAX_PLAIN_LENGTH
+#define RECORD_MAX	TLS_RECORD_MAX
 #define RECORD_OVERHEAD 64U  /* header, nonce, tag, padding: more than any of our ciphers adds */
 #define SUBJECT_MAX	1024 /* bytes; a longer one is not passed on, rather than a part of it */
 #define FILLS_PER_TURN	4    /* of one handshake */
@@ -30,23 +31,6 @@ enum early {
 	EARLY_MAY_COME, /* the client has not said yet */
 	EARLY_COMES,
 	EARLY_CAME, /* all of it is read, the handshake's end is not */
-};
-
-struct tls {
-	struct stream *st;
-	struct tls_waker *waker;
-	struct tls_server *server; /* a reference: its contexts point to it; NULL: a client */
-	struct list node;	   /* of waker->waiting */
-	SSL *ssl;
-	struct buf raw_in, raw_out; /* encrypted */
-	const char *failure;
-	int cut;	 /* 0, or why nothing can be sent any more: -errno */
-	char *subject;	 /* of the peer's certificate; NULL: it has none */
-	bool is_failed;	 /* OpenSSL is not to be called again */
-	bool is_ended;	 /* we said that nothing follows */
-	bool peer_ended; /* the peer said so; read when all before it was */
-	bool is_dry;	 /* the handshake needs bytes of the peer: without any it is not called */
-	uint8_t early;	 /* enum early */
 };
 
 /* ---- what OpenSSL takes for a network ------------------------------------------------------ */
@@ -77,6 +61,8 @@ static int bio_write(BIO *bio, const char *data, size_t len, size_t *ret_len)
 	if (!t->cut && (buf_len(&t->raw_out) + len > RAW_OUT_MAX ||
 			buf_append(t->st->pool, &t->raw_out, data, len) < 0))
 		return 0;
+	if (t->handover)
+		tls_handover_note(t->handover, data, len);
 	*ret_len = len;
 	return 1;
 }
@@ -140,6 +126,7 @@ static void on_idle(uv_idle_t *idle)
 
 void tls_waker_init(struct tls_waker *w, uv_loop_t *loop)
 {
+	w->has_ciphers = tls_ciphers_init(&w->ciphers);
 	list_init(&w->waiting);
 	(void)uv_idle_init(loop, &w->idle); /* always 0 */
 	w->idle.data = w;
@@ -148,6 +135,11 @@ void tls_waker_init(struct tls_waker *w, uv_loop_t *loop)
 void tls_waker_close(struct tls_waker *w)
 {
 	uv_close((uv_handle_t *)&w->idle, NULL);
+}
+
+void tls_waker_deinit(struct tls_waker *w)
+{
+	tls_ciphers_deinit(&w->ciphers);
 }
 
 void tls_wake(struct tls *t)
@@ -163,21 +155,25 @@ void tls_wake(struct tls *t)
 static ssize_t fill(struct tls *t)
 {
 	struct stream *st = t->st;
-	ssize_t n = buf_reserve(st->pool, &t->raw_in, st->bulk ? BUF_LARGE : BUF_SMALL);
+	size_t whole = st->bulk ? BUF_LARGE : BUF_SMALL;
+	ssize_t n;
 
+	if (!t->ssl && buf_len(&t->raw_in)) /* a record has to be in one piece */
+		whole = tls_record_missing(t);
+	n = buf_reserve(st->pool, &t->raw_in, whole);
 	if (n < 0)
 		return n;
 	n = sock_read(&st->sock, t->raw_in.data + t->raw_in.end, buf_room(&t->raw_in));
 	if (n > 0)
 		t->raw_in.end += (uint32_t)n;
-	else
+	else if (!buf_len(&t->raw_in))
 		buf_release(st->pool, &t->raw_in);
 	return n;
 }
 
 /* 0: all is sent; -EAGAIN; or another -errno, from then on: nothing waits for that socket any more,
  * which would be ready for writing for ever. */
-static int flush(struct tls *t)
+static int send_raw(struct tls *t)
 {
 	struct iovec iov = {buf_head(&t->raw_out), buf_len(&t->raw_out)};
 	ssize_t n;
@@ -196,6 +192,15 @@ static int flush(struct tls *t)
 	return buf_len(&t->raw_out) ? -EAGAIN : 0;
 }
 
+int tls_send(struct tls *t)
+{
+	int err = send_raw(t);
+
+	while (err == 0 && !t->ssl && tls_record_answer(t))
+		err = send_raw(t);
+	return err;
+}
+
 /* What OpenSSL said; the peer may have been told in an alert. */
 static int fail(struct tls *t)
 {
@@ -205,7 +210,7 @@ static int fail(struct tls *t)
 	t->is_failed = true;
 	t->failure = text ? text : "failed";
 	ERR_clear_error();
-	(void)flush(t); /* nobody waits for it */
+	(void)tls_send(t); /* nobody waits for it */
 	return ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE ? -ENOMEM : -EPROTO;
 }
 
@@ -235,6 +240,10 @@ static int attach(struct stream *st, SSL *ssl, struct tls_server *server, struct
 		return -ENOMEM;
 	}
 	SSL_set_bio(ssl, bio, bio);
+	if (server && w->has_ciphers)
+		t->handover = calloc(1, sizeof(*t->handover)); /* without one OpenSSL goes on */
+	if (t->handover)
+		tls_handover_begin(t->handover, ssl, &w->ciphers);
 	st->tls = t;
 	if (buf_len(&st->in)) { /* read just now, behind a PROXY header, and counted as if plain */
 		counter_add(st->bytes_in, -(uint64_t)buf_len(&st->in));
@@ -313,11 +322,13 @@ static int shake(struct tls *t)
 	int done, err;
 
 	ERR_clear_error();
+	tls_handover_watch(t->handover);
 	done = t->early ? accept_early(t) : SSL_do_handshake(t->ssl);
+	tls_handover_watch(NULL);
 	if (done < 1 && SSL_get_error(t->ssl, done) != SSL_ERROR_WANT_READ)
 		return fail(t);
 	t->is_dry = done < 1;
-	err = flush(t);
+	err = tls_send(t);
 	if (err < 0 && err != -EAGAIN)
 		return err;
 	return done < 1 ? 0 : done;
@@ -333,6 +344,33 @@ static int feed(struct tls *t)
 	if (n == 0)
 		t->failure = "the peer closed the connection";
 	return n ? (int)n : -ECONNRESET;
+}
+
+static void drop_handover(struct tls *t)
+{
+	if (t->handover)
+		tls_handover_cancel(t->handover, t->ssl);
+	free(t->handover);
+	t->handover = NULL;
+}
+
+/* What is asked for later. 0, or -ENOMEM: what the client asked for must not be forgotten. */
+static int learn(struct tls *t)
+{
+	const char *name = SSL_get_servername(t->ssl, TLSEXT_NAMETYPE_host_name);
+	const unsigned char *protocol;
+	unsigned len;
+
+	SSL_get0_alpn_selected(t->ssl, &protocol, &len);
+	t->is_http2 = len == 2 && !memcmp(protocol, "h2", 2);
+	t->was_resumed = SSL_session_reused(t->ssl);
+	t->early_was_refused = SSL_get_early_data_status(t->ssl) == SSL_EARLY_DATA_REJECTED;
+	if (!t->server)
+		return 0;
+	t->stapled = tls_server_stapled(t->ssl);
+	t->subject = make_subject(t->ssl);
+	t->server_name = name ? strdup(name) : NULL;
+	return name && !t->server_name ? -ENOMEM : 0;
 }
 
 int tls_handshake(struct stream *st)
@@ -357,8 +395,15 @@ int tls_handshake(struct stream *st)
 	}
 	if (done < 0)
 		return done;
-	t->subject = t->server ? make_subject(t->ssl) : NULL;
-	return done == SHAKE_EARLY ? TLS_EARLY : 0;
+	if (learn(t) < 0)
+		return -ENOMEM;
+	if (done == SHAKE_EARLY) { /* the end of the handshake is among reads: OpenSSL stays */
+		drop_handover(t);
+		return TLS_EARLY;
+	}
+	if (t->handover)
+		tls_record_begin(t);
+	return 0;
 }
 
 bool tls_is_early(const struct stream *st)
@@ -368,7 +413,10 @@ bool tls_is_early(const struct stream *st)
 
 bool tls_early_was_refused(const struct stream *st)
 {
-	return SSL_get_early_data_status(st->tls->ssl) == SSL_EARLY_DATA_REJECTED;
+	const struct tls *t = st->tls;
+
+	return t->early_was_refused ||
+	       (t->ssl && SSL_get_early_data_status(t->ssl) == SSL_EARLY_DATA_REJECTED);
 }
 
 const char *tls_failure(const struct stream *st)
@@ -385,18 +433,14 @@ struct slice tls_peer_subject(const struct stream *st)
 
 struct slice tls_server_name(const struct stream *st)
 {
-	const char *name = SSL_get_servername(st->tls->ssl, TLSEXT_NAMETYPE_host_name);
+	const char *name = st->tls->server_name;
 
 	return name ? slice_of(name) : (struct slice){0};
 }
 
 bool tls_is_http2(const struct stream *st)
 {
-	const unsigned char *name;
-	unsigned len;
-
-	SSL_get0_alpn_selected(st->tls->ssl, &name, &len);
-	return len == 2 && !memcmp(name, "h2", 2);
+	return st->tls->is_http2;
 }
 
 /* A port is said behind the last colon, unless that is within the brackets of an address. */
@@ -409,18 +453,18 @@ static size_t host_len(struct slice authority)
 
 bool tls_is_misdirected(const struct stream *st, struct slice authority)
 {
-	return tls_server_is_misdirected(st->tls->server, st->tls->ssl, authority.ptr,
+	return tls_server_is_misdirected(st->tls->server, st->tls->server_name, authority.ptr,
 					 host_len(authority));
 }
 
 bool tls_was_resumed(const struct stream *st)
 {
-	return SSL_session_reused(st->tls->ssl);
+	return st->tls->was_resumed;
 }
 
 void tls_count_stapled(const struct stream *st, struct service_counters *n)
 {
-	enum tls_stapled what = tls_server_stapled(st->tls->ssl);
+	enum tls_stapled what = st->tls->stapled;
 
 	if (what == TLS_STAPLED_RESPONSE)
 		counter_add(&n->ocsp_stapled, 1);
@@ -428,10 +472,10 @@ void tls_count_stapled(const struct stream *st, struct service_counters *n)
 		counter_add(&n->ocsp_withheld, 1);
 }
 
-/* Bytes that OpenSSL has or could have at once. */
+/* Bytes that OpenSSL has or could have at once; or a record of ours. */
 static bool has_raw(const struct tls *t)
 {
-	return buf_len(&t->raw_in) || SSL_pending(t->ssl) > 0;
+	return t->ssl ? buf_len(&t->raw_in) || SSL_pending(t->ssl) > 0 : tls_record_is_here(t);
 }
 
 bool tls_has_pending(const struct tls *t)
@@ -462,6 +506,8 @@ static ssize_t decrypt(struct tls *t, void *data, size_t len)
 	size_t n;
 	int done;
 
+	if (!t->ssl)
+		return tls_record_read(t, data, len);
 	ERR_clear_error();
 	done = t->early ? decrypt_early(t, data, len, &n) : SSL_read_ex(t->ssl, data, len, &n);
 	if (done == 1)
@@ -497,7 +543,7 @@ ssize_t tls_read(struct tls *t, void *data, size_t len, bool *ret_more)
 			got += (size_t)n;
 	}
 	/* Answers to what is no data: the socket is asked for room where it has none. */
-	(void)flush(t);
+	(void)tls_send(t);
 	*ret_more = full || tls_has_pending(t);
 	if (got)
 		return (ssize_t)got;
@@ -550,8 +596,11 @@ ssize_t tls_write(struct tls *t, const struct iovec *iov, size_t count)
 {
 	size_t skip = 0, written = 0;
 	struct buf joined = {0};
-	ssize_t err = t->is_failed ? -EPROTO : flush(t);
+	ssize_t err;
 
+	if (!t->ssl)
+		return tls_record_write(t, iov, count);
+	err = t->is_failed ? -EPROTO : tls_send(t);
 	while (err == 0 && count) {
 		while (count && buf_len(&t->raw_out) + RECORD_MAX + RECORD_OVERHEAD <= BUF_LARGE) {
 			struct slice s = next_record(t, iov, count, skip, &joined);
@@ -568,7 +617,7 @@ ssize_t tls_write(struct tls *t, const struct iovec *iov, size_t count)
 			advance(&iov, &count, &skip, n);
 		}
 		if (err == 0)
-			err = flush(t);
+			err = tls_send(t);
 	}
 	buf_release(t->st->pool, &joined);
 	return err < 0 && (err != -EAGAIN || !written) ? err : (ssize_t)written;
@@ -581,7 +630,7 @@ bool tls_is_blocked(const struct tls *t)
 
 void tls_flush(struct tls *t)
 {
-	(void)flush(t); /* an error is what the next read or write finds, too */
+	(void)tls_send(t); /* an error is what the next read or write finds, too */
 }
 
 void tls_end(struct tls *t)
@@ -591,13 +640,17 @@ void tls_end(struct tls *t)
 
 	if (t->early) /* the end of the handshake may be here: nothing can be said before it */
 		(void)tls_read(t, rest, sizeof(rest), &more);
-	if (t->is_ended || t->is_failed || !SSL_is_init_finished(t->ssl))
+	if (t->is_ended || t->is_failed || (t->ssl && !SSL_is_init_finished(t->ssl)))
 		return;
 	t->is_ended = true;
-	ERR_clear_error();
-	(void)SSL_shutdown(t->ssl);
-	ERR_clear_error();
-	(void)flush(t);
+	if (t->ssl) {
+		ERR_clear_error();
+		(void)SSL_shutdown(t->ssl);
+		ERR_clear_error();
+	} else {
+		tls_record_end(t);
+	}
+	(void)tls_send(t);
 }
 
 void tls_free(struct tls *t)
@@ -608,9 +661,12 @@ void tls_free(struct tls *t)
 	/* Else OpenSSL holds its session to be broken, and it could not be resumed. */
 	if (t->ssl && !t->is_failed)
 		SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+	drop_handover(t);
 	SSL_free(t->ssl);
 	tls_server_unref(t->server);
 	free(t->subject);
+	free(t->server_name);
+	free(t->session_id);
 	buf_release(t->st->pool, &t->raw_in);
 	buf_release(t->st->pool, &t->raw_out);
 	free(t);

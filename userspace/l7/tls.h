@@ -2,7 +2,8 @@
 /*
  * TLS between a stream and its socket. OpenSSL reads from and writes to buffers alone; the system
  * calls are made here, one for as many records as there are. Buffers are held only while they have
- * bytes. Owned by the stream. One thread.
+ * bytes. OpenSSL's object of a client's connection, which is the largest part of one that is idle, is let
+ * go of when the handshake is done (l7/tls_record.c). Owned by the stream. One thread.
  */
 #ifndef L7_TLS_H
 #define L7_TLS_H
@@ -13,6 +14,7 @@
 
 #include "core/list.h"
 #include "core/slice.h"
+#include "tls/record.h"
 
 struct stream;
 struct tls;
@@ -27,10 +29,13 @@ struct tls_session;
 struct tls_waker {
 	uv_idle_t idle; /* runs while there are any */
 	struct list waiting;
+	struct tls_ciphers ciphers; /* of the records that are ours */
+	bool has_ciphers;
 };
 
 void tls_waker_init(struct tls_waker *w, uv_loop_t *loop);
 void tls_waker_close(struct tls_waker *w);
+void tls_waker_deinit(struct tls_waker *w); /* no stream has TLS any more */
 
 /* Puts TLS into the stream, whose socket is open: from here on stream_read() and stream_write() speak
  * it, once tls_handshake() is done. Takes a reference of its own. 0, or -ENOMEM. */

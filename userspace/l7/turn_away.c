@@ -35,7 +35,7 @@ void turn_away(const struct client *who, const struct head *h, const struct rout
 						  : PERSIST_CLOSE,
 			    out);
 	if (access_log_is_on(who))
-		access_log_refused(who, h, reason);
+		access_log_refused(who, h, &a, action);
 	counter_add(&conn_counters(who->conn)->local_errors, 1);
 	routing_count(who->conn->l7, action, answer_status(&a), true);
 	/* From here on h is gone: it lay in the block. */

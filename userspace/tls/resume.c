@@ -6,6 +6,7 @@
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,7 +29,11 @@ struct place {
 struct tls_shared {
 	unsigned char secret[TLS_SECRET_LEN];
 	uint64_t start_ms, rotation_ms;
-	pthread_mutex_t lock; /* of the places; for clients without tickets alone */
+	pthread_mutex_t
+		lock; /* of the places; for clients without tickets alone; and of the keys */
+	struct tls_tickets tickets;	/* of no worker: for a process that takes over */
+	bool is_adopted;		/* by the workers, instead of what comes from the secret */
+	_Atomic uint64_t early_from_ms; /* clock_now_ms(): no early data before */
 	struct place places[PLACES];
 	struct tls_replay replay; /* pages of it that nobody writes to take no memory */
 };
@@ -47,6 +52,10 @@ struct tls_shared *tls_shared_new(uint64_t rotation_ms)
 	}
 	s->start_ms = clock_now_ms();
 	s->rotation_ms = rotation_ms;
+	if (!tls_tickets_init(&s->tickets, s->secret, s->start_ms, rotation_ms)) {
+		free(s);
+		return NULL;
+	}
 	(void)pthread_mutex_init(&s->lock, NULL); /* always 0 */
 	tls_replay_init(&s->replay);
 	return s;
@@ -55,6 +64,33 @@ struct tls_shared *tls_shared_new(uint64_t rotation_ms)
 void tls_shared_forget_secret(struct tls_shared *s)
 {
 	OPENSSL_cleanse(s->secret, sizeof(s->secret));
+}
+
+void tls_shared_keys(struct tls_shared *s, struct tls_ticket_state *ret_state)
+{
+	pthread_mutex_lock(&s->lock);
+	(void)tls_tickets_advance(&s->tickets, clock_now_ms());
+	tls_tickets_save(&s->tickets, ret_state);
+	pthread_mutex_unlock(&s->lock);
+}
+
+bool tls_shared_adopt(struct tls_shared *s, const struct tls_ticket_state *state)
+{
+	if (state->rotation_ms != s->rotation_ms || !s->rotation_ms)
+		return false;
+	tls_tickets_restore(&s->tickets, state);
+	s->is_adopted = true;
+	return true;
+}
+
+void tls_shared_hold_early_data(struct tls_shared *s)
+{
+	atomic_store(&s->early_from_ms, clock_now_ms() + TLS_REPLAY_KEPT_MS);
+}
+
+void tls_shared_end_early_data(struct tls_shared *s)
+{
+	atomic_store(&s->early_from_ms, UINT64_MAX);
 }
 
 static void clear(struct place *p)
@@ -71,17 +107,25 @@ void tls_shared_free(struct tls_shared *s)
 	tls_shared_forget_secret(s);
 	for (size_t i = 0; i < PLACES; i++)
 		clear(&s->places[i]);
+	tls_tickets_deinit(&s->tickets);
 	(void)pthread_mutex_destroy(&s->lock);
 	tls_replay_deinit(&s->replay);
 	free(s);
+}
+
+static bool begin_tickets(struct tls_tickets *t, const struct tls_shared *s)
+{
+	if (!s->is_adopted)
+		return tls_tickets_init(t, s->secret, s->start_ms, s->rotation_ms);
+	*t = s->tickets;
+	return true;
 }
 
 bool tls_resumer_init(struct tls_resumer *r, struct tls_shared *shared)
 {
 	r->shared = shared;
 	r->cipher = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
-	if (r->cipher &&
-	    tls_tickets_init(&r->tickets, shared->secret, shared->start_ms, shared->rotation_ms))
+	if (r->cipher && begin_tickets(&r->tickets, shared))
 		return true;
 	EVP_CIPHER_free(r->cipher);
 	return false;
@@ -95,7 +139,15 @@ void tls_resumer_deinit(struct tls_resumer *r)
 
 uint64_t tls_resumer_tick(struct tls_resumer *r)
 {
-	return tls_tickets_advance(&r->tickets, clock_now_ms());
+	uint64_t epoch = r->tickets.epoch, now = clock_now_ms();
+	uint64_t wait = tls_tickets_advance(&r->tickets, now);
+
+	if (r->tickets.epoch != epoch) { /* what is over is to be found nowhere */
+		pthread_mutex_lock(&r->shared->lock);
+		(void)tls_tickets_advance(&r->shared->tickets, now);
+		pthread_mutex_unlock(&r->shared->lock);
+	}
+	return wait;
 }
 
 /* ---- tickets ------------------------------------------------------------------------------- */
@@ -210,22 +262,26 @@ static SSL_SESSION *on_get(SSL *ssl, const unsigned char *id, int len, int *copy
 	return session;
 }
 
+void tls_resumption_forget(const struct tls_resumption *r, const unsigned char *id, size_t len)
+{
+	struct tls_shared *s = r->resumer->shared;
+	struct place *p;
+
+	pthread_mutex_lock(&s->lock);
+	p = place_of(s, id, (unsigned)len);
+	if (has(p, id, (unsigned)len))
+		clear(p);
+	pthread_mutex_unlock(&s->lock);
+}
+
 /* It ended with an error, and must not be resumed. */
 static void on_remove(SSL_CTX *ctx, SSL_SESSION *session)
 {
-	const struct tls_resumption *r = SSL_CTX_get_app_data(ctx);
-	struct tls_shared *s = r->resumer->shared;
 	unsigned len;
 	const unsigned char *id = SSL_SESSION_get_id(session, &len);
-	struct place *p;
 
-	if (!len)
-		return;
-	pthread_mutex_lock(&s->lock);
-	p = place_of(s, id, len);
-	if (has(p, id, len))
-		clear(p);
-	pthread_mutex_unlock(&s->lock);
+	if (len)
+		tls_resumption_forget(SSL_CTX_get_app_data(ctx), id, len);
 }
 
 bool tls_resumption_enable(SSL_CTX *ctx, struct tls_resumption *r)
@@ -252,7 +308,8 @@ static int on_early_data(SSL *ssl, void *arg)
 	bool ok = len && EVP_Digest(secret, len, digest, NULL, EVP_sha256(), NULL) == 1;
 
 	OPENSSL_cleanse(secret, sizeof(secret));
-	return ok && tls_replay_is_first(&r->resumer->shared->replay, digest, clock_now_ms());
+	return ok && clock_now_ms() >= atomic_load(&r->resumer->shared->early_from_ms) &&
+	       tls_replay_is_first(&r->resumer->shared->replay, digest, clock_now_ms());
 }
 
 void tls_resumption_allow_early_data(SSL_CTX *ctx, struct tls_resumption *r)

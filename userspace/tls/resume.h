@@ -35,6 +35,9 @@ struct tls_resumption {
 /* False: OpenSSL refused it. */
 bool tls_resumption_enable(SSL_CTX *ctx, struct tls_resumption *r);
 
+/* A session of TLS 1.2 is not good any more. */
+void tls_resumption_forget(const struct tls_resumption *r, const unsigned char *id, size_t len);
+
 /* Requests may come with the first message of a resumed session, each ticket good for that once. */
 void tls_resumption_allow_early_data(SSL_CTX *ctx, struct tls_resumption *r);
 

@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #include "tls/context.h"
+#include "tls/schedule.h"
 
 #define ALPN_HTTP2  "\x02h2"
 #define ALPN_HTTP11 "\x08http/1.1"
@@ -115,9 +116,9 @@ static bool set_names(const struct set *set, const char *host)
 	return false;
 }
 
-bool tls_server_is_misdirected(const struct tls_server *s, SSL *ssl, const char *host, size_t len)
+bool tls_server_is_misdirected(const struct tls_server *s, const char *asked, const char *host,
+			       size_t len)
 {
-	const char *asked = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
 	char text[HOST_MAX + 2], name[HOST_MAX + 1], asked_name[HOST_MAX + 1];
 	const struct set *own, *other;
 
@@ -238,7 +239,7 @@ static bool ask_for_certificates(const struct tls_server *s, SSL_CTX *ctx)
 
 static int make_context(struct tls_server *s, struct set *set, const struct tls_cert **ret_bad)
 {
-	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+	SSL_CTX *ctx = SSL_CTX_new_ex(NULL, TLS_SCHEDULE_PROPERTIES, TLS_server_method());
 
 	set->ctx = ctx;
 	if (!ctx || !tls_context_prepare(ctx, s->policy) ||
@@ -459,6 +460,11 @@ SSL *tls_server_connection(struct tls_server *s)
 	if (ssl)
 		SSL_set_accept_state(ssl);
 	return ssl;
+}
+
+void tls_server_forget_session(struct tls_server *s, const unsigned char *id, size_t len)
+{
+	tls_resumption_forget(&s->resumption, id, len);
 }
 
 bool tls_server_asks_the_same(const struct tls_server *a, const struct tls_server *b)

@@ -51,10 +51,14 @@ bool tls_server_asks_the_same(const struct tls_server *a, const struct tls_serve
  * memory. */
 SSL *tls_server_connection(struct tls_server *s);
 
-/* Must a request for a host (without its port) not come on this connection, which asked for another
- * name? Where clients are asked for certificates: for any other. Else for one that has a certificate
+/* Must a request for a host (without its port) not come on a connection that asked for this name (NULL:
+ * none)? Where clients are asked for certificates: for any other. Else for one that has a certificate
  * here, but not the one that this client saw: it could not know whom it speaks to. */
-bool tls_server_is_misdirected(const struct tls_server *s, SSL *ssl, const char *host, size_t len);
+bool tls_server_is_misdirected(const struct tls_server *s, const char *asked, const char *host,
+			       size_t len);
+
+/* No client goes on with the session of this id. */
+void tls_server_forget_session(struct tls_server *s, const unsigned char *id, size_t len);
 
 bool tls_server_takes_early_data(const struct tls_server *s);
 

@@ -109,6 +109,25 @@ int tls_tickets_find(struct tls_tickets *t, const unsigned char id[32],
 	return epoch == t->epoch ? 1 : 2;
 }
 
+void tls_tickets_save(const struct tls_tickets *t, struct tls_ticket_state *ret_state)
+{
+	*ret_state = (struct tls_ticket_state){
+		.start_ms = t->start_ms, .rotation_ms = t->rotation_ms, .epoch = t->epoch};
+	memcpy(ret_state->chain, t->chain, sizeof(t->chain));
+	memcpy(ret_state->secrets, t->secrets, sizeof(t->secrets));
+	memcpy(ret_state->label, t->label, sizeof(t->label));
+}
+
+void tls_tickets_restore(struct tls_tickets *t, const struct tls_ticket_state *state)
+{
+	*t = (struct tls_tickets){.start_ms = state->start_ms,
+				  .rotation_ms = state->rotation_ms,
+				  .epoch = state->epoch};
+	memcpy(t->chain, state->chain, sizeof(t->chain));
+	memcpy(t->secrets, state->secrets, sizeof(t->secrets));
+	memcpy(t->label, state->label, sizeof(t->label));
+}
+
 void tls_tickets_deinit(struct tls_tickets *t)
 {
 	OPENSSL_cleanse(t, sizeof(*t));

@@ -36,6 +36,14 @@ struct tls_tickets {
 	} slots[TLS_TICKET_KEYS];
 };
 
+/* What goes from one process to the next. */
+struct tls_ticket_state {
+	uint64_t start_ms, rotation_ms, epoch;
+	unsigned char chain[TLS_SECRET_LEN];
+	unsigned char secrets[2][TLS_SECRET_LEN];
+	unsigned char label[TLS_TICKET_NAME_LEN / 2];
+};
+
 /* False: OpenSSL failed. */
 bool tls_tickets_init(struct tls_tickets *t, const unsigned char secret[TLS_SECRET_LEN],
 		      uint64_t start_ms, uint64_t rotation_ms);
@@ -50,6 +58,9 @@ bool tls_tickets_key(struct tls_tickets *t, const unsigned char id[32],
 /* The key of that name. 0: not one that is still good; 1: for new ones too; 2: no more for those. */
 int tls_tickets_find(struct tls_tickets *t, const unsigned char id[32],
 		     const unsigned char name[TLS_TICKET_NAME_LEN], struct tls_ticket_key *ret_key);
+
+void tls_tickets_save(const struct tls_tickets *t, struct tls_ticket_state *ret_state);
+void tls_tickets_restore(struct tls_tickets *t, const struct tls_ticket_state *state);
 
 void tls_tickets_deinit(struct tls_tickets *t);
 

@@ -113,17 +113,35 @@ static int bind_group(const struct listener_group *group, int *ret_fd)
 	return err < 0 ? err : bind_at(&place, DETACHED, ret_fd);
 }
 
-int listener_new(const struct listener_group *group, struct listener **ret_listener)
+static struct listener *alloc(const struct listener_group *group, int fd)
 {
 	struct listener *l = calloc(1, sizeof(*l));
+
+	if (!l)
+		return NULL;
+	l->group = *group;
+	l->fd = fd;
+	l->asks_local = group->is_detached || addr_is_unspecified(&group->ep.addr);
+	list_init(&l->node);
+	return l;
+}
+
+int listener_adopt(const struct listener_group *group, int fd, struct listener **ret_listener)
+{
+	*ret_listener = alloc(group, fd);
+	if (*ret_listener)
+		return 0;
+	close(fd);
+	return -ENOMEM;
+}
+
+int listener_new(const struct listener_group *group, struct listener **ret_listener)
+{
+	struct listener *l = alloc(group, -1);
 	int err;
 
 	if (!l)
 		return -ENOMEM;
-	l->group = *group;
-	l->fd = -1;
-	l->asks_local = group->is_detached || addr_is_unspecified(&group->ep.addr);
-	list_init(&l->node);
 	err = bind_group(group, &l->fd);
 	if (err == 0 && listen(l->fd, SOMAXCONN) < 0)
 		err = -errno;
@@ -250,6 +268,11 @@ void listener_close(struct listener *l)
 {
 	/* Whoever is in the queue would see a reset. More than this nobody can have there. */
 	(void)accept_some(l, SOMAXCONN);
+	listener_leave(l);
+}
+
+void listener_leave(struct listener *l)
+{
 	uv_close((uv_handle_t *)&l->pause, on_timer_closed);
 	sock_close(&l->sock, on_sock_closed);
 }

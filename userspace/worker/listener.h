@@ -71,11 +71,17 @@ bool listener_overlaps(const struct endpoint *a, const struct endpoint *b);
 /* Bind and listen (SO_REUSEPORT and free bind, where it is not detached). 0, or -errno. */
 int listener_new(const struct listener_group *group, struct listener **ret_listener);
 
+/* The same of a socket that another process has made, which is taken, also on error. */
+int listener_adopt(const struct listener_group *group, int fd, struct listener **ret_listener);
+
 /* Begin to accept, on this poller's thread. 0, or -errno; then listener_close(), too. */
 int listener_start(struct listener *l, struct poller *poller, const struct listener_events *events);
 
 /* Take what waits in the queue, then end; frees l when nothing refers to it any more. */
 void listener_close(struct listener *l);
+
+/* The same, but who waits in the queue stays there: another process has the socket too. */
+void listener_leave(struct listener *l);
 
 /* One that was not started. NULL is fine. */
 void listener_free(struct listener *l);

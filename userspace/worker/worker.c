@@ -10,6 +10,7 @@
 #include "conf/listen.h"
 #include "core/clock.h"
 #include "tls/shared.h"
+#include "worker/legacy.h"
 #include "worker/worker_thread.h"
 
 /* A commit under way; freed when it is over. */
@@ -24,7 +25,8 @@ struct commit {
 struct served {
 	struct served_group {
 		struct listener_group group;
-		int *fds; /* for each worker, which own them */
+		int *fds; /* for each worker, which own them, or more: see listen_at() */
+		size_t count;
 	} * groups;
 	size_t count;
 	int *fds; /* of all groups */
@@ -38,6 +40,8 @@ struct leaving {
 
 #define LEAVING_MAX 64	  /* the latest: with more, a new listen address may seem to be in use */
 #define LEAVING_MS  10000 /* longer than a worker lets them linger */
+
+#define WORKER_TURN_MS_MIN 3000 /* an idle one turns every second */
 
 /* All that a commit needs, so that it cannot fail for want of memory. */
 struct worker_sockets {
@@ -55,6 +59,7 @@ struct workers {
 	uv_timer_t deadline;	/* of the drain */
 	unsigned open_handles;
 	struct served served; /* what has listeners */
+	struct legacy legacy; /* sockets of another process, until the first commit */
 	struct leaving leaving[LEAVING_MAX];
 	unsigned next_leaving;
 	struct drain {
@@ -122,20 +127,37 @@ static void on_handle_closed(uv_handle_t *handle)
 	tls_shared_free(w->tls);
 	free(w->workers);
 	served_deinit(&w->served);
+	legacy_deinit(&w->legacy);
 	free(w);
 }
 
+static void take_legacy(struct workers *w, struct legacy *legacy)
+{
+	if (!legacy)
+		return;
+	if (w && w->tls) {
+		(void)tls_shared_adopt(w->tls, &legacy->tickets);
+		tls_shared_hold_early_data(w->tls);
+		w->legacy = *legacy;
+	} else {
+		legacy_deinit(legacy);
+	}
+	*legacy = (struct legacy){0};
+}
+
 int workers_start(uv_loop_t *main_loop, unsigned count, unsigned ticket_rotation_ms,
-		  struct workers **ret_workers, struct diag *d)
+		  struct legacy *legacy, struct workers **ret_workers, struct diag *d)
 {
 	struct workers *w = calloc(1, sizeof(*w));
 	int err = -ENOMEM;
 
-	if (!w)
+	if (w)
+		w->tls = tls_shared_new(ticket_rotation_ms);
+	take_legacy(w, legacy);
+	if (!w || !w->tls)
 		goto out;
 	w->workers = calloc(count, sizeof(struct worker *));
-	w->tls = tls_shared_new(ticket_rotation_ms);
-	if (!w->workers || !w->tls)
+	if (!w->workers)
 		goto out;
 	err = mailbox_init(&w->mailbox, main_loop, on_message, w);
 	if (err < 0)
@@ -159,9 +181,29 @@ out:
 	if (w) {
 		tls_shared_free(w->tls);
 		free(w->workers);
+		legacy_deinit(&w->legacy);
 	}
 	free(w);
 	return err;
+}
+
+int workers_legacy(const struct workers *w, struct legacy *ret_legacy)
+{
+	struct legacy l = {.count = w->served.count};
+
+	l.groups = calloc(l.count + 1, sizeof(*l.groups));
+	if (!l.groups)
+		return -ENOMEM;
+	for (size_t i = 0; i < l.count; i++) {
+		const struct served_group *g = &w->served.groups[i];
+
+		memcpy(l.groups[i].name, g->group.name, sizeof(l.groups[i].name));
+		l.groups[i].fds = g->fds;
+		l.groups[i].count = g->count;
+	}
+	tls_shared_keys(w->tls, &l.tickets);
+	*ret_legacy = l;
+	return 0;
 }
 
 /* Commits that come too late for their callbacks. */
@@ -215,7 +257,21 @@ static struct served_group *find_group(const struct served *s, const char *name)
 	return NULL;
 }
 
-static struct worker_sockets *sockets_new(unsigned count, size_t listens)
+/* How many sockets a group has at most. */
+static size_t group_width(const struct workers *w)
+{
+	size_t width = w->count;
+
+	for (size_t i = 0; i < w->legacy.count; i++)
+		if (w->legacy.groups[i].count > width)
+			width = w->legacy.groups[i].count;
+	for (size_t i = 0; i < w->served.count; i++)
+		if (w->served.groups[i].count > width)
+			width = w->served.groups[i].count;
+	return width;
+}
+
+static struct worker_sockets *sockets_new(unsigned count, size_t listens, size_t width)
 {
 	struct worker_sockets *s = calloc(1, sizeof(*s));
 
@@ -224,7 +280,7 @@ static struct worker_sockets *sockets_new(unsigned count, size_t listens)
 	s->commit = calloc(1, sizeof(*s->commit));
 	s->messages = calloc(count, sizeof(struct worker_message *));
 	s->served.groups = calloc(listens + 1, sizeof(*s->served.groups));
-	s->served.fds = calloc((listens + 1) * count, sizeof(*s->served.fds));
+	s->served.fds = calloc((listens + 1) * width, sizeof(*s->served.fds));
 	if (!s->commit || !s->messages || !s->served.groups || !s->served.fds)
 		goto fail;
 	for (; s->count < count; s->count++) {
@@ -276,6 +332,13 @@ static bool is_ours(const struct workers *w, const struct endpoint *ep)
 	return false;
 }
 
+static bool is_legacy(const struct workers *w, const struct service *s, const struct listen *l)
+{
+	const struct listener_group group = listener_group_of(s, l);
+
+	return legacy_find(&w->legacy, group.name) != NULL;
+}
+
 /* Does somebody else listen at an address of the service? Asked before any socket of ours is made,
  * which might overlap the next address. */
 static int probe_all(const struct workers *w, const struct service *service, struct diag *d)
@@ -284,7 +347,9 @@ static int probe_all(const struct workers *w, const struct service *service, str
 
 	for (size_t i = 0; i < service->listen_count; i++) {
 		const struct listen *l = &service->listens[i];
-		int err = !listen_is_exact(l) || is_ours(w, &l->ep) ? 0 : listener_probe(&l->ep);
+		int err = !listen_is_exact(l) || is_ours(w, &l->ep) || is_legacy(w, service, l)
+				  ? 0
+				  : listener_probe(&l->ep);
 
 		if (err < 0)
 			report(service, l, err, d);
@@ -294,22 +359,28 @@ static int probe_all(const struct workers *w, const struct service *service, str
 	return first;
 }
 
-/* One socket for each worker. */
-static int listen_at(struct worker_sockets *s, struct served_group *group)
+/* One socket for each worker; if another process had more, some have several: the kernel goes on giving
+ * connections to all of them. */
+static int listen_at(struct worker_sockets *s, struct served_group *group,
+		     struct legacy_group *legacy)
 {
-	for (unsigned i = 0; i < s->count; i++) {
-		struct listener *l;
-		int err = listener_new(&group->group, &l);
+	unsigned count = legacy && legacy->count > s->count ? (unsigned)legacy->count : s->count;
 
+	for (unsigned i = 0; i < count; i++) {
+		struct listener *l;
+		int err, fd = legacy ? legacy_take(legacy, i) : -1;
+
+		err = fd >= 0 ? listener_adopt(&group->group, fd, &l)
+			      : listener_new(&group->group, &l);
 		if (err < 0)
 			return err;
-		group->fds[i] = l->fd;
-		list_append(&s->messages[i]->listeners, &l->node);
+		group->fds[group->count++] = l->fd;
+		list_append(&s->messages[i % s->count]->listeners, &l->node);
 	}
 	return 0;
 }
 
-static int listen_group_at(const struct workers *w, const struct listener_group *group,
+static int listen_group_at(struct workers *w, const struct listener_group *group,
 			   struct worker_sockets *s)
 {
 	const struct served_group *had = find_group(&w->served, group->name);
@@ -318,16 +389,17 @@ static int listen_group_at(const struct workers *w, const struct listener_group 
 	if (find_group(&s->served, group->name))
 		return 0;
 	g = &s->served.groups[s->served.count];
-	*g = (struct served_group){*group, &s->served.fds[s->served.count * w->count]};
+	*g = (struct served_group){*group, &s->served.fds[s->served.count * group_width(w)], 0};
 	s->served.count++;
 	if (!had)
-		return listen_at(s, g);
-	memcpy(g->fds, had->fds, w->count * sizeof(*g->fds));
+		return listen_at(s, g, legacy_find(&w->legacy, group->name));
+	memcpy(g->fds, had->fds, had->count * sizeof(*g->fds));
+	g->count = had->count;
 	return 0;
 }
 
-static int listen_all(const struct workers *w, const struct service *service,
-		      struct worker_sockets *s, struct diag *d)
+static int listen_all(struct workers *w, const struct service *service, struct worker_sockets *s,
+		      struct diag *d)
 {
 	int first = 0;
 
@@ -360,7 +432,7 @@ int workers_prepare(struct workers *w, const struct snapshot *snap,
 	}
 	if (first < 0)
 		return first;
-	s = sockets_new(w->count, count_listens(snap));
+	s = sockets_new(w->count, count_listens(snap), group_width(w));
 	if (!s) {
 		diag_error(d, NULL, "out of memory for listening sockets");
 		return -ENOMEM;
@@ -386,7 +458,8 @@ int worker_sockets_each(const struct worker_sockets *s, worker_sockets_fn fn, vo
 	int err = 0;
 
 	for (size_t i = 0; i < s->served.count && !err; i++)
-		err = fn(ctx, s->served.groups[i].group.name, s->served.groups[i].fds, s->count);
+		err = fn(ctx, s->served.groups[i].group.name, s->served.groups[i].fds,
+			 s->served.groups[i].count);
 	return err;
 }
 
@@ -419,6 +492,7 @@ void workers_commit(struct workers *w, struct snapshot *snap, struct worker_sock
 	if (sockets->count && sockets->messages[0]->is_steered)
 		note_leaving(w, &sockets->served);
 	served_deinit(&w->served);
+	legacy_deinit(&w->legacy);
 	w->served = sockets->served;
 	for (unsigned i = 0; i < w->count; i++) {
 		struct worker_message *m = sockets->messages[i];
@@ -444,13 +518,25 @@ static void on_deadline(uv_timer_t *timer)
 		worker_close_all(w->workers[i]);
 }
 
-void workers_drain(struct workers *w, unsigned deadline_ms, workers_cb cb, void *ctx)
+static void begin_drain(struct workers *w, bool handed_over, unsigned deadline_ms, workers_cb cb,
+			void *ctx)
 {
 	assert(!w->drain.started);
 	w->drain = (struct drain){.started = true, .cb = cb, .ctx = ctx, .pending = w->count};
 	for (unsigned i = 0; i < w->count; i++)
-		worker_drain(w->workers[i]);
+		worker_drain(w->workers[i], handed_over);
 	(void)uv_timer_start(&w->deadline, on_deadline, deadline_ms, 0); /* has a callback: 0 */
+}
+
+void workers_drain(struct workers *w, unsigned deadline_ms, workers_cb cb, void *ctx)
+{
+	begin_drain(w, false, deadline_ms, cb, ctx);
+}
+
+void workers_drain_handed_over(struct workers *w, unsigned deadline_ms, workers_cb cb, void *ctx)
+{
+	tls_shared_end_early_data(w->tls);
+	begin_drain(w, true, deadline_ms, cb, ctx);
 }
 
 static uint64_t load(const _Atomic uint64_t *from)
@@ -496,4 +582,20 @@ void workers_facts(const struct workers *w, unsigned number, struct worker_facts
 		.lag_us = atomic_load_explicit(&n->timer_lag_us, memory_order_relaxed),
 		.lag_max_us = atomic_load_explicit(&n->timer_lag_max_us, memory_order_relaxed),
 	};
+}
+
+bool workers_turn(const struct workers *w, unsigned within_ms)
+{
+	uint64_t now = clock_now_ms();
+
+	if (within_ms < WORKER_TURN_MS_MIN)
+		within_ms = WORKER_TURN_MS_MIN;
+	for (unsigned i = 0; i < w->count; i++) {
+		const struct worker_counts *n = worker_counts(w->workers[i]);
+		uint64_t turned = atomic_load_explicit(&n->turned_ms, memory_order_relaxed);
+
+		if (now > turned + within_ms)
+			return false;
+	}
+	return true;
 }

@@ -14,14 +14,16 @@
 #include "conf/snapshot.h"
 #include "core/diag.h"
 
+struct legacy;
 struct workers;
 struct worker_sockets; /* listening sockets made ready for a snapshot, not yet handed out */
 
 typedef void (*workers_cb)(void *ctx, int status);
 
-/* ticket_rotation_ms: how long a key is given to new TLS session tickets. */
+/* ticket_rotation_ms: how long a key is given to new TLS session tickets. legacy: what another process
+ * hands over, which is taken with its descriptors, also on error; NULL: nothing. */
 int workers_start(uv_loop_t *main_loop, unsigned count, unsigned ticket_rotation_ms,
-		  struct workers **ret_workers, struct diag *d);
+		  struct legacy *legacy, struct workers **ret_workers, struct diag *d);
 
 /*
  * Bind and listen, once a worker (SO_REUSEPORT, IP_FREEBIND), for each address of a proxied service
@@ -33,8 +35,11 @@ int workers_prepare(struct workers *w, const struct snapshot *snap,
 		    struct worker_sockets **ret_sockets, struct diag *d);
 void worker_sockets_free(struct worker_sockets *s); /* not committed; NULL is fine */
 
+/* What another process gets of these workers: descriptors are borrowed. 0, or -ENOMEM. */
+int workers_legacy(const struct workers *w, struct legacy *ret_legacy);
+
 /* All groups of sockets that the snapshot is served by, also those that are there already, until fn
- * returns other than 0, which is returned. group: as listen_group(). fds: one a worker, theirs. */
+ * returns other than 0, which is returned. group: as listen_group(). fds: the workers'. */
 typedef int (*worker_sockets_fn)(void *ctx, const char *group, const int *fds, size_t count);
 int worker_sockets_each(const struct worker_sockets *s, worker_sockets_fn fn, void *ctx);
 
@@ -57,6 +62,10 @@ void workers_commit(struct workers *w, struct snapshot *snap, struct worker_sock
  * when nothing is left (0) or after deadline_ms, when the rest has been closed (-ETIMEDOUT). Once. */
 void workers_drain(struct workers *w, unsigned deadline_ms, workers_cb cb, void *ctx);
 
+/* The same when another process has taken over with workers_legacy(): who waits for being accepted is
+ * left to it, and idle connections have a moment to ask for something. */
+void workers_drain_handed_over(struct workers *w, unsigned deadline_ms, workers_cb cb, void *ctx);
+
 /* End the threads, after a drain or at once; waits for them, then frees all in the main loop's next
  * turns. Callbacks that have not come yet do not come. NULL is fine. */
 void workers_stop(struct workers *w);
@@ -73,6 +82,10 @@ struct workers_status {
 	unsigned full;
 };
 void workers_status(const struct workers *w, struct workers_status *ret_status);
+
+/* Has every worker's loop turned within the last so many milliseconds? An idle one turns every second:
+ * less than some of these is taken as some. */
+bool workers_turn(const struct workers *w, unsigned within_ms);
 
 /* Of one of them, by number below count. */
 struct worker_facts {

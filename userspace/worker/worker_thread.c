@@ -21,6 +21,10 @@
  * sockets knows of it, and whoever was about to connect has done so, with a lost packet or two. */
 #define LINGER_MS 3000U
 
+/* Whoever has an idle connection when another process takes over has this long to ask for something,
+ * and is answered; so only who has been idle for longer meets a connection that is being closed. */
+#define HANDED_OVER_IDLE_MS 1000U
+
 struct worker {
 	pthread_t thread;
 	unsigned index;
@@ -108,6 +112,7 @@ static void on_lag(uv_timer_t *timer)
 	/* The loop counts in milliseconds, so a fraction of one is no lag. */
 	us = us > 1000 ? us - 1000 : 0;
 	store(&w->counts.timer_lag_us, us);
+	store(&w->counts.turned_ms, now / 1000000); /* the same clock */
 	if (us > atomic_load_explicit(&w->counts.timer_lag_max_us, memory_order_relaxed))
 		store(&w->counts.timer_lag_max_us, us);
 	uv_update_time(timer->loop);
@@ -179,18 +184,24 @@ static const char *service_at(const struct snapshot *snap, const struct listener
 	return NULL;
 }
 
-static void close_list(struct list *listeners)
+static void close_list(struct list *listeners, bool handed_over)
 {
 	list_for_each_safe (it, listeners) {
+		struct listener *l = list_entry(it, struct listener, node);
+
 		list_unlink(it);
-		listener_close(list_entry(it, struct listener, node));
+		if (handed_over)
+			listener_leave(l);
+		else
+			listener_close(l);
 	}
 }
 
-static void close_listeners(struct worker *w)
+/* Those that linger are this process's alone. */
+static void close_listeners(struct worker *w, bool handed_over)
 {
-	close_list(&w->listeners);
-	close_list(&w->lingering);
+	close_list(&w->listeners, handed_over);
+	close_list(&w->lingering, false);
 	(void)uv_timer_stop(&w->linger); /* always 0 */
 }
 
@@ -320,11 +331,11 @@ static void on_retry(uv_timer_t *timer)
 }
 
 /* publish(), before the next wait, sees whether anything is left. */
-static void drain(struct worker *w)
+static void drain(struct worker *w, bool handed_over)
 {
 	w->is_draining = true;
-	close_listeners(w);
-	l7_drain(w->l7);
+	close_listeners(w, handed_over);
+	l7_drain(w->l7, handed_over ? HANDED_OVER_IDLE_MS : 0);
 }
 
 static void end(struct worker *w)
@@ -335,7 +346,7 @@ static void end(struct worker *w)
 		list_unlink(&m->node);
 		send_back(w, m, -ECANCELED);
 	}
-	close_listeners(w);
+	close_listeners(w, false);
 	l7_close_all(w->l7);
 	uv_close((uv_handle_t *)&w->retry, NULL);
 	uv_close((uv_handle_t *)&w->linger, NULL);
@@ -354,7 +365,7 @@ static void on_message(struct mailbox *mailbox, struct list *node)
 		if (!uv_is_active((uv_handle_t *)&w->retry))
 			run_commits(w);
 		break;
-	case WORKER_DRAIN: drain(w); break;
+	case WORKER_DRAIN: drain(w, m->is_handed_over); break;
 	case WORKER_CLOSE: l7_close_all(w->l7); break;
 	case WORKER_STOP: end(w); break;
 	}
@@ -431,6 +442,7 @@ int worker_start(unsigned index, struct tls_shared *tls, struct mailbox *main_ma
 	w->retry.data = w->linger.data = w->lag.data = w;
 	w->lag_due_ns = uv_hrtime() + LAG_MS * 1000000ULL;
 	(void)uv_timer_start(&w->lag, on_lag, LAG_MS, 0);
+	store(&w->counts.turned_ms, uv_hrtime() / 1000000);
 	w->publish.run = publish;
 	poller_add_hook(&w->poller, &w->publish);
 	err = start_thread(w);
@@ -460,8 +472,9 @@ void worker_post(struct worker *w, struct worker_message *m)
 	mailbox_post(&w->mailbox, &m->node);
 }
 
-void worker_drain(struct worker *w)
+void worker_drain(struct worker *w, bool handed_over)
 {
+	w->drain.is_handed_over = handed_over;
 	worker_post(w, &w->drain);
 }
 

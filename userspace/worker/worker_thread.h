@@ -27,6 +27,7 @@ struct worker_message {
 	struct snapshot *snapshot; /* WORKER_COMMIT: a reference, the receiver's */
 	struct list listeners;	   /* WORKER_COMMIT: not started; the receiver's */
 	bool is_steered;	   /* WORKER_COMMIT: as workers_commit() says */
+	bool is_handed_over;	   /* WORKER_DRAIN: as worker_drain() says */
 	int status;		   /* on the way back */
 	void *op;		   /* the sender's */
 };
@@ -35,6 +36,7 @@ struct worker_message {
 struct worker_counts {
 	_Atomic uint64_t connections, upstream_idle, buffer_bytes, generation;
 	_Atomic uint64_t timer_lag_us, timer_lag_max_us; /* how late a timer was: last, and most */
+	_Atomic uint64_t turned_ms; /* clock_now_ms() when it came to a timer last */
 	_Atomic uint64_t pressure, lag_us, memory, is_full, waiting; /* as struct l7_load */
 };
 
@@ -47,8 +49,9 @@ int worker_start(unsigned index, struct tls_shared *tls, struct mailbox *main_ma
 void worker_post(struct worker *w, struct worker_message *m);
 
 /* Stop accepting, let requests end; a message of this task comes back when no connection is left,
- * which the worker keeps the memory of. Once. */
-void worker_drain(struct worker *w);
+ * which the worker keeps the memory of. handed_over: another process has the listening sockets too,
+ * and serves who waits there. Once. */
+void worker_drain(struct worker *w, bool handed_over);
 
 /* Close all connections now; once. */
 void worker_close_all(struct worker *w);
