@@ -138,10 +138,10 @@ class Scripted:
         while self.open:
             try:
                 query, peer = self.udp.recvfrom(4096)
+                for message in self._answers(query, False):
+                    self.udp.sendto(message, peer)
             except OSError:
-                return
-            for message in self._answers(query, False):
-                self.udp.sendto(message, peer)
+                return  # it was closed
 
     def _serve_tcp(self):
         while self.open:

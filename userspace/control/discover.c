@@ -249,8 +249,9 @@ static void note_refused(struct discover *d, const char *pool, struct found_set 
 	s->refused_set = set;
 	s->refused_at = result->generation;
 	s->refused++;
-	(void)snprintf(s->error, sizeof(s->error), "refused: %s",
+	(void)snprintf(s->refusal, sizeof(s->refusal), "refused: %s",
 		       result->diag.count ? result->diag.items[0].text : strerror(-result->status));
+	(void)snprintf(s->error, sizeof(s->error), "%s", s->refusal);
 }
 
 static void settle_item(struct discover *d, struct batch *b, struct item *it,
@@ -443,7 +444,7 @@ void source_offer(struct source *s, struct found_set *set)
 		return;
 	}
 	if (s->refused_set && s->refused_at == generation && found_set_equal(s->refused_set, set)) {
-		(void)snprintf(s->error, sizeof(s->error), "what it names was refused");
+		(void)snprintf(s->error, sizeof(s->error), "%s", s->refusal);
 		found_set_free(set);
 		return;
 	}

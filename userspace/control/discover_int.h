@@ -37,11 +37,12 @@ struct source {
 		bool soon;	       /* the timer is set for a change */
 		int error;	       /* of the last stat() */
 	} file;
-	struct found_set *candidate;   /* to be put in force; NULL: nothing */
-	bool apart;		       /* by itself, as it was refused with others */
-	struct found_set *refused_set; /* the last that was, ... */
-	uint64_t refused_at;	       /* ... beside this generation */
-	bool dirty;		       /* what is in force is not on disk yet */
+	struct found_set *candidate;	  /* to be put in force; NULL: nothing */
+	bool apart;			  /* by itself, as it was refused with others */
+	struct found_set *refused_set;	  /* the last that was, ... */
+	uint64_t refused_at;		  /* ... beside this generation */
+	char refusal[DISCOVER_ERROR_MAX]; /* why */
+	bool dirty;			  /* what is in force is not on disk yet */
 	unsigned failed_in_a_row;
 	uint64_t asked_ms, good_ms, changed_ms, next_ms; /* clock_now_ms(); 0: never */
 	uint64_t ttl_ms;		/* dns: of the last answer, within the bounds */
