@@ -58,7 +58,10 @@ def test_what_is_installed_is_taken_away_again(tmp_path):
              for page in glob.glob(os.path.join(ROOT, "docs/man/*"))}
     assert len(pages) >= 6 and pages <= there
     assert {"usr/bin/shuntctl", "usr/sbin/shuntd", "usr/sbin/shunt-load", "usr/sbin/shunt-decap",
-            "usr/lib/systemd/system/shunt.service", "usr/share/shunt/openapi.json",
+            "usr/lib/systemd/system/shunt.service", "usr/lib/systemd/system/shunt-bpffs.service",
+            "usr/share/bash-completion/completions/shuntctl",
+            "usr/share/zsh/site-functions/_shuntctl", "usr/share/shunt/openapi.json",
+            "usr/share/fish/vendor_completions.d/shuntctl.fish",
             "usr/share/shunt/shunt.schema.json", "etc/shunt/shunt.yaml",
             "usr/share/doc/shunt/examples/fleet/10-node.yaml"} <= there
     config = tmp_path / "etc/shunt/shunt.yaml"
@@ -96,6 +99,8 @@ def test_the_package_is_of_this_version_and_is_built_with_what_the_build_needs()
 def test_the_unit_is_sound_and_exposes_little(tmp_path):
     make("install", f"DESTDIR={tmp_path}", "PREFIX=/usr")
     unit = tmp_path / "usr/lib/systemd/system/shunt.service"
+    calls = unit_setting("SystemCallFilter")
+    assert calls[-1].split()[0] == "bpf", "it is among @privileged, which is taken away before"
     done = subprocess.run(["systemd-analyze", "security", "--offline=true", "--no-pager",
                            f"--threshold={EXPOSURE_MAX * 10:.0f}", unit],
                           capture_output=True, text=True, check=False)
