@@ -57,7 +57,7 @@ def lossy_table(data, made_on):
     """Of bench/proxy/lossy.py."""
     names = {"bare": "Shunt, no retries", "shunt": "Shunt", "haproxy": "HAProxy"}
     yield (f"{made_on}, {', '.join(data['peers'])}; {data['loss']} % of the packets lost each way, "
-           f"{data['clients']} clients, {data['seconds']} s each.")
+           f"{data['clients']} clients, {data['seconds']:g} s each.")
     yield ""
     yield line(["", "requests", "failed", "p50 ms", "p99 ms"])
     yield "| --- |" + " ---: |" * 4

@@ -23,5 +23,5 @@ def test_few_requests_fail(tmp_path):
     done = subprocess.run(argv, capture_output=True, text=True, timeout=120 * PATIENCE, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     rows = json.loads(result.read_text())["results"]
-    assert rows["bare"]["failed"] > 0, rows  # the path is as bad as it should be
+    assert rows["bare"]["p99_ms"] >= 200, rows  # packets are lost: TCP sends again no sooner
     assert rows["shunt"]["failed"] < 0.005, rows
