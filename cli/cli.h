@@ -35,6 +35,8 @@ enum option_flag {
 	TAKES_BACKEND = 1 << 19,
 	TAKES_LIMIT = 1 << 20,
 	TAKES_ALL = 1 << 21,
+	TAKES_SORT = 1 << 22,
+	TAKES_ONCE = 1 << 23,
 };
 
 #define CLI_HEADERS_MAX 64
@@ -50,7 +52,7 @@ struct cli {
 	uint64_t timeout_ms, quiet_ms;
 	const char *headers[CLI_HEADERS_MAX]; /* NAME: VALUE */
 	unsigned header_count;
-	const char *iface, *backend;
+	const char *iface, *backend, *sort;
 	unsigned vlan, limit;
 	int argc; /* after the verbs */
 	char **argv;
@@ -91,6 +93,7 @@ int cmd_guard_flush(const struct cli *cli);
 int cmd_conn_list(const struct cli *cli);
 int cmd_conn_count(const struct cli *cli);
 int cmd_conn_kill(const struct cli *cli);
+int cmd_top(const struct cli *cli);
 int cmd_explain(const struct cli *cli);
 int cmd_log_level(const struct cli *cli);
 int cmd_log_reopen(const struct cli *cli);

@@ -81,6 +81,8 @@ static const struct verb verbs[] = {
 	 TAKES_SERVICE | TAKES_SAVE, cmd_guard_remove},
 	{"guard", "flush", "", "forget every entry that is not the configuration's", 0, 0, 0,
 	 cmd_guard_flush},
+	{"top", NULL, "[services | backends] [--once] [--sort COLUMN]",
+	 "what they do now, each second anew; q ends it", 0, 1, TAKES_ONCE | TAKES_SORT, cmd_top},
 	{"conn", "list",
 	 "[--service SERVICE] [--backend POOL[/NAME]] [--source PREFIX] [--limit N]",
 	 "flows that the kernel has entries of", 0, 0,
@@ -159,6 +161,10 @@ static const char notes[] =
 	"10s\n"
 	"  -H, --header TEXT       of the request that is asked about: NAME: VALUE; any number\n"
 	"      --source ADDRESS    its client's address; conn: of flows, or a prefix\n"
+	"  -b, --once              top: one table, of one second, and end; so too where it is no\n"
+	"                          terminal\n"
+	"      --sort COLUMN       top: packets, new_flows, requests, bytes (default), errors,\n"
+	"                          active or latency_us\n"
 	"      --syn               explain: the packet opens a connection; else it has ACK alone\n"
 	"      --vlan N            explain: it has this VLAN tag\n"
 	"      --iface NAME        explain: it comes in here; default: the first that is steered\n"
@@ -372,6 +378,7 @@ enum {
 	OPT_BACKEND = TAKES_BACKEND << OPT_SHIFT,
 	OPT_LIMIT = TAKES_LIMIT << OPT_SHIFT,
 	OPT_ALL = TAKES_ALL << OPT_SHIFT,
+	OPT_SORT = TAKES_SORT << OPT_SHIFT,
 };
 
 static const struct option longs[] = {
@@ -396,6 +403,8 @@ static const struct option longs[] = {
 	{"backend", required_argument, NULL, OPT_BACKEND},
 	{"limit", required_argument, NULL, OPT_LIMIT},
 	{"all", no_argument, NULL, OPT_ALL},
+	{"once", no_argument, NULL, 'b'},
+	{"sort", required_argument, NULL, OPT_SORT},
 	{"syn", no_argument, NULL, OPT_SYN},
 	{"vlan", required_argument, NULL, OPT_VLAN},
 	{"iface", required_argument, NULL, OPT_IFACE},
@@ -456,6 +465,8 @@ static int parse_option(struct cli *cli, int c)
 	case OPT_BACKEND: return take_text(cli, TAKES_BACKEND, &cli->backend);
 	case OPT_LIMIT: return parse_number(cli, "--limit", 1, 10000, TAKES_LIMIT, &cli->limit);
 	case OPT_ALL: cli->given |= TAKES_ALL; return API_EXIT_OK;
+	case 'b': cli->given |= TAKES_ONCE; return API_EXIT_OK;
+	case OPT_SORT: return take_text(cli, TAKES_SORT, &cli->sort);
 	case OPT_SYN: cli->given |= TAKES_SYN; return API_EXIT_OK;
 	case OPT_VLAN: return parse_number(cli, "--vlan", 1, 4094, TAKES_VLAN, &cli->vlan);
 	case OPT_IFACE: return take_text(cli, TAKES_IFACE, &cli->iface);
@@ -473,7 +484,7 @@ int main(int argc, char **argv)
 	bool help = false;
 	int c, code;
 
-	while ((c = getopt_long(argc, argv, "s:o:H:hV", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "s:o:H:bhV", longs, NULL)) != -1) {
 		if (c == 'V') {
 			puts("shuntctl " SHUNT_VERSION);
 			return API_EXIT_OK;
