@@ -15,6 +15,7 @@
 #include "control/takeover.h"
 #include "core/clock.h"
 #include "core/log.h"
+#include "l7/sock.h"
 
 #define CHILD_FD     3
 #define PAUSE_MS     10	  /* between two tries to let go */
@@ -318,6 +319,7 @@ static int spawn(struct attempt *a, const char *binary, int other_end)
 	options.env = make_environment(&owned);
 	if (!options.env)
 		return -ENOMEM;
+	sock_expect_children();
 	a->has_process = true; /* to be closed, also on error */
 	a->open++;
 	err = uv_spawn(a->upgrade->env.loop, &a->process, &options);

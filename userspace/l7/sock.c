@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -49,6 +50,8 @@ int sock_error(struct sock *s)
 		return -errno;
 	return -err;
 }
+
+static _Atomic bool may_be_shared; /* sock_expect_children() */
 
 static int tell(struct sock *s, int events)
 {
@@ -157,10 +160,23 @@ void sock_reset(struct sock *s)
 	(void)setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
 }
 
+void sock_expect_children(void)
+{
+	atomic_store(&may_be_shared, true);
+}
+
+void sock_forget(struct sock *s)
+{
+	if (s->told)
+		(void)tell(s, 0); /* fails only for one that is not in the set */
+}
+
 void sock_close(struct sock *s, sock_closed_cb cb)
 {
 	s->on_closed = cb;
-	/* The kernel takes it out of the set, as nothing else refers to it: no child gets it. */
+	/* The kernel takes it out of the set, unless something else refers to it. */
+	if (atomic_load_explicit(&may_be_shared, memory_order_relaxed))
+		sock_forget(s);
 	close(s->fd);
 	s->fd = -1;
 	list_append(&s->poller->closed, &s->node);

@@ -56,6 +56,14 @@ void sock_shutdown(struct sock *s); /* no more writes */
 /* Closing it will reset the connection: the kernel forgets what the peer did not take. */
 void sock_reset(struct sock *s);
 
+/* Events of it come no more, whoever else has the socket: before sock_close() of one that another process
+ * has too, as its events would go on otherwise. */
+void sock_forget(struct sock *s);
+
+/* From now on there may be a child process, which has all sockets for as long as it takes it to
+ * execute something: each is forgotten before it is closed. Any thread. */
+void sock_expect_children(void);
+
 /* cb, once the memory of s is no longer in use. */
 void sock_close(struct sock *s, sock_closed_cb cb);
 

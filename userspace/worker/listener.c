@@ -274,5 +274,6 @@ void listener_close(struct listener *l)
 void listener_leave(struct listener *l)
 {
 	uv_close((uv_handle_t *)&l->pause, on_timer_closed);
+	sock_forget(&l->sock);
 	sock_close(&l->sock, on_sock_closed);
 }
