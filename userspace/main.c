@@ -190,6 +190,9 @@ static bool pause_parts(void *ctx)
 {
 	struct daemon *dm = ctx;
 
+	/* What is done beside the loop has the tables open. */
+	if (dm->env.explaining || dm->env.asking_flows)
+		return false;
 	if (history_is_busy(dm->history) || !reload_pause(dm->reload))
 		return false;
 	steering_let_go(dm->steering);

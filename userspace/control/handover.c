@@ -315,7 +315,9 @@ int handover_read(int fd, struct handover_state *ret_handover, size_t *ret_count
 	int err = o ? read_state(o, &h, ret_count, d) : -EINVAL;
 
 	json_decref(o);
-	(void)ftruncate(fd, 0); /* there are keys in it */
+	if (ftruncate(fd, 0) < 0) /* there are keys in it */
+		log_warning("handover: a file with keys stays until it is closed error=\"%s\"",
+			    strerror(errno));
 	close(fd);
 	if (err && d->errors == errors)
 		diag_error(d, NULL, "cannot read what is handed over: %s", strerror(-err));
