@@ -174,8 +174,8 @@ def do_udp(args):
 
 
 class Steady:
-    """Numbered messages on all flows; an answer of another backend or out of order is an error. A flow
-    with WINDOW of them unanswered waits: who falls behind must not overrun a socket's buffer."""
+    """Numbered messages on all flows; an answer of another backend or out of order is an error. A
+    flow with WINDOW of them unanswered waits: who is late must not overrun a socket's buffer."""
 
     WINDOW = 4
 
