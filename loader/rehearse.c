@@ -16,6 +16,8 @@
 #include "loader/rehearse_int.h"
 #include "skel/steer_xdp.skel.h"
 
+#define REHEARSE_ALIGN 2 /* of a frame, as NET_IP_ALIGN */
+
 /* Room of tables that only hold what packets of the rehearsal need. */
 #define OWN_ENTRIES 4096
 
@@ -320,6 +322,15 @@ static enum rehearse_action action_of(uint32_t xdp)
 	}
 }
 
+/* The parser is the kernel's, where what is behind the Ethernet header is aligned. */
+static bool find_flow(const uint8_t *frame, size_t len, struct rehearse_flow *ret_flow)
+{
+	_Alignas(8) uint8_t room[REHEARSE_ALIGN + REHEARSE_FRAME_MAX];
+
+	memcpy(room + REHEARSE_ALIGN, frame, len);
+	return rehearse_flow_of(room + REHEARSE_ALIGN, len, ret_flow);
+}
+
 int rehearse_packet(struct rehearsal *r, const uint8_t *frame, size_t len, uint32_t ifindex,
 		    struct rehearse_result *res)
 {
@@ -334,7 +345,7 @@ int rehearse_packet(struct rehearsal *r, const uint8_t *frame, size_t len, uint3
 	memset(res, 0, offsetof(struct rehearse_result, out));
 	if (len > REHEARSE_FRAME_MAX)
 		return -EINVAL;
-	known = rehearse_flow_of(frame, len, &flow);
+	known = find_flow(frame, len, &flow);
 	if (known) {
 		rehearse_copy(r, &flow);
 		res->before = rehearse_entry_of(r, &flow, &res->before_backend);
