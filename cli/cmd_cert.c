@@ -49,26 +49,18 @@ int cmd_cert_list(const struct cli *cli)
 {
 	static const char *const headings[] = {"SERVICE", "CERTIFICATE", "NAMES", "KEY",
 					       "UNTIL",	  ">LEFT",	 "OCSP",  "WARNING"};
+	static const struct table_form form = {.headings = headings,
+					       .count = sizeof(headings) / sizeof(headings[0]),
+					       .add = add_certificate,
+					       .none = "no certificates"};
 	const json_t *list;
-	struct table t;
 	struct reply r;
 	bool shown;
 	int code = cmd_get(cli, "/v1/certificates", &r, &shown);
-	size_t i;
-	json_t *c;
 
 	if (!shown) {
 		list = json_object_get(r.json, "certificates");
-		table_init(&t, headings, sizeof(headings) / sizeof(headings[0]));
-		json_array_foreach (list, i, c) {
-			add_certificate(&t, c);
-		}
-		if (json_array_size(list)) {
-			code = table_print(&t);
-		} else {
-			table_deinit(&t);
-			puts("no certificates");
-		}
+		code = table_of_list(&form, list);
 	}
 	reply_deinit(&r);
 	return code;

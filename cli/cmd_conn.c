@@ -68,27 +68,19 @@ int cmd_conn_list(const struct cli *cli)
 {
 	static const char *const headings[] = {"PROTOCOL", "SOURCE", "DESTINATION", "SERVICE",
 					       "BACKEND",  "STATE",  ">IDLE"};
+	static const struct table_form form = {.headings = headings,
+					       .count = sizeof(headings) / sizeof(headings[0]),
+					       .add = add_flow,
+					       .none = "no flows have entries"};
 	unsigned limit = cli->given & TAKES_LIMIT ? cli->limit : 100;
 	const json_t *flows;
-	struct table t;
 	struct reply r;
 	bool shown;
 	int code = ask(cli, limit, &r, &shown);
-	size_t i;
-	json_t *f;
 
 	if (!shown) {
 		flows = json_object_get(r.json, "flows");
-		table_init(&t, headings, sizeof(headings) / sizeof(headings[0]));
-		json_array_foreach (flows, i, f) {
-			add_flow(&t, f);
-		}
-		if (json_array_size(flows)) {
-			code = table_print(&t);
-		} else {
-			table_deinit(&t);
-			puts("no flows have entries");
-		}
+		code = table_of_list(&form, flows);
 		if (!code && field_count(r.json, "matched") > json_array_size(flows))
 			printf("%zu of %llu; see --limit\n", json_array_size(flows),
 			       (unsigned long long)field_count(r.json, "matched"));

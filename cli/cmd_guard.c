@@ -29,26 +29,18 @@ int cmd_guard_list(const struct cli *cli)
 {
 	static const char *const headings[] = {"PREFIX", "ACTION", "SERVICE", "ORIGIN",
 					       "REASON", ">LEFT",  "NOTE"};
+	static const struct table_form form = {.headings = headings,
+					       .count = sizeof(headings) / sizeof(headings[0]),
+					       .add = add_entry,
+					       .none = "no entries"};
 	const json_t *entries;
-	struct table t;
 	struct reply r;
 	bool shown;
 	int code = cmd_get(cli, "/v1/guard", &r, &shown);
-	size_t i;
-	json_t *e;
 
 	if (!shown) {
 		entries = json_object_get(r.json, "entries");
-		table_init(&t, headings, sizeof(headings) / sizeof(headings[0]));
-		json_array_foreach (entries, i, e) {
-			add_entry(&t, e);
-		}
-		if (json_array_size(entries)) {
-			code = table_print(&t);
-		} else {
-			table_deinit(&t);
-			puts("no entries");
-		}
+		code = table_of_list(&form, entries);
 		if (!code && field_count(r.json, "blocks_not_listed"))
 			printf("%llu blocks found no room in the list (node.limits.guard)\n",
 			       (unsigned long long)field_count(r.json, "blocks_not_listed"));

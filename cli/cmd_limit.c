@@ -33,26 +33,18 @@ int cmd_limit_list(const struct cli *cli)
 	static const char *const headings[] = {"NAME",	   "ALGORITHM", "RATE",
 					       "KEY",	   ">HITS",	">LIMITED",
 					       ">DELAYED", ">ENTRIES",	">EVICTED"};
+	static const struct table_form form = {.headings = headings,
+					       .count = sizeof(headings) / sizeof(headings[0]),
+					       .add = add_limit,
+					       .none = "no rate limits"};
 	const json_t *limits;
-	struct table t;
 	struct reply r;
 	bool shown;
 	int code = cmd_get(cli, "/v1/limits", &r, &shown);
-	size_t i;
-	json_t *l;
 
 	if (!shown) {
 		limits = json_object_get(r.json, "limits");
-		table_init(&t, headings, sizeof(headings) / sizeof(headings[0]));
-		json_array_foreach (limits, i, l) {
-			add_limit(&t, l);
-		}
-		if (json_array_size(limits)) {
-			code = table_print(&t);
-		} else {
-			table_deinit(&t);
-			puts("no rate limits");
-		}
+		code = table_of_list(&form, limits);
 	}
 	reply_deinit(&r);
 	return code;

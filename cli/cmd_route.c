@@ -180,14 +180,16 @@ int cmd_route_list(const struct cli *cli)
 {
 	static const char *const headings[] = {">#",   "NAME", "MATCH", "ACTION", ">REQUESTS",
 					       ">2XX", ">3XX", ">4XX",	">5XX",	  ">LOCAL"};
+	static const struct table_form form = {
+		.headings = headings,
+		.count = sizeof(headings) / sizeof(headings[0]),
+		.add = add_route,
+		.none = "no routes: all requests go to the service's own pool"};
 	char *path = strdup("/v1/services");
 	int code = API_EXIT_FAILED;
 	struct reply r = {0};
 	bool shown = true;
 	const json_t *routes;
-	struct table t;
-	size_t i;
-	json_t *route;
 
 	if (!path || client_add_segment(&path, cli->argv[0]) < 0 ||
 	    client_add_segment(&path, "routes") < 0)
@@ -196,16 +198,7 @@ int cmd_route_list(const struct cli *cli)
 		code = cmd_get(cli, path, &r, &shown);
 	if (!shown) {
 		routes = json_object_get(r.json, "routes");
-		table_init(&t, headings, sizeof(headings) / sizeof(headings[0]));
-		json_array_foreach (routes, i, route) {
-			add_route(&t, route);
-		}
-		if (json_array_size(routes)) {
-			code = table_print(&t);
-		} else {
-			table_deinit(&t);
-			puts("no routes: all requests go to the service's own pool");
-		}
+		code = table_of_list(&form, routes);
 	}
 	reply_deinit(&r);
 	free(path);

@@ -263,3 +263,20 @@ int table_print_both(struct table *a, struct table *b, const char *nothing)
 	table_deinit(b);
 	return code;
 }
+
+int table_of_list(const struct table_form *form, const json_t *list)
+{
+	struct table t;
+	json_t *item;
+	size_t i;
+
+	if (!json_array_size(list)) {
+		puts(form->none);
+		return API_EXIT_OK;
+	}
+	table_init(&t, form->headings, form->count);
+	json_array_foreach (list, i, item) {
+		form->add(&t, item);
+	}
+	return table_print(&t);
+}

@@ -47,6 +47,16 @@ void table_add(struct table *t, const char *fmt, ...) __attribute__((format(prin
 /* Print and release. An exit code. */
 int table_print(struct table *t);
 
+/* A table of what is in list, a row by add for each; none: said in place of a table without rows. An
+ * exit code. */
+struct table_form {
+	const char *const *headings;
+	size_t count;
+	void (*add)(struct table *t, const json_t *item);
+	const char *none;
+};
+int table_of_list(const struct table_form *form, const json_t *list);
+
 /* The same for two, each where it has rows, an empty line between them; where neither has, the line
  * `nothing`. */
 int table_print_both(struct table *a, struct table *b, const char *nothing);
