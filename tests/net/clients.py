@@ -137,40 +137,50 @@ def do_keep(args):
         say({"same": same, "moved": moved, "errors": errors})
 
 
+BURST = 64  # datagrams sent before their answers are looked for: fewer than any queue on the way holds
+
+
 def do_udp(args):
+    """A question from each flow, again until two rounds in turn have brought no answer at all."""
     target = split(args.target[0])
-    by, lost, sent = collections.Counter(), 0, 0
-    socks = []
-    for _ in range(args.flows):
+    by, sent = collections.Counter(), 0
+    poll = select.epoll()
+    waiting = {}
+    for i in range(args.flows):
         sock = socket.socket(family(target[0]), socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         sock.connect(target)
-        socks.append(sock)
-    waiting = set(range(len(socks)))
-    poll = select.epoll()
-    for i, sock in enumerate(socks):
         poll.register(sock, select.EPOLLIN)
-    index = {sock.fileno(): i for i, sock in enumerate(socks)}
-    for _ in range(3):
-        for i in list(waiting):
+        waiting[sock.fileno()] = (i, sock)
+    answered = {}
+
+    def read(timeout):
+        events = poll.poll(timeout)
+        for fd, _ in events:
+            _, sock = waiting.get(fd) or answered[fd]
             try:
-                socks[i].send(b"hello %d" % i)
+                name = sock.recv(256).decode().split(" ")[0]
+            except OSError:
+                continue
+            if fd in waiting:
+                answered[fd] = waiting.pop(fd)
+                by[name] += 1
+        return events
+
+    silent = 0
+    while waiting and silent < 2:
+        before = len(waiting)
+        for n, (i, sock) in enumerate(list(waiting.values())):
+            try:
+                sock.send(b"hello %d" % i)
                 sent += 1
             except OSError:
                 pass  # counted as lost if it stays so
-        while waiting:
-            events = poll.poll(2)
-            if not events:
-                break
-            for fd, _ in events:
-                try:
-                    name = socks[index[fd]].recv(256).decode().split(" ")[0]
-                except OSError:
-                    continue
-                if index[fd] in waiting:
-                    waiting.remove(index[fd])
-                    by[name] += 1
-    lost = len(waiting)
-    say({"by": by, "lost": lost, "sent": sent})
+            if n % BURST == BURST - 1:
+                read(0.01)
+        while waiting and read(2):
+            pass
+        silent = silent + 1 if len(waiting) == before else 0
+    say({"by": by, "lost": len(waiting), "sent": sent})
 
 
 class Steady:

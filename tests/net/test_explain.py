@@ -67,7 +67,7 @@ def answerer(it, family, port):
 @pytest.mark.parametrize("tracking", ["on-change", "always"])
 def test_it_names_the_backend_that_connections_get(l4, family, tracking):
     it = l4(backends=3, service={"tracking": tracking})
-    ports = range(20001, 20013)
+    ports = range(20001, 20061)
     named = {}
     for port, said in zip(ports, explain_all(it, [tcp(it, family, p, "S") for p in ports])):
         assert said["verdict"] == "tx" and said["service"] == "echo", said
@@ -77,7 +77,8 @@ def test_it_names_the_backend_that_connections_get(l4, family, tracking):
         assert said["tracking"]["mode"] == tracking
         assert said["slot"]["ring_size"] == 65537 and said["slot"]["state"] == "settled"
         named[port] = said["backend"]["name"]
-    assert {port: answerer(it, family, port) for port in ports} == named
+    tried = ports[:12]
+    assert {port: answerer(it, family, port) for port in tried} == {p: named[p] for p in tried}
     assert set(named.values()) == {"b1", "b2", "b3"}
 
 
