@@ -137,7 +137,7 @@ def do_keep(args):
         say({"same": same, "moved": moved, "errors": errors})
 
 
-BURST = 64  # datagrams sent before their answers are looked for: fewer than any queue on the way holds
+BURST = 64  # datagrams before their answers are looked for: fewer than any queue on the way holds
 
 
 def do_udp(args):
