@@ -623,6 +623,26 @@ static enum reason find_way(const struct client *who, struct head *h, size_t blo
 	return REASON_NONE;
 }
 
+/* What the backend is told of the client; both texts belong to the caller, who needs them as long. */
+static struct hop hop_of(const struct client *who, const struct head *h, char client[ADDR_STRLEN],
+			 char local[ENDPOINT_STRLEN])
+{
+	const struct conn *c = who->conn;
+	struct hop hop = {.proto = SLICE("http"), .is_trusted = conn_is_trusted(c, who->service)};
+
+	if (c->io.tls) {
+		hop.proto = SLICE("https");
+		hop.subject = tls_peer_subject(&c->io);
+	}
+	hop.client.ptr = addr_format(&conn_peer(c)->addr, client, ADDR_STRLEN);
+	hop.client.len = strlen(client);
+	if (!h->authority.len) {
+		endpoint_format(conn_local(c), local, ENDPOINT_STRLEN);
+		hop.local = (struct slice){local, strlen(local)};
+	}
+	return hop;
+}
+
 static enum reason start(const struct client *who, struct head *h, size_t block_len,
 			 struct routing *routing)
 {
@@ -630,10 +650,10 @@ static enum reason start(const struct client *who, struct head *h, size_t block_
 	const struct service *s = who->service;
 	const struct slice asked = h->target;
 	enum reason reason;
-	char client[ADDR_STRLEN], local[ENDPOINT_STRLEN] = "";
+	char client[ADDR_STRLEN], local[ENDPOINT_STRLEN];
 	uint64_t body_max, wait_ns;
-	struct hop hop = {.proto = SLICE("http"), .is_trusted = conn_is_trusted(c, s)};
 	struct request *r;
+	struct hop hop;
 	size_t bound, size;
 
 	reason = find_way(who, h, block_len, routing);
@@ -643,15 +663,7 @@ static enum reason start(const struct client *who, struct head *h, size_t block_
 	body_max = routing->action ? routing->action->body_max : s->limits.body;
 	if (body_max && h->length > body_max)
 		return REASON_BODY_LARGE;
-	if (c->io.tls) {
-		hop.proto = SLICE("https");
-		hop.subject = tls_peer_subject(&c->io);
-	}
-	hop.client.ptr = addr_format(&conn_peer(c)->addr, client, sizeof(client));
-	hop.client.len = strlen(client);
-	if (!h->authority.len)
-		endpoint_format(conn_local(c), local, sizeof(local));
-	hop.local = (struct slice){local, strlen(local)};
+	hop = hop_of(who, h, client, local);
 	bound = http1_request_bound(h, &hop) + h->upgrade.len;
 	size = sizeof(*r) + bound + h->upgrade.len + edits_size(routing);
 	r = malloc(size);
