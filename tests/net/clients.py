@@ -145,33 +145,32 @@ def do_udp(args):
     target = split(args.target[0])
     by, sent = collections.Counter(), 0
     poll = select.epoll()
-    waiting = {}
-    for i in range(args.flows):
+    flows = {}
+    for _ in range(args.flows):
         sock = socket.socket(family(target[0]), socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         sock.connect(target)
         poll.register(sock, select.EPOLLIN)
-        waiting[sock.fileno()] = (i, sock)
-    answered = {}
+        flows[sock.fileno()] = sock
+    waiting = set(flows)
 
     def read(timeout):
         events = poll.poll(timeout)
         for fd, _ in events:
-            _, sock = waiting.get(fd) or answered[fd]
             try:
-                name = sock.recv(256).decode().split(" ")[0]
+                name = flows[fd].recv(256).decode().split(" ")[0]
             except OSError:
                 continue
             if fd in waiting:
-                answered[fd] = waiting.pop(fd)
+                waiting.remove(fd)
                 by[name] += 1
         return events
 
     silent = 0
     while waiting and silent < 2:
         before = len(waiting)
-        for n, (i, sock) in enumerate(list(waiting.values())):
+        for n, fd in enumerate(list(waiting)):
             try:
-                sock.send(b"hello %d" % i)
+                flows[fd].send(b"hello %d" % fd)
                 sent += 1
             except OSError:
                 pass  # counted as lost if it stays so
