@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Large bodies between sockets: the daemon passes them on by pipes, and looks at none of them."""
+import fcntl
 import glob
 import os
+import struct
+import termios
 import threading
 
 import pytest
@@ -12,6 +15,7 @@ from lab import wait_until
 SIZE = 8 << 20
 DATA = os.urandom(1 << 20) * (SIZE >> 20)
 GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+TAIL = 1000  # bytes
 PIPES_KEPT, PIPES_MAX = 4, 64  # of a worker
 
 
@@ -37,6 +41,11 @@ def pipes(proxy):
         if target.startswith("pipe:"):
             found.add(target)
     return len(found)
+
+
+def unsent(sock):
+    """Bytes that the other end's kernel has not acknowledged (SIOCOUTQ)."""
+    return struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)))[0]
 
 
 @pytest.mark.parametrize("addr", ["127.0.0.1", "::1"])
@@ -98,7 +107,10 @@ def test_chunks_come_as_chunks(http_proxy):
 def test_what_follows_a_response_is_not_the_next_one(http_proxy):
     def serve(peer):
         peer.message()
-        peer.send(head(SIZE) + DATA + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
+        peer.send(head(SIZE) + DATA[:-TAIL])
+        # With nothing under way before it the rest is one segment: no end of a response without it.
+        wait_until(lambda: unsent(peer.sock) == 0)
+        peer.send(DATA[-TAIL:] + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
         peer.to_end()
     proxy = http_proxy(serve)
     with proxy.connect() as client:

@@ -223,7 +223,11 @@ def test_latency(http_proxy):
         slow, answer_ok, answer_ok,
         pool={"outlier": {**LONG, "latency": 500, "min_requests": 3, "interval": "500ms"}})
     with proxy.connect() as client:
-        wait_until(lambda: client.ask(GET) and outlier(proxy)["ejected"], 60)
+        def ask():
+            for _ in range(12):  # more than an interval's, however long it takes to look
+                client.ask(GET)
+            return outlier(proxy)["ejected"]
+        wait_until(ask, 60)
     assert outlier(proxy)["reason"] == "latency"
 
 
