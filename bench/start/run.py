@@ -127,8 +127,11 @@ def tables(pid):
     """Bytes of the kernel's tables that it has open."""
     total = {}
     for path in glob.glob(f"/proc/{pid}/fdinfo/*"):
-        with open(path, encoding="ascii") as f:
-            info = dict(line.split(":", 1) for line in f if ":" in line)
+        try:
+            with open(path, encoding="ascii") as f:
+                info = dict(line.split(":", 1) for line in f if ":" in line)
+        except FileNotFoundError:
+            continue  # closed since it was listed
         if "map_id" in info:
             total[info["map_id"].strip()] = int(info["memlock"])
     return sum(total.values())

@@ -204,8 +204,9 @@ def test_a_share_of_failures(http_proxy):
     proxy = make(http_proxy, moods, error_rate=40, min_requests=10, interval="1s")
     with proxy.connect() as client:
         def ask():
-            moods[0].says = BAD if moods[0].count % 2 else OK
-            client.ask(GET)
+            for _ in range(40):  # enough for an interval, however long it takes to look
+                moods[0].says = BAD if moods[0].count % 2 else OK
+                client.ask(GET)
             return outlier(proxy)["ejected"]
         wait_until(ask, 30)
     assert outlier(proxy)["reason"] == "share of failures"
