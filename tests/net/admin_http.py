@@ -5,15 +5,17 @@ import http.client
 import json
 import socket
 
+from lab import TIMEOUT_S
+
 TOKEN = "a-word-of-24-bytes-or-so"
 
 
 def request(port, method, path, body=None, addr="127.0.0.1", host=None, token=None, unix=None):
     """(status, headers, text)"""
-    conn = http.client.HTTPConnection(addr, port, timeout=20)
+    conn = http.client.HTTPConnection(addr, port, timeout=TIMEOUT_S)
     if unix:
         conn.sock = socket.socket(socket.AF_UNIX)
-        conn.sock.settimeout(20)
+        conn.sock.settimeout(TIMEOUT_S)
         conn.sock.connect(unix)
     fields = {"Host": host} if host is not None else {}
     if token:

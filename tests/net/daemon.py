@@ -11,7 +11,7 @@ import subprocess
 
 import yaml
 
-from lab import BPFFS, HERE, PYTHON, binary, unique, wait_until
+from lab import BPFFS, HERE, PYTHON, TIMEOUT_S, binary, unique, wait_until
 
 # Prefix for the daemon, such as "valgrind -q --error-exitcode=99".
 WRAP = shlex.split(os.environ.get("SHUNT_WRAP", ""))
@@ -179,7 +179,7 @@ class Daemon:
         for _ in range(2):
             if former.poll() is None:
                 former.terminate()
-        former.wait(timeout=20)
+        former.wait(timeout=TIMEOUT_S)
 
     def restart(self, timeout=20):
         """Start again with the same files, after sigkill() or terminate()."""
@@ -258,7 +258,7 @@ class Backend:
     def ask(self, **what):
         """One command of servers.py's control; returns its counts."""
         with socket.socket(socket.AF_UNIX) as sock:
-            sock.settimeout(20)
+            sock.settimeout(TIMEOUT_S)
             sock.connect(self.control)
             sock.sendall(json.dumps(what).encode() + b"\n")
             with sock.makefile() as f:

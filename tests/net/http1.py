@@ -5,9 +5,8 @@ import socket
 import struct
 import threading
 
-from lab import wait_until
+from lab import TIMEOUT_S, wait_until
 
-TIMEOUT_S = 30
 NOBODY = {"address": "127.0.0.1:1", "state": "disabled"}  # a pool must have one
 CONTROLLED = {"health": "none"}  # the test decides who connects to a scripted backend
 
@@ -267,8 +266,8 @@ class Proxy:
 
     @staticmethod
     def wait(condition):
-        wait_until(condition, TIMEOUT_S)
+        wait_until(condition)
 
     def wait_counter(self, name, value):
-        wait_until(lambda: self.counter(name) == value, 10,
+        wait_until(lambda: self.counter(name) == value,
                    what=lambda: f"{name} to be {value}, not {self.counter(name)}")

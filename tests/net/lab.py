@@ -30,6 +30,7 @@ BPFFS = "/sys/fs/bpf"
 PYTHON = "/usr/bin/python3"
 # A machine under load, or one that is emulated, gets more time for the same thing.
 PATIENCE = float(os.environ.get("SHUNT_TEST_PATIENCE", "1"))
+TIMEOUT_S = 60 * PATIENCE  # for what comes in the end, however slow the machine
 
 # Below a pin path, everything is in here.
 with open(os.path.join(ROOT, "bpf/abi.h"), encoding="utf-8") as _abi:
@@ -67,7 +68,7 @@ def binary(name):
     return os.path.join(BUILD, name)
 
 
-def wait_until(condition, timeout=10.0, what=None, interval=0.02):
+def wait_until(condition, timeout=20.0, what=None, interval=0.02):
     """The first true result of condition(). Raises AssertionError after timeout seconds."""
     deadline = time.monotonic() + timeout * PATIENCE
     while True:

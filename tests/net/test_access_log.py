@@ -11,7 +11,7 @@ import pytest
 
 from h2peer import get, open_h2
 from http1 import answer_ok
-from lab import wait_until
+from lab import TIMEOUT_S, wait_until
 
 LONG = 20
 
@@ -172,7 +172,7 @@ def test_the_backend_is_the_one_that_answered(logged):
             if asked[0] != name:
                 assert peer.is_closed()
                 return
-            go.wait(20)
+            go.wait(TIMEOUT_S)
             peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
         return first_comes
     proxy = logged(serve("b1"), serve("b2"), hedge={"after": "50ms"})

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from admin_http import TOKEN, request, series
-from lab import wait_until
+from lab import TIMEOUT_S, wait_until
 
 def get(proxy, path="/"):
     return proxy.ask(f"GET {path} HTTP/1.1\r\nHost: a.test\r\n\r\n")
@@ -197,7 +197,7 @@ def test_not_ready_while_it_drains(admin):
     def hold(peer):
         peer.message()
         held.append(peer)
-        assert over.wait(20)
+        assert over.wait(TIMEOUT_S)
     a = admin(hold)
     assert a.ask("/healthz") == (200, {"status": "ok"})
     assert a.ask("/readyz") == (200, {"ready": True, "problems": []})
@@ -275,12 +275,12 @@ def test_how_long_requests_took(admin):
     def late(peer):
         peer.message()
         asked.set()
-        assert answer.wait(20)
+        assert answer.wait(TIMEOUT_S)
         peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
     a = admin(late)
     client = a.proxy.connect()
     client.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
-    assert asked.wait(20)
+    assert asked.wait(TIMEOUT_S)
     answer_at = time.monotonic() + 0.07
     wait_until(lambda: time.monotonic() > answer_at, 10)
     answer.set()

@@ -16,7 +16,7 @@ import time
 
 import pytest
 
-from lab import binary, wait_until
+from lab import TIMEOUT_S, binary, wait_until
 
 NOBODY = 65534
 
@@ -40,7 +40,7 @@ def proxy(port=8080, backends=None, **more):
 
 class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path):
-        super().__init__("shuntd", timeout=20)
+        super().__init__("shuntd", timeout=TIMEOUT_S)
         self.path = path
 
     def connect(self):
@@ -67,7 +67,7 @@ def ask(daemon, method, path, body=None):
 def raw(daemon, data, read=True):
     """Send bytes; what comes back until the daemon closes."""
     with socket.socket(socket.AF_UNIX) as sock:
-        sock.settimeout(20)
+        sock.settimeout(TIMEOUT_S)
         sock.connect(daemon.socket)
         try:
             sock.sendall(data)
@@ -441,7 +441,7 @@ def test_sigterm_lets_requests_end(shuntd, host, backend):
     refused = daemon.ctl("backend", "drain", "web", "b1")
     assert refused.rc == 1 and "stopping" in refused.stderr
     b1.release()
-    assert request.communicate(timeout=20)[0] == "200"
+    assert request.communicate(timeout=TIMEOUT_S)[0] == "200"
     assert daemon.wait_exit() == 0
 
 
@@ -471,7 +471,7 @@ def test_nothing_is_changed_or_saved_while_the_daemon_stops(shuntd, host, backen
     wait_until(lambda: "stopping, the file is not read again" in daemon.log, 10)
     assert daemon.generation() == 2
     b1.release()
-    assert request.communicate(timeout=20)[0] == "200"
+    assert request.communicate(timeout=TIMEOUT_S)[0] == "200"
     assert daemon.wait_exit() == 0
     with open(daemon.config_path, encoding="utf-8") as f:
         assert f.read() == before
@@ -485,7 +485,7 @@ def test_sigterm_waits_no_longer_than_it_is_told(shuntd, host, backend):
     started = time.monotonic()
     assert daemon.terminate() == 0
     assert time.monotonic() - started >= 0.9
-    request.communicate(timeout=20)
+    request.communicate(timeout=TIMEOUT_S)
     assert request.returncode != 0
 
 
@@ -498,7 +498,7 @@ def test_a_second_signal_ends_at_once(shuntd, host, backend):
     wait_until(lambda: "stopping, connections may end" in daemon.log, 10)
     daemon.signal(signal.SIGINT)
     assert daemon.wait_exit() == 1
-    request.communicate(timeout=20)
+    request.communicate(timeout=TIMEOUT_S)
 
 
 def test_commands_that_wait_when_the_daemon_ends_are_told_of(shuntd, host):
@@ -530,7 +530,7 @@ def test_a_service_manager_is_told(lab, shuntd, host):
     path = lab.path("notify.sock")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.bind(path)
-        sock.settimeout(20)
+        sock.settimeout(TIMEOUT_S)
         daemon = shuntd(proxy(), ns=host, env={"NOTIFY_SOCKET": path})
         assert sock.recv(4096).startswith(b"READY=1\n")
         daemon.signal(signal.SIGHUP)
@@ -548,7 +548,7 @@ def test_the_watchdog_is_fed(lab, shuntd, host):
     path = lab.path("notify.sock")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.bind(path)
-        sock.settimeout(20)
+        sock.settimeout(TIMEOUT_S)
         shuntd(proxy(), ns=host, env={"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "200000"})
         seen = [sock.recv(4096) for _ in range(4)]
         assert seen.count(b"WATCHDOG=1\n") >= 3
@@ -569,7 +569,7 @@ def test_a_worker_that_hangs_is_no_daemon_that_lives(lab, shuntd, host):
 
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.bind(path)
-        sock.settimeout(20)
+        sock.settimeout(TIMEOUT_S)
         daemon = shuntd(proxy(), ns=host, env={"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "200000"})
         worker = next(int(task) for task in os.listdir(f"/proc/{daemon.proc.pid}/task")
                       if thread_name(daemon.proc.pid, task) == "shuntd-w1")
@@ -588,7 +588,7 @@ def test_a_worker_that_hangs_is_no_daemon_that_lives(lab, shuntd, host):
                 sock.recv(4096)
         finally:  # a thread that is held cannot even be killed
             ptrace(detach)
-        sock.settimeout(20)
+        sock.settimeout(TIMEOUT_S)
         assert sock.recv(4096) == b"WATCHDOG=1\n"
 
 

@@ -10,7 +10,7 @@ import pytest
 from certs import TlsScript
 from h2peer import h2_serve
 from http1 import Script
-from lab import wait_until
+from lab import TIMEOUT_S, wait_until
 
 FAST = {"every": "200ms", "timeout": "200ms", "rise": 1, "fall": 1}
 
@@ -140,7 +140,7 @@ class Health(grpc.GenericRpcHandler):
         name = request[2:].decode() if request else ""
         assert not request or request[:2] == bytes((0x0a, len(name)))
         self.asked.append(name)
-        self.go.wait(20)
+        self.go.wait(TIMEOUT_S)
         if name not in self.services:
             context.abort(grpc.StatusCode.NOT_FOUND, "unknown service")
         return bytes((0x08, self.services[name]))

@@ -10,7 +10,7 @@ import time
 
 import yaml
 
-from lab import binary, wait_until
+from lab import TIMEOUT_S, binary, wait_until
 
 KILLS = int(os.environ.get("SHUNT_TEST_KILLS", "8"))
 SEED = int(os.environ.get("SHUNT_TEST_SEED", "0")) or random.randrange(1, 1 << 30)
@@ -52,7 +52,7 @@ def test_a_kill_at_any_moment_leaves_a_whole_generation(lab, l4, client):
         end = time.monotonic() + rng.random() * 0.25
         wait_until(lambda end=end: time.monotonic() >= end, 5, interval=0.001)
         daemon.sigkill()
-        writer.communicate(timeout=30)
+        writer.communicate(timeout=TIMEOUT_S)
         daemon.restart()
         shown = yaml.safe_load(daemon.ctl("config", "show").stdout)
         says = {b["weight"] for b in shown["pools"]["echo"]["backends"]}

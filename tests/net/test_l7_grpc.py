@@ -6,7 +6,7 @@ from concurrent import futures
 import grpc
 import pytest
 
-from http1 import OK
+from http1 import OK, TIMEOUT_S
 
 POOL = {"protocol": "http2"}
 
@@ -49,7 +49,7 @@ class Handler(grpc.GenericRpcHandler):
     def wait(self, _request, context):
         self.deadline = context.time_remaining()
         context.add_callback(self.cancelled.set)
-        self.cancelled.wait(20)
+        self.cancelled.wait(TIMEOUT_S)
         return b""
 
 
@@ -76,14 +76,14 @@ def channel(grpc_backend, http_proxy):
 def test_unary(channel):
     echo = channel.unary_unary("/test/Echo")
     for size in (0, 1, 1000, 100000, 3000000):
-        reply, call = echo.with_call(b"x" * size, timeout=20)
+        reply, call = echo.with_call(b"x" * size, timeout=TIMEOUT_S)
         assert len(reply) == size
         assert dict(call.trailing_metadata())["x-sum"] == str(size)
 
 
 def test_many_at_once(channel):
     echo = channel.unary_unary("/test/Echo")
-    calls = [echo.future(b"%d" % i, timeout=20) for i in range(300)]
+    calls = [echo.future(b"%d" % i, timeout=TIMEOUT_S) for i in range(300)]
     assert [call.result() for call in calls] == [b"%d" % i for i in range(300)]
 
 
@@ -92,18 +92,18 @@ def test_many_at_once(channel):
     ("/test/None", grpc.StatusCode.UNIMPLEMENTED, "Method not found!")])
 def test_errors_come_as_trailers_alone(channel, method, code, text):
     with pytest.raises(grpc.RpcError) as caught:
-        channel.unary_unary(method)(b"", timeout=20)
+        channel.unary_unary(method)(b"", timeout=TIMEOUT_S)
     assert (caught.value.code(), caught.value.details()) == (code, text)
 
 
 def test_streams_of_the_server(channel):
-    replies = channel.unary_stream("/test/Count")(b"500", timeout=20)
+    replies = channel.unary_stream("/test/Count")(b"500", timeout=TIMEOUT_S)
     assert list(replies) == [b"%d" % i for i in range(500)]
 
 
 def test_streams_of_the_client(channel):
-    assert channel.stream_unary("/test/Sum")((b"%d" % i for i in range(500)), timeout=20) == \
-        b"%d" % sum(range(500))
+    numbers = (b"%d" % i for i in range(500))
+    assert channel.stream_unary("/test/Sum")(numbers, timeout=TIMEOUT_S) == b"%d" % sum(range(500))
 
 
 def test_both_streams_in_step(channel):
@@ -112,9 +112,9 @@ def test_both_streams_in_step(channel):
 
     def requests():
         for word in (b"one", b"two", b"three"):
-            assert turn.acquire(timeout=20)
+            assert turn.acquire(timeout=TIMEOUT_S)
             yield word
-    for reply in channel.stream_stream("/test/Chat")(requests(), timeout=20):
+    for reply in channel.stream_stream("/test/Chat")(requests(), timeout=TIMEOUT_S):
         said.append(reply)
         turn.release()
     assert said == [b"ONE", b"TWO", b"THREE"]
@@ -125,14 +125,14 @@ def test_a_deadline(channel, grpc_backend):
         channel.unary_unary("/test/Wait")(b"", timeout=1)
     assert caught.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
     assert 0 < grpc_backend.deadline < 1.1  # gRPC rounds it
-    assert grpc_backend.cancelled.wait(10)
+    assert grpc_backend.cancelled.wait(TIMEOUT_S)
 
 
 def test_a_cancelled_call(channel, grpc_backend):
-    call = channel.unary_unary("/test/Wait").future(b"", timeout=20)
+    call = channel.unary_unary("/test/Wait").future(b"", timeout=TIMEOUT_S)
     channel.proxy.wait(lambda: grpc_backend.deadline is not None)
     call.cancel()
-    assert grpc_backend.cancelled.wait(10)
+    assert grpc_backend.cancelled.wait(TIMEOUT_S)
 
 
 def test_no_backend(http_proxy, free_port):
@@ -141,7 +141,7 @@ def test_no_backend(http_proxy, free_port):
     with grpc.insecure_channel(f"127.0.0.1:{proxy.port}",
                                options=[("grpc.enable_http_proxy", 0)]) as channel:
         with pytest.raises(grpc.RpcError) as caught:
-            channel.unary_unary("/test/Echo")(b"", timeout=20)
+            channel.unary_unary("/test/Echo")(b"", timeout=TIMEOUT_S)
     assert (caught.value.code(), caught.value.details()) == \
         (grpc.StatusCode.UNAVAILABLE, "no backend could be connected to")
 
@@ -154,5 +154,5 @@ def test_a_backend_that_speaks_http1(http_proxy):
     with grpc.insecure_channel(f"127.0.0.1:{proxy.port}",
                                options=[("grpc.enable_http_proxy", 0)]) as channel:
         with pytest.raises(grpc.RpcError) as caught:
-            channel.unary_unary("/test/Echo")(b"", timeout=20)
+            channel.unary_unary("/test/Echo")(b"", timeout=TIMEOUT_S)
     assert caught.value.code() in (grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL)

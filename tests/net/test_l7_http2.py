@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from h2peer import get, open_h2
-from http1 import see
+from http1 import TIMEOUT_S, see
 
 CHUNKED = "Transfer-Encoding: chunked\r\n\r\n"
 
@@ -33,7 +33,7 @@ def test_curl_by_prior_knowledge(http_proxy, addr):
     host = f"[{addr}]" if ":" in addr else addr
     done = subprocess.run(
         ["curl", "-sS", "--http2-prior-knowledge", "-w", "%{http_version}\n",
-         f"http://{host}:{proxy.port}/"], capture_output=True, check=False, timeout=30)
+         f"http://{host}:{proxy.port}/"], capture_output=True, check=False, timeout=TIMEOUT_S)
     assert done.stdout == b"hi2\n", done
 
 
@@ -44,7 +44,7 @@ def test_curl_over_tls(tls_proxy, ca, version):
     done = subprocess.run(
         ["curl", "-sS", "--http2", "--cacert", ca.pem, f"--tlsv{version}", "--tls-max", version,
          "--connect-to", f"::127.0.0.1:{proxy.port}", "-w", "%{num_connects} %{http_version}\n",
-         url, url], capture_output=True, check=False, timeout=30)
+         url, url], capture_output=True, check=False, timeout=TIMEOUT_S)
     assert done.stdout == b"hi1 2\nhi0 2\n", done
 
 
@@ -76,7 +76,7 @@ def test_h2load(tls_proxy):
     proxy = tls_proxy()
     done = subprocess.run(["h2load", "-n", "2000", "-c", "4", "-m", "20",
                            f"https://127.0.0.1:{proxy.port}/"],
-                          capture_output=True, check=False, timeout=60)
+                          capture_output=True, check=False, timeout=TIMEOUT_S)
     assert b"2000 succeeded, 0 failed, 0 errored" in done.stdout, done
 
 

@@ -9,7 +9,7 @@ import pytest
 from h2peer import ACK, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PREFACE, RST_STREAM, \
     SETTINGS, WINDOW_UPDATE, RawH2, frame, get, open_h2, open_raw
 from http1 import OK
-from lab import wait_until
+from lab import TIMEOUT_S, wait_until
 from test_l7_http2_tunnels import ask, switch
 
 REQUEST = b"\x82\x86\x84\x01\x01a"
@@ -62,7 +62,7 @@ def test_what_was_sent_makes_room_in_a_window(http_proxy):
         while True:
             peer.message()
             peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + bytes(50000))
-            more.wait(30)
+            more.wait(TIMEOUT_S)
             peer.send(bytes(50000))
     more = threading.Event()
     proxy = http_proxy(serve)
@@ -212,7 +212,7 @@ def test_a_backend_that_breaks_off(http_proxy, fields):
     def reset(peer):
         peer.exactly(4)
         peer.send(b"last")
-        go.wait(30)
+        go.wait(TIMEOUT_S)
         peer.reset()
     proxy = http_proxy(Tunnel(reset), connect="tunnel")
     with open_h2(proxy) as client:

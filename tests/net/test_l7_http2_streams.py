@@ -11,7 +11,7 @@ import pytest
 from h2peer import ACK, CONTINUATION, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PREFACE, \
     RST_STREAM, SETTINGS, RawH2, frame, get, open_h2, open_raw
 from http1 import OK, answer_ok
-from lab import wait_until
+from lab import TIMEOUT_S, wait_until
 
 CHUNKED = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
 BIG = 64 << 20
@@ -51,7 +51,7 @@ class Gate:
                             return
                     except TimeoutError:
                         pass
-                peer.sock.settimeout(30)
+                peer.sock.settimeout(TIMEOUT_S)
                 peer.send(OK)
 
 
@@ -158,7 +158,7 @@ def test_a_backend_that_does_not_read_stops_its_stream_alone(http_proxy):
             request = peer.head()
             if "/slow" in request.start:
                 seen.append(request)
-                let.wait(60)
+                let.wait(TIMEOUT_S)
                 peer.buffer += b""
                 total = int(request.get("Content-Length"))
                 peer.exactly(total)
@@ -411,7 +411,7 @@ def test_a_first_request_in_one_packet_with_the_preface_may_take_its_time(http_p
         peer.sock.settimeout(0.7)
         with pytest.raises(TimeoutError):
             raw.until(GOAWAY)
-        peer.sock.settimeout(30)
+        peer.sock.settimeout(TIMEOUT_S)
         gate.open.set()
         assert raw.until(HEADERS, GOAWAY).kind == HEADERS
 
@@ -438,7 +438,7 @@ def test_a_refused_request_is_not_waited_for(http_proxy):
         raw.peer.sock.settimeout(0.6)
         with pytest.raises(TimeoutError):
             raw.until(GOAWAY)
-        raw.peer.sock.settimeout(30)
+        raw.peer.sock.settimeout(TIMEOUT_S)
         gate.open.set()
         assert raw.until(HEADERS, GOAWAY).kind == HEADERS
 

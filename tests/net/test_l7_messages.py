@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from http1 import NOBODY, OK, see
+from http1 import NOBODY, OK, TIMEOUT_S, see
 
 GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -337,7 +337,7 @@ def test_a_slow_backend_stops_the_client(http_proxy):
 
     def serve(peer):
         head = peer.head()
-        go.wait(30)
+        go.wait(TIMEOUT_S)
         got.append(len(peer.exactly(int(head.get("Content-Length")))))
         peer.send(OK)
     p = http_proxy(serve)

@@ -7,7 +7,7 @@ import pytest
 
 from h2peer import get, h2_serve, open_h2
 from http1 import CONTROLLED, Script
-from lab import wait_until
+from lab import TIMEOUT_S, wait_until
 
 BOTH = pytest.mark.parametrize("version", [1, 2])
 
@@ -125,7 +125,7 @@ def test_nobody_waits_for_it(mirrored):
 
     def silent(peer):
         peer.message()
-        hold.wait(20)
+        hold.wait(TIMEOUT_S)
     proxy = mirrored(silent, {"timeout": "300ms"})
     began = time.monotonic()
     assert proxy.ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n").body == b"main"
@@ -186,7 +186,7 @@ def test_the_daemon_ends_with_copies_under_way(mirrored):
 
     def silent(peer):
         peer.message()
-        hold.wait(20)
+        hold.wait(TIMEOUT_S)
     proxy = mirrored(silent, {"timeout": "1h"})
     assert proxy.ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n").body == b"main"
     began = time.monotonic()

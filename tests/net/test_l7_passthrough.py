@@ -7,7 +7,7 @@ import pytest
 
 import tls
 from http1 import NOBODY, Script
-from lab import wait_until
+from lab import TIMEOUT_S, wait_until
 
 
 def hearing(name):
@@ -103,7 +103,7 @@ def test_real_handshakes_reach_the_server_that_was_asked_for(http_proxy, lab, fr
     assert tls.peer_name(proxy.port, None) == "one.test"
     done = subprocess.run(["curl", "-sS", "--cacert", servers["two.test"].cert, "--resolve",
                            f"two.test:{proxy.port}:127.0.0.1", f"https://two.test:{proxy.port}/"],
-                          capture_output=True, timeout=30, check=False)
+                          capture_output=True, timeout=TIMEOUT_S, check=False)
     assert b"s_server" in done.stdout, done
     assert proxy.counter("hello_invalid") == 0
 

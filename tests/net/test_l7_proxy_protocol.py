@@ -10,7 +10,7 @@ import pytest
 import tls
 from certs import TlsScript
 from http1 import OK, Peer
-from lab import wait_until
+from lab import TIMEOUT_S, wait_until
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 V1 = b"PROXY TCP4 192.0.2.7 203.0.113.9 4711 443\r\n"
@@ -487,7 +487,7 @@ def test_curl_speaks_for_itself(http_proxy):
         peer.send(OK)
     proxy = http_proxy(serve, proxy_protocol=TRUSTED)
     done = subprocess.run(["curl", "-sS", "--haproxy-protocol", f"http://127.0.0.1:{proxy.port}/"],
-                          capture_output=True, timeout=30, check=False)
+                          capture_output=True, timeout=TIMEOUT_S, check=False)
     assert (done.stdout, seen) == (b"hi", ["127.0.0.1"])
 
 
@@ -507,7 +507,7 @@ def test_tls_behind_the_header(tls_proxy, ca, cut):
     with pytest.raises(ssl.SSLWantReadError):
         inside.do_handshake()
     first = V1 + outgoing.read()
-    with socket.create_connection((proxy.addr, proxy.port), timeout=30) as sock:
+    with socket.create_connection((proxy.addr, proxy.port), timeout=TIMEOUT_S) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for piece in (first[:cut], first[cut:]):
             sock.sendall(piece)

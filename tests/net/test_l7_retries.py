@@ -7,7 +7,7 @@ import pytest
 
 from h2peer import get, h2_serve, open_h2
 from http1 import OK, Script, answer_ok
-from lab import wait_until
+from lab import TIMEOUT_S, wait_until
 from test_l7_backends import GET, POST, backend_row, refusing
 
 BUSY = "HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy"
@@ -229,7 +229,7 @@ def test_a_budget(http_proxy, log):
     def hold(peer, _message):
         if len(held) < 3:
             held.append(peer)
-            free.wait(20)
+            free.wait(TIMEOUT_S)
         peer.send(BUSY)
     proxy = http_proxy(
         backends=[log.script("bad", hold)],
@@ -381,7 +381,7 @@ def test_a_bad_second_response_is_not_taken(http_proxy, log):
     go = threading.Event()
 
     def slow(peer, _message):
-        go.wait(20)
+        go.wait(TIMEOUT_S)
         peer.send(OK)
     proxy = http_proxy(backends=[log.script("slow", slow), log.script("bad", say(BUSY))],
                        hedge=HEDGE)
@@ -397,12 +397,12 @@ def test_the_second_goes_on_where_the_first_fails(http_proxy, log):
     second, go = threading.Event(), threading.Event()
 
     def die(peer, _message):
-        second.wait(20)
+        second.wait(TIMEOUT_S)
         peer.reset()
 
     def slow(peer, _message):
         second.set()
-        go.wait(20)
+        go.wait(TIMEOUT_S)
         peer.send(OK)
     proxy = http_proxy(backends=[log.script("dying", die), log.script("slow", slow)],
                        hedge=HEDGE)

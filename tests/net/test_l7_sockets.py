@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from lab import binary, wait_until
+from lab import TIMEOUT_S, binary, wait_until
 
 
 class Steered:
@@ -119,7 +119,7 @@ def test_connections_are_shared_out_among_workers(topology, shuntd, backend, cli
     assert shown["socket_program"]["chosen"] == 300
     assert "chosen for 300 packets" in daemon.ctl("service", "show", "web").stdout
     held.proc.stdin.close()
-    assert held.proc.wait(20) == 0
+    assert held.proc.wait(TIMEOUT_S) == 0
 
 
 # Ways to serve 203.0.113.10:80, which go over into each other.

@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from http1 import OK
-from lab import wait_until
+from lab import TIMEOUT_S, wait_until
 
 GET = "GET / HTTP/1.1\r\nHost: a\r\n"
 POST = "POST / HTTP/1.1\r\nHost: a\r\n"
@@ -176,7 +176,7 @@ def test_without_descriptors_the_control_socket_waits(http_proxy):
     clients = [proxy.connect() for _ in range(100)]
     wait_until(lambda: "cannot accept, pausing" in proxy.daemon.log)
     with socket.socket(socket.AF_UNIX) as control:
-        control.settimeout(30)
+        control.settimeout(TIMEOUT_S)
         control.connect(proxy.daemon.socket)
         control.sendall(b"GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n")
         before = proxy.cpu_seconds()

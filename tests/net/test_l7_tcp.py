@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from http1 import NOBODY, Script
-from lab import wait_until
+from lab import TIMEOUT_S, wait_until
 from test_l7_backends import backend_row, refusing
 
 
@@ -121,7 +121,7 @@ def test_who_does_not_read_stops_who_sends(http_proxy):
     digests = []
 
     def serve(peer):
-        go_on.wait(30)
+        go_on.wait(TIMEOUT_S)
         digests.append(hashlib.sha256(peer.to_end()).hexdigest())
     proxy = http_proxy(serve, mode="tcp")
     data = os.urandom(1 << 20) * 64
@@ -165,7 +165,7 @@ def test_half_a_connection_without_a_byte_ends_sooner(http_proxy):
 
     def serve(peer):
         peer.to_end()
-        closed.wait(30)
+        closed.wait(TIMEOUT_S)
     proxy = http_proxy(serve, mode="tcp", relay={"idle": "1h", "half_closed": "200ms"})
     with proxy.connect() as client:
         client.shutdown()

@@ -4,7 +4,7 @@ import socket
 import threading
 import time
 
-from http1 import OK
+from http1 import OK, TIMEOUT_S
 
 GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n"
@@ -57,7 +57,7 @@ def test_a_header_that_trickles_is_not_given_more_time(http_proxy):
             except socket.timeout:
                 pass
         assert time.monotonic() - start < 10
-        client.sock.settimeout(30)
+        client.sock.settimeout(TIMEOUT_S)
         assert client.message().status == 408
 
 
@@ -96,7 +96,7 @@ def test_a_body_that_keeps_coming_may_take_long(http_proxy):
                 client.fill()
             except socket.timeout:
                 pass
-        client.sock.settimeout(30)
+        client.sock.settimeout(TIMEOUT_S)
         assert client.message().status == 200
 
 
@@ -110,7 +110,7 @@ def trickle(client, pieces, wait=SHORT / 10):
                 break
         except socket.timeout:
             pass
-    client.sock.settimeout(30)
+    client.sock.settimeout(TIMEOUT_S)
     return client.message()
 
 

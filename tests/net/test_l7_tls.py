@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from http1 import OK, connect, see
-from lab import wait_until
+from lab import TIMEOUT_S, wait_until
 
 GET = "GET / HTTP/1.1\r\nHost: example.org\r\n\r\n"
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
@@ -37,7 +37,7 @@ def test_curl(tls_proxy, ca, addr, version):
     done = subprocess.run(
         ["curl", "-sS", "--http1.1", "--cacert", ca.pem, f"--tlsv{version}", "--tls-max", version,
          "--connect-to", f"::{host}:{proxy.port}", "-w", "%{num_connects} %{http_version}\n",
-         url, url], capture_output=True, check=False, timeout=30)
+         url, url], capture_output=True, check=False, timeout=TIMEOUT_S)
     assert done.stdout == b"hi1 1.1\nhi0 1.1\n", done
 
 
@@ -93,7 +93,7 @@ def test_a_body_waits_for_a_slow_backend(tls_proxy):
 
     def serve(peer):
         head = peer.head()
-        assert go_on.wait(30)
+        assert go_on.wait(TIMEOUT_S)
         got.append(peer.exactly(int(head.get("Content-Length"))))
         peer.send(OK)
     proxy = tls_proxy(serve)
@@ -139,7 +139,7 @@ class Drip:
     def __init__(self, port, context, n):
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname="example.org")
-        self.sock = socket.create_connection(("127.0.0.1", port), timeout=30)
+        self.sock = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.n = n
 
@@ -325,7 +325,8 @@ def test_no_renegotiation(tls_proxy, ca):
     proxy = tls_proxy()
     done = subprocess.run(
         ["openssl", "s_client", "-connect", f"127.0.0.1:{proxy.port}", "-tls1_2", "-CAfile", ca.pem,
-         "-legacy_renegotiation"], input=b"R\n", capture_output=True, check=False, timeout=30)
+         "-legacy_renegotiation"], input=b"R\n", capture_output=True, check=False,
+        timeout=TIMEOUT_S)
     assert b"no renegotiation" in done.stderr
 
 

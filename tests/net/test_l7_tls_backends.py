@@ -10,7 +10,7 @@ import pytest
 import certs
 from certs import TlsScript
 from http1 import OK
-from lab import binary, wait_until
+from lab import TIMEOUT_S, binary, wait_until
 
 GET = "GET / HTTP/1.1\r\nHost: example.org\r\n\r\n"
 V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
@@ -241,5 +241,5 @@ def test_keys_are_checked(lab, tls, expected):
     with open(path, "w", encoding="utf-8") as f:
         f.write("\n".join(lines) + "\n")
     done = subprocess.run([binary("shuntd"), "-c", path, "--check"], capture_output=True,
-                          check=False, text=True, timeout=30)
+                          check=False, text=True, timeout=TIMEOUT_S)
     assert re.search(re.escape(expected), done.stdout + done.stderr), done

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 import certs
-from lab import binary
+from lab import TIMEOUT_S, binary
 
 GET = "GET / HTTP/1.1\r\nHost: example.org\r\n\r\n"
 V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
@@ -104,7 +104,7 @@ def test_certificate_and_key_in_one_file(tls_proxy, ca):
 
 def handshakes(port, *args):
     done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{port}", *args],
-                          input=b"", capture_output=True, check=False, timeout=30)
+                          input=b"", capture_output=True, check=False, timeout=TIMEOUT_S)
     return done.returncode == 0 and b"Cipher is (NONE)" not in done.stdout
 
 
@@ -164,7 +164,7 @@ def make_check(lab, ca):
         with open(path, "w", encoding="utf-8") as f:
             f.write(CONFIG.format(good=ca.issue("good.test"), cert=cert, key=key, policy=policy))
         done = subprocess.run([binary("shuntd"), "-c", path, "--check"], capture_output=True,
-                              check=False, text=True, timeout=30)
+                              check=False, text=True, timeout=TIMEOUT_S)
         said = [line.replace(path, "FILE") for line in (done.stdout + done.stderr).splitlines()
                 if re.search(r"(error|warning):", line)]
         return done.returncode, said
@@ -300,5 +300,5 @@ def test_keys_are_checked(lab, tls, expected):
             {"name": "b1", "address": "127.0.0.1:1"}]}}, "services": {"web": {
                 "listen": "127.0.0.1:1234/tcp", "mode": "http", "pool": "web", "tls": tls}}}, f)
     done = subprocess.run([binary("shuntd"), "-c", path, "--check"], capture_output=True,
-                          check=False, text=True, timeout=30)
+                          check=False, text=True, timeout=TIMEOUT_S)
     assert done.returncode == 1 and expected in done.stdout + done.stderr, done

@@ -11,7 +11,7 @@ import pytest
 import certs
 from h2peer import END_HEADERS, END_STREAM, GOAWAY, HEADERS, PREFACE, SETTINGS, frame, get
 from http1 import OK, connect
-from lab import wait_until
+from lab import TIMEOUT_S, wait_until
 
 GET = "GET /{} HTTP/1.1\r\nHost: example.org\r\n{}\r\n"
 LAST = "Connection: close\r\n"
@@ -78,7 +78,7 @@ class Client:
                  "example.org", "-CAfile", self.ca.pem, version, "-ign_eof", "-nocommands", *args],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as proc:
             try:
-                return proc.communicate(data, timeout=30)[0].decode(errors="replace")
+                return proc.communicate(data, timeout=TIMEOUT_S)[0].decode(errors="replace")
             finally:
                 proc.kill()
 
@@ -176,7 +176,7 @@ def test_others_wait_for_the_handshake(early, ca, request_text):
     client.learn(proxy.port)
     gate = Gate(proxy.port)
     running = start(client.come_back, gate.port, request_text)
-    assert gate.answered.wait(30)
+    assert gate.answered.wait(TIMEOUT_S)
     proxy.wait_counter("tls_early", 1)
     assert len(seen) == 1 and proxy.counter("requests") == 1
     gate.open()
@@ -272,7 +272,7 @@ def test_a_route_says_whether(early, ca, service, path, at_once):
     if at_once:
         wait_until(lambda: len(seen) == 2)
     else:
-        assert gate.answered.wait(30)
+        assert gate.answered.wait(TIMEOUT_S)
         proxy.wait_counter("tls_early", 1)
         assert len(seen) == 1
     gate.open()
@@ -290,7 +290,7 @@ def test_a_route_that_takes_it_is_for_safe_requests(early, ca):
     running = start(client.come_back, gate.port,
                     "POST /on/x HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n"
                     "Connection: close\r\n\r\n")
-    assert gate.answered.wait(30)
+    assert gate.answered.wait(TIMEOUT_S)
     proxy.wait_counter("tls_early", 1)
     assert len(seen) == 1
     gate.open()

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from http1 import Script, connect
-from lab import wait_until
+from lab import TIMEOUT_S, wait_until
 from test_l7_backends import backend_row
 from test_l7_tls_backends import TlsScript
 from test_l7_tunnels import ASK, at_rest, switching
@@ -100,7 +100,7 @@ def test_the_end_of_each_side_is_said(front, sides, first):
     proxy = front(serve, sides)
     with proxy.tunnel() as client:
         act(client, "client")
-        assert ended.wait(30)
+        assert ended.wait(TIMEOUT_S)
         proxy.wait_counter("open_connections", 0)
     assert heard == {"client": [(b"", "end")], "backend": [(b"", "end")]}
 
@@ -129,11 +129,11 @@ def test_what_was_said_before_a_side_breaks_off_is_passed_on(front, sides, break
         broken.set()
 
     def hear(peer):
-        assert broken.wait(30) and go_on.wait(30)
+        assert broken.wait(TIMEOUT_S) and go_on.wait(TIMEOUT_S)
         listen(peer, heard)
 
     def serve(peer):
-        assert ready.wait(30)
+        assert ready.wait(TIMEOUT_S)
         (speak if breaker == "backend" else hear)(peer)
     proxy = front(serve, sides)
     with proxy.tunnel(**FEW) as client:
@@ -141,7 +141,7 @@ def test_what_was_said_before_a_side_breaks_off_is_passed_on(front, sides, break
         ready.set()
         if breaker == "client":
             speak(client)
-        assert broken.wait(30)
+        assert broken.wait(TIMEOUT_S)
         cpu = proxy.cpu_seconds()
         at_rest(lambda: 1)
         assert proxy.cpu_seconds() - cpu < 0.2
@@ -244,18 +244,18 @@ def test_a_reset_with_bytes_left_to_write_is_noticed_once(front):
         peer.send(f"HTTP/1.1 200 OK\r\nContent-Length: {1 << 30}\r\n\r\n")
         pour(peer)
         stuck.set()
-        go_on.wait(30)
+        go_on.wait(TIMEOUT_S)
         peer.reset()
     proxy = front(serve, "backend", is_switching=False)
     with proxy.open() as client:
         client.send(f"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {1 << 30}\r\n\r\n")
         pour(client)
-        assert stuck.wait(30)
+        assert stuck.wait(TIMEOUT_S)
         go_on.set()
         cpu = proxy.cpu_seconds()
         at_rest(lambda: 1, 1)
         assert proxy.cpu_seconds() - cpu < 0.3
-        client.sock.settimeout(30)
+        client.sock.settimeout(TIMEOUT_S)
         try:
             client.to_end()
         except ConnectionResetError:

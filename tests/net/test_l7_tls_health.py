@@ -9,7 +9,7 @@ import pytest
 import certs
 from certs import TlsScript
 from http1 import Script, answer_ok
-from lab import binary, wait_until
+from lab import TIMEOUT_S, binary, wait_until
 
 HTTP, TCP = {"http": {"path": "/up"}}, {"tcp": {}}
 FAST = {"every": "200ms", "timeout": "200ms", "rise": 1, "fall": 1}
@@ -163,7 +163,7 @@ def test_where_backends_speak_no_tls_it_cannot_be_on(lab):
                 "    backends: [{name: b1, address: '127.0.0.1:1'}]\nservices:\n"
                 "  web: {listen: '127.0.0.1:1234/tcp', mode: http, pool: web}\n")
     done = subprocess.run([binary("shuntd"), "-c", path, "--check"], capture_output=True,
-                          check=False, text=True, timeout=30)
+                          check=False, text=True, timeout=TIMEOUT_S)
     assert done.returncode == 1
     assert f"{path}:3:28: error: pool web: health.tls: its backends are not spoken TLS to" in (
         done.stdout + done.stderr)

@@ -9,7 +9,7 @@ import yaml
 
 import certs
 import ocsp
-from lab import binary, wait_until
+from lab import TIMEOUT_S, binary, wait_until
 
 NONE = "no response sent"
 
@@ -19,7 +19,7 @@ def asked(proxy, ca, *args):
     done = subprocess.run(
         ["openssl", "s_client", "-connect", f"127.0.0.1:{proxy.port}", "-servername", "example.org",
          "-CAfile", ca.pem, "-status", *args], stdin=subprocess.DEVNULL, capture_output=True,
-        check=False, timeout=30)
+        check=False, timeout=TIMEOUT_S)
     text = done.stdout.decode(errors="replace")
     assert "Verify return code: 0 (ok)" in text, text + done.stderr.decode()
     found = re.search(r"OCSP response: *(no response sent)|Cert Status: (\w+)", text)
@@ -31,7 +31,7 @@ def serial(proxy, *args):
     """Of the certificate that the response is about."""
     done = subprocess.run(
         ["openssl", "s_client", "-connect", f"127.0.0.1:{proxy.port}", "-status", *args],
-        stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=30)
+        stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=TIMEOUT_S)
     return int(re.search(rb"Serial Number: (\w+)", done.stdout.split(b"OCSP Response Data")[1])[1],
                16)
 
@@ -175,7 +175,7 @@ def make_check(lab):
                     "listen": "127.0.0.1:1234/tcp", "mode": "http", "pool": "web",
                     "tls": {"certificates": [pair]}}}}, f, sort_keys=False)
         done = subprocess.run([binary("shuntd"), "-c", path, "--check"], capture_output=True,
-                              check=False, text=True, timeout=30)
+                              check=False, text=True, timeout=TIMEOUT_S)
         said = (done.stdout + done.stderr).replace(path, "FILE")
         return done.returncode, [x for x in said.splitlines() if re.search("(error|warning):", x)]
     return check

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from http1 import OK
+from http1 import OK, TIMEOUT_S
 from test_l7_tls import GET, VERSIONS, echo
 from test_l7_tls_resume import V12, V13, session_of
 
@@ -32,7 +32,7 @@ def test_large_bodies_with_every_cipher(tls_proxy, ca, lab, version, suite, http
     done = subprocess.run(
         ["curl", "-sS", http, "--cacert", ca.pem, f"--tlsv{version}", "--tls-max", version, *which,
          "--connect-to", f"::127.0.0.1:{proxy.port}", "-H", "Expect:", "--data-binary", f"@{path}",
-         url, url], capture_output=True, check=False, timeout=60)
+         url, url], capture_output=True, check=False, timeout=TIMEOUT_S)
     assert done.returncode == 0, done.stderr
     assert hashlib.sha256(done.stdout).digest() == hashlib.sha256(sent * 2).digest()
     assert proxy.counter("tls_handshakes") == 1
@@ -90,7 +90,7 @@ def test_a_record_sent_twice(tls_proxy, ca):
     proxy = tls_proxy()
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     tls = ca.context(V13).wrap_bio(incoming, outgoing, server_hostname="example.org")
-    with socket.create_connection(("127.0.0.1", proxy.port), timeout=30) as sock:
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=TIMEOUT_S) as sock:
         def do(what, *args):
             while True:
                 try:

@@ -10,7 +10,7 @@ import time
 import pytest
 
 import certs
-from lab import wait_until
+from lab import TIMEOUT_S, wait_until
 
 GET = "GET / HTTP/1.1\r\nHost: example.org\r\n\r\n"
 V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
@@ -209,5 +209,5 @@ def test_early_data_is_off(tls_proxy, ca):
     done = subprocess.run(
         ["openssl", "s_client", "-connect", f"127.0.0.1:{proxy.port}", "-tls1_3", "-CAfile", ca.pem,
          "-ign_eof"], input=b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
-        capture_output=True, check=False, timeout=30)
+        capture_output=True, check=False, timeout=TIMEOUT_S)
     assert b"Max Early Data: 0" in done.stdout

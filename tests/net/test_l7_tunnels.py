@@ -10,7 +10,7 @@ import pytest
 import websockets
 
 from http1 import OK
-from lab import wait_until
+from lab import TIMEOUT_S, wait_until
 
 GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 ASK = "GET /x HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: {}\r\n\r\n"
@@ -58,7 +58,7 @@ class WebSocketServer:
     def __init__(self):
         self.ready, self.closed = threading.Event(), []
         threading.Thread(target=lambda: asyncio.run(self.main()), daemon=True).start()
-        assert self.ready.wait(30)
+        assert self.ready.wait(TIMEOUT_S)
 
     async def main(self):
         self.loop, self.stop = asyncio.get_running_loop(), asyncio.Event()
@@ -250,7 +250,7 @@ def test_a_reset_ends_both_sides(http_proxy, who):
             assert client.is_closed()
         else:
             client.reset()
-            assert ended.wait(30)
+            assert ended.wait(TIMEOUT_S)
     proxy.wait_counter("open_connections", 0)
 
 
@@ -265,7 +265,7 @@ def test_who_does_not_read_stops_the_other(http_proxy, reader):
         peer.shutdown()
 
     def drink(peer):
-        go.wait(30)
+        go.wait(TIMEOUT_S)
         got.append(hashlib.sha256(peer.to_end()).hexdigest())
 
     proxy = http_proxy(switching(pour if reader == "client" else drink))

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from lab import wait_until
+from lab import TIMEOUT_S, wait_until
 
 
 def lines(daemon):
@@ -80,7 +80,7 @@ def test_loggers_of_the_system(http_proxy, tmp_path, target):
     inside = tmp_path / "logger"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.bind(str(inside))
-        sock.settimeout(20)
+        sock.settimeout(TIMEOUT_S)
         # What only this namespace sees; of /dev, some of the rest is needed.
         hide = {
             "journald": f"mount -t tmpfs none /run && mkdir -p {os.path.dirname(where)}",

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from lab import binary, wait_until
+from lab import TIMEOUT_S, binary, wait_until
 
 
 def once(proxy, *args):
@@ -70,7 +70,7 @@ def test_keys_on_a_terminal(busy):
             wait_until(lambda text=text: shows(text), what=lambda: f"{text}: {''.join(seen)}")
         os.write(master, b"q")
         wait_until(lambda: shows("\033[?1049l"), what="the terminal's former screen")
-        assert proc.wait(10) == 0
+        assert proc.wait(TIMEOUT_S) == 0
     finally:
         proc.kill()
         proc.wait()

@@ -16,7 +16,7 @@ from admin_http import request
 from discovery import at, make, rows, served_by, wait_rows
 from h2peer import ACK, DATA, END_STREAM, GOAWAY, HEADERS, PING, RawH2, frame
 from http1 import OK, connect
-from lab import binary, wait_until
+from lab import TIMEOUT_S, binary, wait_until
 from test_l7_http2_tunnels import switch
 from test_l7_tls_early import Client
 from test_l7_tunnels import ASK
@@ -372,7 +372,7 @@ def test_one_at_a_time(lab, http_proxy):
         # Until the other has checked it, the configuration is this one's to change.
         assert proxy.daemon.ctl("backend", "drain", "web", "b1").rc == 0
         os.kill(shown["pid"], signal.SIGKILL)
-        assert "ended by signal 9" in first.communicate(timeout=20)[1]
+        assert "ended by signal 9" in first.communicate(timeout=TIMEOUT_S)[1]
         assert first.returncode == 3
 
 
@@ -401,7 +401,7 @@ def test_a_service_manager_is_told_of_the_new_process(lab, http_proxy):
     path = lab.path("notify.sock")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.bind(path)
-        sock.settimeout(20)
+        sock.settimeout(TIMEOUT_S)
         proxy = http_proxy(daemon={"env": {"NOTIFY_SOCKET": path}})
         assert sock.recv(4096).startswith(b"READY=1\n")
         for _ in range(2):

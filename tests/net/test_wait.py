@@ -12,7 +12,7 @@ import pytest
 
 from http1 import NOBODY
 from l4 import ECHO_PORT
-from lab import binary, wait_until
+from lab import TIMEOUT_S, binary, wait_until
 from test_l7_backends import backend_row, refusing
 from test_l7_reload import hold
 from test_l7_tcp import echo
@@ -46,7 +46,7 @@ class Ctl:
 
     def result(self):
         """Exit code, standard output, standard error."""
-        out, err = self.proc.communicate(timeout=30)
+        out, err = self.proc.communicate(timeout=TIMEOUT_S)
         return self.proc.returncode, out.decode(), (err or b"").decode()
 
 

@@ -4,7 +4,7 @@ import ssl
 import struct
 import subprocess
 
-from lab import wait_until
+from lab import TIMEOUT_S, wait_until
 
 ALERTS = {10: "unexpected_message", 47: "illegal_parameter", 50: "decode_error",
           70: "protocol_version", 80: "internal_error", 112: "unrecognized_name"}
@@ -79,7 +79,7 @@ def peer_name(port, name, addr="127.0.0.1", **kw):
     done = subprocess.run(
         ["openssl", "s_client", "-connect", f"{addr}:{port}",
          *(["-servername", name] if name else ["-noservername"]), *kw.get("args", ())],
-        input=b"", capture_output=True, timeout=30, check=False)
+        input=b"", capture_output=True, timeout=TIMEOUT_S, check=False)
     for line in done.stdout.decode(errors="replace").splitlines():
         if line.startswith("subject="):
             return line.rpartition("CN = ")[2]
