@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* shuntctl top: what services or backends do now, asked for each second. */
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,22 @@ struct top {
 	double before_s, now_s; /* of a clock that does not jump; 0: not asked yet */
 	bool done;
 };
+
+/* Who sent it ends the terminal's view with it; it is raised again once the terminal is given back. */
+static volatile sig_atomic_t ended_by;
+
+static void on_end(int number)
+{
+	ended_by = number;
+}
+
+static void catch_ends(void (*handler)(int))
+{
+	struct sigaction action = {.sa_handler = handler};
+
+	(void)sigaction(SIGTERM, &action, NULL); /* 0, as the number and the place are good */
+	(void)sigaction(SIGHUP, &action, NULL);
+}
 
 static double seconds_now(void)
 {
@@ -86,7 +103,7 @@ static void add_value(struct table *t, enum top_column column, double value)
 		table_add(t, "-");
 	else if (column == TOP_BYTES)
 		table_add(t, "%s", format_bytes(n, buf));
-	else if (column == TOP_LATENCY)
+	else if (column >= TOP_LATENCY)
 		table_add(t, "%.1fms", value / 1000);
 	else
 		table_add(t, "%s", format_count(n, buf));
@@ -226,7 +243,7 @@ static void wait_for_keys(struct top *top)
 	char keys[16];
 	ssize_t n;
 
-	while (!top->done && top->now_s > 0) {
+	while (!top->done && !ended_by && top->now_s > 0) {
 		double left = end - seconds_now();
 
 		if (left <= 0 || poll(&fd, 1, (int)(left * 1000) + 1) <= 0)
@@ -255,17 +272,21 @@ static int run_live(struct top *top)
 	code = ask(top);
 	if (code != API_EXIT_OK)
 		return code;
+	catch_ends(on_end);
 	(void)tcsetattr(STDIN_FILENO, TCSANOW, &raw);
 	fputs(TERMINAL_ENTER, stdout);
-	while (code == API_EXIT_OK && !top->done) {
+	while (code == API_EXIT_OK && !top->done && !ended_by) {
 		code = draw(top);
 		wait_for_keys(top);
-		if (code == API_EXIT_OK && !top->done)
+		if (code == API_EXIT_OK && !top->done && !ended_by)
 			code = ask(top);
 	}
 	fputs(TERMINAL_LEAVE, stdout);
 	(void)fflush(stdout);
 	(void)tcsetattr(STDIN_FILENO, TCSANOW, &former);
+	catch_ends(SIG_DFL);
+	if (ended_by)
+		(void)raise(ended_by);
 	if (code != API_EXIT_OK) /* what was told went with the other screen */
 		tell_error("shuntd does not answer any more");
 	return code;
@@ -288,7 +309,7 @@ int cmd_top(const struct cli *cli)
 		top.sort = top_column_of(cli->sort);
 	if (top.sort == TOP_COLUMN_COUNT) {
 		tell_error("--sort: expected one of packets, new_flows, requests, bytes, errors, "
-			   "active and latency_us");
+			   "active, latency_us, p50_us and p99_us");
 		return API_EXIT_USAGE;
 	}
 	code = live ? run_live(&top) : run_once(&top);

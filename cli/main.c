@@ -164,7 +164,7 @@ static const char notes[] =
 	"  -b, --once              top: one table, of one second, and end; so too where it is no\n"
 	"                          terminal\n"
 	"      --sort COLUMN       top: packets, new_flows, requests, bytes (default), errors,\n"
-	"                          active or latency_us\n"
+	"                          active, latency_us, p50_us or p99_us\n"
 	"      --syn               explain: the packet opens a connection; else it has ACK alone\n"
 	"      --vlan N            explain: it has this VLAN tag\n"
 	"      --iface NAME        explain: it comes in here; default: the first that is steered\n"

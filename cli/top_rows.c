@@ -71,6 +71,34 @@ static void read_values(const json_t *o, double values[TOP_COLUMN_COUNT])
 	values[TOP_LATENCY] = (double)field_count(http, "latency_us");
 }
 
+/* Of the requests that ended since, in microseconds: within a bucket they are taken to lie evenly. What took
+ * longer than all bounds counts as the last of them. */
+static double quantile(const json_t *before, const json_t *now, double share)
+{
+	double total = 0, below = 0, from = 0, sought;
+	const json_t *bucket;
+	size_t i;
+
+	json_array_foreach (now, i, bucket) {
+		total += (double)field_count(bucket, "requests") -
+			 (double)field_count(json_array_get(before, i), "requests");
+	}
+	if (total <= 0)
+		return 0;
+	sought = total * share;
+	json_array_foreach (now, i, bucket) {
+		double count = (double)field_count(bucket, "requests") -
+			       (double)field_count(json_array_get(before, i), "requests");
+		double to = (double)field_count(bucket, "at_most_ms");
+
+		if (to > 0 && count > 0 && below + count >= sought)
+			return (from + (to - from) * (sought - below) / count) * 1000;
+		below += count;
+		from = to > 0 ? to : from;
+	}
+	return from * 1000;
+}
+
 static const json_t *find(const json_t *list, const char *name)
 {
 	char other[sizeof(((struct top_row *)0)->name)];
@@ -101,6 +129,12 @@ static void fill(const json_t *before, const json_t *o, double seconds, struct t
 		double more = former ? row->value[c] - then[c] : 0;
 
 		row->value[c] = more > 0 && seconds > 0 ? more / seconds : 0;
+	}
+	if (former) {
+		former = json_object_get(json_object_get(former, "http"), "durations");
+		o = json_object_get(json_object_get(o, "http"), "durations");
+		row->value[TOP_P50] = quantile(former, o, 0.50);
+		row->value[TOP_P99] = quantile(former, o, 0.99);
 	}
 }
 

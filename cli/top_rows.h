@@ -8,8 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What is shown of each: X(NAME, "key", "HEADING"). All but the last two are counters, shown by the second;
- * those two are as they are now. */
+/* What is shown of each: X(NAME, "key", "HEADING"). Up to ERRORS they are counters, shown by the
+ * second; ACTIVE and LATENCY (of backends) are as they are now; P50 and P99 are of the requests of services that
+ * ended in between, in microseconds, as exact as the buckets that the daemon counts them in. */
 #define TOP_COLUMNS(X)                                                                             \
 	X(PACKETS, "packets", ">PACKETS/s")                                                        \
 	X(FLOWS, "new_flows", ">FLOWS/s")                                                          \
@@ -17,7 +18,9 @@
 	X(BYTES, "bytes", ">BYTES/s")                                                              \
 	X(ERRORS, "errors", ">ERRORS/s")                                                           \
 	X(ACTIVE, "active", ">ACTIVE")                                                             \
-	X(LATENCY, "latency_us", ">LATENCY")
+	X(LATENCY, "latency_us", ">LATENCY")                                                        \
+	X(P50, "p50_us", ">P50")                                                                   \
+	X(P99, "p99_us", ">P99")
 
 enum top_column {
 #define X(name, key, heading) TOP_##name,

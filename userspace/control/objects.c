@@ -430,6 +430,22 @@ static json_t *limits_json(const struct http_limits *l)
 	return json_finish(o, failed);
 }
 
+/* A histogram: what lies between a bound and the one before. The last one has no bound. */
+static json_t *durations_json(const struct service_counters *sum)
+{
+	json_t *list = json_array();
+	bool failed = !list;
+
+	for (unsigned i = 0; i <= DURATION_BOUNDS; i++)
+		json_push(list,
+			  json_pack("{s:o, s:I}", "at_most_ms",
+				    i < DURATION_BOUNDS ? json_integer(duration_bounds_ms[i])
+							: json_null(),
+				    "requests", (json_int_t)sum->durations[i]),
+			  &failed);
+	return json_finish(list, failed);
+}
+
 static json_t *service_http(const struct service *s)
 {
 	struct service_counters sum;
@@ -446,6 +462,7 @@ static json_t *service_http(const struct service *s)
 #define X(name, text) json_put_counter(o, text, sum.name, &failed);
 	SERVICE_COUNTERS(X)
 #undef X
+	json_put(o, "durations", durations_json(&sum), &failed);
 	json_put(o, "timeouts", timeouts_json(&s->timeouts), &failed);
 	json_put(o, "limits", limits_json(&s->limits), &failed);
 	json_put(o, "tls", object_tls(s), &failed);
