@@ -214,26 +214,38 @@ def test_requests_wait_and_high_ones_go_first(http_proxy):
         assert status(proxy)["waiting_requests"] == 0
 
 
-def test_who_waits_is_refused_in_the_end_or_goes_away(http_proxy):
+@contextlib.contextmanager
+def one_under_way(http_proxy, **overload):
+    """A proxy that takes one request at a time, and has it; the next one is answered afterwards."""
     held = Held()
-    proxy = overloaded(lambda **kw: http_proxy(held, **kw),
-                       {"requests": 1, "wait": "300ms", "retry_after": "7s"})
+    proxy = overloaded(lambda **kw: http_proxy(held, **kw), {"requests": 1, **overload})
     with contextlib.ExitStack() as stack:
         busy = send(stack, proxy, "/busy")
         proxy.wait(lambda: held.seen == ["/busy"])
-        with proxy.connect() as gone:
-            gone.send("GET /gone HTTP/1.1\r\nHost: a\r\n\r\n")
-            proxy.wait(lambda: proxy.counter("requests") == 2)
-        answer = send(stack, proxy, "/late").message()
-        assert (answer.status, answer.get("Retry-After")) == (503, "7")
-        proxy.wait_counter("aborted", 1)
-        assert proxy.counter("shed_normal") == 1 and status(proxy)["waiting_requests"] == 0
+        yield proxy
+        assert status(proxy)["waiting_requests"] == 0
         held.go.release()
         assert busy.message().status == 200
         last = send(stack, proxy, "/last")
         held.go.release()
         assert last.message().status == 200
     assert held.seen == ["/busy", "/last"]
+
+
+def test_who_waits_is_refused_in_the_end(http_proxy):
+    with one_under_way(http_proxy, wait="300ms", retry_after="7s") as proxy:
+        answer = ask(proxy, "/late")
+        assert (answer.status, answer.get("Retry-After")) == (503, "7")
+        assert proxy.counter("shed_normal") == 1
+
+
+def test_who_waits_may_go_away(http_proxy):
+    with one_under_way(http_proxy, wait="1h") as proxy:
+        with proxy.connect() as gone:
+            gone.send("GET /gone HTTP/1.1\r\nHost: a\r\n\r\n")
+            proxy.wait(lambda: status(proxy)["waiting_requests"] == 1)
+        proxy.wait_counter("aborted", 1)
+        assert proxy.counter("shed_normal") == 0
 
 
 def test_a_tunnel_is_no_request_under_way(http_proxy):

@@ -110,7 +110,7 @@ def test_the_end_of_each_side_is_said(front, sides, first):
 def test_what_was_said_before_a_side_breaks_off_is_passed_on(front, sides, breaker):
     """Its bytes wait in the proxy, as the other side does not read, when it ends without a word."""
     heard, ready, broken, go_on = [], threading.Event(), threading.Event(), threading.Event()
-    piece, pieces, before = os.urandom(4096), [], []
+    piece, pieces, before = os.urandom(16384), [], []
 
     def passed():
         """Bytes that came from the breaker, and that went on."""
