@@ -40,7 +40,6 @@ IDLE_FROM, IDLE_TO = 500, 4500  # connections; the first ones fill what is there
 QUICK_FROM, QUICK_TO = 50, 250
 GRPC_PREFIX = struct.Struct(">BI")
 PEERS = ("nginx", "haproxy")
-FILES = 65536  # that one of them may have open
 
 # Program: the Debian package that has it.
 TOOLS = {"wrk": "wrk", "h2load": "nghttp2-client", "nghttpd": "nghttp2-server",
@@ -279,8 +278,7 @@ def prepare(options):
     for cpu in (options.proxy_cpu, options.client_cpu):
         if cpu not in there:
             raise BenchError(f"there is no processor {cpu} for this program")
-    with open("/proc/sys/fs/nr_open", encoding="ascii") as limit:
-        most = min(int(limit.read()), FILES)
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     sweep_dead_runs()
     os.sched_setaffinity(0, {options.client_cpu})

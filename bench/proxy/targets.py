@@ -14,7 +14,7 @@ from lab import PATIENCE, binary, wait_until
 RELAY = "bench/proxy/relay"
 FRONT = {"shunt": 8001, "nginx": 8002, "haproxy": 8003, "floor": 8004}  # each one's port
 ORIGIN_PORT, GRPC_PORT = 9001, 9002
-CLIENTS = 13000  # connections of clients that a proxy has room for
+CLIENTS = 9000  # connections of clients that a proxy has room for
 KEPT = 1024  # connections to the backend
 SUITES = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
 CIPHERS = ("ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
