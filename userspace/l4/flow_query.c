@@ -143,24 +143,11 @@ static struct flow_item item_of(const struct flow_query *q, const struct maps_fl
 	return item;
 }
 
-static bool has_prefix(const struct addr *addr, const struct addr *prefix, unsigned len)
-{
-	unsigned bytes = len / 8, bits = len % 8;
-
-	if (addr->family != prefix->family || memcmp(addr->bytes, prefix->bytes, bytes) != 0)
-		return false;
-	return !bits || !((addr->bytes[bytes] ^ prefix->bytes[bytes]) >> (8 - bits));
-}
-
 static bool fits(const struct flow_filter *f, const struct flow_item *item)
 {
-	if (f->service[0] && strcmp(f->service, item->service) != 0)
-		return false;
-	if (f->pool[0] && strcmp(f->pool, item->pool) != 0)
-		return false;
-	if (f->backend[0] && strcmp(f->backend, item->backend) != 0)
-		return false;
-	return !f->source.family || has_prefix(&item->source.addr, &f->source, f->source_len);
+	return flow_filter_has_service(f, item->service) &&
+	       flow_filter_has_backend(f, item->pool, item->backend) &&
+	       flow_filter_has_source(f, &item->source.addr);
 }
 
 int flow_query_each(struct flow_query *q, const struct flow_filter *filter, bool erase,

@@ -8,18 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "bpf/abi.h"
+#include "conf/flow_filter.h"
 #include "core/addr.h"
 #include "loader/loader.h"
-
-/* Empty fields: any. */
-struct flow_filter {
-	char service[SHUNT_NAME_MAX];
-	char pool[SHUNT_NAME_MAX];
-	char backend[SHUNT_NAME_MAX]; /* of the pool */
-	struct addr source;	      /* family 0: any */
-	unsigned source_len;
-};
 
 struct flow_item {
 	struct endpoint source, destination;
