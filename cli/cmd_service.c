@@ -491,6 +491,10 @@ static void print_proxied(const json_t *http)
 		   format_count(field_count(http, "connections"), b),
 		   format_count(field_count(http, "refused"), c),
 		   format_count(field_count(http, "accept_failures"), d));
+	if (field_count(http, "killed"))
+		print_line("", "%s closed by a command, with %s requests under way",
+			   format_count(field_count(http, "killed"), a),
+			   format_count(field_count(http, "killed_requests"), b));
 	print_line("requests", "%s, %s aborted by clients, %s retried",
 		   format_count(field_count(http, "requests"), a),
 		   format_count(field_count(http, "aborted"), b),

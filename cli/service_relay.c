@@ -34,6 +34,7 @@ static void print_troubles(const json_t *relay)
 	} kinds[] = {
 		{"connect_failures", "without a backend that took them (connect_failures)"},
 		{"resets", "broken off by one side (resets)"},
+		{"killed", "closed by a command (killed)"},
 		{"idle_timeouts", "closed without a byte for too long (idle_timeouts)"},
 		{"hello_invalid", "without a ClientHello by the rules (hello_invalid)"},
 		{"hello_timeouts", "without a whole ClientHello in time (hello_timeouts)"},

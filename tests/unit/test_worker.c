@@ -16,6 +16,7 @@
 #include "conf/build.h"
 #include "conf/runtime.h"
 #include "core/clock.h"
+#include "l7/conn_walk.h"
 #include "worker/worker.h"
 
 #define PATIENCE_MS 20000U
@@ -387,6 +388,199 @@ static void test_stop_at_once(void **state)
 	close(client);
 }
 
+/* ---- walks ---- */
+
+#define CLIENTS 400
+
+/* What a walk has told, and what the test does in the midst of it. */
+struct told {
+	struct world *w;
+	int fds[CLIENTS]; /* of clients; -1: closed */
+	uint16_t ports[CLIENTS];
+	unsigned times[CLIENTS]; /* that it was told of */
+	unsigned pages, strangers;
+	unsigned
+		leave_one_in; /* at the first page all others close that were not told of; 0: none */
+	unsigned pages_max;   /* then it has seen enough; 0: never */
+	int status;
+};
+
+static void connect_all(struct world *w, struct told *t)
+{
+	struct workers_status s;
+
+	*t = (struct told){.w = w, .status = 1};
+	for (unsigned i = 0; i < CLIENTS; i++) {
+		struct sockaddr_in in;
+		socklen_t len = sizeof(in);
+
+		t->fds[i] = connect_to(w->port);
+		assert_true(t->fds[i] >= 0);
+		assert_int_equal(getsockname(t->fds[i], (struct sockaddr *)&in, &len), 0);
+		t->ports[i] = ntohs(in.sin_port);
+	}
+	do
+		workers_status(w->workers, &s);
+	while (s.connections < CLIENTS);
+}
+
+static void close_all(struct told *t)
+{
+	for (unsigned i = 0; i < CLIENTS; i++)
+		if (t->fds[i] >= 0)
+			close(t->fds[i]);
+}
+
+/* Until the workers have let go of them. */
+static void close_unseen(struct told *t)
+{
+	struct workers_status s;
+	unsigned left = 0;
+
+	for (unsigned i = 0; i < CLIENTS; i++) {
+		if (!t->times[i] && i % t->leave_one_in) {
+			close(t->fds[i]);
+			t->fds[i] = -1;
+		} else {
+			left++;
+		}
+	}
+	do
+		workers_status(t->w->workers, &s);
+	while (s.connections > left);
+}
+
+static bool on_page(void *ctx, const struct conn_walk *walk)
+{
+	struct told *t = ctx;
+
+	assert_true(walk->count <= CONN_PAGE_ITEMS);
+	for (unsigned i = 0; i < walk->count; i++) {
+		unsigned c = 0;
+
+		while (c < CLIENTS && t->ports[c] != walk->items[i].source.port)
+			c++;
+		if (c < CLIENTS)
+			t->times[c]++;
+		else
+			t->strangers++;
+		assert_string_equal(walk->items[i].service, "web");
+	}
+	if (!t->pages++ && t->leave_one_in)
+		close_unseen(t);
+	return t->pages != t->pages_max;
+}
+
+static void on_told(void *ctx, int status)
+{
+	((struct told *)ctx)->status = status;
+}
+
+static void walk(struct told *t, const struct conn_walk *question)
+{
+	const struct workers_walk events = {on_page, on_told, t};
+
+	t->status = 1;
+	assert_int_equal(workers_walk(t->w->workers, question, &events), 0);
+}
+
+static void test_walk_tells_of_each_connection_once(void **state)
+{
+	struct world *w = *state;
+	struct conn_walk question = {.limit = CLIENTS};
+	struct told t;
+
+	connect_all(w, &t);
+	walk(&t, &question);
+	await(w, &t.status);
+	assert_int_equal(t.status, 0);
+	assert_int_equal(t.strangers, 0);
+	assert_true(t.pages >= CLIENTS / CONN_PAGE_ITEMS);
+	for (unsigned i = 0; i < CLIENTS; i++)
+		assert_int_equal(t.times[i], 1);
+	close_all(&t);
+}
+
+/* The one that would have been next is most likely among them. */
+static void test_walk_goes_on_where_connections_have_closed(void **state)
+{
+	struct world *w = *state;
+	struct conn_walk question = {0};
+	struct told t;
+
+	connect_all(w, &t);
+	t.leave_one_in = 8;
+	walk(&t, &question);
+	await(w, &t.status);
+	assert_int_equal(t.status, 0);
+	assert_int_equal(t.strangers, 0);
+	for (unsigned i = 0; i < CLIENTS; i++)
+		assert_int_equal(t.times[i], t.fds[i] >= 0);
+	close_all(&t);
+}
+
+static void test_walk_that_was_enough_ends_and_another_begins_anew(void **state)
+{
+	struct world *w = *state;
+	struct conn_walk question = {0};
+	struct told t;
+	unsigned sum = 0;
+
+	connect_all(w, &t);
+	t.pages_max = 1;
+	walk(&t, &question);
+	await(w, &t.status);
+	assert_int_equal(t.status, 0);
+	assert_int_equal(t.pages, 1);
+	t.pages_max = 0;
+	walk(&t, &question);
+	await(w, &t.status);
+	for (unsigned i = 0; i < CLIENTS; i++) {
+		assert_in_range(t.times[i], 1, 2);
+		sum += t.times[i];
+	}
+	assert_true(sum > CLIENTS);
+	close_all(&t);
+}
+
+static void test_walk_kills_whom_it_tells_of(void **state)
+{
+	struct world *w = *state;
+	struct conn_walk question = {.kills = true};
+	struct workers_status s;
+	struct told t;
+
+	connect_all(w, &t);
+	(void)snprintf(question.filter.service, sizeof(question.filter.service), "other");
+	walk(&t, &question);
+	await(w, &t.status);
+	workers_status(w->workers, &s);
+	assert_int_equal(s.connections, CLIENTS);
+	question.filter.service[0] = '\0';
+	walk(&t, &question);
+	await(w, &t.status);
+	for (unsigned i = 0; i < CLIENTS; i++) {
+		assert_int_equal(t.times[i], 1);
+		assert_true(is_closed(t.fds[i]));
+	}
+	close_all(&t);
+}
+
+static void test_stop_amid_a_walk(void **state)
+{
+	struct world *w = *state;
+	struct conn_walk question = {0};
+	struct told t;
+
+	connect_all(w, &t);
+	walk(&t, &question);
+	workers_stop(w->workers);
+	w->workers = NULL; /* for tear_down() */
+	assert_int_equal(t.status, -ECANCELED);
+	assert_int_equal(t.pages, 0);
+	close_all(&t);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -399,6 +593,11 @@ int main(void)
 		TEST(test_drain_lets_requests_end),
 		TEST(test_drain_has_an_end),
 		TEST(test_stop_at_once),
+		TEST(test_walk_tells_of_each_connection_once),
+		TEST(test_walk_goes_on_where_connections_have_closed),
+		TEST(test_walk_that_was_enough_ends_and_another_begins_anew),
+		TEST(test_walk_kills_whom_it_tells_of),
+		TEST(test_stop_amid_a_walk),
 	};
 #undef TEST
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -53,6 +53,8 @@ enum health_state { HEALTH_UNKNOWN, HEALTH_UP, HEALTH_DOWN }; /* unknown is usab
 	X(responses_5xx, "responses-5xx")                                                          \
 	X(local_errors, "local-errors") /* answers that the proxy made itself */                   \
 	X(aborted, "aborted")		/* the client went away before its answer was whole */     \
+	X(killed_requests,                                                                         \
+	  "killed-requests") /* under way on connections that were closed by a command */          \
 	X(retries, "retries")                                                                      \
 	X(retries_withheld, "retries-withheld") /* by a budget or a limit */                       \
 	X(hedges, "hedges")			/* second tries beside a first one */              \
@@ -90,7 +92,7 @@ enum health_state { HEALTH_UNKNOWN, HEALTH_UP, HEALTH_DOWN }; /* unknown is usab
 	X(shed_normal, "shed-normal")                                                              \
 	X(shed_high, "shed-high")
 
-/* And for a tcp or tls service beside those; the first three for http services too. */
+/* And for a tcp or tls service beside those; the first three and the last for http services too. */
 #define RELAY_COUNTERS(X)                                                                          \
 	X(proxy_untrusted, "proxy-untrusted") /* refused: only others may connect */               \
 	X(proxy_invalid, "proxy-invalid")     /* PROXY header missing or against the rules */      \
@@ -100,7 +102,8 @@ enum health_state { HEALTH_UNKNOWN, HEALTH_UP, HEALTH_DOWN }; /* unknown is usab
 	X(unrecognized_names, "unrecognized-names") /* no route and no pool for it */              \
 	X(connect_failures, "connect-failures")	    /* no backend, or none that took it */         \
 	X(idle_timeouts, "idle-timeouts")                                                          \
-	X(resets, "resets") /* connections that one side broke off */
+	X(resets, "resets") /* connections that one side broke off */                              \
+	X(killed, "killed") /* connections that were closed by a command */
 
 /* How long requests of an http service took, by the upper bound of their bucket; one bucket more for
  * those that took longer. The loop's clock has milliseconds. */

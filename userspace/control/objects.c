@@ -463,6 +463,7 @@ static json_t *service_http(const struct service *s)
 	SERVICE_COUNTERS(X)
 #undef X
 	json_put(o, "durations", durations_json(&sum), &failed);
+	json_put_int(o, "killed", sum.killed, &failed);
 	json_put(o, "timeouts", timeouts_json(&s->timeouts), &failed);
 	json_put(o, "limits", limits_json(&s->limits), &failed);
 	json_put(o, "tls", object_tls(s), &failed);

@@ -163,6 +163,8 @@ void conn_close(struct conn *c)
 		l7_undefer(c->l7, c);
 	set_state(c, CONN_CLOSED);
 	counter_add(&conn_counters(c)->closed, 1);
+	if (c->l7->cursor.next == &c->node)
+		c->l7->cursor.next = c->node.next;
 	list_unlink(&c->node);
 
 	stream_close(&c->io, on_closed);
@@ -757,6 +759,7 @@ int conn_open(struct l7 *l7, int fd, const struct service *service, const struct
 	c->service = service;
 	c->peer = *peer;
 	c->local = *local;
+	c->opened = conn_clock(l7);
 	c->state = CONN_FRESH;
 	bind_counters(c);
 	counter_add(&conn_counters(c)->connections, 1);

@@ -66,7 +66,11 @@ struct conn {
 	bool is_http2, is_deferred;
 	bool is_held;	     /* the request in the buffer waits for the end of the TLS handshake */
 	uint8_t blank_lines; /* skipped before a request line */
+	uint32_t opened;     /* conn_clock() */
 };
+
+/* What an idle connection costs is a number that people plan with; malloc() rounds this up to 352. */
+_Static_assert(sizeof(struct conn) <= 344, "a connection grows by 16 bytes");
 
 /* Takes fd, also on error. 0, or -errno. */
 int conn_open(struct l7 *l7, int fd, const struct service *service, const struct endpoint *peer,
@@ -100,6 +104,19 @@ void conn_pass(struct conn *c, const struct pool *pool, const struct client_hell
 
 /* Say this, then close. */
 void conn_refuse(struct conn *c, struct slice last_words);
+
+/* The loop's time in units of 64 ms, which 32 bits hold eight years of. */
+#define CONN_CLOCK_SHIFT 6
+
+static inline uint32_t conn_clock(const struct l7 *l7)
+{
+	return (uint32_t)(uv_now(l7->env.loop) >> CONN_CLOCK_SHIFT);
+}
+
+static inline uint64_t conn_age_ms(const struct conn *c)
+{
+	return (uint64_t)(conn_clock(c->l7) - c->opened) << CONN_CLOCK_SHIFT;
+}
 
 /* The two ends of the connection that the client has, through whatever proxies stand before us. */
 static inline const struct endpoint *conn_peer(const struct conn *c)

@@ -332,16 +332,43 @@ static bool reads(const struct h2_server *sv)
 	return !sv->is_deaf && !h2_session_is_full(&sv->h2);
 }
 
-/* The client has gone, with all that it had asked for. */
-static void count_left(struct h2_server *sv)
+unsigned h2_server_streams(const struct h2_server *sv)
+{
+	return sv->h2.stream_count;
+}
+
+void h2_server_each_request(const struct h2_server *sv, h2_request_fn fn, void *ctx)
 {
 	list_for_each (it, &sv->h2.streams) {
 		const struct exchange *e =
 			list_entry(list_entry(it, struct h2_stream, node), struct exchange, h2);
 
 		if (e->request)
-			request_count_left(e->request);
+			fn(ctx, e->request);
 	}
+}
+
+static void count_one_left(void *ctx, struct request *r)
+{
+	(void)ctx;
+	request_count_left(r);
+}
+
+/* The client has gone, with all that it had asked for. */
+static void count_left(struct h2_server *sv)
+{
+	h2_server_each_request(sv, count_one_left, NULL);
+}
+
+static void note_one_killed(void *ctx, struct request *r)
+{
+	(void)ctx;
+	request_note_killed(r);
+}
+
+void h2_server_note_killed(struct h2_server *sv)
+{
+	h2_server_each_request(sv, note_one_killed, NULL);
 }
 
 /* After anything happened. */

@@ -11,6 +11,7 @@
 struct conn;
 struct h2_server;
 struct l7;
+struct request;
 
 /* What every such connection begins with (RFC 9113, 3.4). */
 #define H2_PREFACE SLICE("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
@@ -25,6 +26,14 @@ void h2_server_on_deadline(struct h2_server *sv);
 
 /* The connection shall end: no new streams, those under way go on. */
 void h2_server_drain(struct h2_server *sv);
+
+/* Streams that are open, and the requests of those that have one. fn: may not end any. */
+typedef void (*h2_request_fn)(void *ctx, struct request *r);
+unsigned h2_server_streams(const struct h2_server *sv);
+void h2_server_each_request(const struct h2_server *sv, h2_request_fn fn, void *ctx);
+
+/* In front of its end: request_note_killed() for all of them. */
+void h2_server_note_killed(struct h2_server *sv);
 
 /* For conn.c: forgets all streams. NULL is fine, and twice. */
 void h2_server_stop(struct h2_server *sv);

@@ -21,6 +21,13 @@ struct conn;
 struct field;
 struct view;
 
+/* Of conn_walk(): where the one under way, or the last one, has come to. Whoever unlinks what next is moves it
+ * on. */
+struct l7_cursor {
+	struct list *next; /* of l7.conns; NULL: there was no walk yet */
+	uint64_t left;	   /* to be looked at */
+};
+
 struct l7 {
 	struct l7_env env;
 	struct buf_pool pool;
@@ -28,6 +35,7 @@ struct l7 {
 	struct deadlines deadlines;
 	struct view *view; /* the newest; NULL before the first snapshot */
 	struct list conns; /* all client connections */
+	struct l7_cursor cursor;
 	uint64_t conn_count;
 	uint64_t upstream_idle;
 	uint64_t request_bytes; /* memory of the requests under way */

@@ -75,14 +75,34 @@ void passage_cancel(struct passage *t)
 	free(t);
 }
 
+bool passage_is_relay(const struct passage *t)
+{
+	return t->state == PASSAGE_RELAY;
+}
+
+const struct pool *passage_pool(const struct passage *t)
+{
+	return t->pool;
+}
+
+const struct backend *passage_backend(const struct passage *t)
+{
+	return t->backend;
+}
+
+void passage_reset_backend(struct passage *t)
+{
+	if (t->up)
+		sock_reset(&t->up->io.sock);
+}
+
 /* Whoever is still there is to see that the other did not come to its end. */
 static void break_off(struct passage *t)
 {
 	struct conn *c = t->conn;
 
 	counter_add(&conn_counters(c)->resets, 1);
-	if (t->up)
-		sock_reset(&t->up->io.sock);
+	passage_reset_backend(t);
 	conn_abort(c);
 }
 

@@ -7,6 +7,9 @@
 #ifndef L7_PASSAGE_H
 #define L7_PASSAGE_H
 
+#include <stdbool.h>
+
+struct backend;
 struct client_hello;
 struct conn;
 struct pool;
@@ -18,6 +21,14 @@ int passage_start(struct conn *c, const struct pool *pool, const struct client_h
 
 void passage_on_client_event(struct passage *t, int events);
 void passage_on_deadline(struct passage *t);
+
+/* Are bytes passed on, or is the backend still being connected to? Which one it is; NULL: none yet. */
+bool passage_is_relay(const struct passage *t);
+const struct pool *passage_pool(const struct passage *t);
+const struct backend *passage_backend(const struct passage *t);
+
+/* In front of conn_abort(): the backend is to see that it was broken off, too. */
+void passage_reset_backend(struct passage *t);
 
 /* For conn_close(): t is gone afterwards. NULL is fine. */
 void passage_cancel(struct passage *t);

@@ -128,6 +128,27 @@ bool request_is_tunnel(const struct request *r)
 	return r->state == REQUEST_TUNNEL;
 }
 
+bool request_is_websocket(const struct request *r)
+{
+	return slice_eq_nocase(r->upgrade, SLICE("websocket"));
+}
+
+const struct pool *request_pool(const struct request *r)
+{
+	return r->pool;
+}
+
+const struct backend *request_backend(const struct request *r)
+{
+	return r->backend;
+}
+
+void request_note_killed(struct request *r)
+{
+	counter_add(&request_counters(r)->killed_requests, 1);
+	r->end_reason = "connection closed by a command";
+}
+
 void request_cancel(struct request *r)
 {
 	if (!r)

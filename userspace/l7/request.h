@@ -9,8 +9,10 @@
 #include "l7/http1_parse.h"
 
 struct answer;
+struct backend;
 struct client_ops;
 struct conn;
+struct pool;
 struct request;
 struct service;
 struct stream;
@@ -63,6 +65,16 @@ void request_on_deadline(struct request *r);
 
 /* Do the client and the backend talk to each other by now, without HTTP? */
 bool request_is_tunnel(const struct request *r);
+
+/* Of a tunnel: is it of that protocol? */
+bool request_is_websocket(const struct request *r);
+
+/* Who serves it; the backend of the last try; NULL: none yet. */
+const struct pool *request_pool(const struct request *r);
+const struct backend *request_backend(const struct request *r);
+
+/* In front of request_cancel(): the connection is closed by a command. Counts it, and the log will say so. */
+void request_note_killed(struct request *r);
 
 /* The client's connection shall end, now that nothing new comes on it. */
 void request_drain(struct request *r);

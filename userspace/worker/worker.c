@@ -9,6 +9,7 @@
 
 #include "conf/listen.h"
 #include "core/clock.h"
+#include "l7/conn_walk.h"
 #include "tls/shared.h"
 #include "worker/legacy.h"
 #include "worker/worker_thread.h"
@@ -94,6 +95,57 @@ static void drain_done(struct workers *w)
 	d.cb(d.ctx, d.status);
 }
 
+/* ---- walks ---- */
+
+/* Owner of itself: it is under way between two threads until it is over. */
+struct walk {
+	struct worker_message message;
+	struct workers_walk events;
+	unsigned worker; /* whose connections are looked at */
+	struct conn_walk at;
+};
+
+int workers_walk(struct workers *w, const struct conn_walk *question,
+		 const struct workers_walk *events)
+{
+	struct walk *walk = calloc(1, sizeof(*walk));
+
+	if (!walk)
+		return -ENOMEM;
+	walk->at.filter = question->filter;
+	walk->at.kills = question->kills;
+	walk->at.offset = question->offset;
+	walk->at.limit = question->limit;
+	walk->events = *events;
+	walk->message.task = WORKER_WALK;
+	walk->message.walk = &walk->at;
+	walk->message.op = walk;
+	list_init(&walk->message.node);
+	worker_post(w->workers[0], &walk->message);
+	return 0;
+}
+
+static void end_walk(struct walk *walk, int status)
+{
+	walk->events.done(walk->events.ctx, status);
+	free(walk);
+}
+
+/* A page came back. */
+static void go_on(struct workers *w, struct walk *walk)
+{
+	bool more = walk->events.page(walk->events.ctx, &walk->at);
+
+	if (walk->at.is_over) {
+		walk->at.is_begun = walk->at.is_over = false;
+		walk->worker++;
+	}
+	if (more && walk->worker < w->count)
+		worker_post(w->workers[walk->worker], &walk->message);
+	else
+		end_walk(walk, 0);
+}
+
 static void on_message(struct mailbox *mailbox, struct list *node)
 {
 	struct worker_message *m = list_entry(node, struct worker_message, node);
@@ -103,6 +155,10 @@ static void on_message(struct mailbox *mailbox, struct list *node)
 
 	if (task == WORKER_DRAIN) {
 		drain_done(mailbox->ctx);
+		return;
+	}
+	if (task == WORKER_WALK) {
+		go_on(mailbox->ctx, op);
 		return;
 	}
 	worker_message_free(m);
@@ -216,6 +272,10 @@ static void drop_messages(struct workers *w)
 
 		if (m->task == WORKER_DRAIN)
 			continue; /* a part of its worker */
+		if (m->task == WORKER_WALK) {
+			end_walk(m->op, -ECANCELED);
+			continue;
+		}
 		((struct commit *)m->op)->cb = NULL;
 		commit_done(m->op, 0);
 		worker_message_free(m);

@@ -67,8 +67,25 @@ void workers_drain(struct workers *w, unsigned deadline_ms, workers_cb cb, void 
 void workers_drain_handed_over(struct workers *w, unsigned deadline_ms, workers_cb cb, void *ctx);
 
 /* End the threads, after a drain or at once; waits for them, then frees all in the main loop's next
- * turns. Callbacks that have not come yet do not come. NULL is fine. */
+ * turns. Callbacks that have not come yet do not come, but those of walks. NULL is fine. */
 void workers_stop(struct workers *w);
+
+/*
+ * Walk through the client connections of all workers, one worker after the other and a page at a time:
+ * between two of them workers and main loop do other things. Connections that come or go meanwhile, and
+ * commits, disturb nothing. page: on the main loop, some of them may be empty; false: that was enough.
+ * Then done, once: 0, or -ECANCELED, from within workers_stop().
+ */
+struct conn_walk;
+struct workers_walk {
+	bool (*page)(void *ctx, const struct conn_walk *walk);
+	void (*done)(void *ctx, int status);
+	void *ctx;
+};
+
+/* question: l7/conn_walk.h, its first part. 0, or -ENOMEM: nothing is called. Not after workers_stop(). */
+int workers_walk(struct workers *w, const struct conn_walk *question,
+		 const struct workers_walk *events);
 
 struct workers_status {
 	unsigned count;

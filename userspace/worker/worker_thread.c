@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "conf/listen.h"
+#include "l7/conn_walk.h"
 #include "l7/l7.h"
 #include "l7/poller.h"
 
@@ -368,6 +369,10 @@ static void on_message(struct mailbox *mailbox, struct list *node)
 	case WORKER_DRAIN: drain(w, m->is_handed_over); break;
 	case WORKER_CLOSE: l7_close_all(w->l7); break;
 	case WORKER_STOP: end(w); break;
+	case WORKER_WALK:
+		conn_walk(w->l7, m->walk);
+		send_back(w, m, 0);
+		break;
 	}
 }
 

@@ -12,6 +12,7 @@
 #include "worker/listener.h"
 #include "worker/mailbox.h"
 
+struct conn_walk;
 struct worker;
 
 enum worker_task {
@@ -19,6 +20,7 @@ enum worker_task {
 	WORKER_DRAIN,  /* worker_drain() */
 	WORKER_CLOSE,  /* worker_close_all() */
 	WORKER_STOP,   /* worker_stop() */
+	WORKER_WALK,   /* the next page of walk */
 };
 
 struct worker_message {
@@ -28,6 +30,7 @@ struct worker_message {
 	struct list listeners;	   /* WORKER_COMMIT: not started; the receiver's */
 	bool is_steered;	   /* WORKER_COMMIT: as workers_commit() says */
 	bool is_handed_over;	   /* WORKER_DRAIN: as worker_drain() says */
+	struct conn_walk *walk;	   /* WORKER_WALK: the sender's, in whose message this is */
 	int status;		   /* on the way back */
 	void *op;		   /* the sender's */
 };
