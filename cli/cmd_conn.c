@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* shuntctl conn: flows that the kernel has entries of. */
+/* shuntctl conn: flows that the kernel has entries of, and connections that the daemon proxies. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,13 +8,21 @@
 #include "cli/fields.h"
 #include "cli/print.h"
 
+/* "steered", "proxied"; NULL: both. */
+static const char *datapath(const struct cli *cli)
+{
+	return cli->argc ? cli->argv[0] : NULL;
+}
+
 /* "/v1/flows?service=web&...", malloc'ed. NULL: told. */
 static char *question(const struct cli *cli, unsigned limit)
 {
 	const struct {
 		const char *name, *value;
-	} filters[] = {
-		{"service", cli->service}, {"backend", cli->backend}, {"source", cli->source}};
+	} filters[] = {{"service", cli->service},
+		       {"backend", cli->backend},
+		       {"source", cli->source},
+		       {"datapath", datapath(cli)}};
 	char *path = NULL, *longer;
 
 	if (asprintf(&path, "/v1/flows?limit=%u", limit) < 0)
@@ -49,29 +57,55 @@ static int ask(const struct cli *cli, unsigned limit, struct reply *ret_reply, b
 	return code;
 }
 
+/* "-" where the field is not there. */
+static void add_number(struct table *t, const json_t *f, const char *key,
+		       const char *(*format)(uint64_t n, char *buf))
+{
+	char text[PRINT_UNIT_MAX];
+
+	if (json_object_get(f, key))
+		table_add(t, "%s", format(field_count(f, key), text));
+	else
+		table_add(t, "-");
+}
+
+static void add_backend(struct table *t, const json_t *f)
+{
+	if (field_text(f, "backend")[0] != '-' || field_text(f, "pool")[0] != '-')
+		table_add(t, "%s/%s", field_text(f, "pool"), field_text(f, "backend"));
+	else
+		table_add(t, "-");
+}
+
 static void add_flow(struct table *t, const json_t *f)
 {
-	char age[PRINT_UNIT_MAX];
-
-	table_add(t, "%s", field_text(f, "protocol"));
+	table_add(t, "%s", field_text(f, "datapath"));
+	table_add(t, "%s%s", field_text(f, "protocol"),
+		  json_is_true(json_object_get(f, "tls")) ? ", tls" : "");
 	table_add(t, "%s", field_text(f, "source"));
 	table_add(t, "%s", field_text(f, "destination"));
 	table_add(t, "%s", field_text(f, "service"));
-	table_add(t, "%s/%s", field_text(f, "pool"), field_text(f, "backend"));
+	add_backend(t, f);
 	table_add(t, "%s%s%s", field_text(f, "state"),
 		  json_is_true(json_object_get(f, "pending")) ? ", pending" : "",
 		  json_is_true(json_object_get(f, "stale")) ? ", stale" : "");
-	table_add(t, "%s", format_age(field_count(f, "idle_ms"), age));
+	add_number(t, f, "idle_ms", format_age);
+	add_number(t, f, "age_ms", format_age);
+	add_number(t, f, "requests", format_count);
+	add_number(t, f, "bytes_in", format_bytes);
+	add_number(t, f, "bytes_out", format_bytes);
 }
 
 int cmd_conn_list(const struct cli *cli)
 {
-	static const char *const headings[] = {"PROTOCOL", "SOURCE", "DESTINATION", "SERVICE",
-					       "BACKEND",  "STATE",  ">IDLE"};
-	static const struct table_form form = {.headings = headings,
-					       .count = sizeof(headings) / sizeof(headings[0]),
-					       .add = add_flow,
-					       .none = "no flows have entries"};
+	static const char *const headings[] = {"DATAPATH", "PROTOCOL",	"SOURCE", "DESTINATION",
+					       "SERVICE",  "BACKEND",	"STATE",  ">IDLE",
+					       ">AGE",	   ">REQUESTS", ">IN",	  ">OUT"};
+	static const struct table_form form = {
+		.headings = headings,
+		.count = sizeof(headings) / sizeof(headings[0]),
+		.add = add_flow,
+		.none = "no flows have entries, no connections are proxied"};
 	unsigned limit = cli->given & TAKES_LIMIT ? cli->limit : 100;
 	const json_t *flows;
 	struct reply r;
@@ -107,6 +141,7 @@ static int print_groups(const json_t *o, const char *total)
 	struct table t;
 
 	table_init(&t, headings, sizeof(headings) / sizeof(headings[0]));
+	add_groups(&t, "datapath", json_object_get(o, "by_datapath"));
 	add_groups(&t, "service", json_object_get(o, "by_service"));
 	add_groups(&t, "backend", json_object_get(o, "by_backend"));
 	add_groups(&t, "state", json_object_get(o, "by_state"));
@@ -132,7 +167,7 @@ int cmd_conn_kill(const struct cli *cli)
 {
 	struct request rq = {.socket = cli->socket,
 			     .method = "POST",
-			     .path = "/v1/flows/forget",
+			     .path = "/v1/flows/kill",
 			     .as_json = cli->output == OUTPUT_JSON};
 	struct reply reply = {0};
 	int code = API_EXIT_USAGE;
@@ -143,8 +178,8 @@ int cmd_conn_kill(const struct cli *cli)
 		tell_error("conn kill: expected --service, --backend or --source, or --all");
 		return code;
 	}
-	body = json_pack("{s:s*, s:s*, s:s*, s:o*}", "service", cli->service, "backend",
-			 cli->backend, "source", cli->source, "all",
+	body = json_pack("{s:s*, s:s*, s:s*, s:s*, s:o*}", "service", cli->service, "backend",
+			 cli->backend, "source", cli->source, "datapath", datapath(cli), "all",
 			 cli->given & TAKES_ALL ? json_true() : NULL);
 	text = body ? json_dumps(body, 0) : NULL;
 	if (text) {
@@ -154,7 +189,7 @@ int cmd_conn_kill(const struct cli *cli)
 		if (code == API_EXIT_OK && cli->output == OUTPUT_JSON)
 			print_json(stdout, reply.json);
 		else if (code == API_EXIT_OK)
-			code = print_groups(reply.json, "forgotten");
+			code = print_groups(reply.json, "killed");
 	} else {
 		tell_error("expected UTF-8 text");
 	}

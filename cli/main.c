@@ -84,15 +84,19 @@ static const struct verb verbs[] = {
 	{"top", NULL, "[services | backends] [--once] [--sort COLUMN]",
 	 "what they do now, each second anew; q ends it", 0, 1, TAKES_ONCE | TAKES_SORT, cmd_top},
 	{"conn", "list",
-	 "[--service SERVICE] [--backend POOL[/NAME]] [--source PREFIX] [--limit N]",
-	 "flows that the kernel has entries of", 0, 0,
+	 "[steered | proxied] [--service SERVICE] [--backend POOL[/NAME]] [--source PREFIX] "
+	 "[--limit N]",
+	 "flows that the kernel has entries of, and connections that are proxied", 0, 1,
 	 TAKES_SERVICE | TAKES_BACKEND | TAKES_SOURCE | TAKES_LIMIT, cmd_conn_list},
-	{"conn", "count", "[--service SERVICE] [--backend POOL[/NAME]] [--source PREFIX]",
-	 "how many there are of each service, backend and state", 0, 0,
+	{"conn", "count",
+	 "[steered | proxied] [--service SERVICE] [--backend POOL[/NAME]] [--source PREFIX]",
+	 "how many there are of each service, backend and state", 0, 1,
 	 TAKES_SERVICE | TAKES_BACKEND | TAKES_SOURCE, cmd_conn_count},
-	{"conn", "kill", "[--service SERVICE] [--backend POOL[/NAME]] [--source PREFIX] | --all",
-	 "forget their entries: their next packet goes where the ring says", 0, 0,
-	 TAKES_SERVICE | TAKES_BACKEND | TAKES_SOURCE | TAKES_ALL, cmd_conn_kill},
+	{"conn", "kill",
+	 "[steered | proxied] [--service SERVICE] [--backend POOL[/NAME]] [--source PREFIX] "
+	 "[--all]",
+	 "forget entries: their next packet goes where the ring says; close proxied connections", 0,
+	 1, TAKES_SERVICE | TAKES_BACKEND | TAKES_SOURCE | TAKES_ALL, cmd_conn_kill},
 	{"explain", NULL,
 	 "tcp|udp|icmp SOURCE DESTINATION [--syn] [--vlan N] [--iface NAME] | pcap FILE "
 	 "[--iface NAME]",
@@ -150,9 +154,9 @@ static const char notes[] =
 	"                          a change of the configuration and has no end\n"
 	"      --note TEXT         a few words that guard list shows, up to 47 bytes\n"
 	"      --allow             the entry allows, instead of blocking\n"
-	"      --service SERVICE   the block is this service's, not the node's; conn: flows of\n"
+	"      --service SERVICE   the block is this service's, not the node's; conn: those of\n"
 	"                          this service\n"
-	"      --backend POOL[/NAME]  conn: flows of this backend, or of the pool's\n"
+	"      --backend POOL[/NAME]  conn: those of this backend, or of the pool's\n"
 	"      --limit N           conn list: show at most N, 1 to 10000; default 100\n"
 	"      --all               conn kill: all of them\n"
 	"      --wait              backend drain: return once nothing of it is under way\n"
@@ -160,7 +164,7 @@ static const char notes[] =
 	"      --quiet TIME        so long without a packet, a steered backend is done; default "
 	"10s\n"
 	"  -H, --header TEXT       of the request that is asked about: NAME: VALUE; any number\n"
-	"      --source ADDRESS    its client's address; conn: of flows, or a prefix\n"
+	"      --source ADDRESS    its client's address; conn: of clients, or a prefix\n"
 	"  -b, --once              top: one table, of one second, and end; so too where it is no\n"
 	"                          terminal\n"
 	"      --sort COLUMN       top: packets, new_flows, requests, bytes (default), errors,\n"
@@ -185,7 +189,7 @@ static const char notes[] =
 
 static void print_verb(const struct verb *v)
 {
-	char left[128];
+	char left[256];
 
 	(void)snprintf(left, sizeof(left), "%s%s%s%s%s", v->noun, v->verb ? " " : "",
 		       v->verb ? v->verb : "", v->args[0] ? " " : "", v->args);

@@ -105,6 +105,7 @@ static void close_handle(uv_handle_t *handle, void *ctx)
 /* Reverse of the start. Kernel tables and program stay: packets keep flowing. */
 static void stop_parts(struct daemon *dm)
 {
+	dm->env.ended = true;
 	workers_stop(dm->workers);
 	if (dm->started)
 		reload_abort(dm->reload);

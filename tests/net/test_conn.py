@@ -64,7 +64,7 @@ def test_killed_flows_have_no_entry_and_go_by_the_ring(l4, client):
     said = it.daemon.ctl_json("conn", "kill", "--backend", "echo/b1")
     assert said["forgotten"] == by["echo/b1"] and said["by_backend"] == {"echo/b1": by["echo/b1"]}
     assert it.daemon.ctl_json("conn", "count")["by_backend"] == {"echo/b2": by["echo/b2"]}
-    assert "path=/v1/flows/forget" in it.daemon.log and "audit:" in it.daemon.log
+    assert "path=/v1/flows/kill" in it.daemon.log and "audit:" in it.daemon.log
     # The slots of b1 are moving: nothing is lost before they settle.
     assert keep.poke()["errors"] == {}
     shown = it.daemon.ctl("conn", "kill", "--all")

@@ -69,6 +69,7 @@ void cmd_upgrade(struct commands_env *env, struct request *rq, const struct rout
 /* cmd_flows.c */
 void cmd_flows(struct commands_env *env, struct request *rq, const struct route_args *args);
 void cmd_flows_forget(struct commands_env *env, struct request *rq, const struct route_args *args);
+void cmd_flows_kill(struct commands_env *env, struct request *rq, const struct route_args *args);
 
 /* cmd_explain.c */
 void cmd_explain(struct commands_env *env, struct request *rq, const struct route_args *args);

@@ -1,100 +1,165 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Flows that the kernel has entries of: listed, counted, forgotten. The walk through the tables, which may
- * be long, is made beside the loop. */
+/* Flows, listed, counted, ended: those that the kernel has entries of, then the connections that are
+ * proxied. The walk through the tables, which may be long, is made beside the loop; that through
+ * connections by the workers, a page at a time. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "control/body.h"
 #include "control/cmd.h"
+#include "control/flow_rows.h"
 #include "control/json_build.h"
 #include "control/reply.h"
 #include "core/log.h"
 #include "l4/flow_query.h"
 #include "l4/l4.h"
+#include "l7/conn_walk.h"
+#include "worker/worker.h"
 
 #define LIMIT_DEFAULT 100
 #define LIMIT_MAX     10000
 
-/* Owner of itself until it is answered. Between, everything is the thread's that works. */
+enum flows_task { FLOWS_LIST, FLOWS_FORGET, FLOWS_KILL };
+
+/* Owner of itself until it is answered. While work is under way, everything is that thread's. */
 struct flows {
 	uv_work_t work;
 	struct commands_env *env;
 	struct request *rq;
 	struct flow_filter filter;
-	bool erase, all;
-	uint64_t limit, offset, matched;
-	json_t *list;
-	json_t *by_service, *by_backend, *by_state; /* name -> how many */
-	bool failed;
+	enum flows_task task;
+	bool steered, proxied; /* which of them are meant */
+	bool all;
+	bool left; /* by who asked */
+	struct flow_rows rows;
 	int err;
 };
 
-static void flows_free(struct flows *f)
-{
-	json_decref(f->list);
-	json_decref(f->by_service);
-	json_decref(f->by_backend);
-	json_decref(f->by_state);
-	free(f);
-}
-
-static struct flows *flows_new(struct commands_env *env, struct request *rq)
+static struct flows *flows_new(struct commands_env *env, struct request *rq, enum flows_task task)
 {
 	struct flows *f = calloc(1, sizeof(*f));
 
-	if (!f)
+	if (!f) {
+		reply_error(rq, REPLY_NO_MEMORY, NULL, "shuntd is out of memory");
 		return NULL;
+	}
 	f->env = env;
 	f->rq = rq;
+	f->task = task;
+	f->steered = true;
+	f->proxied = task != FLOWS_FORGET;
 	f->work.data = f;
-	f->limit = LIMIT_DEFAULT;
-	f->list = json_array();
-	f->by_service = json_object();
-	f->by_backend = json_object();
-	f->by_state = json_object();
-	f->failed = !f->list || !f->by_service || !f->by_backend || !f->by_state;
+	flow_rows_init(&f->rows, task == FLOWS_LIST ? LIMIT_DEFAULT : 0);
 	return f;
 }
 
-/* ---- the work ---- */
-
-static void count(json_t *groups, const char *name, bool *failed)
+static void flows_free(struct flows *f)
 {
-	const char *key = name[0] ? name : "-";
-	json_int_t n = json_integer_value(json_object_get(groups, key));
-
-	json_put(groups, key, json_integer(n + 1), failed);
+	flow_rows_deinit(&f->rows);
+	free(f);
 }
 
-static json_t *item_json(const struct flow_item *i)
-{
-	char source[ENDPOINT_STRLEN], destination[ENDPOINT_STRLEN];
+/* ---- the end ---- */
 
-	return json_pack("{s:s, s:s, s:s, s:o, s:s, s:b, s:b, s:I, s:o, s:o}", "protocol",
-			 proto_name(i->proto), "source",
-			 endpoint_format(&i->source, source, sizeof(source)), "destination",
-			 endpoint_format(&i->destination, destination, sizeof(destination)),
-			 "service", json_text(i->service), "state", flow_state_name(i->state),
-			 "pending", i->pending, "stale", i->stale, "idle_ms", (json_int_t)i->age_ms,
-			 "pool", json_text(i->pool), "backend", json_text(i->backend));
+static void answer(struct flows *f)
+{
+	const struct flow_rows *r = &f->rows;
+	json_t *o = json_object();
+	bool failed = r->failed || !o;
+
+	if (f->task == FLOWS_LIST)
+		flow_rows_put_list(r, o, &failed);
+	else
+		json_put_int(o, "forgotten", r->steered, &failed);
+	if (f->task == FLOWS_KILL) {
+		json_put_int(o, "closed", r->proxied, &failed);
+		json_put_int(o, "killed", r->steered + r->proxied, &failed);
+	}
+	flow_rows_put_counts(r, o, &failed);
+	reply_json(f->rq, 200, json_finish(o, failed));
 }
+
+/* Whatever is answered, what was done is in the log. */
+static void log_killed(const struct flows *f)
+{
+	if (f->task == FLOWS_KILL)
+		log_info("control: flows killed forgotten=%llu closed=%llu",
+			 (unsigned long long)f->rows.steered, (unsigned long long)f->rows.proxied);
+}
+
+static void end(struct flows *f)
+{
+	f->env->asking_flows = false;
+	log_killed(f);
+	if (f->err == -ECANCELED)
+		reply_error(f->rq, REPLY_BUSY, NULL, "shuntd is stopping");
+	else if (f->err)
+		reply_error(f->rq, REPLY_FAILED, NULL, "cannot read the tables of flows: %s",
+			    strerror(-f->err));
+	else if (f->left)
+		reply_error(f->rq, REPLY_FAILED, NULL, "whoever asked has left");
+	else
+		answer(f);
+	flows_free(f);
+}
+
+/* ---- proxied ---- */
+
+static bool on_page(void *ctx, const struct conn_walk *walk)
+{
+	struct flows *f = ctx;
+
+	for (unsigned i = 0; i < walk->count; i++)
+		flow_rows_add_proxied(&f->rows, &walk->items[i]);
+	f->left = request_is_abandoned(f->rq);
+	if (f->left)
+		log_info("control: whoever asked for flows has left, looked no further seen=%llu",
+			 (unsigned long long)walk->seen);
+	return !f->left && !f->rows.failed;
+}
+
+static void on_walked(void *ctx, int status)
+{
+	struct flows *f = ctx;
+
+	f->err = status;
+	end(f);
+}
+
+static void walk_proxied(struct flows *f)
+{
+	const struct workers_walk events = {on_page, on_walked, f};
+	uint64_t listed = json_array_size(f->rows.list), before = f->rows.steered;
+	struct conn_walk *question;
+
+	if (f->err || !f->proxied || !f->env->workers) {
+		end(f);
+		return;
+	}
+	question = calloc(1, sizeof(*question)); /* it is a large one */
+	if (question) {
+		question->filter = f->filter;
+		question->kills = f->task == FLOWS_KILL;
+		question->offset = f->rows.offset > before ? f->rows.offset - before : 0;
+		question->limit = f->rows.limit - listed;
+	}
+	if (!question || workers_walk(f->env->workers, question, &events)) {
+		f->rows.failed = true;
+		end(f);
+	}
+	free(question);
+}
+
+/* ---- steered ---- */
 
 /* A flow_item_cb. */
 static bool take_item(void *ctx, const struct flow_item *i)
 {
 	struct flows *f = ctx;
-	char backend[2 * SHUNT_NAME_MAX] = "";
-	uint64_t at = f->matched++;
 
-	if (i->backend[0])
-		(void)snprintf(backend, sizeof(backend), "%s/%s", i->pool, i->backend);
-	count(f->by_service, i->service, &f->failed);
-	count(f->by_backend, backend, &f->failed);
-	count(f->by_state, i->pending ? "pending" : flow_state_name(i->state), &f->failed);
-	if (!f->erase && at >= f->offset && at - f->offset < f->limit)
-		json_push(f->list, item_json(i), &f->failed);
-	return !f->failed;
+	flow_rows_add_steered(&f->rows, i);
+	return !f->rows.failed;
 }
 
 static void on_work(uv_work_t *work)
@@ -105,60 +170,36 @@ static void on_work(uv_work_t *work)
 	f->err = flow_query_new(l4_loader(f->env->l4), &q);
 	if (f->err)
 		return;
-	f->err = flow_query_each(q, &f->filter, f->erase, take_item, f);
+	f->err = flow_query_each(q, &f->filter, f->task != FLOWS_LIST, take_item, f);
 	flow_query_free(q);
 }
 
-static void answer(struct flows *f)
-{
-	json_t *o = json_object();
-	bool failed = f->failed || !o;
-
-	json_put_int(o, f->erase ? "forgotten" : "matched", f->matched, &failed);
-	if (!f->erase) {
-		json_put_int(o, "offset", f->offset, &failed);
-		json_put(o, "flows", json_incref(f->list), &failed);
-	}
-	json_put(o, "by_service", json_incref(f->by_service), &failed);
-	json_put(o, "by_backend", json_incref(f->by_backend), &failed);
-	json_put(o, "by_state", json_incref(f->by_state), &failed);
-	reply_json(f->rq, 200, json_finish(o, failed));
-}
-
-static void on_done(uv_work_t *work, int status)
+static void on_worked(uv_work_t *work, int status)
 {
 	struct flows *f = work->data;
 
 	(void)status; /* is never cancelled */
-	f->env->asking_flows = false;
-	if (f->env->stopping)
-		reply_error(f->rq, REPLY_BUSY, NULL, "shuntd is stopping");
-	else if (f->err)
-		reply_error(f->rq, REPLY_FAILED, NULL, "cannot read the tables of flows: %s",
-			    strerror(-f->err));
-	else
-		answer(f);
-	flows_free(f);
+	if (f->env->ended)
+		f->err = -ECANCELED;
+	walk_proxied(f);
 }
 
 static void run(struct flows *f)
 {
-	if (!f->env->l4) {
-		answer(f); /* there are none */
-		flows_free(f);
-		return;
-	}
 	if (f->env->asking_flows) {
 		reply_error(f->rq, REPLY_BUSY, NULL, "flows are being counted; try again");
 		flows_free(f);
 		return;
 	}
 	f->env->asking_flows = true;
-	if (!uv_queue_work(f->env->loop, &f->work, on_work, on_done))
+	if (!f->steered || !f->env->l4) {
+		walk_proxied(f);
 		return;
-	f->env->asking_flows = false;
-	reply_error(f->rq, REPLY_NO_MEMORY, NULL, "shuntd is out of memory");
-	flows_free(f);
+	}
+	if (!uv_queue_work(f->env->loop, &f->work, on_work, on_worked))
+		return;
+	f->rows.failed = true;
+	end(f);
 }
 
 /* ---- what is asked ---- */
@@ -173,21 +214,11 @@ static bool copy_name(const char *text, char *buf, size_t len)
 	return true;
 }
 
-/* NULL, or what is wrong. */
-static const char *take_filter(struct flows *f, const char *key, const char *text)
+static const char *take_backend(struct flows *f, const char *text)
 {
 	char both[2 * SHUNT_NAME_MAX];
 	char *slash;
 
-	if (!strcmp(key, "service"))
-		return copy_name(text, f->filter.service, sizeof(f->filter.service))
-			       ? NULL
-			       : "service: expected a name of 1 to 63 bytes";
-	if (!strcmp(key, "source"))
-		return text && !addr_parse_prefix(text, true, &f->filter.source,
-						  &f->filter.source_len)
-			       ? NULL
-			       : "source: expected an address, or a prefix without host bits";
 	if (!copy_name(text, both, sizeof(both)))
 		return "backend: expected POOL or POOL/NAME";
 	slash = strchr(both, '/');
@@ -197,6 +228,25 @@ static const char *take_filter(struct flows *f, const char *key, const char *tex
 	    (slash && !copy_name(slash + 1, f->filter.backend, sizeof(f->filter.backend))))
 		return "backend: expected POOL or POOL/NAME";
 	return NULL;
+}
+
+/* NULL, or what is wrong. */
+static const char *take_filter(struct flows *f, const char *key, const char *text)
+{
+	if (!strcmp(key, "service"))
+		return copy_name(text, f->filter.service, sizeof(f->filter.service))
+			       ? NULL
+			       : "service: expected a name of 1 to 63 bytes";
+	if (!strcmp(key, "source"))
+		return text && !addr_parse_prefix(text, true, &f->filter.source,
+						  &f->filter.source_len)
+			       ? NULL
+			       : "source: expected an address, or a prefix without host bits";
+	if (!strcmp(key, "backend"))
+		return take_backend(f, text);
+	f->steered = text && !strcmp(text, "steered");
+	f->proxied = text && !strcmp(text, "proxied");
+	return f->steered || f->proxied ? NULL : "datapath: expected steered or proxied";
 }
 
 static const char *take_number(const char *text, uint64_t most, uint64_t *ret_number)
@@ -214,18 +264,16 @@ static const char *take_number(const char *text, uint64_t most, uint64_t *ret_nu
 
 void cmd_flows(struct commands_env *env, struct request *rq, const struct route_args *args)
 {
-	static const char *const keys[] = {"service", "backend", "source"};
-	struct flows *f = flows_new(env, rq);
+	static const char *const keys[] = {"service", "backend", "source", "datapath"};
+	struct flows *f = flows_new(env, rq, FLOWS_LIST);
 	const char *wrong;
 
 	(void)args;
-	if (!f) {
-		reply_error(rq, REPLY_NO_MEMORY, NULL, "shuntd is out of memory");
+	if (!f)
 		return;
-	}
-	wrong = take_number(request_query(rq, "limit"), LIMIT_MAX, &f->limit);
+	wrong = take_number(request_query(rq, "limit"), LIMIT_MAX, &f->rows.limit);
 	if (!wrong)
-		wrong = take_number(request_query(rq, "offset"), UINT32_MAX, &f->offset);
+		wrong = take_number(request_query(rq, "offset"), UINT32_MAX, &f->rows.offset);
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]) && !wrong; i++) {
 		if (request_query(rq, keys[i]))
 			wrong = take_filter(f, keys[i], request_query(rq, keys[i]));
@@ -251,23 +299,34 @@ static const char *take_field(void *ctx, const char *key, const json_t *value)
 		return f->all ? NULL : "all: expected true";
 	}
 	if (strcmp(key, "service") != 0 && strcmp(key, "backend") != 0 &&
-	    strcmp(key, "source") != 0)
-		return "unknown field: expected service, backend and source, or all";
+	    strcmp(key, "source") != 0 && (strcmp(key, "datapath") != 0 || f->task != FLOWS_KILL))
+		return f->task == FLOWS_KILL
+			       ? "unknown field: expected service, backend and source, or all, and "
+				 "datapath"
+			       : "unknown field: expected service, backend and source, or all";
 	return take_filter(f, key, json_string_value(value));
 }
 
-void cmd_flows_forget(struct commands_env *env, struct request *rq, const struct route_args *args)
+static void change(struct commands_env *env, struct request *rq, enum flows_task task)
 {
-	struct flows *f = flows_new(env, rq);
+	struct flows *f = flows_new(env, rq, task);
 
-	(void)args;
-	if (!f) {
-		reply_error(rq, REPLY_NO_MEMORY, NULL, "shuntd is out of memory");
+	if (!f)
 		return;
-	}
-	f->erase = true;
 	if (body_take(rq, take_field, f))
 		run(f);
 	else
 		flows_free(f);
+}
+
+void cmd_flows_forget(struct commands_env *env, struct request *rq, const struct route_args *args)
+{
+	(void)args;
+	change(env, rq, FLOWS_FORGET);
+}
+
+void cmd_flows_kill(struct commands_env *env, struct request *rq, const struct route_args *args)
+{
+	(void)args;
+	change(env, rq, FLOWS_KILL);
 }

@@ -52,6 +52,7 @@ static const struct command {
 	{"POST", "/v1/explain", false, cmd_explain},
 	{"GET", "/v1/flows", false, cmd_flows},
 	{"POST", "/v1/flows/forget", true, cmd_flows_forget},
+	{"POST", "/v1/flows/kill", true, cmd_flows_kill},
 	{"GET", "/v1/log", false, cmd_log_show},
 	{"PATCH", "/v1/log", true, cmd_log_change},
 	{"POST", "/v1/log/reopen", true, cmd_log_reopen},

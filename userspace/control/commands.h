@@ -27,6 +27,7 @@ struct commands_env {
 	struct upgrade *upgrade;
 	const struct takeover *takeover; /* whose place was taken, if any */
 	bool stopping;
+	bool ended;   /* the workers are gone, the rest is going */
 	bool retired; /* another process is the daemon now, and has most of what is here */
 	uv_loop_t *loop;
 	bool explaining;   /* cmd_explain.c: one at a time */

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <microhttpd.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -348,6 +349,21 @@ const char *request_query(const struct request *rq, const char *name)
 const char *request_header(const struct request *rq, const char *name)
 {
 	return MHD_lookup_connection_value(rq->io->conn, MHD_HEADER_KIND, name);
+}
+
+/* The library looks at no connection that waits for its answer. */
+bool request_is_abandoned(const struct request *rq)
+{
+	const union MHD_ConnectionInfo *info;
+	struct pollfd p = {0};
+
+	if (rq->io->gone)
+		return true;
+	info = MHD_get_connection_info(rq->io->conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+	if (!info)
+		return false;
+	p.fd = info->connect_fd;
+	return poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR));
 }
 
 static struct MHD_Response *make_response(const char *content_type, const char *allow, char *body,

@@ -76,6 +76,10 @@ const char *request_header(const struct request *rq, const char *name);
 /* Value of a header field, the same. */
 const char *request_header(const struct request *rq, const char *name);
 
+/* Of a request that is not answered yet: will nobody read the answer? Certain on the control socket alone: who
+ * ends a TCP connection may still read. */
+bool request_is_abandoned(const struct request *rq);
+
 /* Answer. Takes body (malloc'ed; NULL: out of memory, and a 500 is sent that says so). allow: value of
  * an Allow header, or NULL. rq is not to be used afterwards. */
 void request_reply(struct request *rq, unsigned status, const char *content_type, const char *allow,
