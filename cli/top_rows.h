@@ -18,7 +18,7 @@
 	X(BYTES, "bytes", ">BYTES/s")                                                              \
 	X(ERRORS, "errors", ">ERRORS/s")                                                           \
 	X(ACTIVE, "active", ">ACTIVE")                                                             \
-	X(LATENCY, "latency_us", ">LATENCY")                                                        \
+	X(LATENCY, "latency_us", ">LATENCY")                                                       \
 	X(P50, "p50_us", ">P50")                                                                   \
 	X(P99, "p99_us", ">P99")
 

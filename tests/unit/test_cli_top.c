@@ -18,10 +18,9 @@ static json_t *services(const char *name, const int counts[4])
 	int sum = 0;
 
 	for (size_t i = 0; i < 4; i++) {
-		json_array_append_new(list,
-				      json_pack("{s:o, s:i}", "at_most_ms",
-						i < 3 ? json_integer(bounds[i]) : json_null(),
-						"requests", counts[i]));
+		json_array_append_new(list, json_pack("{s:o, s:i}", "at_most_ms",
+						      i < 3 ? json_integer(bounds[i]) : json_null(),
+						      "requests", counts[i]));
 		sum += counts[i];
 	}
 	return json_pack("[{s:s, s:s, s:{s:i, s:o}}]", "name", name, "mode", "http", "http",
