@@ -42,11 +42,21 @@ struct xdp_buff {
 
 const volatile struct capture_settings settings = {};
 
+/* What is asked about a packet: its own addresses, and the vip key of the service it concerns. */
+struct ends {
+	__be32 source[4], destination[4]; /* IPv4 in word 0 */
+	__u16 sport, dport;		  /* host order; 0: none */
+	__u8 family, proto;
+	__u16 _pad;
+	struct shunt_vip_key vip; /* family 0: by its address alone */
+};
+
 /* The packet that a processor is at. */
 struct capture_room {
 	__u64 xdp, hard_start; /* which one it is; 0: none that is wanted */
 	__u64 verdicts[SHUNT_VERDICT_COUNT];
 	__u64 drops[SHUNT_DROP_COUNT];
+	struct ends ends;
 	struct capture_record record;
 	__u8 bytes[2 * CAPTURE_SNAP_MAX]; /* goes with the record */
 };
@@ -71,13 +81,17 @@ struct {
 	__uint(max_entries, CAPTURE_RING_LEN);
 } cap_ring SEC(".maps");
 
-/* What is asked about a packet: its own addresses, and the vip key of the service it concerns. */
-struct ends {
-	__be32 source[4], destination[4]; /* IPv4 in word 0 */
-	__u16 sport, dport;		  /* host order; 0: none */
-	__u8 family, proto;
-	struct shunt_vip_key vip; /* family 0: by its address alone */
-};
+/*
+ * Of a length that is read from memory, in a variable of its own: what Linux 6.1 learns of one by a
+ * comparison it does not learn of its copies ("R2 unbounded memory access").
+ */
+static __always_inline __u32 at_most(__u32 len, __u32 most)
+{
+	barrier_var(len);
+	if (len > most)
+		len = most;
+	return len;
+}
 
 /* ---- which packet ---- */
 
@@ -149,24 +163,27 @@ static __always_inline void vip_of_quote(const struct pkt *p, struct ends *e)
 	e->vip.family = p->family;
 }
 
-/* False: no IP packet. */
-static __always_inline bool ends_find(struct pkt *p, struct ends *e)
+/* Of the first len bytes, which are in the room. False: no IP packet. No part of its caller, here and
+ * below, because a chain of calls has 512 bytes of stack. */
+static __noinline bool ends_find(struct capture_room *room, __u32 len)
 {
-	enum verdict v = parse_packet(p);
+	struct pkt p = {.eth = (void *)room->bytes, .end = room->bytes + len};
+	struct ends *e = &room->ends;
+	enum verdict v = parse_packet(&p);
 
-	if (!p->family)
+	if (!p.family)
 		return false;
-	e->family = p->family;
-	e->proto = p->proto;
+	e->family = p.family;
+	e->proto = p.proto;
 	if (v == V_PASS_PROTOCOL) {
-		ends_of_header(p, e);
-		if (p->proto == (p->family == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6))
-			vip_of_quote(p, e);
+		ends_of_header(&p, e);
+		if (p.proto == (p.family == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6))
+			vip_of_quote(&p, e);
 		return true;
 	}
 	if (v != V_NEXT && v != V_PASS_FRAGMENT)
 		return false;
-	ends_of_flow(p, e);
+	ends_of_flow(&p, e);
 	if (v != V_NEXT)
 		return true;
 	for (int i = 0; i < 4; i++)
@@ -180,7 +197,7 @@ static __always_inline bool ends_find(struct pkt *p, struct ends *e)
 /* ---- which service ---- */
 
 /* 1 + row; 0: none. */
-static __always_inline __u32 service_of(const struct shunt_vip_key *vip)
+static __noinline __u32 service_of(const struct shunt_vip_key *vip)
 {
 	struct shunt_vip_key key = *vip;
 	const struct shunt_service *svc = bpf_map_lookup_elem(&sh_services, &key);
@@ -191,49 +208,73 @@ static __always_inline __u32 service_of(const struct shunt_vip_key *vip)
 }
 
 /* NAT: of a packet from a backend, whose flow knows whom it is for. */
-static __always_inline const struct shunt_nat *nat_of(const struct pkt *p)
+static __noinline const struct shunt_nat *nat_of(const struct ends *e)
 {
-	if (p->family == 4) {
-		struct shunt_flow4_key key = p->flow4;
+	if (e->family == 4) {
+		struct shunt_flow4_key key = {
+			.saddr = e->source[0],
+			.daddr = e->destination[0],
+			.sport = bpf_htons(e->sport),
+			.dport = bpf_htons(e->dport),
+			.proto = e->proto,
+		};
 
 		return bpf_map_lookup_elem(&sh_nat_rev4, &key);
-	}
-	if (p->family == 6) {
-		struct shunt_flow6_key key = p->flow6;
+	} else {
+		struct shunt_flow6_key key = {
+			.sport = bpf_htons(e->sport),
+			.dport = bpf_htons(e->dport),
+			.proto = e->proto,
+		};
 
+		for (int i = 0; i < 4; i++) {
+			key.saddr[i] = e->source[i];
+			key.daddr[i] = e->destination[i];
+		}
 		return bpf_map_lookup_elem(&sh_nat_rev6, &key);
 	}
-	return NULL;
 }
 
-static __always_inline void find_service(const struct pkt *p, const struct ends *e,
-					 struct capture_record *r)
+/* Whose a reply is, too. */
+static __noinline void find_nat(struct capture_room *room)
 {
-	struct shunt_addr_key addr = {.family = e->family};
-	const struct shunt_vip *vip;
-	const struct shunt_nat *nat;
-	struct shunt_vip_key key = e->vip;
+	const struct shunt_nat *nat = nat_of(&room->ends);
+	struct shunt_vip_key key = room->ends.vip;
 
-	if (key.family) {
-		r->service = service_of(&key);
-		if (r->service || key.proto != e->proto)
-			return;
-		nat = nat_of(p);
-		if (!nat)
-			return;
-		r->flags = CAPTURE_REPLY;
-		r->backend = nat->backend;
-		for (int i = 0; i < 4; i++)
-			key.addr[i] = nat->service[i];
-		key.port = nat->service_port;
-		r->service = service_of(&key);
+	if (!nat)
 		return;
-	}
+	room->record.flags = CAPTURE_REPLY;
+	room->record.backend = nat->backend;
 	for (int i = 0; i < 4; i++)
-		addr.addr[i] = e->destination[i];
+		key.addr[i] = nat->service[i];
+	key.port = nat->service_port;
+	room->record.service = service_of(&key);
+}
+
+/* Without ports there is a service of the address alone. */
+static __noinline void find_address(struct capture_room *room)
+{
+	struct shunt_addr_key addr = {.family = room->ends.family};
+	const struct shunt_vip *vip;
+
+	for (int i = 0; i < 4; i++)
+		addr.addr[i] = room->ends.destination[i];
 	vip = bpf_map_lookup_elem(&sh_vips, &addr);
 	if (vip)
-		r->service = vip->service + 1;
+		room->record.service = vip->service + 1;
+}
+
+static __noinline void find_service(struct capture_room *room)
+{
+	const struct ends *e = &room->ends;
+
+	if (!e->vip.family) {
+		find_address(room);
+		return;
+	}
+	room->record.service = service_of(&e->vip);
+	if (!room->record.service && e->vip.proto == e->proto)
+		find_nat(room);
 }
 
 /* ---- is it wanted? ---- */
@@ -273,19 +314,15 @@ static __always_inline bool any_will_do(void)
 
 static __always_inline bool is_wanted(struct capture_room *room, __u32 len)
 {
-	struct pkt p = {.eth = (void *)room->bytes};
-	struct ends e = {};
-
-	if (len > HEAD_LEN)
-		len = HEAD_LEN;
+	len = at_most(len, HEAD_LEN);
 	if (bpf_probe_read_kernel(room->bytes, len, (const void *)room->xdp))
 		return false;
-	p.end = room->bytes + len;
-	if (!ends_find(&p, &e))
+	__builtin_memset(&room->ends, 0, sizeof(room->ends));
+	if (!ends_find(room, len))
 		return any_will_do();
-	if (!ends_are_wanted(&e))
+	if (!ends_are_wanted(&room->ends))
 		return false;
-	find_service(&p, &e, &room->record);
+	find_service(room);
 	return !settings.service || settings.service == room->record.service;
 }
 
@@ -338,14 +375,9 @@ static __always_inline bool is_full(const volatile struct capture_totals *t)
 	return t->taken >= settings.packets || t->bytes >= settings.bytes;
 }
 
-/* How much of a packet is kept. */
 static __always_inline __u32 kept_of(__u32 len)
 {
-	__u32 snap = settings.snap;
-
-	if (snap > CAPTURE_SNAP_MAX)
-		snap = CAPTURE_SNAP_MAX;
-	return len < snap ? len : snap;
+	return at_most(len < settings.snap ? len : settings.snap, CAPTURE_SNAP_MAX);
 }
 
 SEC("capture/before")

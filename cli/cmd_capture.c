@@ -366,9 +366,11 @@ static int run(struct capturing *c, const json_t *begun)
 		(void)ask_to_end(c);
 	if (!pcap_writer_close(c->writer, c->captured, c->lost) && !code)
 		code = API_EXIT_FAILED;
-	print_safe(stderr, "%s%llu packets, %llu lost%s%s\n",
-		   c->is_terminal && c->writer ? "\r" : "", (unsigned long long)c->packets,
+	if (c->is_terminal && c->writer)
+		fputc('\r', stderr);
+	print_safe(stderr, "%llu packets, %llu lost%s%s", (unsigned long long)c->packets,
 		   (unsigned long long)c->lost, c->ended ? ": " : "", c->ended ? c->why : "");
+	fputc('\n', stderr);
 	free(c->path);
 	return code;
 }
