@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """shuntctl capture: packets before and after the steering program, which is not changed by it."""
 import json
+import os
 import signal
+import subprocess
 
 import pytest
 from scapy.all import (IP, Dot1Q, Ether, ICMP, IPv6, TCP, UDP, Raw,  # pylint: disable=E0611
@@ -26,13 +28,16 @@ def marked(marks):
     return mark
 
 
-def send(it, *packets):
-    """Whole frames from the router, which is where packets come to the balancer from."""
+def frames(it, packets):
+    """As lines, from the router, which is where packets come to the balancer from."""
     router = it.net.router
     macs = {name: json.loads(ns.run(["ip", "-j", "link", "show", "dev", dev]).stdout)[0]["address"]
             for name, ns, dev in (("src", router, "lb"), ("dst", it.net.balancer, "eth0"))}
-    lines = "".join(bytes(Ether(**macs) / p).hex() + "\n" for p in packets)
-    router.run([PYTHON, f"{HERE}/frames.py", "send", "lb"], input=lines)
+    return "".join(bytes(Ether(**macs) / p).hex() + "\n" for p in packets)
+
+
+def send(it, *packets):
+    it.net.router.run([PYTHON, f"{HERE}/frames.py", "send", "lb"], input=frames(it, packets))
 
 
 def from_client(it, proto=TCP, family=4, **fields):
@@ -230,31 +235,44 @@ def test_it_ends_at_its_limits(l4, client):
     assert tracing_programs(it.daemon) == 0
 
 
-@marked(traces)
-@pytest.mark.vm
-def test_traffic_does_not_suffer_and_what_is_lost_is_told(l4, client):
-    """A reader that does not read: the ring fills, and packets go on."""
-    it = l4(backends=1)
-    capture = Capturing(it.daemon, "--count", 1000000, "--bytes", "4GiB")
+def flood(it, count):
+    """A function that sends so many datagrams of 1.4 kB, all at once."""
+    sender = it.net.router.popen([PYTHON, f"{HERE}/frames.py", "send", "lb"],
+                                 stdin=subprocess.PIPE, text=True)
+    lines = frames(it, [from_client(it, UDP, sport=port, dport=ECHO_PORT) / Raw(b"x" * 1400)
+                        for port in range(1000, 1000 + count)])
+
+    def go():
+        sender.communicate(lines, timeout=60)
+    return go
+
+
+def stopped_while(it, capture, go, count):
+    """The reader sleeps while so many packets come; its exit status, once it was told to end."""
     sent = it.verdicts()["tx"]
     capture.proc.send_signal(signal.SIGSTOP)
-    payload = Raw(b"x" * 1400)
-    # 4 MiB of room, 2.9 kB each: some fifteen hundred fit.
-    send(it, *[from_client(it, UDP, sport=port, dport=ECHO_PORT) / payload
-               for port in range(1000, 3000)])
-    wait_until(lambda: it.verdicts()["tx"] >= sent + 2000)
-    capture.proc.send_signal(signal.SIGCONT)
-    it.expect_served(client, count=20)
+    go()
+    wait_until(lambda: it.verdicts()["tx"] >= sent + count)
     capture.proc.send_signal(signal.SIGINT)
+    capture.proc.send_signal(signal.SIGCONT)
     wait_until(lambda: capture.proc.poll() is not None, 20, what=lambda: capture.errors)
-    # Who slept for longer than the daemon waits finds its capture gone.
-    if capture.proc.returncode == 0:
-        captured, lost = statistics(capture.path)
-        assert lost >= 300 and len(pairs(capture.packets())) == captured - lost
-        assert f", {lost} lost" in capture.errors
-    else:
+    return capture.proc.returncode
+
+
+@marked(traces)
+@pytest.mark.vm
+def test_what_is_lost_is_told_and_packets_go_on(l4, client):
+    """There is room for 4 MiB, 2.9 kB each: for some fourteen hundred."""
+    it = l4(backends=1)
+    for _ in range(5):  # who sleeps longer than the daemon waits finds its capture gone
+        capture = Capturing(it.daemon, "--count", 1000000, "--bytes", "4GiB")
+        if stopped_while(it, capture, flood(it, 2000), 2000) == 0:
+            break
         assert "so ends the capture" in capture.errors, capture.errors
-        assert not any(pairs(capture.packets())) or capture.packets()
+    captured, lost = statistics(capture.path)
+    assert captured >= 2000 and lost >= 300 and len(pairs(capture.packets())) == captured - lost
+    assert f", {lost} lost: it was ended" in capture.errors
+    it.expect_served(client, count=20)
 
 
 @marked(vm)
@@ -306,7 +324,7 @@ def test_the_daemon_may_end_and_be_replaced(l4, client):
     wait_until(lambda: former.poll() is not None, 20)
     again = Capturing(it.daemon, "--for", "1h", into="again.pcapng")
     it.expect_served(client, count=5)
-    wait_until(lambda: "0 lost" not in again.errors)
+    wait_until(lambda: os.path.getsize(again.path) > 1000)
     assert it.daemon.terminate() == 0
     again.proc.wait(timeout=60)
     assert pairs(again.packets())
