@@ -430,12 +430,15 @@ static __always_inline void send(struct capture_room *room, struct capture_total
 
 	if (before > CAPTURE_SNAP_MAX || after > CAPTURE_SNAP_MAX)
 		return;
+	/* In this order: what is turned away for its bytes has not been taken. */
+	if (__sync_fetch_and_add(&t->bytes, before + after) >= settings.bytes)
+		return;
 	room->record.id = __sync_fetch_and_add(&t->taken, 1);
 	if (room->record.id >= settings.packets)
 		return;
-	if (__sync_fetch_and_add(&t->bytes, before + after) >= settings.bytes)
-		return;
-	if (bpf_ringbuf_output(&cap_ring, &room->record, sizeof(room->record) + before + after, 0))
+	/* The reader comes by itself: no packet has to wake it. */
+	if (bpf_ringbuf_output(&cap_ring, &room->record, sizeof(room->record) + before + after,
+			       BPF_RB_NO_WAKEUP))
 		__sync_fetch_and_add(&t->lost, 1);
 }
 
