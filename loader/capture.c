@@ -5,7 +5,6 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/bpf.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -78,7 +77,7 @@ static int name_target(struct bpf_program *prog, struct bpf_prog_load_opts *opts
 	return 0;
 }
 
-static void register_sections(void)
+void capture_init(void)
 {
 	LIBBPF_OPTS(libbpf_prog_handler_opts, opts, .prog_prepare_load_fn = name_target);
 
@@ -213,11 +212,9 @@ static int open_all(struct capture *c, const struct loader *l)
 int capture_open(const struct loader *l, const struct capture_settings *settings,
 		 struct capture **ret_capture, struct diag *d)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct capture *c = calloc(1, sizeof(*c));
 	int err;
 
-	(void)pthread_once(&once, register_sections); /* never fails */
 	if (c == NULL) {
 		diag_error(d, NULL, "out of memory");
 		return -ENOMEM;

@@ -19,6 +19,9 @@
 struct loader;
 struct capture;
 
+/* Once, and before any other thread uses libbpf: it learns of kinds of programs. */
+void capture_init(void);
+
 /* Takes some tenths of a second: the kernel's types are read, and its verifier runs. 0, or -errno with
  * d filled: -EOPNOTSUPP where the kernel cannot do it. */
 int capture_open(const struct loader *l, const struct capture_settings *settings,

@@ -16,6 +16,10 @@ static struct {
 	int waiting; /* packets */
 } kernel;
 
+void capture_init(void)
+{
+}
+
 void capture_stop(struct capture *c)
 {
 	(void)c;

@@ -16,6 +16,7 @@ void captures_init(struct captures *c, uv_loop_t *loop)
 	*c = (struct captures){0};
 	(void)uv_timer_init(loop, &c->timer); /* cannot fail */
 	c->timer.data = c;
+	capture_init();
 }
 
 void captures_forget(struct captures *c)
@@ -97,6 +98,7 @@ int captures_begin(struct captures *c, struct capture *capture, const struct loa
 	c->of = of;
 	c->state = CAPTURES_RUNNING;
 	c->why = NULL;
+	c->epoch_ns = clock_read_ns(CLOCK_REALTIME) - clock_now_ns();
 	c->lease_ms = clock_now_ms() + CAPTURES_LEASE_MS;
 	c->until_ms = clock_now_ms() + for_ms;
 	(void)uv_timer_start(&c->timer, on_tick, TICK_MS, TICK_MS); /* fails when closing */

@@ -13,7 +13,7 @@
 
 #include "loader/capture.h"
 
-#define CAPTURES_LEASE_MS 3000
+#define CAPTURES_LEASE_MS 10000
 #define CAPTURES_ID_LEN	  17 /* hexadecimal digits and a zero */
 
 struct loader;
@@ -34,12 +34,14 @@ struct captures {
 	char id[CAPTURES_ID_LEN];    /* not to be guessed */
 	const char *why;	     /* it has ended; literal */
 	uint64_t until_ms, lease_ms; /* clock_now_ms() */
-	long pid;		     /* who asked for it; 0: not known */
-	bool headers;		     /* lines for people are wanted */
+	uint64_t
+		epoch_ns; /* of CLOCK_REALTIME, when the records' clock was 0: one for all of them */
+	long pid;	  /* who asked for it; 0: not known */
+	bool headers;	  /* lines for people are wanted */
 };
 
-void captures_init(struct captures *c, uv_loop_t *loop);
-void captures_deinit(struct captures *c); /* after the loop */
+void captures_init(struct captures *c, uv_loop_t *loop); /* once: see capture_init() */
+void captures_deinit(struct captures *c);		 /* after the loop */
 
 /* Is there one that has not ended? */
 bool captures_is_busy(const struct captures *c);

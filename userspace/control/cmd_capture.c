@@ -14,7 +14,6 @@
 #include "control/cmd.h"
 #include "control/json_build.h"
 #include "control/reply.h"
-#include "core/clock.h"
 #include "l4/l4.h"
 #include "loader/maps.h"
 
@@ -333,7 +332,7 @@ void cmd_capture_read(struct commands_env *env, struct request *rq, const struct
 	if (!find(c, rq, args))
 		return;
 	r.names.loader = env->l4 ? l4_loader(env->l4) : NULL;
-	r.names.epoch_ns = clock_read_ns(CLOCK_REALTIME) - clock_now_ns();
+	r.names.epoch_ns = c->epoch_ns;
 	r.names.headers = c->headers;
 	r.packets = json_array();
 	o = json_object();
