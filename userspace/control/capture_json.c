@@ -40,10 +40,18 @@ static bool find_service(const struct capture_names *names, const struct capture
 	       !maps_service_meta_get(names->loader, r->service - 1, ret_meta) && ret_meta->name[0];
 }
 
-static const struct backend *in_pool(const struct pool *pool, const struct addr *addr)
+/* NAT alone sends to the backend's port, if it has one. */
+static bool is_at(const struct backend *b, const struct endpoint *ep)
+{
+	if (addr_cmp(&b->ep.addr, &ep->addr) != 0)
+		return false;
+	return b->forward != FORWARD_NAT || !b->ep.port || b->ep.port == ep->port;
+}
+
+static const struct backend *in_pool(const struct pool *pool, const struct endpoint *ep)
 {
 	for (size_t i = 0; pool && i < pool->backend_count; i++)
-		if (!addr_cmp(&pool->backends[i].ep.addr, addr))
+		if (is_at(&pool->backends[i], ep))
 			return &pool->backends[i];
 	return NULL;
 }
@@ -59,9 +67,9 @@ static const struct backend *find_backend(const struct capture_names *names, con
 
 	if (!s || !frame_ends(after, r->after_kept, &ends))
 		return NULL;
-	b = in_pool(s->pool, &ends.destination.addr);
+	b = in_pool(s->pool, &ends.destination);
 	for (size_t i = 0; !b && i < s->source_route_count; i++)
-		b = in_pool(s->source_routes[i].pool, &ends.destination.addr);
+		b = in_pool(s->source_routes[i].pool, &ends.destination);
 	return b;
 }
 
