@@ -20,6 +20,7 @@
 #define PERIOD_NS   100000000L
 #define NS_PER_S    1000000000ULL
 #define COMMENT_MAX 512
+#define ASK_SECONDS 10
 
 /* As XDP numbers them. */
 static const char *const actions[] = {"aborted", "drop", "pass", "tx", "redirect"};
@@ -37,10 +38,13 @@ struct capturing {
 
 static volatile sig_atomic_t interrupts;
 
+/* The first one ends the capture; the second does not wait for that. */
 static void on_interrupt(int number)
 {
 	(void)number;
-	interrupts++;
+	if (interrupts)
+		_exit(API_EXIT_FAILED);
+	interrupts = 1;
 }
 
 /* ---- a packet ---- */
@@ -143,9 +147,11 @@ static void print_half(const json_t *p, bool after)
 }
 
 /* Where there is no packet any more the line says what became of it. */
-static void print_packet(const struct capturing *c, const json_t *p)
+static void print_packet(const struct capturing *c, json_t *p)
 {
 	if (c->cli->output == OUTPUT_JSON) {
+		if (!c->before || !c->after)
+			(void)json_object_del(p, c->before ? "after" : "before");
 		(void)json_dumpf(p, stdout, JSON_COMPACT);
 		putchar('\n');
 		return;
@@ -181,16 +187,18 @@ static bool take_packets(struct capturing *c, const json_t *list)
 
 /* ---- asking ---- */
 
-static int ask_to_end(struct capturing *c)
+static void ask_to_end(struct capturing *c)
 {
-	struct request rq = {
-		.socket = c->cli->socket, .method = "DELETE", .path = c->path, .quiet = true};
+	struct request rq = {.socket = c->cli->socket,
+			     .method = "DELETE",
+			     .path = c->path,
+			     .quiet = true,
+			     .timeout_s = ASK_SECONDS};
 	struct reply reply = {0};
 
 	(void)client_ask(&rq, &reply); /* the next reading says what came of it */
 	reply_deinit(&reply);
 	c->asked_to_end = true;
-	return API_EXIT_OK;
 }
 
 static void tell_progress(const struct capturing *c)
@@ -203,7 +211,11 @@ static void tell_progress(const struct capturing *c)
 /* One reading. *ret_more: there may be more right now. */
 static int read_some(struct capturing *c, bool *ret_more)
 {
-	struct request rq = {.socket = c->cli->socket, .method = "POST", .body = "", .quiet = true};
+	struct request rq = {.socket = c->cli->socket,
+			     .method = "POST",
+			     .body = "",
+			     .quiet = true,
+			     .timeout_s = ASK_SECONDS};
 	struct reply reply = {0};
 	const json_t *packets;
 	char *path = NULL;
@@ -218,8 +230,11 @@ static int read_some(struct capturing *c, bool *ret_more)
 	code = client_ask(&rq, &reply);
 	free(path);
 	if (code) {
-		tell_error("shuntd has ended, or another one has taken its place: so ends the "
-			   "capture");
+		tell_error(reply.status == 404
+				   ? "shuntd has given the capture up: for seconds nobody read it, "
+				     "or another shuntd took over"
+				   : "shuntd has ended, or another one has taken its place: "
+				     "so ends the capture");
 	} else {
 		packets = json_object_get(reply.json, "packets");
 		c->captured = field_count(reply.json, "captured");
@@ -228,7 +243,7 @@ static int read_some(struct capturing *c, bool *ret_more)
 		c->ended = !json_is_true(json_object_get(reply.json, "running")) && !*ret_more;
 		(void)snprintf(c->why, sizeof(c->why), "%s", field_text(reply.json, "ended"));
 		if (!take_packets(c, packets)) {
-			(void)ask_to_end(c);
+			ask_to_end(c);
 			code = API_EXIT_FAILED;
 		}
 		tell_progress(c);
@@ -237,16 +252,16 @@ static int read_some(struct capturing *c, bool *ret_more)
 	return code;
 }
 
-/* Until it has ended. The first interrupt ends it, the second does not wait for that. */
+/* Until it has ended. */
 static int follow(struct capturing *c)
 {
 	const struct timespec period = {.tv_nsec = PERIOD_NS};
 	bool more = false;
 	int code = API_EXIT_OK;
 
-	while (code == API_EXIT_OK && !c->ended && interrupts < 2) {
+	while (code == API_EXIT_OK && !c->ended) {
 		if (interrupts && !c->asked_to_end)
-			(void)ask_to_end(c);
+			ask_to_end(c);
 		else if (!more && !c->asked_to_end)
 			(void)nanosleep(&period, NULL);
 		code = read_some(c, &more);
@@ -363,7 +378,7 @@ static int run(struct capturing *c, const json_t *begun)
 	if (open_writer(c, (uint32_t)field_count(begun, "snap")))
 		code = follow(c);
 	else
-		(void)ask_to_end(c);
+		ask_to_end(c);
 	if (!pcap_writer_close(c->writer, c->captured, c->lost) && !code)
 		code = API_EXIT_FAILED;
 	if (c->is_terminal && c->writer)
@@ -377,7 +392,8 @@ static int run(struct capturing *c, const json_t *begun)
 
 static void catch_interrupts(void)
 {
-	struct sigaction sa = {.sa_handler = on_interrupt}; /* sleeps are cut short by them */
+	/* They cut sleeps short, and nothing else. */
+	struct sigaction sa = {.sa_handler = on_interrupt, .sa_flags = SA_RESTART};
 
 	(void)sigaction(SIGINT, &sa, NULL);
 	(void)sigaction(SIGTERM, &sa, NULL);

@@ -133,10 +133,10 @@ static bool put_section(struct pcap_writer *w)
 static bool put_interface(struct pcap_writer *w, const char *name)
 {
 	static const uint8_t nanoseconds = 9;
-	uint32_t link = LINK_ETH; /* 16 bits, and as many that are reserved */
+	static const uint16_t link[2] = {LINK_ETH, 0}; /* and as many bits that are reserved */
 
 	begin(w, BLOCK_INTERFACE);
-	add(w, &(uint16_t[2]){(uint16_t)link, 0}, 4);
+	add(w, link, sizeof(link));
 	add32(w, w->snap);
 	add_text(w, IF_NAME, name);
 	add_option(w, IF_TSRESOL, &nanoseconds, 1);
