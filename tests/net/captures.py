@@ -6,7 +6,7 @@ import struct
 import subprocess
 
 from daemon import SANITIZER
-from lab import binary, wait_until
+from lab import TIMEOUT_S, binary, wait_until
 
 XDP_DROP, XDP_PASS, XDP_TX = 1, 2, 3
 
@@ -16,7 +16,7 @@ INBOUND, OUTBOUND = 1, 2
 
 
 class Capturing:
-    """A capture of the daemon's, begun. stop() is Ctrl-C; result() waits for it to end by itself."""
+    """A capture of the daemon's, begun. stop() is Ctrl-C; result() waits for its end."""
 
     def __init__(self, daemon, *args, into="capture.pcapng"):
         self.daemon = daemon
@@ -47,10 +47,12 @@ class Capturing:
         with open(self.out_path, encoding="utf-8") as f:
             return f.read()
 
-    def result(self, rc=0, timeout=20):
-        wait_until(lambda: self.proc.poll() is not None, timeout,
-                   what=lambda: "the capture to end: " + self.errors)
-        assert self.proc.returncode == rc, self.errors
+    def wait(self):
+        """For its end; the exit status."""
+        return self.proc.wait(timeout=TIMEOUT_S)
+
+    def result(self, rc=0):
+        assert self.wait() == rc, self.errors
         return self
 
     def stop(self):
@@ -134,14 +136,16 @@ def statistics(path):
 
 
 def tracing_programs(daemon):
-    """Programs of the kind that looks at others, and their links, which a daemon has open."""
-    count, folder = 0, f"/proc/{daemon.proc.pid}/fdinfo"
+    """Ids of the programs that look at others, once for themselves and once for the link, of those
+    that a daemon has open."""
+    ids, folder = [], f"/proc/{daemon.proc.pid}/fdinfo"
     for fd in os.listdir(folder):
         try:
             with open(f"{folder}/{fd}", encoding="ascii") as f:
-                lines = f.read().splitlines()
+                fields = dict(line.split(":", 1) for line in f.read().splitlines())
         except FileNotFoundError:
             continue
-        count += any(line.split() in (["prog_type:", "26"], ["link_type:", "tracing"])
-                     for line in lines)
-    return count
+        fields = {name: value.strip() for name, value in fields.items()}
+        if fields.get("prog_type") == "26" or fields.get("link_type") == "tracing":
+            ids.append(int(fields["prog_id"]))
+    return ids
