@@ -23,7 +23,8 @@ class Capturing:
         self.path = daemon.lab.path(into) if into else None
         self.errors_path = daemon.lab.path("capture.err")
         self.out_path = daemon.lab.path("capture.out")
-        argv = [binary("shuntctl"), "--socket", daemon.socket, "capture", *map(str, args)]
+        argv = [binary("shuntctl"), "--socket", daemon.socket, "capture", "--for", "1h",
+                *map(str, args)]  # what is given last holds
         if into:
             argv += ["-w", self.path]
         with open(self.errors_path, "w", encoding="utf-8") as err, \

@@ -297,7 +297,7 @@ def test_what_is_lost_is_told_and_packets_go_on(l4, client):
 @pytest.mark.vm
 def test_a_reader_that_sleeps_is_given_up(l4):
     it = l4(backends=1)
-    capture = Capturing(it.daemon, "--for", "1h")
+    capture = Capturing(it.daemon)
     capture.proc.send_signal(signal.SIGSTOP)
     wait_until(lambda: not tracing_programs(it.daemon))
     assert "nobody reads it any more" in it.daemon.log
@@ -308,7 +308,7 @@ def test_a_reader_that_sleeps_is_given_up(l4):
 @marked(vm)
 def test_a_reader_that_dies_leaves_nothing_behind(l4, client):
     it = l4(backends=1)
-    capture = Capturing(it.daemon, "--for", "1h")
+    capture = Capturing(it.daemon)
     assert len(tracing_programs(it.daemon)) >= 4  # two programs and two links
     it.expect_served(client, count=5)
     capture.proc.kill()
@@ -323,7 +323,7 @@ def test_a_reader_that_dies_leaves_nothing_behind(l4, client):
 @marked(vm)
 def test_a_daemon_that_dies_leaves_nothing_behind(l4, client):
     it = l4(backends=1)
-    capture = Capturing(it.daemon, "--for", "1h")
+    capture = Capturing(it.daemon)
     it.expect_served(client, count=5)
     wait_until(lambda: os.path.getsize(capture.path) > 1000)
     ids = set(tracing_programs(it.daemon))
@@ -389,7 +389,7 @@ def test_who_cannot_wait_interrupts_twice(stuck):
 @marked(traces)
 def test_what_cannot_be_written_ends_it(l4, client):
     it = l4(backends=1)
-    capture = Capturing(it.daemon, "-w", "/dev/full", "--for", "1h", into=None)
+    capture = Capturing(it.daemon, "-w", "/dev/full", into=None)
     assert capture.wait() == 1 and "No space left" in capture.errors, capture.errors
     for more in ([], ["-w", "-"]):
         capture = it.daemon.lab.popen(
@@ -427,7 +427,7 @@ def test_explaining_is_not_captured(l4):
 @pytest.mark.vm
 def test_the_daemon_may_end_and_be_replaced(l4, client):
     it = l4(backends=1)
-    capture = Capturing(it.daemon, "--for", "1h")
+    capture = Capturing(it.daemon)
     it.expect_served(client, count=5)
     former = it.daemon.upgrade()
     if capture.wait() == 0:  # it saw the end of it before the other one was there to be asked
@@ -436,7 +436,7 @@ def test_the_daemon_may_end_and_be_replaced(l4, client):
         assert "another shuntd" in capture.errors or "so ends the" in capture.errors, capture.errors
     assert pairs(capture.packets())
     wait_until(lambda: former.poll() is not None)
-    again = Capturing(it.daemon, "--for", "1h", into="again.pcapng")
+    again = Capturing(it.daemon, into="again.pcapng")
     it.expect_served(client, count=5)
     wait_until(lambda: os.path.getsize(again.path) > 1000)
     assert it.daemon.terminate() == 0
