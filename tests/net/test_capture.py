@@ -259,6 +259,17 @@ def test_it_ends_at_its_limits(l4, client):
     assert not tracing_programs(it.daemon)
 
 
+@marked(traces)
+@pytest.mark.vm
+def test_it_ends_with_its_service(l4):
+    it = l4(backends=1)
+    capture = Capturing(it.daemon, "--service", "echo-udp")
+    config = it.config()
+    del config["services"]["echo-udp"]
+    it.daemon.reload(config)
+    assert "its service was removed" in capture.result().errors
+
+
 def flood(it, count):
     """A function that sends so many datagrams of 1.4 kB, all at once."""
     sender = it.net.router.popen([PYTHON, f"{HERE}/frames.py", "send", "lb"],

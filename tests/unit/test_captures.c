@@ -13,7 +13,8 @@
 
 static struct {
 	bool attached, open, current, full;
-	int waiting; /* packets */
+	int waiting;	     /* packets */
+	const char *service; /* in row 2 */
 } kernel;
 
 void capture_init(void)
@@ -64,6 +65,15 @@ int capture_read(struct capture *c, size_t packets, size_t bytes, capture_cb cb,
 	(void)ctx;
 	kernel.waiting = 0;
 	return count;
+}
+
+int maps_service_meta_get(struct loader *l, uint32_t index, struct shunt_svc_meta *ret_meta)
+{
+	assert_non_null(l);
+	assert_int_equal(index, 2);
+	*ret_meta = (struct shunt_svc_meta){0};
+	(void)snprintf(ret_meta->name, sizeof(ret_meta->name), "%s", kernel.service);
+	return 0;
 }
 
 static uv_loop_t loop;
@@ -152,6 +162,19 @@ static void test_program(void **state)
 	expect_ended("the steering program was replaced");
 }
 
+static void test_service(void **state)
+{
+	(void)state;
+	captures.service_row = 3;
+	(void)snprintf(captures.service, sizeof(captures.service), "web");
+	kernel.service = "web";
+	tick();
+	assert_true(captures_is_busy(&captures));
+	kernel.service = "another";
+	tick();
+	expect_ended("its service was removed");
+}
+
 static void test_order(void **state)
 {
 	(void)state;
@@ -198,13 +221,10 @@ static void test_lease(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(test_goes_on),
-		CASE(test_limit),
-		CASE(test_time),
-		CASE(test_program),
-		CASE(test_order),
-		CASE(test_reader_gone),
-		CASE(test_reader_gone_after_the_end),
+		CASE(test_goes_on),	CASE(test_limit),
+		CASE(test_time),	CASE(test_program),
+		CASE(test_service),	CASE(test_order),
+		CASE(test_reader_gone), CASE(test_reader_gone_after_the_end),
 		CASE(test_lease),
 	};
 

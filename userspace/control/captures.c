@@ -8,6 +8,7 @@
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "loader/maps.h"
 
 #define TICK_MS 100
 
@@ -55,6 +56,15 @@ void captures_end(struct captures *c, const char *why)
 		 (unsigned long long)totals.taken, (unsigned long long)totals.lost);
 }
 
+/* Rows are given to others. */
+static bool has_service(const struct captures *c)
+{
+	struct shunt_svc_meta meta;
+
+	return !c->service_row || (!maps_service_meta_get(c->of, c->service_row - 1, &meta) &&
+				   !strcmp(meta.name, c->service));
+}
+
 static void on_tick(uv_timer_t *timer)
 {
 	struct captures *c = timer->data;
@@ -71,6 +81,8 @@ static void on_tick(uv_timer_t *timer)
 		captures_end(c, "its time is over");
 	} else if (!capture_is_current(c->capture, c->of)) {
 		captures_end(c, "the steering program was replaced");
+	} else if (!has_service(c)) {
+		captures_end(c, "its service was removed");
 	}
 }
 
@@ -84,8 +96,7 @@ static int make_id(char id[CAPTURES_ID_LEN])
 	return 0;
 }
 
-int captures_begin(struct captures *c, struct capture *capture, const struct loader *of,
-		   uint64_t for_ms)
+int captures_begin(struct captures *c, struct capture *capture, struct loader *of, uint64_t for_ms)
 {
 	int err = make_id(c->id);
 

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "bpf/abi.h"
 #include "loader/capture.h"
 
 #define CAPTURES_LEASE_MS 10000
@@ -30,14 +31,16 @@ struct captures {
 	uv_timer_t timer;
 	enum captures_state state;
 	struct capture *capture;     /* NULL: not open */
-	const struct loader *of;     /* whose programs are looked at; not followed after the end */
+	struct loader *of;	     /* whose programs are looked at; not followed after the end */
 	char id[CAPTURES_ID_LEN];    /* not to be guessed */
 	const char *why;	     /* it has ended; literal */
 	uint64_t until_ms, lease_ms; /* clock_now_ms() */
 	uint64_t
 		epoch_ns; /* of CLOCK_REALTIME, when the records' clock was 0: one for all of them */
 	long pid;	  /* who asked for it; 0: not known */
-	bool headers;	  /* lines for people are wanted */
+	uint32_t service_row; /* of the service that is asked for: 1 + row; 0: any */
+	char service[SHUNT_NAME_MAX];
+	bool headers; /* lines for people are wanted */
 };
 
 void captures_init(struct captures *c, uv_loop_t *loop); /* once: see capture_init() */
@@ -48,8 +51,7 @@ bool captures_is_busy(const struct captures *c);
 
 /* Takes an open capture, of this loader, which is to end after so long. 0, or -errno: no id could be
  * made, and it was closed. */
-int captures_begin(struct captures *c, struct capture *capture, const struct loader *of,
-		   uint64_t for_ms);
+int captures_begin(struct captures *c, struct capture *capture, struct loader *of, uint64_t for_ms);
 
 /* Is there one of this id? Whoever asks is given another CAPTURES_LEASE_MS. */
 bool captures_find(struct captures *c, const char *id);

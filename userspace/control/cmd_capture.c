@@ -232,6 +232,8 @@ static void on_done(uv_work_t *work, int status)
 	if (!w->err && !w->env->stopping) {
 		c->headers = w->headers;
 		c->pid = (long)w->rq->peer.pid;
+		c->service_row = w->settings.service;
+		memcpy(c->service, w->service, sizeof(c->service));
 		w->err = captures_begin(c, w->capture, w->loader, w->seconds * 1000);
 		w->capture = NULL;
 	}
