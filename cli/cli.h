@@ -37,9 +37,18 @@ enum option_flag {
 	TAKES_ALL = 1 << 21,
 	TAKES_SORT = 1 << 22,
 	TAKES_ONCE = 1 << 23,
+	TAKES_CAPTURE = 1 << 24, /* all that capture alone takes */
 };
 
 #define CLI_HEADERS_MAX 64
+
+/* What only capture takes; zero: not given. */
+struct cli_capture {
+	const char *write, *format, *destination, *protocol; /* as given */
+	unsigned port, count, snaplen;
+	uint64_t bytes;
+	bool drops, before, after;
+};
 
 struct cli {
 	const char *socket;
@@ -54,6 +63,7 @@ struct cli {
 	unsigned header_count;
 	const char *iface, *backend, *sort;
 	unsigned vlan, limit;
+	struct cli_capture capture;
 	int argc; /* after the verbs */
 	char **argv;
 };
@@ -95,6 +105,7 @@ int cmd_conn_count(const struct cli *cli);
 int cmd_conn_kill(const struct cli *cli);
 int cmd_top(const struct cli *cli);
 int cmd_explain(const struct cli *cli);
+int cmd_capture(const struct cli *cli);
 int cmd_log_level(const struct cli *cli);
 int cmd_log_reopen(const struct cli *cli);
 int cmd_wait_ready(const struct cli *cli);

@@ -211,8 +211,15 @@ static void offer_options(const struct completion *c)
 
 static void offer_value(const struct completion *c)
 {
-	if (c->open->val == 's') {
+	if (c->open->val == 's' || c->open->val == 'w') {
 		puts(FILES);
+	} else if (!strcmp(c->open->name, "format")) {
+		offer(c, "pcapng");
+		offer(c, "pcap");
+	} else if (!strcmp(c->open->name, "protocol")) {
+		offer(c, "tcp");
+		offer(c, "udp");
+		offer(c, "icmp");
 	} else if (c->open->val == 'o') {
 		offer(c, "table");
 		offer(c, "json");

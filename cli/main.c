@@ -102,6 +102,11 @@ static const struct verb verbs[] = {
 	 "[--iface NAME]",
 	 "what the steering program would do with a packet, and why; nothing is sent", 2, 3,
 	 TAKES_SYN | TAKES_VLAN | TAKES_IFACE, cmd_explain},
+	{"capture", NULL,
+	 "[-w FILE] [--service SERVICE] [--source PREFIX] [--drops | --all] [OPTION]...",
+	 "packets as they come to the steering program and as it leaves them", 0, 0,
+	 TAKES_CAPTURE | TAKES_SERVICE | TAKES_IFACE | TAKES_SOURCE | TAKES_ALL | TAKES_FOR,
+	 cmd_capture},
 	{"log", "level", "[error|warning|info|debug]",
 	 "how much the daemon says, until it ends, or log.level changes", 0, 1, 0, cmd_log_level},
 	{"log", "reopen", "", "open the files of access logs by their names again", 0, 0, 0,
@@ -151,27 +156,46 @@ static const char notes[] =
 	"      --weight N          of a backend that is added: 0 to 1000, default 1\n"
 	"      --for TIME          of an entry of the guard: 1s to 8760h; without it, the entry "
 	"is\n"
-	"                          a change of the configuration and has no end\n"
+	"                          a change of the configuration and has no end; capture: end it\n"
+	"                          after so long, 1s to 24h, default 60s\n"
 	"      --note TEXT         a few words that guard list shows, up to 47 bytes\n"
 	"      --allow             the entry allows, instead of blocking\n"
 	"      --service SERVICE   the block is this service's, not the node's; conn: those of\n"
-	"                          this service\n"
+	"                          this service; capture: packets of it\n"
 	"      --backend POOL[/NAME]  conn: those of this backend, or of the pool's\n"
 	"      --limit N           conn list: show at most N, 1 to 10000; default 100\n"
-	"      --all               conn kill: all of them\n"
+	"      --all               conn kill: all of them; capture: those that are passed, too\n"
 	"      --wait              backend drain: return once nothing of it is under way\n"
 	"      --timeout TIME      how long to wait, default 60s\n"
 	"      --quiet TIME        so long without a packet, a steered backend is done; default "
 	"10s\n"
 	"  -H, --header TEXT       of the request that is asked about: NAME: VALUE; any number\n"
-	"      --source ADDRESS    its client's address; conn: of clients, or a prefix\n"
+	"      --source ADDRESS    its client's address; conn: of clients, or a prefix; capture: "
+	"of\n"
+	"                          packets as they came\n"
 	"  -b, --once              top: one table, of one second, and end; so too where it is no\n"
 	"                          terminal\n"
 	"      --sort COLUMN       top: packets, new_flows, requests, bytes (default), errors,\n"
 	"                          active, latency_us, p50_us or p99_us\n"
 	"      --syn               explain: the packet opens a connection; else it has ACK alone\n"
 	"      --vlan N            explain: it has this VLAN tag\n"
-	"      --iface NAME        explain: it comes in here; default: the first that is steered\n"
+	"      --iface NAME        explain: it comes in here; default: the first that is steered;\n"
+	"                          capture: packets that come in here\n"
+	"  -w, --write FILE        capture: into this file, or - for standard output; without it,\n"
+	"                          a line each, or with -o json an object each, is printed\n"
+	"      --format FORMAT     capture: pcapng (default), or pcap, which says of a packet no\n"
+	"                          more than its time and its bytes\n"
+	"      --destination PREFIX  capture: packets to there, as they came\n"
+	"      --protocol PROTOCOL capture: tcp, udp or icmp\n"
+	"      --port N            capture: source or destination port, as they came\n"
+	"      --drops             capture: packets that are dropped; default: all but those that\n"
+	"                          are passed to this host\n"
+	"      --before            capture: only as they came\n"
+	"      --after             capture: only as they left\n"
+	"      --count N           capture: end it after so many, 1 to 1000000, default 1000\n"
+	"      --bytes SIZE        capture: end it after so much of them, up to 4GiB, default "
+	"64MiB\n"
+	"      --snaplen N         capture: keep so many bytes of each, 64 to 8192 (default)\n"
 	"      --binary PATH       upgrade: to this one; default: the one that shuntd was started "
 	"from\n"
 	"      --timeout TIME      upgrade: until the new one serves: 1ms to 1h, default 60s\n"
@@ -385,6 +409,23 @@ enum {
 	OPT_SORT = TAKES_SORT << OPT_SHIFT,
 };
 
+/* Those of capture alone have one flag together, and lie between the letters and the flags. */
+enum {
+	OPT_CAPTURE_FIRST = 128,
+	OPT_FORMAT = OPT_CAPTURE_FIRST,
+	OPT_DESTINATION,
+	OPT_PROTOCOL,
+	OPT_PORT,
+	OPT_DROPS,
+	OPT_BEFORE,
+	OPT_AFTER,
+	OPT_COUNT,
+	OPT_BYTES,
+	OPT_SNAPLEN,
+	OPT_CAPTURE_LAST = OPT_SNAPLEN,
+};
+_Static_assert(OPT_CAPTURE_LAST < 1 << OPT_SHIFT, "no flag of an option");
+
 static const struct option longs[] = {
 	{"socket", required_argument, NULL, 's'},
 	{"output", required_argument, NULL, 'o'},
@@ -409,6 +450,17 @@ static const struct option longs[] = {
 	{"all", no_argument, NULL, OPT_ALL},
 	{"once", no_argument, NULL, 'b'},
 	{"sort", required_argument, NULL, OPT_SORT},
+	{"write", required_argument, NULL, 'w'},
+	{"format", required_argument, NULL, OPT_FORMAT},
+	{"destination", required_argument, NULL, OPT_DESTINATION},
+	{"protocol", required_argument, NULL, OPT_PROTOCOL},
+	{"port", required_argument, NULL, OPT_PORT},
+	{"drops", no_argument, NULL, OPT_DROPS},
+	{"before", no_argument, NULL, OPT_BEFORE},
+	{"after", no_argument, NULL, OPT_AFTER},
+	{"count", required_argument, NULL, OPT_COUNT},
+	{"bytes", required_argument, NULL, OPT_BYTES},
+	{"snaplen", required_argument, NULL, OPT_SNAPLEN},
 	{"syn", no_argument, NULL, OPT_SYN},
 	{"vlan", required_argument, NULL, OPT_VLAN},
 	{"iface", required_argument, NULL, OPT_IFACE},
@@ -424,6 +476,8 @@ const struct option *option_table(void)
 
 unsigned option_flag_of(int option)
 {
+	if (option == 'w' || (option >= OPT_CAPTURE_FIRST && option <= OPT_CAPTURE_LAST))
+		return TAKES_CAPTURE;
 	return option == 'H' ? TAKES_HEADER : (unsigned)option >> OPT_SHIFT;
 }
 
@@ -446,8 +500,35 @@ static int take_header(struct cli *cli, const char *text)
 	return API_EXIT_OK;
 }
 
+static int parse_capture_option(struct cli *cli, int c)
+{
+	struct cli_capture *a = &cli->capture;
+
+	cli->given |= TAKES_CAPTURE;
+	switch (c) {
+	case 'w': a->write = optarg; return API_EXIT_OK;
+	case OPT_FORMAT: a->format = optarg; return API_EXIT_OK;
+	case OPT_DESTINATION: a->destination = optarg; return API_EXIT_OK;
+	case OPT_PROTOCOL: a->protocol = optarg; return API_EXIT_OK;
+	case OPT_PORT: return parse_number(cli, "--port", 1, 65535, TAKES_CAPTURE, &a->port);
+	case OPT_DROPS: a->drops = true; return API_EXIT_OK;
+	case OPT_BEFORE: a->before = true; return API_EXIT_OK;
+	case OPT_AFTER: a->after = true; return API_EXIT_OK;
+	case OPT_COUNT: return parse_number(cli, "--count", 1, 1000000, TAKES_CAPTURE, &a->count);
+	case OPT_SNAPLEN:
+		return parse_number(cli, "--snaplen", 64, 8192, TAKES_CAPTURE, &a->snaplen);
+	default: break;
+	}
+	if (!value_size(optarg, &a->bytes) && a->bytes)
+		return API_EXIT_OK;
+	tell_error("--bytes: expected a size such as 64KiB or 1GiB, not '%s'", optarg);
+	return usage();
+}
+
 static int parse_option(struct cli *cli, int c)
 {
+	if (option_flag_of(c) == TAKES_CAPTURE)
+		return parse_capture_option(cli, c);
 	switch (c) {
 	case 's': cli->socket = optarg; return API_EXIT_OK;
 	case 'o': return parse_output(optarg, &cli->output);
@@ -488,7 +569,7 @@ int main(int argc, char **argv)
 	bool help = false;
 	int c, code;
 
-	while ((c = getopt_long(argc, argv, "s:o:H:bhV", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "s:o:H:bw:hV", longs, NULL)) != -1) {
 		if (c == 'V') {
 			puts("shuntctl " SHUNT_VERSION);
 			return API_EXIT_OK;

@@ -127,6 +127,19 @@ struct bpf_map *loader_object_map(const struct steer_xdp_bpf *skel, int map)
 	return bpf_object__find_map_by_name(skel->obj, map_names[map]);
 }
 
+int loader_lend_maps(const struct loader *l, struct bpf_object *obj)
+{
+	int err = 0;
+
+	for (int map = 0; map < LOADER_MAP_COUNT && err == 0; map++) {
+		struct bpf_map *m = bpf_object__find_map_by_name(obj, map_names[map]);
+
+		if (m != NULL)
+			err = bpf_map__reuse_fd(m, l->map_fds[map]);
+	}
+	return err;
+}
+
 /* Is the pinned map what this build takes it for? */
 static int check_map(const struct loader *l, const struct steer_xdp_bpf *skel, int map,
 		     const struct bpf_map_info *info, struct diag *d)

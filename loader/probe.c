@@ -116,6 +116,33 @@ static void probe_dispatcher(struct list *list)
 	    why);
 }
 
+/* A program that the kernel calls where one of its own functions begins: the same as for a capture. */
+static int load_tracing(void)
+{
+	const struct bpf_insn insns[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	int id = libbpf_find_vmlinux_btf_id("bpf_fentry_test1", BPF_TRACE_FENTRY);
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_TRACE_FENTRY,
+		    .attach_btf_id = (uint32_t)id);
+
+	return id < 0 ? id
+		      : bpf_prog_load(BPF_PROG_TYPE_TRACING, "shunt_probe", "GPL", insns,
+				      sizeof(insns) / sizeof(insns[0]), &opts);
+}
+
+static void probe_tracing(struct list *list)
+{
+	int fd = load_tracing();
+
+	say(add(list, "tracing", OPTIONAL, fd >= 0), "%s%s",
+	    fd >= 0 ? "packets can be captured" : "no shuntctl capture: ",
+	    fd >= 0 ? "" : strerror(-fd));
+	if (fd >= 0)
+		close(fd);
+}
+
 static void probe_membarrier(struct list *list)
 {
 	bool ok = syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) == 0;
@@ -221,6 +248,7 @@ int probe_run(const char *const *ifnames, size_t count, struct probe_item **ret_
 	probe_jit(&list);
 	probe_bpffs(&list);
 	probe_dispatcher(&list);
+	probe_tracing(&list);
 	probe_membarrier(&list);
 	for (size_t i = 0; i < count; i++)
 		probe_iface(&list, ifnames[i], prog_fd);

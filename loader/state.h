@@ -110,6 +110,10 @@ int loader_open_object(struct loader *l, struct steer_xdp_bpf **ret_skel);
 struct bpf_map;
 struct bpf_map *loader_object_map(const struct steer_xdp_bpf *skel, int map);
 
+/* The same tables for another object that has not been loaded yet, by their names. 0, or -errno. */
+struct bpf_object;
+int loader_lend_maps(const struct loader *l, struct bpf_object *obj);
+
 /* attach.c: move every interface that runs an earlier program of ours to the present one. */
 int loader_move_all(struct loader *l, struct diag *d);
 

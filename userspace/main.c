@@ -13,6 +13,7 @@
 
 #include "conf/runtime.h"
 #include "control/admin_http.h"
+#include "control/captures.h"
 #include "control/commands.h"
 #include "control/config_file.h"
 #include "control/config_watch.h"
@@ -56,6 +57,7 @@ struct daemon {
 	struct guard_watch guard_watch;
 	struct staple_watch staple_watch;
 	struct reconcile_watch reconcile_watch;
+	struct captures captures;
 	struct runtime *runtime;
 	char *socket_path;
 	struct control_socket socket;
@@ -131,6 +133,7 @@ static void stop_parts(struct daemon *dm)
 	}
 	snapshot_unref(dm->first);
 	steering_free(dm->steering);
+	captures_deinit(&dm->captures);
 	l4_close(dm->l4);
 	free(dm->socket_path);
 	runtime_free(dm->runtime);
@@ -176,6 +179,7 @@ static void begin_stop(struct daemon *dm)
 
 	upgrade_abort(dm->upgrade);
 	dm->env.stopping = true;
+	captures_end(&dm->captures, "shuntd is stopping");
 	notify_stopping(drain_ms);
 	reload_quiesce(dm->reload);
 	discover_quiesce(dm->discover);
@@ -192,10 +196,11 @@ static bool pause_parts(void *ctx)
 	struct daemon *dm = ctx;
 
 	/* What is done beside the loop has the tables open. */
-	if (dm->env.explaining || dm->env.asking_flows)
+	if (dm->env.explaining || dm->env.asking_flows || dm->captures.state == CAPTURES_OPENING)
 		return false;
 	if (history_is_busy(dm->history) || !reload_pause(dm->reload))
 		return false;
+	captures_end(&dm->captures, "another process takes over");
 	steering_let_go(dm->steering);
 	if (!dm->l4)
 		return true;
@@ -440,6 +445,8 @@ static int start_server(struct daemon *dm)
 	int err;
 
 	dm->env.loop = &dm->loop;
+	captures_init(&dm->captures, &dm->loop);
+	dm->env.captures = &dm->captures;
 	dm->env.reload = dm->reload;
 	dm->env.l4 = dm->l4;
 	dm->env.workers = dm->workers;

@@ -4,6 +4,7 @@
  * the C compiler and for the BPF target: a hole that only one of them sees cannot slip in.
  */
 #include "bpf/abi.h"
+#include "bpf/capture_abi.h"
 #include "bpf/decap_abi.h"
 #include "bpf/sockets_abi.h"
 
@@ -42,6 +43,10 @@ struct shunt_frag6_key frag6_key;
 struct shunt_frag frag;
 struct shunt_bucket bucket;
 struct shunt_switches switches;
+struct capture_prefix capture_prefix;
+struct capture_settings capture_settings;
+struct capture_totals capture_totals;
+struct capture_record capture_record;
 struct decap_key decap_key;
 struct decap_settings decap_settings;
 struct sockets_meta sockets_meta;
@@ -89,3 +94,6 @@ FITS(SHUNT_MAP_VIPS);
 FITS(SHUNT_MAP_FRAGS4);
 FITS(SHUNT_MAP_FRAGS6);
 FITS(SHUNT_MAP_ICMP_RATE);
+FITS(CAPTURE_MAP_ROOM);
+FITS(CAPTURE_MAP_TOTALS);
+FITS(CAPTURE_MAP_RING);

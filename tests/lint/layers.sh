@@ -20,7 +20,7 @@ l4		l4 conf core bpf/abi.h bpf/hash.h loader/loader.h loader/maps.h loader/maps_
 l7		l7 conf limit route tls log/writer.h core
 health		health l7 conf route tls core
 worker		worker l7 conf core tls/shared.h tls/tickets.h
-control		control dns admin log worker health l7 l4 conf route tls/cert.h tls/staple.h tls/digest.h tls/tickets.h core bpf/abi.h loader/loader.h loader/maps.h loader/probe.h loader/rehearse.h
+control		control dns admin log worker health l7 l4 conf route tls/cert.h tls/staple.h tls/digest.h tls/tickets.h core bpf/abi.h loader/loader.h loader/maps.h bpf/capture_abi.h loader/capture.h loader/probe.h loader/rehearse.h
 cli		cli core conf/value.h control/message.h
 '
 

@@ -202,7 +202,7 @@ class Daemon:
         with open(self.log_path, encoding="utf-8", errors="replace") as f:
             return f.read()
 
-    def ctl(self, *args, timeout=30):
+    def ctl(self, *args, timeout=TIMEOUT_S):
         argv = [binary("shuntctl"), "--socket", self.socket, *map(str, args)]
         return Control(subprocess.run(argv, capture_output=True, text=True, timeout=timeout,
                                       env={**os.environ, **SANITIZER}, check=False))

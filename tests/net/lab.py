@@ -81,9 +81,9 @@ def wait_until(condition, timeout=20.0, what=None, interval=0.02):
         time.sleep(interval)
 
 
-def kernel_has_dispatcher():
-    """Can this kernel run several XDP programs on one interface? The stock ones of vm/ can, so
-    there nobody is asked."""
+def _kernel_has(what):
+    """Of what `shunt-load probe` lists. The stock kernels of vm/ have it all, so there nobody is
+    asked."""
     if os.environ.get("SHUNT_VM"):
         return True
     try:
@@ -92,7 +92,17 @@ def kernel_has_dispatcher():
         items = {item["name"]: item["ok"] for item in json.loads(done.stdout)}
     except (OSError, ValueError):
         return False
-    return items.get("xdp-dispatcher", False)
+    return items.get(what, False)
+
+
+def kernel_has_dispatcher():
+    """Can this kernel run several XDP programs on one interface?"""
+    return _kernel_has("xdp-dispatcher")
+
+
+def kernel_has_tracing():
+    """Can it call a program where another one begins and ends?"""
+    return _kernel_has("tracing")
 
 
 def mount_bpffs():

@@ -84,6 +84,9 @@ def test_replies_to_questions_are_as_described(admin, document):
     ("/v1/flows/kill", "post", '{"all": true, "datapath": "proxied"}', 200),
     ("/v1/flows/kill", "post", '{"datapath": "proxied"}', 400),
     ("/v1/explain", "post", '{"protocol": "udp"}', 409),
+    ("/v1/captures", "post", '{"protocol": "udp"}', 409),
+    ("/v1/captures/{capture}/read", "post", "", 404),
+    ("/v1/captures/{capture}", "delete", "", 404),
     ("/v1/config/generations/{generation}/rollback", "post", "", 200),
     ("/v1/config/check", "post", "services: {web: {listen: 1}}", 422),
     ("/v1/config/apply", "post", "nothing: good", 422),
@@ -93,7 +96,8 @@ def test_replies_to_orders_are_as_described(admin, token_file, document, path, m
                                             status):
     a = admin(admin={"token_file": token_file}, backends=[
         {"address": "127.0.0.1:9"}, {"address": "127.0.0.2:9"}])
-    asked = path.format(service="web", pool="web", backend="b1", generation=1)
+    asked = path.format(service="web", pool="web", backend="b1", generation=1,
+                        capture="0123456789abcdef")
     got, reply = a.ask(asked, method.upper(), body, token=TOKEN)
     assert got == status, reply
     held_against(document, response(document, path, method, got)["application/json"]["schema"],

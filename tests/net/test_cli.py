@@ -18,7 +18,7 @@ VERBS = ["status", "upgrade",
          "config fmt", "guard list", "guard add", "guard remove", "guard flush", "route list",
          "route test", "health", "doctor", "cert list", "wait ready", "wait health",
          "wait generation", "completion", "version", "explain", "conn list", "conn count",
-         "conn kill", "top"]
+         "conn kill", "top", "capture"]
 
 
 def shuntctl(*args, env=None, **kw):

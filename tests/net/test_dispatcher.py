@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from captures import XDP_TX, Capturing, pairs
 from l4 import L4
 from lab import binary, kernel_has_dispatcher
 
@@ -67,6 +68,15 @@ def test_both_programs_see_the_packets(beside, client):
     before = other.seen()
     it.expect_served(client)
     assert other.seen() - before >= it.counters()["packets"] > 0
+
+
+def test_ours_is_captured_beside_the_other(beside, client):
+    it, _ = beside()
+    capture = Capturing(it.daemon)
+    it.expect_served(client, count=10)
+    found = pairs(capture.stop().packets())
+    assert len(found) >= 40
+    assert all(p.verdict == XDP_TX and q.length == p.length + 20 for p, q in found.values())
 
 
 def test_replacing_ours_leaves_the_other_running(beside, client):

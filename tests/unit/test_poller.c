@@ -16,7 +16,7 @@
 #include "l7/poller.h"
 #include "l7/sock.h"
 
-#define PATIENCE_MS 20000
+#define PATIENCE_MS 60000
 
 /* One end is watched, the other one is ours. */
 struct end {

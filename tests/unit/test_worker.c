@@ -19,7 +19,7 @@
 #include "l7/conn_walk.h"
 #include "worker/worker.h"
 
-#define PATIENCE_MS 20000U
+#define PATIENCE_MS 60000U
 
 struct world {
 	uv_loop_t loop;

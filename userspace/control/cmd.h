@@ -74,6 +74,11 @@ void cmd_flows_kill(struct commands_env *env, struct request *rq, const struct r
 /* cmd_explain.c */
 void cmd_explain(struct commands_env *env, struct request *rq, const struct route_args *args);
 
+/* cmd_capture.c */
+void cmd_capture_begin(struct commands_env *env, struct request *rq, const struct route_args *args);
+void cmd_capture_read(struct commands_env *env, struct request *rq, const struct route_args *args);
+void cmd_capture_end(struct commands_env *env, struct request *rq, const struct route_args *args);
+
 /* cmd_route.c */
 void cmd_route_list(struct commands_env *env, struct request *rq, const struct route_args *args);
 void cmd_route_test(struct commands_env *env, struct request *rq, const struct route_args *args);

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "control/captures.h"
 #include "control/reload.h"
 #include "control/server.h"
 
@@ -30,6 +31,7 @@ struct commands_env {
 	bool ended;   /* the workers are gone, the rest is going */
 	bool retired; /* another process is the daemon now, and has most of what is here */
 	uv_loop_t *loop;
+	struct captures *captures;
 	bool explaining;   /* cmd_explain.c: one at a time */
 	bool asking_flows; /* cmd_flows.c: the same */
 	struct {

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "conf/listen.h"
+#include "control/frame_json.h"
 #include "control/json_build.h"
-#include "core/strbuf.h"
 #include "l4/frame.h"
 #include "loader/rehearse.h"
 
@@ -93,39 +93,6 @@ static const char *const forward_names[] = {
 	[SHUNT_FORWARD_LOCAL] = "local", [SHUNT_FORWARD_NAT] = "nat",
 };
 
-static json_t *headers_json(const uint8_t *frame, size_t len, uint16_t gue_port)
-{
-	json_t *list = json_array();
-	bool failed = !list;
-	struct strbuf b;
-	char *line, *rest;
-
-	strbuf_init(&b);
-	frame_describe(frame, len, gue_port, &b);
-	rest = b.text;
-	while ((line = strsep(&rest, "\n")) != NULL) {
-		if (line[0])
-			json_push(list, json_string(line), &failed);
-	}
-	failed = failed || b.failed;
-	strbuf_deinit(&b);
-	return json_finish(list, failed);
-}
-
-static json_t *hex_json(const uint8_t *bytes, size_t len)
-{
-	char *text = malloc(2 * len + 1);
-	json_t *value;
-
-	if (!text)
-		return NULL;
-	for (size_t i = 0; i < len; i++)
-		(void)snprintf(text + 2 * i, 3, "%02x", bytes[i]);
-	value = json_stringn(text, 2 * len);
-	free(text);
-	return value;
-}
-
 static uint16_t gue_port(const struct rehearse_result *r)
 {
 	const uint8_t *port = (const uint8_t *)&r->backend_row.port;
@@ -141,8 +108,8 @@ static json_t *frame_json(const uint8_t *frame, size_t len, uint16_t port)
 	bool failed = !o;
 
 	json_put_int(o, "bytes", len, &failed);
-	json_put(o, "headers", headers_json(frame, len, port), &failed);
-	json_put(o, "frame", hex_json(frame, len), &failed);
+	json_put(o, "headers", frame_headers_json(frame, len, port), &failed);
+	json_put(o, "frame", frame_hex_json(frame, len), &failed);
 	return json_finish(o, failed);
 }
 

@@ -163,9 +163,7 @@ void conn_close(struct conn *c)
 		l7_undefer(c->l7, c);
 	set_state(c, CONN_CLOSED);
 	counter_add(&conn_counters(c)->closed, 1);
-	if (c->l7->cursor.next == &c->node)
-		c->l7->cursor.next = c->node.next;
-	list_unlink(&c->node);
+	l7_unlink(c->l7, &c->node);
 
 	stream_close(&c->io, on_closed);
 	view_unref(c->view);

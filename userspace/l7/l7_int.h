@@ -21,8 +21,7 @@ struct conn;
 struct field;
 struct view;
 
-/* Of conn_walk(): where the one under way, or the last one, has come to. Whoever unlinks what next is moves it
- * on. */
+/* Of conn_walk(): where the one under way, or the last one, has come to. */
 struct l7_cursor {
 	struct list *next; /* of l7.conns; NULL: there was no walk yet */
 	uint64_t left;	   /* to be looked at */
@@ -66,6 +65,14 @@ struct l7 {
 	unsigned field_cap;
 	char request_id[REQUEST_ID_MAX]; /* of the request that begins */
 };
+
+/* A node of l7.conns; the walk does not lose its place. */
+static inline void l7_unlink(struct l7 *l7, struct list *node)
+{
+	if (l7->cursor.next == node)
+		l7->cursor.next = node->next;
+	list_unlink(node);
+}
 
 /* For choices that nobody needs to be unable to guess. */
 uint64_t l7_random(struct l7 *l7);

@@ -31,7 +31,7 @@ static void close_idle(struct l7 *l7)
 			conn_close(c);
 			closed++;
 		} else {
-			list_unlink(&c->node);
+			l7_unlink(l7, &c->node);
 			list_append(&l7->conns, &c->node);
 		}
 	}
