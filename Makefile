@@ -169,7 +169,7 @@ ROUTE_BIN := $(BUILD)/bench/route/lookup
 FLOOD_BIN  := $(BUILD)/bench/veth/flood
 BENCH_VETH := $(BINS) $(FLOOD_BIN) \
 	$(patsubst %,$(BUILD)/%.bpf.o,bench/floor bench/veth/segment tests/net/xdp_pass)
-PROXY_BIN  := $(patsubst %,$(BUILD)/bench/proxy/%,origin relay shake)
+PROXY_BIN  := $(patsubst %,$(BUILD)/bench/proxy/%,origin relay shake offer)
 BENCH_PROXY := $(BINS) $(PROXY_BIN)
 
 .PHONY: test check-build check-unit check-bpf check-net check-san check-valgrind check-clang test-vm

@@ -1,37 +1,41 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Proxies with far more to do than they can: how many good answers are left of their best?
+"""Proxies with twice as much to do as they can: how many good answers are left of their best?
 
-First with as many connections as give the most answers, then with 12,000 that never wait before
-they ask again. So that clients on one processor can ask for more than twice what is sustained, the
-proxy has a quarter of its own: three programs that never wait have the rest, all along. A client
-of high priority asks beside. Shunt may not be killed, and its goodput must stay above 85 % of its best. The peers stand
-beside it: what they lose, too, is lost to the client and to the kernel."""
+12,000 connections, and requests at a rate that does not depend on the answers. It is raised until a
+proxy cannot follow any more: the most good answers in a second are its best. Then twice as many are
+asked for, by a client of high priority beside, too. So that clients on one processor can do that,
+the proxy has a quarter of its own: three programs that never wait have the rest, all along. Shunt
+may not be killed, and its goodput must stay above 85 % of its best."""
 import argparse
 import collections
 import http.client
 import json
 import os
-import re
 import select
 import subprocess
 import sys
 
 import run
 from common import BenchError
-from lab import PYTHON, Lab
+from lab import PYTHON, Lab, binary
 from scenarios import SMALL, Scenario
 from targets import NS_PER_S, TARGETS, Shunt, probe
 
-CONNECTIONS, PEAK_CONNECTIONS = 12000, (64, 256)
-QUICK_CONNECTIONS = 600
+OFFER = "bench/proxy/offer"
+CONNECTIONS, QUICK_CONNECTIONS = 12000, 300
+FIRST_RATE, STEP, QUICK_STEP = 1000, 1.25, 4  # requests a second
+FOLLOWS = 0.95  # as large a part of what is asked for is answered
+WARM_S, QUICK_WARM_S = 3, 0.2  # until all that can wait does
+OVER = 2
+SPARE = 100  # connections, for who asks beside
 GOAL = 0.85
 ALL = ("shunt", "nginx", "haproxy")  # the floor would need two descriptors for each connection
 OVERLOAD = {"requests": 256, "lag": "5s", "memory": "512MiB"}
 BESIDE = 3
 BUSY_LOOP = ["sh", "-c", "while :; do :; done"]
 HIGH = "/bytes/128?high"
-MIB, NS_PER_US = 1 << 20, 1e3
+MIB, NS_PER_US, US_PER_MS = 1 << 20, 1e3, 1e3
 
 
 class Shedding(Shunt):
@@ -44,24 +48,39 @@ class Shedding(Shunt):
         return config
 
 
-def load(target, connections, seconds):
-    """Good answers a second, what each took of the proxy's processor, the counts of all others."""
-    cpu = target.cpu_ns()
-    argv = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", target.url()]
-    with target.bench.popen(argv, target.bench.options.client_cpu, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as proc:
-        out = proc.communicate(timeout=seconds + 120)[0]
-    found = re.search(r"(\d+) requests in (?:(\d+)m)?([0-9.]+)(m?)s", out)
-    if proc.returncode or not found:
-        raise BenchError(f"wrk ended with {proc.returncode}: {out}")
-    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", out)
-    broken = re.search(r"Socket errors: (.*)", out)
-    refused = int(refused[1]) if refused else 0
-    took = int(found[2] or 0) * 60 + float(found[3]) * (1e-3 if found[4] else 1)
-    good, cpu = int(found[1]) - refused, target.cpu_ns() - cpu
-    return {"connections": connections, "goodput": good / took, "refused": refused,
-            "us": cpu / NS_PER_US / max(good, 1), "busy": cpu / NS_PER_S / took,
-            "broken": broken[1] if broken else ""}
+class Offer:
+    """The connections to a proxy, all of them open."""
+
+    def __init__(self, target, options):
+        self.target, self.options = target, options
+        argv = [binary(OFFER), str(target.port), str(options.connections), target.path()]
+        self.proc = target.bench.ns.popen(["taskset", "-c", str(options.client_cpu), *argv],
+                                          text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                          stderr=subprocess.STDOUT)
+
+    def ask(self, rate):
+        """So many requests a second: what became of them, and what they took of the proxy."""
+        self.proc.stdin.write(f"{rate} {self.options.warm} {self.options.seconds}\n")
+        self.proc.stdin.flush()
+        self.read("counting")
+        cpu = self.target.cpu_ns()
+        row, cpu = json.loads(self.read("{")), self.target.cpu_ns() - cpu
+        return {**row, "rate": rate, "goodput": row["good"] / row["seconds"],
+                "us": cpu / NS_PER_US / max(row["good"], 1),
+                "busy": cpu / NS_PER_S / row["seconds"]}
+
+    def read(self, begin):
+        line = self.proc.stdout.readline()
+        if not line.startswith(begin):
+            raise BenchError(f"{OFFER} to {self.target.name}: {line}{self.proc.stdout.read()}")
+        return line
+
+    def find_best(self):
+        """The rate is raised until the proxy does not follow."""
+        rows = [self.ask(FIRST_RATE)]  # which opens all connections on its side, too
+        while not rows[1:] or rows[-1]["goodput"] > FOLLOWS * rows[-1]["rate"]:
+            rows.append(self.ask(rows[-1]["rate"] * self.options.step))
+        return max(rows[1:], key=lambda row: row["goodput"])
 
 
 def ask_high(port):
@@ -84,11 +103,11 @@ def measure_target(bench, scenario, name, options):
     target = Shedding(bench, scenario) if name == "shunt" else TARGETS[name](bench, scenario)
     target.start()
     probe(target)
-    best = max((load(target, n, options.seconds) for n in PEAK_CONNECTIONS),
-               key=lambda row: row["goodput"])
+    offer = Offer(target, options)
+    best = offer.find_best()
     asker = bench.ns.popen([PYTHON, __file__, "--ask", str(target.port)],
                            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    over = load(target, options.connections, options.seconds)
+    over = offer.ask(OVER * best["goodput"])
     high = json.loads(asker.communicate(timeout=60)[0])
     if target.proc.poll() is not None:
         raise BenchError(f"{name} ended with {target.proc.returncode}: {target.log()}")
@@ -105,7 +124,8 @@ def measure(options):
     rows = {}
     for name in options.only or ALL:
         with Lab() as lab:
-            rows[name] = measure_target(run.Bench(lab, options, scenario), scenario, name, options)
+            bench = run.Bench(lab, options, scenario, options.connections + SPARE)
+            rows[name] = measure_target(bench, scenario, name, options)
         show(name, rows[name])
     return rows
 
@@ -113,9 +133,11 @@ def measure(options):
 def show(name, row):
     for kind in ("best", "over"):
         part = row[kind]
-        print(f"{name:8} {part['connections']:6} connections: {part['goodput']:9,.0f} good answers "
-              f"a second, {part['us']:.1f} us each, busy {part['busy']:.0%}, "
-              f"{part['refused']} refused {part['broken']}".rstrip())
+        print(f"{name:8} {part['rate']:7,.0f} asked for in a second: {part['goodput']:7,.0f} good "
+              f"answers, {part['us']:.1f} us each, busy {part['busy']:.0%}, p50 "
+              f"{part['p50_us'] / US_PER_MS:,.0f} ms, p99 {part['p99_us'] / US_PER_MS:,.0f} ms; "
+              f"{part['refused']} refused, {part['missed']} while all waited, "
+              f"{part['broken']} broken, {part['open']} connections")
     shed = f", shed low/normal/high {row['shed']}" if row["shed"] else ""
     print(f"{name:8} goodput {row['ratio']:.0%} of its best, {row['memory'] / MIB:.0f} MiB{shed}, "
           f"answers to high priority {row['high']}", flush=True)
@@ -124,7 +146,7 @@ def show(name, row):
 def main():
     cpus = sorted(os.sched_getaffinity(0))
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=int, default=10, help="of each run (10)")
+    parser.add_argument("--seconds", type=int, default=5, help="of each rate (5)")
     parser.add_argument("--connections", type=int, default=CONNECTIONS)
     parser.add_argument("--beside", type=int, default=BESIDE, metavar="N",
                         help=f"busy programs on the proxy's processor ({BESIDE})")
@@ -141,6 +163,8 @@ def main():
         return
     if options.quick:
         options.seconds, options.connections = 1, QUICK_CONNECTIONS
+    options.step = QUICK_STEP if options.quick else STEP
+    options.warm = QUICK_WARM_S if options.quick else WARM_S
     run.prepare(options)
     rows = measure(options)
     if options.json:

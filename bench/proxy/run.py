@@ -29,7 +29,8 @@ from common import BenchError, cpu_model, need, shunt_version
 from lab import PYTHON, Lab, binary, sweep_dead_runs, wait_until
 from load import CLIENTS, MARGINS_S, SHAKE, TooEarly
 from scenarios import SCENARIOS
-from targets import GRPC_PATH, NS_PER_S, ORIGIN_PORT, GRPC_PORT, RELAY, TARGETS, Lacking, probe
+from targets import (GRPC_PATH, GRPC_PORT, MAX_CLIENTS, NS_PER_S, ORIGIN_PORT, RELAY, TARGETS,
+                     Lacking, probe)
 
 ORIGIN = "bench/proxy/origin"
 NS_PER_US = 1e3
@@ -50,8 +51,9 @@ TOOLS = {"wrk": "wrk", "h2load": "nghttp2-client", "nghttpd": "nghttp2-server",
 class Bench:
     """What the proxies of one scenario have in common: namespace, backend, certificates."""
 
-    def __init__(self, lab, options, scenario):
+    def __init__(self, lab, options, scenario, clients=MAX_CLIENTS):
         self.lab, self.options, self.scenario = lab, options, scenario
+        self.clients = clients  # connections that a proxy has room for
         self.ns = lab.namespace("bench")
         self.ns.sysctl({"net.ipv4.ip_local_port_range": "10000 65000",
                         "net.core.somaxconn": 65535,

@@ -5,6 +5,7 @@ All of them: one thread, the same waits, connections to the backend kept, no acc
 cipher suites in the same order, X-Forwarded-For, -Proto and -Host for the backend."""
 import glob
 import os
+import resource
 import subprocess
 
 from common import BenchError
@@ -14,7 +15,7 @@ from lab import PATIENCE, binary, wait_until
 RELAY = "bench/proxy/relay"
 FRONT = {"shunt": 8001, "nginx": 8002, "haproxy": 8003, "floor": 8004}  # each one's port
 ORIGIN_PORT, GRPC_PORT = 9001, 9002
-CLIENTS = 9000  # connections of clients that a proxy has room for
+MAX_CLIENTS = 9000  # connections of clients that a proxy has room for
 KEPT = 1024  # connections to the backend
 SUITES = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
 CIPHERS = ("ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
@@ -99,6 +100,7 @@ HAPROXY = """
 global
     nbthread 1
     maxconn {clients}
+    ulimit-n {files}
     ssl-default-bind-options ssl-min-ver TLSv1.2
     ssl-default-bind-ciphers {ciphers}
     ssl-default-bind-ciphersuites {suites}
@@ -158,6 +160,10 @@ class Target:
             raise BenchError(f"{self.name} ended with {self.proc.returncode}: {self.log()}")
         out = self.bench.ns.run(["ss", "-Hltn", "sport", "=", f":{self.port}"]).stdout
         return bool(out.strip())
+
+    def files(self):
+        """How many it may have open: two for each client, or as many as there may be."""
+        return min(2 * self.bench.clients + KEPT, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
 
     def path(self):
         """What clients ask for."""
@@ -258,7 +264,7 @@ class Nginx(Target):
         tls = NGINX_TLS.format(ciphers=CIPHERS, suites=SUITES, **self.bench.certificates[s.key]) \
             if s.is_tls else ""
         text = NGINX.format(
-            dir=self.lab.dir, files=2 * CLIENTS + KEPT, connections=2 * CLIENTS,
+            dir=self.lab.dir, files=self.files(), connections=2 * self.bench.clients,
             buffer="32k", busy="64k", tls=tls, origin=ORIGIN_PORT,
             grpc=GRPC_PORT, kept=KEPT, port=self.port, listen=listen, headers=" ".join(headers),
             grpc_headers=" ".join(headers).replace("proxy_set", "grpc_set"))
@@ -280,8 +286,9 @@ class Haproxy(Target):
             alpn = "h2,http/1.1" if s.is_h2 else "http/1.1"
             bind = f" ssl crt {self.bench.write('haproxy.pem', both)} alpn {alpn}"
         backend = f"{GRPC_PORT} proto h2" if s.front == "grpc" else ORIGIN_PORT
-        text = HAPROXY.format(clients=CLIENTS, ciphers=CIPHERS, suites=SUITES, port=self.port,
-                              bind=bind, proto="https" if s.is_tls else "http", backend=backend)
+        text = HAPROXY.format(clients=self.bench.clients, files=self.files(), ciphers=CIPHERS,
+                              suites=SUITES, port=self.port, bind=bind, backend=backend,
+                              proto="https" if s.is_tls else "http")
         return ["haproxy", "-db", "-f", self.bench.write("haproxy.cfg", text)]
 
 
