@@ -20,7 +20,8 @@ from nat import BEHIND
 
 traces = [pytest.mark.skipif(not kernel_has_tracing(),
                              reason="this kernel loads no tracing programs (run by make test-vm)")]
-vm = [*traces, pytest.mark.vm, pytest.mark.vm_every]
+vm = [*traces, pytest.mark.vm]
+vm_every = [*vm, pytest.mark.vm_every]
 
 
 def marked(marks):
@@ -56,7 +57,7 @@ def programs(it):
         ["bpftool", "-j", "prog", "show", "id", str(number)]).stdout)["tag"]) for number in ids]
 
 
-@marked(vm)
+@marked(vm_every)
 @pytest.mark.parametrize("family", [4, 6])
 def test_each_packet_is_there_before_and_after(l4, client, family):
     it = l4(backends=2)
@@ -87,7 +88,7 @@ def test_each_packet_is_there_before_and_after(l4, client, family):
     assert len(shown) == 2 * len(found)
 
 
-@marked(vm)
+@marked(vm_every)
 def test_a_drop_says_why(l4, client):
     it = l4(backends=1)
     it.daemon.ctl("guard", "add", "192.0.2.0/24", "--for", "1h")
@@ -162,7 +163,7 @@ def test_packets_without_ports_are_of_a_service(l4):
     assert said[2].startswith("before: drop fragment, service echo"), said
 
 
-@marked(vm)
+@marked(vm_every)
 def test_replies_of_nat(nat, client):
     it = nat(backends=1)
     capture = Capturing(it.daemon, "--service", "echo4")

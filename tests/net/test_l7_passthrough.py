@@ -88,7 +88,6 @@ def test_routes(passthrough, name, alpn, expected):
     assert ask(proxy, name, alpn) == expected
 
 
-@pytest.mark.vm
 def test_real_handshakes_reach_the_server_that_was_asked_for(http_proxy, lab, free_port):
     servers = {name: tls.OpensslServer(lab, name, free_port()) for name in ("one.test", "two.test")}
     proxy = http_proxy(backends=[servers["one.test"]], start=False, mode="tls",

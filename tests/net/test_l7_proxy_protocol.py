@@ -83,7 +83,6 @@ def through(proxy, data):
 
 # ---- to backends
 
-@pytest.mark.vm
 @pytest.mark.parametrize("version", ["v1", "v2"])
 @pytest.mark.parametrize("addr, kind", [("127.0.0.1", "TCP4"), ("::1", "TCP6")])
 def test_a_backend_is_told_of_the_client(http_proxy, version, addr, kind):
