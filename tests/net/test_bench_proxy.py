@@ -45,8 +45,8 @@ def test_idle_connections(tmp_path):
 def test_overload(tmp_path):
     result = tmp_path / "overload.json"
     done = subprocess.run([PYTHON, os.path.join(ROOT, "bench/proxy/overload.py"), "--quick",
-                           "--only", "shunt", "--json", str(result)], capture_output=True, text=True,
-                          timeout=120 * PATIENCE, check=False)
+                           "--only", "shunt", "--json", str(result)],
+                          capture_output=True, text=True, timeout=120 * PATIENCE, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     said = json.loads(result.read_text())["shunt"]
     assert said["best"]["goodput"] > 0 and said["over"]["goodput"] > 0, said
