@@ -229,6 +229,7 @@ PROXY_JSON ?= $(BUILD)/bench/proxy.json
 JSON_proxy  = $(PROXY_JSON)
 LOSSY_JSON ?= $(BUILD)/bench/lossy.json
 JSON_lossy  = $(LOSSY_JSON)
+JSON_overload = $(BUILD)/bench/overload.json
 RELOAD_JSON ?= $(BUILD)/bench/reload.json
 JSON_reload = $(RELOAD_JSON)
 JSON_start  = $(BUILD)/bench/start.json
@@ -265,7 +266,8 @@ bench-proxy: $(BENCH_PROXY) ## Shunt beside nginx and HAProxy, as root; ONLY=kee
 		$(if $(ONLY),--only '$(ONLY)') --json $(PROXY_JSON)
 bench-overload: $(BENCH_PROXY) ## goodput with far more to do than can be done, as root; QUICK=1: does it run?
 	$(Q).ci/deps $(DEPS_NET) $(DEPS_PROXY)
-	$(Q)SHUNT_BUILD=$(BUILD) $(PYTHON) bench/proxy/overload.py $(if $(QUICK),--quick)
+	$(Q)SHUNT_BUILD=$(BUILD) $(PYTHON) bench/proxy/overload.py $(if $(QUICK),--quick) \
+		--json $(JSON_overload)
 bench-chaos: all ## good answers from backends that fail, as root; QUICK=1: does it run?
 	$(Q).ci/deps $(DEPS_NET) $(DEPS_PROXY)
 	$(Q)SHUNT_BUILD=$(BUILD) $(PYTHON) bench/proxy/chaos.py $(if $(QUICK),--quick)
@@ -282,7 +284,7 @@ bench-start: $(BINS) ## milliseconds until it serves, and its memory, beside ngi
 bench-docs: ## the last measurements into docs/benchmarks.md and its pictures
 	$(Q).ci/deps $(DEPS_BENCH)
 	$(Q)$(PYTHON) bench/plot.py docs/benchmarks.md docs/img/packet.svg \
-		$(foreach b,packet veth vm proxy lossy reload start,$(addprefix --$b ,$(wildcard $(JSON_$b))))
+		$(foreach b,packet veth vm proxy lossy overload reload start,$(addprefix --$b ,$(wildcard $(JSON_$b))))
 
 .PHONY: lint format
 lint: ## format, layers, ABI, banned calls, sizes, shellcheck, cppcheck

@@ -128,12 +128,13 @@ def main():
     parser.add_argument("--proxy-svg", metavar="FILE", default="docs/img/proxy.svg",
                         help="its picture (docs/img/proxy.svg)")
     parser.add_argument("--lossy", metavar="JSON", help="of make bench-lossy")
+    parser.add_argument("--overload", metavar="JSON", help="of make bench-overload")
     parser.add_argument("--reload", metavar="JSON", help="of make bench-reload")
     options = parser.parse_args()
     if not any((options.packet, options.veth, options.vm, options.proxy, options.lossy,
-                options.reload, options.start)):
-        parser.error("nothing was measured: make bench-packet, -veth, -vm, -proxy, -lossy, -reload "
-                     "or -start")
+                options.overload, options.reload, options.start)):
+        parser.error("nothing was measured: make bench-packet, -veth, -vm, -proxy, -lossy, "
+                     "-overload, -reload or -start")
     if options.packet:
         data = load(options.packet)
         data["results"] = [row for row in data["results"] if not row["program"]]
@@ -145,6 +146,9 @@ def main():
     if options.lossy:
         data = load(options.lossy)
         write_page(options.page, "lossy", plot_proxy.lossy_table(data, made_on(data)))
+    if options.overload:
+        data = load(options.overload)
+        write_page(options.page, "overload", plot_proxy.overload_table(data, made_on(data)))
     if options.start:
         write_page(options.page, "start", start_table(load(options.start)))
     if options.proxy:

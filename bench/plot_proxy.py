@@ -68,6 +68,24 @@ def lossy_table(data, made_on):
                     f"{row['p50_ms']:.1f}", late])
 
 
+def overload_table(data, made_on):
+    """Of bench/proxy/overload.py."""
+    yield f"{made_on}; {data['connections']:,} connections."
+    yield ""
+    yield line(["", "", "asked for in a second", "good answers", "refused", "p50 ms", "p99 ms", "us",
+                "of the best"])
+    yield "| --- | --- |" + " ---: |" * 7
+    for name, row in data["results"].items():
+        goal = f", goal {data['goal']:.0%}" if name == "shunt" else ""
+        for kind, words, part in (("best", "its best", ""),
+                                  ("over", "twice that", f"{row['ratio']:.0%}{goal}")):
+            said = row[kind]
+            yield line([NAMES[name], words, f"{said['rate']:,.0f}", f"{said['goodput']:,.0f}",
+                        f"{said['refused'] / said['seconds']:,.0f}",
+                        f"{said['p50_us'] / 1e3:,.0f}", f"{said['p99_us'] / 1e3:,.0f}",
+                        f"{said['us']:.1f}", part])
+
+
 def page(data, made_on):
     yield (f"{made_on}, {', '.join(data['peers'])}; {data['rounds']} rounds of "
            f"{data['seconds']:g} s.")

@@ -101,6 +101,7 @@ global
     nbthread 1
     maxconn {clients}
     ulimit-n {files}
+    no strict-limits
     ssl-default-bind-options ssl-min-ver TLSv1.2
     ssl-default-bind-ciphers {ciphers}
     ssl-default-bind-ciphersuites {suites}

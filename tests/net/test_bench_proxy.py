@@ -48,7 +48,7 @@ def test_overload(tmp_path):
                            "--only", "shunt", "--json", str(result)],
                           capture_output=True, text=True, timeout=120 * PATIENCE, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    said = json.loads(result.read_text())["shunt"]
+    said = json.loads(result.read_text())["results"]["shunt"]
     assert said["best"]["goodput"] > 0 and said["over"]["goodput"] > 0, said
     assert set(said["high"]) == {"200"}, said
 
