@@ -72,8 +72,8 @@ def overload_table(data, made_on):
     """Of bench/proxy/overload.py."""
     yield f"{made_on}; {data['connections']:,} connections."
     yield ""
-    yield line(["", "", "asked for in a second", "good answers", "refused", "p50 ms", "p99 ms", "us",
-                "of the best"])
+    yield line(["", "", "asked for in a second", "good answers", "refused", "p50 ms", "p99 ms",
+                "us", "of the best"])
     yield "| --- | --- |" + " ---: |" * 7
     for name, row in data["results"].items():
         goal = f", goal {data['goal']:.0%}" if name == "shunt" else ""
