@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Requests by routes: pools, shares, rewrites, changed headers, answers without a backend."""
 import collections
+import re
 import time
 
 import pytest
 
+from admin_http import request
 from h2peer import get, open_h2
 from http1 import CONTROLLED, Script
 
@@ -225,6 +227,51 @@ def test_what_each_route_had_to_do(routed, version):
     assert ask(proxy, "/gone/on", version).status == 404
     told = counts(proxy)
     assert (told["new"], told["gone"]) == ([0] * 6, [3, 0, 0, 3, 0, 0])
+
+
+def labels(proxy, family):
+    """{(label, code): how many} of the metrics of that name."""
+    pattern = rf'shunt_route_label_{family}_total{{service="web",route="tenants",label="(.*?)"' \
+              r'(?:,code="(.*)")?} (\d+)'
+    text = request(0, "GET", "/metrics", unix=proxy.daemon.socket)[2]
+    return {(label, code): int(n)
+            for label, code, n in re.findall(pattern, text)
+            if int(n)}
+
+
+@BOTH
+def test_requests_are_counted_by_a_label(routed, version):
+    """Texts that clients choose: what they take of a path, of other kinds than text, and too many."""
+    def some(peer):
+        while message := peer.message():
+            status = 503 if "bad" in message.start else 200
+            peer.send(f"HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n")
+    routes = [{"name": "tenants", "match": {"path": {"template": "/t/{tenant}/{rest:**}"}},
+               "pool": "some", "label": "${tenant}${query.more}", "rate_limit": ["few"]}]
+    proxy = routed(routes, pools={"some": some}, rates={"few": {
+        "rate": "2/1h", "key": 'query["limited"]'}})
+    long = "x" * 70
+    for i, (path, status) in enumerate([
+            ("/t/a/1", 200), ("/t/a/bad", 503), ("/t/b/1", 200), (f"/t/{long}/1", 200),
+            ("/t/c/1?limited=c", 200), ("/t/c/1?limited=c", 200), ("/t/c/1?limited=c", 429),
+            ("/t/d/1?more=%22%c3%a4", 200)]):
+        path += "" if "limited" in path else f"{'&' if '?' in path else '?'}limited={i}"
+        assert ask(proxy, path, version).status == status, path
+    assert labels(proxy, "requests") == {("a", ""): 2, ("b", ""): 1, ("(other)", ""): 1,
+                                         ("c", ""): 3, (r"d\"__", ""): 1}
+    answered = {("a", "2xx"): 1, ("a", "5xx"): 1, ("b", "2xx"): 1, ("(other)", "2xx"): 1,
+                ("c", "2xx"): 2, ("c", "4xx"): 1, (r"d\"__", "2xx"): 1}
+    proxy.wait(lambda: labels(proxy, "responses") == answered)  # counted as they are sent
+    with proxy.connect() as peer:
+        for i in range(110):
+            path = f"/t/n{i}/1?limited=n{i}"
+            assert peer.ask(f"GET {path} HTTP/1.1\r\nHost: a.test\r\n\r\n").status == 200
+    told = labels(proxy, "requests")
+    assert sum(told.values()) == 118 and told["(other)", ""] > 1 and len(told) <= 101
+    # What was counted stays.
+    proxy.config["services"]["web"]["routes"][0]["timeout"] = "10s"
+    proxy.daemon.reload(proxy.config)
+    assert labels(proxy, "requests") == told
 
 
 def test_a_service_without_routes_lists_none(http_proxy):

@@ -137,6 +137,16 @@ static void build_location(struct route_build *b, const struct tree *node, struc
 							&a->location)); /* it was told */
 }
 
+static void build_label(struct route_build *b, const struct tree *node, struct route_action *a)
+{
+	struct slice text;
+
+	if (node && route_build_text(b, node, "a template", &text))
+		(void)route_build_good(b,
+				       template_compile(&b->scope, TEMPLATE_VALUE, text, &node->pos,
+							&a->label)); /* it was told */
+}
+
 static void build_rewrite(struct route_build *b, const struct route_draft *rd,
 			  const struct path_rule *rule, struct route_action *a,
 			  const struct pos *pos)
@@ -395,6 +405,7 @@ static void build_route(struct route_build *b, const struct service *s, const st
 	b->set->takes_early |= rd.early == ROUTE_EARLY_ON;
 	a->priority = rd.priority;
 	build_limits(b, s, r->name, number, rd.rate_limit, a);
+	build_label(b, rd.label, a);
 	build_rewrite(b, &rd, &r->match.path, a, draft_key_pos(node, "rewrite"));
 	build_edits(b, &rd.request_edits, &a->request_edits);
 	build_edits(b, &rd.response_edits, &a->response_edits);

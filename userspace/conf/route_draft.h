@@ -27,7 +27,7 @@ struct route_draft {
 	const char *name;
 	struct match_draft match;
 	const char *pool_name;
-	const struct tree *split, *split_by;
+	const struct tree *split, *split_by, *label;
 	struct {
 		const struct tree *to;
 		unsigned status;

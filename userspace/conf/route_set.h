@@ -79,8 +79,9 @@ struct route_action {
 	struct slice body;
 	const char *content_type;
 	/* All of them. */
-	unsigned index;	     /* among the routes of the service */
-	struct route_rt *rt; /* held by the snapshot */
+	unsigned index;		      /* among the routes of the service */
+	struct route_rt *rt;	      /* held by the snapshot */
+	const struct template *label; /* NULL: not counted by one */
 	struct route_fault fault;
 	struct route_mirror mirror;
 	enum route_early early;

@@ -7,6 +7,7 @@
 #include <sys/random.h>
 
 #include "conf/found.h"
+#include "conf/route_label.h"
 #include "conf/snapshot.h"
 #include "core/clock.h"
 #include "core/text.h"
@@ -101,8 +102,14 @@ static void free_route(struct item *item)
 {
 	struct route_item *r = (struct route_item *)item;
 
-	for (size_t i = 0; i < RUNTIME_MAX_WORKERS; i++)
-		free(r->rt.rows[i]);
+	for (size_t i = 0; i < RUNTIME_MAX_WORKERS; i++) {
+		struct route_counters *row =
+			atomic_load_explicit(&r->rt.rows[i], memory_order_relaxed);
+
+		if (row)
+			route_labels_free(atomic_load_explicit(&row->labels, memory_order_relaxed));
+		free(row);
+	}
 	free(r->rt.service);
 	free(r->rt.key);
 	free(r);
@@ -424,6 +431,20 @@ struct route_counters *route_rt_row(struct route_rt *r, unsigned worker)
 	return row;
 }
 
+struct route_label *route_rt_label(struct route_rt *r, unsigned worker, struct slice text)
+{
+	struct route_counters *row = route_rt_row(r, worker);
+	struct route_labels *labels = atomic_load_explicit(&row->labels, memory_order_relaxed);
+
+	if (!labels) {
+		labels = route_labels_new();
+		if (!labels)
+			return NULL;
+		atomic_store_explicit(&row->labels, labels, memory_order_release);
+	}
+	return route_labels_get(labels, text);
+}
+
 /* Is it that limit, with what it remembers of use to it? */
 static bool is_same_limit(const struct limit_rt *l, const struct rate_limit *c)
 {
@@ -592,6 +613,22 @@ void route_rt_sum(const struct route_rt *r, struct route_counters *ret_sum)
 		ROUTE_COUNTERS(X)
 #undef X
 	}
+}
+
+size_t route_rt_sum_labels(const struct route_rt *r, struct route_label *ret_sums, size_t max)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < RUNTIME_MAX_WORKERS; i++) {
+		struct route_counters *row =
+			atomic_load_explicit(&r->rows[i], memory_order_acquire);
+		const struct route_labels *labels =
+			row ? atomic_load_explicit(&row->labels, memory_order_acquire) : NULL;
+
+		if (labels)
+			count = route_labels_sum(labels, ret_sums, count, max);
+	}
+	return count;
 }
 
 void limit_rt_sum(const struct limit_rt *l, struct limit_counters *ret_sum)

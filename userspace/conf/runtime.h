@@ -16,6 +16,7 @@
 
 #include "conf/resilience.h"
 #include "core/addr.h"
+#include "core/slice.h"
 #include "limit/table.h"
 
 #define RUNTIME_MAX_WORKERS 64
@@ -158,6 +159,7 @@ struct route_counters {
 #define X(name, text) _Atomic uint64_t name;
 	ROUTE_COUNTERS(X)
 #undef X
+	_Atomic(struct route_labels *) labels; /* NULL: none yet */
 } __attribute__((aligned(64)));
 
 /* By the owning worker only: a plain add, without a locked instruction. */
@@ -300,10 +302,15 @@ uint64_t backend_rt_latency_us(const struct backend_rt *b, uint64_t now_ms);
 /* The worker's own row. Without memory for one, one that nobody reads. By that worker. */
 struct route_counters *route_rt_row(struct route_rt *r, unsigned worker);
 
+/* What requests of this label are counted by, in the worker's own row. By that worker. NULL: out of memory. */
+struct route_label *route_rt_label(struct route_rt *r, unsigned worker, struct slice text);
+
 /* Sums over the workers. */
 void backend_rt_sum(const struct backend_rt *b, struct backend_counters *ret_sum);
 void service_rt_sum(const struct service_rt *s, struct service_counters *ret_sum);
 void route_rt_sum(const struct route_rt *r, struct route_counters *ret_sum);
+/* Up to `max` labels of it; returns how many there are. */
+size_t route_rt_sum_labels(const struct route_rt *r, struct route_label *ret_sums, size_t max);
 void limit_rt_sum(const struct limit_rt *l, struct limit_counters *ret_sum);
 
 const char *health_state_name(enum health_state v); /* "unknown", "up", "down" */

@@ -389,6 +389,11 @@ static const struct keyword route_keys[] = {
 	 FIELD(struct route_draft, name),
 	 .form = "a name",
 	 .refuse_text = field_refuse_name},
+	{.name = "label",
+	 .text = "template of a text that requests are counted by in /metrics, such as ${tenant} "
+		 "or ${region}; of each worker, the first 100 of them, then (other)",
+	 NODE(struct route_draft, label),
+	 .form = "a template"},
 	{.name = "match",
 	 .text = "conditions; without this key, all requests",
 	 OF(match),

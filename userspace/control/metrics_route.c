@@ -3,14 +3,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/route_label.h"
 #include "conf/route_set.h"
 #include "conf/runtime.h"
 #include "control/metrics_int.h"
 
+#define CLASSES		4
+#define LABELS_OF_ROUTE 1000 /* of all workers together */
+
+static const char *const classes[CLASSES] = {"2xx", "3xx", "4xx", "5xx"};
+
 struct row {
 	const char *service, *route;
+	const struct route_rt *rt;  /* NULL: it has no labels */
 	char number[ROUTE_KEY_MAX]; /* what route points to where there is no name */
 	struct route_counters sum;
+};
+
+/* Of a route, by a text of its requests. */
+struct label_row {
+	const struct row *of;
+	struct route_label sum;
 };
 
 static size_t routes_of(const struct service *s)
@@ -31,6 +44,7 @@ static size_t read_rows(const struct snapshot *snap, size_t max, struct row *row
 			struct row *row = &rows[count++];
 
 			row->service = s->name;
+			row->rt = a->label ? a->rt : NULL;
 			row->route = route_key(s->routes, r, row->number);
 			route_rt_sum(a->rt, &row->sum);
 		}
@@ -57,16 +71,14 @@ static void add_counter(struct exposition *e, const struct row *rows, size_t cou
 
 static void add_responses(struct exposition *e, const struct row *rows, size_t count)
 {
-	static const char *const classes[] = {"2xx", "3xx", "4xx", "5xx"};
-
 	exposition_family(e, "shunt_route_responses_total", METRIC_COUNTER,
 			  "Responses to requests of a route, by the class of their status.");
 	for (size_t i = 0; i < count; i++) {
 		const struct route_counters *n = &rows[i].sum;
-		const uint64_t of[] = {n->responses_2xx, n->responses_3xx, n->responses_4xx,
-				       n->responses_5xx};
+		const uint64_t of[CLASSES] = {n->responses_2xx, n->responses_3xx, n->responses_4xx,
+					      n->responses_5xx};
 
-		for (size_t k = 0; k < sizeof(of) / sizeof(of[0]); k++)
+		for (size_t k = 0; k < CLASSES; k++)
 			exposition_count(e,
 					 (const struct label[]){{"service", rows[i].service},
 								{"route", rows[i].route},
@@ -74,6 +86,77 @@ static void add_responses(struct exposition *e, const struct row *rows, size_t c
 								{0}},
 					 of[k]);
 	}
+}
+
+static void add_label_requests(struct exposition *e, const struct label_row *rows, size_t count)
+{
+	exposition_family(e, "shunt_route_label_requests_total", METRIC_COUNTER,
+			  "Requests of a route by the text that its label makes of them.");
+	for (size_t i = 0; i < count; i++)
+		exposition_count(e,
+				 (const struct label[]){{"service", rows[i].of->service},
+							{"route", rows[i].of->route},
+							{"label", rows[i].sum.text},
+							{0}},
+				 rows[i].sum.requests);
+}
+
+static void add_label_responses(struct exposition *e, const struct label_row *rows, size_t count)
+{
+	exposition_family(e, "shunt_route_label_responses_total", METRIC_COUNTER,
+			  "Responses to them, by the class of their status.");
+	for (size_t i = 0; i < count; i++) {
+		const struct route_label *n = &rows[i].sum;
+		const uint64_t of[CLASSES] = {n->responses_2xx, n->responses_3xx, n->responses_4xx,
+					      n->responses_5xx};
+
+		for (size_t k = 0; k < CLASSES; k++)
+			exposition_count(e,
+					 (const struct label[]){{"service", rows[i].of->service},
+								{"route", rows[i].of->route},
+								{"label", n->text},
+								{"code", classes[k]},
+								{0}},
+					 of[k]);
+	}
+}
+
+static size_t read_labels(const struct row *rows, size_t count, size_t max, struct label_row *to)
+{
+	static struct route_label sums[LABELS_OF_ROUTE]; /* main thread alone */
+	size_t found = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		size_t n = rows[i].rt ? route_rt_sum_labels(rows[i].rt, sums, LABELS_OF_ROUTE) : 0;
+
+		for (size_t k = 0; k < n && found < max; k++)
+			to[found++] = (struct label_row){&rows[i], sums[k]};
+	}
+	return found;
+}
+
+/* Up to `max` of all routes together. */
+static void add_labels(struct exposition *e, const struct row *rows, size_t count, size_t max,
+		       bool *failed)
+{
+	struct label_row *labels;
+	size_t labelled = 0, found;
+
+	for (size_t i = 0; i < count; i++)
+		labelled += rows[i].rt != NULL;
+	if (!labelled)
+		return;
+	if (max > labelled * LABELS_OF_ROUTE)
+		max = labelled * LABELS_OF_ROUTE;
+	labels = calloc(max + 1, sizeof(*labels));
+	if (!labels) {
+		*failed = true;
+		return;
+	}
+	found = read_labels(rows, count, max, labels);
+	add_label_requests(e, labels, found);
+	add_label_responses(e, labels, found);
+	free(labels);
 }
 
 size_t metrics_routes(struct exposition *e, const struct snapshot *snap, size_t max, bool *failed)
@@ -94,6 +177,7 @@ size_t metrics_routes(struct exposition *e, const struct snapshot *snap, size_t 
 	ROUTE_COUNTERS(X)
 #undef X
 	add_responses(e, rows, count);
+	add_labels(e, rows, count, max, failed);
 	free(rows);
 	return total - count;
 }

@@ -9,6 +9,7 @@
 #include "core/clock.h"
 #include "l7/conn.h"
 #include "l7/request.h"
+#include "l7/routing.h"
 #include "l7/turn_away.h"
 #include "limit/hash.h"
 
@@ -68,9 +69,9 @@ struct limit_verdict rate_limit_check(const struct client *who, const struct rou
 
 /* RateLimit and RateLimit-Policy as in draft-ietf-httpapi-ratelimit-headers-10. */
 void rate_limit_answer(const struct client *who, const struct head *h,
-		       const struct route_action *action, const struct limit_verdict *v,
-		       size_t block_len)
+		       const struct routing *routing, size_t block_len)
 {
+	const struct limit_verdict *v = &routing->limit;
 	const struct meter *m = &v->by->meter;
 	uint64_t retry = (v->wait_ns + NS_PER_SECOND - 1) / NS_PER_SECOND;
 	char fields[TURN_AWAY_FIELDS_MAX];
@@ -80,6 +81,6 @@ void rate_limit_answer(const struct client *who, const struct head *h,
 			 v->by->name, m->count, (m->period_ms + 999) / 1000, v->by->name, retry);
 
 	counter_add(&conn_counters(who->conn)->rate_limited, 1);
-	turn_away(who, h, action, REASON_RATE_LIMITED, (unsigned)retry,
+	turn_away(who, h, routing, REASON_RATE_LIMITED, (unsigned)retry,
 		  (struct slice){fields, (size_t)n}, block_len);
 }

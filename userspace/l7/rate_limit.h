@@ -13,6 +13,7 @@ struct head;
 struct route_input;
 struct route_set;
 struct route_action;
+struct routing;
 struct rate_limit;
 
 struct limit_verdict {
@@ -26,9 +27,8 @@ struct limit_verdict rate_limit_check(const struct client *who, const struct rou
 				      const struct route_action *action,
 				      const struct route_input *in);
 
-/* 429, or what gRPC calls it. block_len: as request_start(). */
+/* By routing->limit: 429, or what gRPC calls it. block_len: as request_start(). */
 void rate_limit_answer(const struct client *who, const struct head *h,
-		       const struct route_action *action, const struct limit_verdict *v,
-		       size_t block_len);
+		       const struct routing *routing, size_t block_len);
 
 #endif

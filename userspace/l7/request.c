@@ -209,7 +209,7 @@ void request_fail(struct request *r, enum reason reason)
 		after = CONN_THEN_LINGER;
 	r->status = (uint16_t)answer_status(&a);
 	r->name = answer_name(client.conn->l7, &a);
-	routing_count(client.conn->l7, r->action, r->status, true);
+	routing_count(client.conn->l7, r->action, r->label, r->status, true);
 	end(r, false);
 	client.ops->answer(client.owner, &a, after);
 }
@@ -634,10 +634,10 @@ static enum reason find_way(const struct client *who, struct head *h, size_t blo
 	if (reason == REASON_NONE)
 		reason = routing_find(who, h, ret_routing);
 	if (reason == REASON_RATE_LIMITED)
-		rate_limit_answer(who, h, ret_routing->action, &ret_routing->limit, block_len);
+		rate_limit_answer(who, h, ret_routing, block_len);
 	else if (reason != REASON_NONE)
 		return reason;
-	else if (!l7->shedding.is_on || !shedding_refuses(who, h, ret_routing->action, block_len))
+	else if (!l7->shedding.is_on || !shedding_refuses(who, h, ret_routing, block_len))
 		return ret_routing->pool ? REASON_NONE
 					 : routing_answer(who, h, ret_routing, block_len);
 	ret_routing->pool = NULL;
@@ -698,6 +698,7 @@ static enum reason start(const struct client *who, struct head *h, size_t block_
 		.hash = routing->hash,
 		.sticky = routing->sticky,
 		.action = routing->action,
+		.label = routing->label,
 		.response_ms = routing->action && routing->action->timeout_ms
 				       ? routing->action->timeout_ms
 				       : s->timeouts.response_header,
@@ -752,6 +753,6 @@ enum reason request_start(const struct client *who, struct head *h, size_t block
 	if (reason == REASON_NONE)
 		return reason;
 	h->target = asked; /* that is what the log has to say */
-	routing_count(who->conn->l7, routing.action, reason_status(reason), true);
+	routing_count(who->conn->l7, routing.action, routing.label, reason_status(reason), true);
 	return reason;
 }

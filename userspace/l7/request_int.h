@@ -74,7 +74,8 @@ struct request {
 	uint64_t begun_ms;	  /* in the loop's time */
 	struct access_entry *log; /* NULL: it is not logged */
 	const struct route_action *action;
-	const char *end_reason;	  /* for the log: why there is no whole response; NULL: there is */
+	struct route_label *label; /* that the route counts it by; NULL: none */
+	const char *end_reason;	   /* for the log: why there is no whole response; NULL: there is */
 	struct slice name;	  /* the same: that it is answered with; empty: what it came with */
 	uint16_t status;	  /* of the response; 0: there is none yet */
 	uint16_t fault;		  /* status that it is answered with on purpose; 0: none */

@@ -48,7 +48,7 @@ static void count_final(struct request *r, unsigned status)
 {
 	r->status = (uint16_t)status;
 	count_response(request_counters(r), status);
-	routing_count(r->client.conn->l7, r->action, status, false);
+	routing_count(r->client.conn->l7, r->action, r->label, status, false);
 }
 
 /* The response that makes a tunnel of it. */

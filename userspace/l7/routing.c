@@ -278,20 +278,48 @@ static enum reason change(const struct client *who, struct head *h, const struct
 	return REASON_NONE;
 }
 
-void routing_count(const struct l7 *l7, const struct route_action *a, unsigned status,
-		   bool is_error)
+/* The text is made of the request as it came. */
+static struct route_label *find_label(const struct l7 *l7, const struct route_action *a,
+				      const struct route_input *in,
+				      const struct path_captures *captures)
+{
+	char buf[ROUTE_LABEL_LEN];
+	struct slice text = {.ptr = buf};
+
+	if (!a->label)
+		return NULL;
+	if (template_render(a->label, in, captures, buf, sizeof(buf), &text.len) < 0)
+		text = SLICE(ROUTE_LABEL_OTHER);
+	return route_rt_label(a->rt, l7->env.worker, text);
+}
+
+static void count_request(const struct l7 *l7, const struct routing *r)
+{
+	counter_add(&row_of(l7, r->action)->requests, 1);
+	if (r->label)
+		counter_add(&r->label->requests, 1);
+}
+
+void routing_count(const struct l7 *l7, const struct route_action *a, struct route_label *label,
+		   unsigned status, bool is_error)
 {
 	struct route_counters *n;
 
 	if (!a)
 		return;
 	n = row_of(l7, a);
-	if (status >= 200)
-		counter_add(status < 300   ? &n->responses_2xx
-			    : status < 400 ? &n->responses_3xx
-			    : status < 500 ? &n->responses_4xx
-					   : &n->responses_5xx,
-			    1);
+#define COUNT(n)                                                                                   \
+	counter_add(status < 300   ? &(n)->responses_2xx                                           \
+		    : status < 400 ? &(n)->responses_3xx                                           \
+		    : status < 500 ? &(n)->responses_4xx                                           \
+				   : &(n)->responses_5xx,                                          \
+		    1)
+	if (status >= 200) {
+		COUNT(n);
+		if (label)
+			COUNT(label);
+	}
+#undef COUNT
 	if (is_error)
 		counter_add(&n->local_errors, 1);
 }
@@ -329,7 +357,9 @@ enum reason routing_find(const struct client *who, struct head *h, struct routin
 	if (found.route) {
 		ret_routing->action = found.route->action;
 		ret_routing->route = found.route->name;
-		counter_add(&row_of(who->conn->l7, ret_routing->action)->requests, 1);
+		ret_routing->label =
+			find_label(who->conn->l7, ret_routing->action, &in, &found.captures);
+		count_request(who->conn->l7, ret_routing);
 	}
 	if (set->has_limits) {
 		ret_routing->limit = rate_limit_check(who, set, ret_routing->action, &in);
@@ -425,7 +455,7 @@ enum reason routing_answer(const struct client *who, struct head *h, const struc
 					    .action = a,
 					    .response_bytes = body.len,
 					    .request_id = name});
-	routing_count(l7, a, a->status, false);
+	routing_count(l7, a, routing->label, a->status, false);
 	/* From here on h is gone: it lay in the block. */
 	if (block_len)
 		buf_consume(who->io->pool, &who->io->in, block_len);

@@ -7,6 +7,7 @@
 #ifndef L7_ROUTING_H
 #define L7_ROUTING_H
 
+#include "conf/route_label.h"
 #include "conf/route_set.h"
 #include "l7/http1_parse.h"
 #include "l7/rate_limit.h"
@@ -26,6 +27,7 @@ struct routing {
 	const struct route_action *action; /* NULL: no route fits, or there are none */
 	const struct pool *pool;	   /* NULL: answered without a backend */
 	const char *route;		   /* its name; NULL: it has none, or there is none */
+	struct route_label *label;	   /* that it is counted by, too; NULL: none */
 	struct slice location;		   /* of a redirect */
 	uint64_t hash;			   /* for maglev, that pool is balanced by */
 	struct sticky sticky;		   /* where pool has cookies */
@@ -55,9 +57,10 @@ enum reason routing_find(const struct client *who, struct head *h, struct routin
 /* Does the route of h, as above but not changed, take it from TLS early data? */
 bool routing_takes_early(const struct client *who, const struct head *h);
 
-/* A response to a request of that route; NULL: it has none. is_error: made here, for want of a better one. */
-void routing_count(const struct l7 *l7, const struct route_action *a, unsigned status,
-		   bool is_error);
+/* A response to a request of that route and label; NULL: it has none. is_error: made here, for want of a
+ * better one. */
+void routing_count(const struct l7 *l7, const struct route_action *a, struct route_label *label,
+		   unsigned status, bool is_error);
 
 /* Make the changes to h, whose fields are from l7_fields(). 0, or -ENOMEM. */
 int routing_edit(struct l7 *l7, struct head *h, const struct rendered_edit *edits, size_t count);

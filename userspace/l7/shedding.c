@@ -6,6 +6,7 @@
 #include "core/clock.h"
 #include "l7/conn.h"
 #include "l7/request.h"
+#include "l7/routing.h"
 #include "l7/turn_away.h"
 
 #define LOOKED_AT_PER_TURN 256U /* connections, for idle ones */
@@ -124,17 +125,17 @@ void shedding_count(const struct conn *c, unsigned priority)
 	counter_add(of[priority], 1);
 }
 
-bool shedding_refuses(const struct client *who, const struct head *h,
-		      const struct route_action *action, size_t block_len)
+bool shedding_refuses(const struct client *who, const struct head *h, const struct routing *routing,
+		      size_t block_len)
 {
 	struct l7 *l7 = who->conn->l7;
-	enum request_priority priority = shedding_priority(who->service, action);
+	enum request_priority priority = shedding_priority(who->service, routing->action);
 
 	overload_look(&l7->shedding.state, memory_of(l7), l7->conn_count);
 	if (!overload_sheds(&l7->shedding.state, priority, l7_random(l7)))
 		return false;
 	shedding_count(who->conn, priority);
-	turn_away(who, h, action, REASON_OVERLOADED, l7->shedding.retry_s, (struct slice){0},
+	turn_away(who, h, routing, REASON_OVERLOADED, l7->shedding.retry_s, (struct slice){0},
 		  block_len);
 	return true;
 }

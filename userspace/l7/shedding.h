@@ -19,6 +19,7 @@ struct head;
 struct l7;
 struct l7_load;
 struct route_action;
+struct routing;
 struct service;
 struct snapshot;
 
@@ -40,9 +41,9 @@ enum request_priority shedding_priority(const struct service *s, const struct ro
 /* One of that priority is refused. */
 void shedding_count(const struct conn *c, unsigned priority);
 
-/* While it is on: false: the request goes on. True: it was answered. action: NULL: no route.
- * block_len: as request_start(). */
-bool shedding_refuses(const struct client *who, const struct head *h,
-		      const struct route_action *action, size_t block_len);
+/* While it is on: false: the request goes on. True: it was answered. block_len: as
+ * request_start(). */
+bool shedding_refuses(const struct client *who, const struct head *h, const struct routing *routing,
+		      size_t block_len);
 
 #endif

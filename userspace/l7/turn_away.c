@@ -13,7 +13,7 @@
 
 #define RETRY_MAX 32U /* bytes of its line */
 
-void turn_away(const struct client *who, const struct head *h, const struct route_action *action,
+void turn_away(const struct client *who, const struct head *h, const struct routing *routing,
 	       enum reason reason, unsigned retry_after_s, struct slice fields, size_t block_len)
 {
 	struct answer a = conn_answer(who->conn, reason, h);
@@ -35,9 +35,9 @@ void turn_away(const struct client *who, const struct head *h, const struct rout
 						  : PERSIST_CLOSE,
 			    out);
 	if (access_log_is_on(who))
-		access_log_refused(who, h, &a, action);
+		access_log_refused(who, h, &a, routing->action);
 	counter_add(&conn_counters(who->conn)->local_errors, 1);
-	routing_count(who->conn->l7, action, answer_status(&a), true);
+	routing_count(who->conn->l7, routing->action, routing->label, answer_status(&a), true);
 	/* From here on h is gone: it lay in the block. */
 	if (block_len)
 		buf_consume(who->io->pool, &who->io->in, block_len);

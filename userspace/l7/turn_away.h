@@ -8,13 +8,13 @@
 
 struct client;
 struct head;
-struct route_action;
+struct routing;
 
 #define TURN_AWAY_FIELDS_MAX 512U
 
-/* action: of its route, NULL: none. fields: lines of the header beside Retry-After, each with its end; at most TURN_AWAY_FIELDS_MAX.
+/* fields: lines of the header beside Retry-After, each with its end; at most TURN_AWAY_FIELDS_MAX.
  * block_len: as request_start(). A call of gRPC gets its status. */
-void turn_away(const struct client *who, const struct head *h, const struct route_action *action,
+void turn_away(const struct client *who, const struct head *h, const struct routing *routing,
 	       enum reason reason, unsigned retry_after_s, struct slice fields, size_t block_len);
 
 #endif
