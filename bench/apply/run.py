@@ -6,8 +6,8 @@ backends in a namespace of its own, and clients on its control socket.
 One change at a time: the weight of a backend, as `shuntctl backend weight` sends it. What it took
 is the daemon's own word: from the moment it begins until workers and kernel have it; and which rows
 of the kernel's tables it wrote. All at once: as many connections as there may be ask for changes as
-fast as they are answered. And discovery: a file with backends of one more pool is replaced as
-fast as possible, while commands go on."""
+fast as they are answered. And discovery: a file with ten backends of one more pool is replaced as
+fast as possible, each time with another weight of each, while commands go on."""
 import argparse
 import json
 import os
@@ -27,7 +27,7 @@ from common import cpu_model, shunt_version
 from daemon import Daemon
 from lab import Lab, mount_bpffs, sweep_dead_runs
 
-POOL_BACKENDS = 10
+POOL_BACKENDS, FOUND_BACKENDS = 10, 10
 FULL = {"services": 1000, "changes": 50, "seconds": 5.0, "connections": 1000}
 QUICK = {"services": 20, "changes": 5, "seconds": 0.5, "connections": 20}
 GOAL_MS, GOAL_RATE = 20.0, 10000
@@ -35,12 +35,12 @@ GOAL_MS, GOAL_RATE = 20.0, 10000
 # Replaces the file until its input ends; prints how often it did.
 WRITER = """
 import os, select, sys
-count, path = 0, sys.argv[1]
+count, path, backends = 0, sys.argv[1], int(sys.argv[2])
 while count % 64 or not select.select([0], [], [], 0)[0]:
     count += 1
     with open(path + ".new", "w", encoding="ascii") as f:
         f.write("".join(f"- {{address: 10.200.0.{i}, weight: {(count + i) % 100 + 1}}}\\n"
-                        for i in range(1, 11)))
+                        for i in range(1, backends + 1)))
     os.rename(path + ".new", path)
 print(count)
 """
@@ -145,8 +145,9 @@ def discovered(daemon, services, found, seconds):
     """A file that changes all the time: how often it did, generations, milliseconds of commands
     meanwhile, the share of the main thread without them, and whether the last of it is in force."""
     pid = daemon.ctl_json("status")["pid"]
-    with subprocess.Popen([sys.executable, "-c", WRITER, found], stdin=subprocess.PIPE,
-                          stdout=subprocess.PIPE, text=True) as writer:
+    argv = [sys.executable, "-c", WRITER, found, str(FOUND_BACKENDS)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          text=True) as writer:
         before, spent, begin = daemon.generation(), main_thread_ms(pid), time.monotonic()
         time.sleep(seconds)
         lasted = time.monotonic() - begin
@@ -164,7 +165,9 @@ def discovered(daemon, services, found, seconds):
             break
     else:
         raise SystemExit("bench-apply: the last of the file did not take effect")
-    return {"changes_a_second": count / whole, "generations_a_second": generations / lasted,
+    return {"replaced_a_second": count / whole,
+            "changes_a_second": count * FOUND_BACKENDS / whole,
+            "generations_a_second": generations / lasted,
             "main_thread_percent": spent / lasted / 10,
             "command_ms": statistics.median(took)}
 
@@ -208,11 +211,12 @@ def main():
           f"goal {GOAL_MS:.0f}), rows written {r['rows_written']['median']:.0f} (most "
           f"{r['rows_written']['most']})")
     print(f"processor time of one, on the main thread: {r['processor_ms']:.1f} ms")
-    print(f"all at once: {r['changes_a_second']:.0f} changes a second (goal {GOAL_RATE}), "
+    print(f"all at once: {r['changes_a_second']:.0f} changes a second, "
           f"{r['changes']} in {r['generations']} generations")
     f = r["discovery"]
-    print(f"discovery: {f['changes_a_second']:.0f} changes a second of a file are "
-          f"{f['generations_a_second']:.1f} generations, {f['main_thread_percent']:.0f} % of the "
+    print(f"discovery: {f['changes_a_second']:.0f} changes a second (goal {GOAL_RATE}) in "
+          f"{f['replaced_a_second']:.0f} files are {f['generations_a_second']:.1f} "
+          f"generations, {f['main_thread_percent']:.0f} % of the "
           f"main thread; a command meanwhile: {f['command_ms']:.1f} ms")
     if args.json:
         os.makedirs(os.path.dirname(os.path.abspath(args.json)), exist_ok=True)
