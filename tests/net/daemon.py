@@ -164,7 +164,7 @@ class Daemon:
         self.proc.wait()
         self.died_as_told = True
 
-    def upgrade(self, *args, timeout=60):
+    def upgrade(self, *args, timeout=TIMEOUT_S):
         """shuntctl upgrade. This object is the new process; the former one, which drains."""
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         done = self.ctl("-o", "json", "upgrade", *args, timeout=timeout)
@@ -179,7 +179,7 @@ class Daemon:
         for _ in range(2):
             if former.poll() is None:
                 former.terminate()
-        former.wait(timeout=TIMEOUT_S)
+        former.wait()
 
     def restart(self, timeout=20):
         """Start again with the same files, after sigkill() or terminate()."""

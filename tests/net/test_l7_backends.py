@@ -21,11 +21,15 @@ def named(name, counts):
     return serve
 
 
+_bound = []
+
+
 def refusing(addr="127.0.0.1"):
-    """An address where nobody listens."""
-    with socket.socket() as sock:
-        sock.bind((addr, 0))
-        return f"{addr}:{sock.getsockname()[1]}"
+    """An address where nobody listens, nor will: the port stays taken."""
+    sock = socket.socket()
+    sock.bind((addr, 0))
+    _bound.append(sock)
+    return f"{addr}:{sock.getsockname()[1]}"
 
 
 def backend_row(proxy, name):
