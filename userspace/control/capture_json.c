@@ -9,22 +9,11 @@
 #include "conf/snapshot.h"
 #include "control/frame_json.h"
 #include "control/json_build.h"
+#include "control/packet_names.h"
 #include "l4/frame.h"
 #include "loader/maps.h"
 
 #define NS_PER_S 1000000000ULL
-
-static const char *const verdict_names[] = {
-#define X(name, text) text,
-	SHUNT_VERDICTS(X)
-#undef X
-};
-
-static const char *const drop_names[] = {
-#define X(name, text) text,
-	SHUNT_DROPS(X)
-#undef X
-};
 
 static const char *const action_names[] = {
 	[XDP_ABORTED] = "aborted", [XDP_DROP] = "drop",		[XDP_PASS] = "pass",
@@ -146,13 +135,8 @@ json_t *capture_json(const struct capture_names *names, const struct capture_rec
 	json_put(o, "action",
 		 json_string(r->action <= XDP_REDIRECT ? action_names[r->action] : "unknown"),
 		 &failed);
-	json_put(o, "verdict",
-		 r->verdict < SHUNT_VERDICT_COUNT ? json_string(verdict_names[r->verdict])
-						  : json_null(),
-		 &failed);
-	json_put(o, "drop",
-		 r->drop < SHUNT_DROP_COUNT ? json_string(drop_names[r->drop]) : json_null(),
-		 &failed);
+	json_put(o, "verdict", json_pack("s?", packet_verdict_name(r->verdict)), &failed);
+	json_put(o, "drop", json_pack("s?", packet_drop_name(r->drop)), &failed);
 	json_put(o, "service", has_service ? json_text(meta.name) : json_null(), &failed);
 	json_put(o, "backend", backend_json(names, r, b), &failed);
 	json_put(o, "reply", json_boolean(r->flags & CAPTURE_REPLY), &failed);

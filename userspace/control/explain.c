@@ -8,6 +8,7 @@
 #include "conf/listen.h"
 #include "control/frame_json.h"
 #include "control/json_build.h"
+#include "control/packet_names.h"
 #include "l4/frame.h"
 #include "loader/rehearse.h"
 
@@ -63,18 +64,6 @@ static const char *const drop_words[] = {
 _Static_assert(sizeof(drop_words) / sizeof(drop_words[0]) == SHUNT_DROP_COUNT,
 	       "a sentence for each reason");
 
-static const char *const verdict_names[] = {
-#define X(name, text) text,
-	SHUNT_VERDICTS(X)
-#undef X
-};
-
-static const char *const drop_names[] = {
-#define X(name, text) text,
-	SHUNT_DROPS(X)
-#undef X
-};
-
 static const char *const count_names[] = {
 #define X(name, text) text,
 	SHUNT_SVC_COUNTERS(X)
@@ -116,9 +105,9 @@ static json_t *frame_json(const uint8_t *frame, size_t len, uint16_t port)
 static json_t *drop_json(const struct rehearse_result *r)
 {
 	/* Of an answer too there may be a reason: what it says is that the packet is not taken. */
-	for (int i = 0; i < SHUNT_DROP_COUNT; i++) {
+	for (unsigned i = 0; i < SHUNT_DROP_COUNT; i++) {
 		if (r->has_service && r->stats.drop[i])
-			return json_pack("{s:s, s:s}", "reason", drop_names[i], "explanation",
+			return json_pack("{s:s, s:s}", "reason", packet_drop_name(i), "explanation",
 					 drop_words[i]);
 	}
 	return json_null();
@@ -240,7 +229,8 @@ json_t *explain_result(const struct snapshot *snap, const uint8_t *frame, size_t
 	bool failed = !o;
 
 	json_put(o, "packet", frame_json(frame, len, 0), &failed);
-	json_put(o, "verdict", json_string(counted ? verdict_names[r->verdict] : "error"), &failed);
+	json_put(o, "verdict", json_string(counted ? packet_verdict_name(r->verdict) : "error"),
+		 &failed);
 	json_put(o, "explanation",
 		 json_string(counted ? verdict_words[r->verdict] : "the program ended early"),
 		 &failed);
