@@ -16,6 +16,7 @@
 #include "cli/pcap_write.h"
 #include "cli/print.h"
 #include "conf/value.h"
+#include "core/text.h"
 
 #define PERIOD_NS   100000000L
 #define NS_PER_S    1000000000ULL
@@ -73,11 +74,6 @@ static const char *names(const json_t *p, char *buf, size_t len)
 	return buf;
 }
 
-static int half_byte(char c)
-{
-	return c <= '9' ? c - '0' : c - 'a' + 10;
-}
-
 /* The bytes that digits stand for, malloc'ed. NULL: none, or out of memory. */
 static uint8_t *bytes_of(const json_t *frame, uint32_t *ret_len)
 {
@@ -86,7 +82,8 @@ static uint8_t *bytes_of(const json_t *frame, uint32_t *ret_len)
 	uint8_t *bytes = len ? malloc(len) : NULL;
 
 	for (size_t i = 0; bytes && i < len; i++)
-		bytes[i] = (uint8_t)(half_byte(text[2 * i]) << 4 | half_byte(text[2 * i + 1]));
+		bytes[i] = (uint8_t)(text_hex_digit(text[2 * i]) << 4 |
+				     text_hex_digit(text[2 * i + 1]));
 	*ret_len = (uint32_t)len;
 	return bytes;
 }

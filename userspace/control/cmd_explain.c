@@ -16,6 +16,7 @@
 #include "control/json_build.h"
 #include "control/reply.h"
 #include "core/log.h"
+#include "core/text.h"
 #include "l4/frame.h"
 #include "l4/l4.h"
 #include "loader/rehearse.h"
@@ -53,14 +54,6 @@ static void explain_free(struct explain *x)
 
 /* ---- the question ---- */
 
-static int hex_digit(char c)
-{
-	static const char digits[] = "0123456789abcdef";
-	const char *at = c ? strchr(digits, c | ('a' ^ 'A')) : NULL;
-
-	return at ? (int)(at - digits) : -1;
-}
-
 static bool add_frame(struct explain *x, const uint8_t *bytes, size_t len)
 {
 	struct frame *f = &x->frames[x->count];
@@ -85,7 +78,7 @@ static const char *take_frame(struct explain *x, const json_t *value)
 	if (!text || strlen(text) % 2 || len < 14 || len > sizeof(bytes))
 		return "frames: expected texts of 14 to 3072 bytes in hexadecimal digits";
 	for (size_t i = 0; i < len; i++) {
-		int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
+		int high = text_hex_digit(text[2 * i]), low = text_hex_digit(text[2 * i + 1]);
 
 		if (high < 0 || low < 0)
 			return "frames: expected hexadecimal digits";

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Questions about strings: how alike are two, what is one's hash, how is one shown to a person.
+/* Questions about strings: how alike are two, what is one's hash, how is one shown to a person,
+ * what does one digit stand for.
  * Pure; any thread. */
 #ifndef CORE_TEXT_H
 #define CORE_TEXT_H
@@ -24,5 +25,14 @@ struct text_quoted {
 	char s[72];
 };
 struct text_quoted text_quote(const char *text);
+
+/* 0 to 15, of a hexadecimal digit in upper or lower case; -1: it is none. */
+static inline int text_hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c = (char)(c | 0x20);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
 
 #endif

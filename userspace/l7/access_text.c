@@ -7,6 +7,7 @@
 
 #include "conf/access_plan.h"
 #include "conf/snapshot.h"
+#include "core/text.h"
 
 #define REDACTED       SLICE("[redacted]")
 #define NAME_MAX_BYTES 64U
@@ -104,14 +105,6 @@ static bool is_secret(const struct access_conf *conf, struct slice name)
 	return false;
 }
 
-static int digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)(c | 0x20);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* As the server behind will read it. One that is too long is none that is looked for. */
 static struct slice decode(struct slice name, char out[NAME_MAX_BYTES])
 {
@@ -122,9 +115,10 @@ static struct slice decode(struct slice name, char out[NAME_MAX_BYTES])
 
 		if (len == NAME_MAX_BYTES)
 			return (struct slice){0};
-		if (c == '%' && i + 2 < name.len && digit(name.ptr[i + 1]) >= 0 &&
-		    digit(name.ptr[i + 2]) >= 0) {
-			c = (char)(digit(name.ptr[i + 1]) * 16 + digit(name.ptr[i + 2]));
+		if (c == '%' && i + 2 < name.len && text_hex_digit(name.ptr[i + 1]) >= 0 &&
+		    text_hex_digit(name.ptr[i + 2]) >= 0) {
+			c = (char)(text_hex_digit(name.ptr[i + 1]) * 16 +
+				   text_hex_digit(name.ptr[i + 2]));
 			i += 2;
 		}
 		out[len++] = c;

@@ -2,6 +2,7 @@
 /* What rules see of a request: see input.h. */
 #include "route/input.h"
 
+#include "core/text.h"
 #include "route/room_int.h"
 
 bool route_next_in_array(const struct route_input *in, struct slice name, unsigned *cursor,
@@ -49,14 +50,6 @@ bool route_next_pair(struct slice *rest, char separator, struct slice *ret_name,
 	return false;
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* The byte at s.ptr[*at], decoded; *at is moved behind it. A "%" that begins no escape is itself. */
 static char decode_byte(struct slice s, size_t *at)
 {
@@ -67,8 +60,8 @@ static char decode_byte(struct slice s, size_t *at)
 		return ' ';
 	if (c != '%' || s.len - *at < 2)
 		return c;
-	high = hex_digit(s.ptr[*at]);
-	low = hex_digit(s.ptr[*at + 1]);
+	high = text_hex_digit(s.ptr[*at]);
+	low = text_hex_digit(s.ptr[*at + 1]);
 	if (high < 0 || low < 0)
 		return c;
 	*at += 2;
