@@ -476,7 +476,7 @@ static void on_told(void *ctx, int status)
 	((struct told *)ctx)->status = status;
 }
 
-static void walk(struct told *t, const struct conn_walk *question)
+static void walk(struct told *t, const struct conn_question *question)
 {
 	const struct workers_walk events = {on_page, on_told, t};
 
@@ -487,7 +487,7 @@ static void walk(struct told *t, const struct conn_walk *question)
 static void test_walk_tells_of_each_connection_once(void **state)
 {
 	struct world *w = *state;
-	struct conn_walk question = {.limit = CLIENTS};
+	struct conn_question question = {.limit = CLIENTS};
 	struct told t;
 
 	connect_all(w, &t);
@@ -505,7 +505,7 @@ static void test_walk_tells_of_each_connection_once(void **state)
 static void test_walk_goes_on_where_connections_have_closed(void **state)
 {
 	struct world *w = *state;
-	struct conn_walk question = {0};
+	struct conn_question question = {0};
 	struct told t;
 
 	connect_all(w, &t);
@@ -522,7 +522,7 @@ static void test_walk_goes_on_where_connections_have_closed(void **state)
 static void test_walk_that_was_enough_ends_and_another_begins_anew(void **state)
 {
 	struct world *w = *state;
-	struct conn_walk question = {0};
+	struct conn_question question = {0};
 	struct told t;
 	unsigned sum = 0;
 
@@ -546,7 +546,7 @@ static void test_walk_that_was_enough_ends_and_another_begins_anew(void **state)
 static void test_walk_kills_whom_it_tells_of(void **state)
 {
 	struct world *w = *state;
-	struct conn_walk question = {.kills = true};
+	struct conn_question question = {.kills = true};
 	struct workers_status s;
 	struct told t;
 
@@ -569,7 +569,7 @@ static void test_walk_kills_whom_it_tells_of(void **state)
 static void test_stop_amid_a_walk(void **state)
 {
 	struct world *w = *state;
-	struct conn_walk question = {0};
+	struct conn_question question = {0};
 	struct told t;
 
 	connect_all(w, &t);

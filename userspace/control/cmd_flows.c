@@ -131,24 +131,21 @@ static void walk_proxied(struct flows *f)
 {
 	const struct workers_walk events = {on_page, on_walked, f};
 	uint64_t listed = json_array_size(f->rows.list), before = f->rows.steered;
-	struct conn_walk *question;
+	const struct conn_question question = {
+		.filter = f->filter,
+		.kills = f->task == FLOWS_KILL,
+		.offset = f->rows.offset > before ? f->rows.offset - before : 0,
+		.limit = f->rows.limit - listed,
+	};
 
 	if (f->err || !f->proxied || !f->env->workers) {
 		end(f);
 		return;
 	}
-	question = calloc(1, sizeof(*question)); /* it is a large one */
-	if (question) {
-		question->filter = f->filter;
-		question->kills = f->task == FLOWS_KILL;
-		question->offset = f->rows.offset > before ? f->rows.offset - before : 0;
-		question->limit = f->rows.limit - listed;
-	}
-	if (!question || workers_walk(f->env->workers, question, &events)) {
+	if (workers_walk(f->env->workers, &question, &events)) {
 		f->rows.failed = true;
 		end(f);
 	}
-	free(question);
 }
 
 /* ---- steered ---- */

@@ -73,9 +73,6 @@ bool server_is_idle(const struct server *s);
 const char *request_query(const struct request *rq, const char *name);
 const char *request_header(const struct request *rq, const char *name);
 
-/* Value of a header field, the same. */
-const char *request_header(const struct request *rq, const char *name);
-
 /* Of a request that is not answered yet: will nobody read the answer? Certain on the control socket alone: who
  * ends a TCP connection may still read. */
 bool request_is_abandoned(const struct request *rq);

@@ -47,7 +47,7 @@ struct place {
 
 static bool fits_place(const struct conn_walk *w, const struct place *p)
 {
-	return flow_filter_has_backend(&w->filter, p->pool ? p->pool->name : "",
+	return flow_filter_has_backend(&w->asked.filter, p->pool ? p->pool->name : "",
 				       p->backend ? p->backend->name : "");
 }
 
@@ -197,8 +197,8 @@ static unsigned visit(struct conn_walk *w, struct conn *c)
 	uint64_t at;
 
 	w->seen++;
-	if (!flow_filter_has_service(&w->filter, c->service->name) ||
-	    !flow_filter_has_source(&w->filter, &conn_peer(c)->addr))
+	if (!flow_filter_has_service(&w->asked.filter, c->service->name) ||
+	    !flow_filter_has_source(&w->asked.filter, &conn_peer(c)->addr))
 		return cost;
 	*item = (struct conn_item){0};
 	cost = look(w, c, item, &p);
@@ -208,11 +208,11 @@ static unsigned visit(struct conn_walk *w, struct conn *c)
 	cost += COST_FITS;
 	at = w->matched++;
 	w->count++;
-	if (at >= w->offset && at - w->offset < w->limit) {
+	if (at >= w->asked.offset && at - w->asked.offset < w->asked.limit) {
 		list(c, item);
 		cost += COST_LIST;
 	}
-	if (w->kills) {
+	if (w->asked.kills) {
 		kill_conn(c, is_busy(item));
 		cost += COST_CLOSE;
 	}

@@ -64,12 +64,16 @@ struct conn_item {
 	uint64_t bytes_in, bytes_out;
 };
 
-/* Whoever asks fills the first part, and zeroes the rest. */
-struct conn_walk {
+/* What is asked. */
+struct conn_question {
 	struct flow_filter filter;
 	bool kills;		/* close those that fit */
 	uint64_t offset, limit; /* which of them are listed */
+};
 
+/* All but the question is zero at first. */
+struct conn_walk {
+	struct conn_question asked;
 	uint64_t matched, seen; /* so far: that fit, that were looked at */
 	bool is_begun, is_over; /* with this worker's */
 	unsigned count;		/* of the page */

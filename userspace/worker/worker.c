@@ -105,17 +105,14 @@ struct walk {
 	struct conn_walk at;
 };
 
-int workers_walk(struct workers *w, const struct conn_walk *question,
+int workers_walk(struct workers *w, const struct conn_question *question,
 		 const struct workers_walk *events)
 {
 	struct walk *walk = calloc(1, sizeof(*walk));
 
 	if (!walk)
 		return -ENOMEM;
-	walk->at.filter = question->filter;
-	walk->at.kills = question->kills;
-	walk->at.offset = question->offset;
-	walk->at.limit = question->limit;
+	walk->at.asked = *question;
 	walk->events = *events;
 	walk->message.task = WORKER_WALK;
 	walk->message.walk = &walk->at;

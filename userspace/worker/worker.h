@@ -76,6 +76,7 @@ void workers_stop(struct workers *w);
  * commits, disturb nothing. page: on the main loop, some of them may be empty; false: that was enough.
  * Then done, once: 0, or -ECANCELED, from within workers_stop().
  */
+struct conn_question;
 struct conn_walk;
 struct workers_walk {
 	bool (*page)(void *ctx, const struct conn_walk *walk);
@@ -83,8 +84,8 @@ struct workers_walk {
 	void *ctx;
 };
 
-/* question: l7/conn_walk.h, its first part. 0, or -ENOMEM: nothing is called. Not after workers_stop(). */
-int workers_walk(struct workers *w, const struct conn_walk *question,
+/* question: l7/conn_walk.h; it is copied. 0, or -ENOMEM: nothing is called. Not after workers_stop(). */
+int workers_walk(struct workers *w, const struct conn_question *question,
 		 const struct workers_walk *events);
 
 struct workers_status {
