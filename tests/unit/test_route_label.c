@@ -58,18 +58,22 @@ static void test_no_more_than_there_may_be(void **state)
 	assert_int_equal(route_labels_get(one, of("n0"))->requests, 1);
 	assert_int_equal(route_labels_get(one, of("n999"))->requests, 9 * ROUTE_LABELS_MAX);
 	route_labels_get(two, of("n0"))->requests += 2;
-	route_labels_get(two, of("else"))->responses_5xx += 3;
+	route_labels_get(two, of("else"))->responses[3] += 3;
 	count = route_labels_sum(one, sums, 0, 2 * ROUTE_LABELS_MAX);
 	assert_int_equal(count, ROUTE_LABELS_MAX + 1);
+	assert_string_equal(sums[0].text, ROUTE_LABEL_OTHER);
+	assert_int_equal(sums[0].requests, 9 * ROUTE_LABELS_MAX);
 	count = route_labels_sum(two, sums, count, 2 * ROUTE_LABELS_MAX);
 	assert_int_equal(count, ROUTE_LABELS_MAX + 2);
 	for (size_t i = 0; i < count; i++) {
 		if (!strcmp(sums[i].text, "n0"))
 			assert_int_equal(sums[i].requests, 3);
 		if (!strcmp(sums[i].text, "else"))
-			assert_int_equal(sums[i].responses_5xx, 3);
+			assert_int_equal(sums[i].responses[3], 3);
 	}
+	/* Less room: nothing is lost. */
 	assert_int_equal(route_labels_sum(one, sums, 0, 5), 5);
+	assert_int_equal(sums[0].requests, 10 * ROUTE_LABELS_MAX - 4);
 	route_labels_free(one);
 	route_labels_free(two);
 }

@@ -78,15 +78,22 @@ static struct route_label *sum_of(struct route_label *sums, size_t *count, size_
 		if (!strcmp(sums[i].text, text))
 			return &sums[i];
 	if (*count == max)
-		return NULL;
-	memset(&sums[*count], 0, sizeof(*sums));
-	memcpy(sums[*count].text, text, ROUTE_LABEL_LEN);
+		return &sums[0];
+	sums[*count] = (struct route_label){0};
+	memcpy(sums[*count].text, text, strlen(text));
 	return &sums[(*count)++];
+}
+
+static void add(_Atomic uint64_t *sum, const _Atomic uint64_t *n)
+{
+	*sum += atomic_load_explicit(n, memory_order_relaxed);
 }
 
 size_t route_labels_sum(const struct route_labels *labels, struct route_label *sums, size_t count,
 			size_t max)
 {
+	if (!count)
+		(void)sum_of(sums, &count, max, ROUTE_LABEL_OTHER);
 	for (size_t i = 0; i < SLOTS; i++) {
 		const struct slot *s = &labels->slots[i];
 		struct route_label *sum;
@@ -94,11 +101,9 @@ size_t route_labels_sum(const struct route_labels *labels, struct route_label *s
 		if (!atomic_load_explicit(&s->is_used, memory_order_acquire))
 			continue;
 		sum = sum_of(sums, &count, max, s->label.text);
-		if (!sum)
-			continue;
-#define X(name, text) sum->name += atomic_load_explicit(&s->label.name, memory_order_relaxed);
-		ROUTE_LABEL_COUNTERS(X)
-#undef X
+		add(&sum->requests, &s->label.requests);
+		for (unsigned k = 0; k < ROUTE_LABEL_CLASSES; k++)
+			add(&sum->responses[k], &s->label.responses[k]);
 	}
 	return count;
 }

@@ -20,18 +20,11 @@
 #define ROUTE_LABEL_OTHER "(other)"
 #define ROUTE_LABEL_NONE  "(none)"
 
-#define ROUTE_LABEL_COUNTERS(X)                                                                    \
-	X(requests, "requests")                                                                    \
-	X(responses_2xx, "responses-2xx")                                                          \
-	X(responses_3xx, "responses-3xx")                                                          \
-	X(responses_4xx, "responses-4xx")                                                          \
-	X(responses_5xx, "responses-5xx")
+#define ROUTE_LABEL_CLASSES 4 /* of responses: 2xx to 5xx */
 
 struct route_label {
 	char text[ROUTE_LABEL_LEN];
-#define X(name, text) _Atomic uint64_t name;
-	ROUTE_LABEL_COUNTERS(X)
-#undef X
+	_Atomic uint64_t requests, responses[ROUTE_LABEL_CLASSES];
 };
 
 struct route_labels;
@@ -43,8 +36,9 @@ void route_labels_free(struct route_labels *labels); /* NULL is fine */
 /* By the owning worker. Stays where it is. */
 struct route_label *route_labels_get(struct route_labels *labels, struct slice text);
 
-/* Adds what was counted to the `count` sums in `sums`, of which there may be `max`; returns how many there are
- * then. What finds no room is left out. Any thread. */
+/* Adds what was counted to the `count` sums in `sums`, of which there may be `max`, one or more; returns how
+ * many there are then. The first one is that of ROUTE_LABEL_OTHER, where all goes that finds no room. Any
+ * thread. */
 size_t route_labels_sum(const struct route_labels *labels, struct route_label *sums, size_t count,
 			size_t max);
 

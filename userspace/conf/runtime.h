@@ -309,7 +309,7 @@ struct route_label *route_rt_label(struct route_rt *r, unsigned worker, struct s
 void backend_rt_sum(const struct backend_rt *b, struct backend_counters *ret_sum);
 void service_rt_sum(const struct service_rt *s, struct service_counters *ret_sum);
 void route_rt_sum(const struct route_rt *r, struct route_counters *ret_sum);
-/* Up to `max` labels of it; returns how many there are. */
+/* As route_labels_sum() has them, up to `max`; returns how many there are. */
 size_t route_rt_sum_labels(const struct route_rt *r, struct route_label *ret_sums, size_t max);
 void limit_rt_sum(const struct limit_rt *l, struct limit_counters *ret_sum);
 

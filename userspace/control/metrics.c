@@ -229,12 +229,14 @@ static void add_kernel(struct exposition *e, const struct commands_env *env,
 
 /* ---- all of it ---- */
 
-static void add_omitted(struct exposition *e, size_t services, size_t routes, size_t backends)
+static void add_omitted(struct exposition *e, size_t services, size_t routes, size_t labels,
+			size_t backends)
 {
 	exposition_family(e, "shunt_metrics_omitted", METRIC_GAUGE,
 			  "Objects without series of their own (admin.metrics).");
 	exposition_count(e, (const struct label[]){{"object", "service"}, {0}}, services);
 	exposition_count(e, (const struct label[]){{"object", "route"}, {0}}, routes);
+	exposition_count(e, (const struct label[]){{"object", "label"}, {0}}, labels);
 	exposition_count(e, (const struct label[]){{"object", "backend"}, {0}}, backends);
 }
 
@@ -242,7 +244,7 @@ char *metrics_render(const struct commands_env *env)
 {
 	const struct snapshot *snap = reload_current(env->reload);
 	const struct metrics_conf *conf = &snap->admin.metrics;
-	size_t services = snap->service_count, routes, backends;
+	size_t services = snap->service_count, routes, labels = 0, backends;
 	struct exposition e;
 	bool failed = false;
 
@@ -255,10 +257,10 @@ char *metrics_render(const struct commands_env *env)
 	add_kernel(&e, env, snap);
 	metrics_services(&e, env, snap, services, &failed);
 	metrics_certificates(&e, snap, services);
-	routes = metrics_routes(&e, snap, conf->routes, &failed);
+	routes = metrics_routes(&e, snap, conf->routes, &labels, &failed);
 	backends = metrics_backends(&e, env, snap, conf->backends, &failed);
 	metrics_discover(&e, env->discover, conf->services);
-	add_omitted(&e, snap->service_count - services, routes, backends);
+	add_omitted(&e, snap->service_count - services, routes, labels, backends);
 	if (!failed)
 		return strbuf_take(&e.text);
 	strbuf_deinit(&e.text);

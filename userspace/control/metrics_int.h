@@ -21,8 +21,10 @@ void metrics_certificates(struct exposition *e, const struct snapshot *snap, siz
 /* Of responses by their class, which have a family of their own. */
 bool counter_is_of_class(const char *text);
 
-/* The first `max` routes of all services. Returns how many are left out. */
-size_t metrics_routes(struct exposition *e, const struct snapshot *snap, size_t max, bool *failed);
+/* The first `max` routes of all services, and as many labels of them. Returns how many are left out;
+ * ret_labels: how many of the others have no series of their labels. */
+size_t metrics_routes(struct exposition *e, const struct snapshot *snap, size_t max,
+		      size_t *ret_labels, bool *failed);
 
 /* Pools, and the first `max` backends of them. Returns how many backends are left out. */
 size_t metrics_backends(struct exposition *e, const struct commands_env *env,

@@ -107,29 +107,33 @@ static void add_label_responses(struct exposition *e, const struct label_row *ro
 			  "Responses to them, by the class of their status.");
 	for (size_t i = 0; i < count; i++) {
 		const struct route_label *n = &rows[i].sum;
-		const uint64_t of[CLASSES] = {n->responses_2xx, n->responses_3xx, n->responses_4xx,
-					      n->responses_5xx};
 
-		for (size_t k = 0; k < CLASSES; k++)
+		for (size_t k = 0; k < ROUTE_LABEL_CLASSES; k++)
 			exposition_count(e,
 					 (const struct label[]){{"service", rows[i].of->service},
 								{"route", rows[i].of->route},
 								{"label", n->text},
 								{"code", classes[k]},
 								{0}},
-					 of[k]);
+					 n->responses[k]);
 	}
 }
 
-static size_t read_labels(const struct row *rows, size_t count, size_t max, struct label_row *to)
+/* What finds no room within a route is its (other). ret_left: routes that have none at all. */
+static size_t read_labels(const struct row *rows, size_t count, size_t max, struct label_row *to,
+			  size_t *ret_left)
 {
 	static struct route_label sums[LABELS_OF_ROUTE]; /* main thread alone */
 	size_t found = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		size_t n = rows[i].rt ? route_rt_sum_labels(rows[i].rt, sums, LABELS_OF_ROUTE) : 0;
+		size_t room = max - found < LABELS_OF_ROUTE ? max - found : LABELS_OF_ROUTE, n = 0;
 
-		for (size_t k = 0; k < n && found < max; k++)
+		if (rows[i].rt && room)
+			n = route_rt_sum_labels(rows[i].rt, sums, room);
+		else if (rows[i].rt)
+			++*ret_left;
+		for (size_t k = 0; k < n; k++)
 			to[found++] = (struct label_row){&rows[i], sums[k]};
 	}
 	return found;
@@ -137,7 +141,7 @@ static size_t read_labels(const struct row *rows, size_t count, size_t max, stru
 
 /* Up to `max` of all routes together. */
 static void add_labels(struct exposition *e, const struct row *rows, size_t count, size_t max,
-		       bool *failed)
+		       size_t *ret_left, bool *failed)
 {
 	struct label_row *labels;
 	size_t labelled = 0, found;
@@ -153,17 +157,19 @@ static void add_labels(struct exposition *e, const struct row *rows, size_t coun
 		*failed = true;
 		return;
 	}
-	found = read_labels(rows, count, max, labels);
+	found = read_labels(rows, count, max, labels, ret_left);
 	add_label_requests(e, labels, found);
 	add_label_responses(e, labels, found);
 	free(labels);
 }
 
-size_t metrics_routes(struct exposition *e, const struct snapshot *snap, size_t max, bool *failed)
+size_t metrics_routes(struct exposition *e, const struct snapshot *snap, size_t max,
+		      size_t *ret_labels, bool *failed)
 {
 	struct row *rows;
 	size_t total = 0, count;
 
+	*ret_labels = 0;
 	for (size_t i = 0; i < snap->service_count; i++)
 		total += routes_of(&snap->services[i]);
 	count = total < max ? total : max;
@@ -177,7 +183,7 @@ size_t metrics_routes(struct exposition *e, const struct snapshot *snap, size_t 
 	ROUTE_COUNTERS(X)
 #undef X
 	add_responses(e, rows, count);
-	add_labels(e, rows, count, max, failed);
+	add_labels(e, rows, count, max, ret_labels, failed);
 	free(rows);
 	return total - count;
 }

@@ -308,18 +308,14 @@ void routing_count(const struct l7 *l7, const struct route_action *a, struct rou
 	if (!a)
 		return;
 	n = row_of(l7, a);
-#define COUNT(n)                                                                                   \
-	counter_add(status < 300   ? &(n)->responses_2xx                                           \
-		    : status < 400 ? &(n)->responses_3xx                                           \
-		    : status < 500 ? &(n)->responses_4xx                                           \
-				   : &(n)->responses_5xx,                                          \
-		    1)
-	if (status >= 200) {
-		COUNT(n);
-		if (label)
-			COUNT(label);
-	}
-#undef COUNT
+	if (status >= 200)
+		counter_add(status < 300   ? &n->responses_2xx
+			    : status < 400 ? &n->responses_3xx
+			    : status < 500 ? &n->responses_4xx
+					   : &n->responses_5xx,
+			    1);
+	if (status >= 200 && label)
+		counter_add(&label->responses[status < 500 ? status / 100 - 2 : 3], 1);
 	if (is_error)
 		counter_add(&n->local_errors, 1);
 }
