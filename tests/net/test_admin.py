@@ -311,6 +311,25 @@ def test_series_of_routes(admin):
     assert not [name for name in m if 'route="#2"' in name]
 
 
+def test_series_of_labels_are_bounded(admin):
+    """What finds no room in a route is its (other); a route without any is counted."""
+    def series(most):
+        a.proxy.config["admin"]["metrics"] = {"routes": most}
+        a.daemon.reload(a.proxy.config)
+        m, name = a.metrics(), "shunt_route_label_requests_total"
+        told = {(r, t): m.get(f'{name}{{service="web",route="{r}",label="{t}"}}')
+                for r, t in (("a", "1"), ("b", "(other)"), ("b", "2"))}
+        return (*told.values(), m['shunt_metrics_omitted{object="label"}'])
+    a = admin(routes=[{"name": name, "match": {"path": {"prefix": f"/{name}"}},
+                       "label": "${query.t}", "respond": {"status": 200}} for name in "ab"],
+              admin={})
+    for path in "/a?t=1", "/b?t=2", "/b?t=2":
+        a.proxy.ask(f"GET {path} HTTP/1.1\r\nHost: a.test\r\n\r\n")
+    assert series(4) == (1, 0, 2, 0)
+    assert series(3) == (1, 2, None, 0)
+    assert series(2) == (1, None, None, 1)
+
+
 def test_series_are_bounded_and_what_is_cut_is_counted(admin):
     a = admin(admin={"metrics": {"backends": 1}},
               backends=[{"address": f"127.0.0.{i}:9"} for i in range(1, 6)])
