@@ -181,7 +181,8 @@ def start_targets(bench, scenario):
     """Those that take part, by name."""
     running = {}
     for name, cls in TARGETS.items():
-        if name == "floor" and not scenario.has_floor:
+        if name == "floor" and not scenario.has_floor or \
+           name == "before" and not bench.options.before or name in bench.options.without:
             continue
         target = cls(bench, scenario)
         try:
@@ -231,7 +232,7 @@ def summarise(scenario, name, samples):
     peers = {peer: statistics.median(s[key] for s in samples[peer])
              for peer in PEERS if peer in samples}
     best = min(peers, key=peers.get) if peers else None
-    for ratio, other in (("x_best", best), ("x_floor", "floor")):
+    for ratio, other in (("x_best", best), ("x_floor", "floor"), ("x_before", "before")):
         if other in samples:
             row[ratio] = statistics.median(a[key] / b[key] if b[key] else float("nan")
                                            for a, b in zip(taken, samples[other]))
@@ -257,7 +258,7 @@ def goal(row):
 
 def print_table(rows):
     print(f"{'scenario':<16}{'':<9}{'us':>9}{'least':>9}{'user':>6}{'a second':>11}{'p50 us':>9}"
-          f"{'p99 us':>9}{'busy':>6}{'x best':>8}{'x floor':>8}{'errors':>8}  goal")
+          f"{'p99 us':>9}{'busy':>6}{'x best':>8}{'x floor':>8}{'x before':>9}{'errors':>8}  goal")
     for row in rows:
         start = f"{row['scenario']:<16}{row['target']:<9}"
         first = f"{row['bytes']:9,.0f} bytes" + " " * 44 if "bytes" in row else \
@@ -265,6 +266,7 @@ def print_table(rows):
                 ("us", ".2f", 9), ("us_min", ".2f", 9), ("user", ".0%", 6), ("rps", ",.0f", 11),
                 ("p50_us", ",.0f", 9), ("p99_us", ",.0f", 9), ("busy", ".0%", 6)))
         print(f"{start}{first}{number(row, 'x_best', '.2f'):>8}{number(row, 'x_floor', '.2f'):>8}"
+              f"{number(row, 'x_before', '.3f'):>9}"
               f"{row['errors']:>8}  {goal(row)}".rstrip())
     for row in rows:
         if row.get("errors"):
@@ -299,6 +301,8 @@ def arguments(argv):
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=1, help="of each sample (1)")
     parser.add_argument("--only", default="", help="these scenarios, such as keepalive,tls (all)")
+    parser.add_argument("--before", metavar="SHUNTD", help="another build to measure in turn")
+    parser.add_argument("--without", default="", help="these proxies, such as nginx,haproxy (none)")
     parser.add_argument("--proxy-cpu", type=int, default=cpus[0], help="the proxies' processor")
     parser.add_argument("--client-cpu", type=int, default=cpus[-1],
                         help="that of clients and backends")
@@ -307,6 +311,9 @@ def arguments(argv):
     options = parser.parse_args(argv)
     if options.rounds < 1 or options.seconds <= 0:
         parser.error("--rounds, --seconds: not possible")
+    options.without = options.without.split(",")
+    if set(options.without) - {"", *TARGETS}:
+        parser.error(f"no such proxy; known: {', '.join(TARGETS)}")
     names = [name for name in options.only.replace(",", " ").split()]
     unknown = set(names) - {s.name for s in SCENARIOS}
     if unknown:

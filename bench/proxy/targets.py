@@ -13,7 +13,7 @@ from daemon import Daemon
 from lab import PATIENCE, binary, wait_until
 
 RELAY = "bench/proxy/relay"
-FRONT = {"shunt": 8001, "nginx": 8002, "haproxy": 8003, "floor": 8004}  # each one's port
+FRONT = {"shunt": 8001, "nginx": 8002, "haproxy": 8003, "floor": 8004, "before": 8005}  # each one's port
 ORIGIN_PORT, GRPC_PORT = 9001, 9002
 MAX_CLIENTS = 9000  # connections of clients that a proxy has room for
 KEPT = 1024  # connections to the backend
@@ -215,7 +215,7 @@ class Target:
 
 class Shunt(Target):
     name = "shunt"
-    daemon = None
+    daemon = program = None
 
     def config(self):
         s = self.scenario
@@ -233,7 +233,8 @@ class Shunt(Target):
 
     def start(self):
         pin = ["taskset", "-c", str(self.bench.options.proxy_cpu)]
-        self.daemon = Daemon(self.lab, self.config(), ns=self.bench.ns, wrap=pin)
+        self.daemon = Daemon(self.lab, self.config(), ns=self.bench.ns, wrap=pin,
+                             program=self.program)
         try:
             self.daemon.start()
         except AssertionError as exc:
@@ -250,6 +251,15 @@ class Shunt(Target):
 
     def log(self):
         return self.daemon.log if self.daemon else ""
+
+
+class Before(Shunt):
+    """Another build, to see what a change does: --before."""
+    name = "before"
+
+    def start(self):
+        self.program = self.bench.options.before
+        super().start()
 
 
 class Nginx(Target):
@@ -304,7 +314,7 @@ class Floor(Target):
         return super().path().replace("bytes", "last") if self.scenario.last else super().path()
 
 
-TARGETS = {cls.name: cls for cls in (Floor, Shunt, Nginx, Haproxy)}
+TARGETS = {cls.name: cls for cls in (Floor, Shunt, Before, Nginx, Haproxy)}
 
 
 def ask(target, argv):

@@ -80,10 +80,12 @@ class Daemon:
 
     config: a dict, or YAML text in which @PIN@ stands for the pin path. In a dict with
     node.interfaces the pin path and small limits are filled in where they are not said; with
-    node.steer_sockets the pin path."""
+    node.steer_sockets the pin path. program: another shuntd than the one that was built here."""
 
-    def __init__(self, lab, config, ns=None, args=(), env=None, wrap=(), pin_path=None):
+    def __init__(self, lab, config, ns=None, args=(), env=None, wrap=(), pin_path=None,
+                 program=None):
         self.lab, self.ns, self.args = lab, ns, list(args)
+        self.program = program or binary("shuntd")
         self.env = {**os.environ, **SANITIZER, **(env or {})}
         self.wrap = list(wrap)
         tag = unique("shuntd")
@@ -119,7 +121,7 @@ class Daemon:
 
     # ---- life
     def command(self):
-        return [*self.wrap, *WRAP, binary("shuntd"), "-c", self.config_path,
+        return [*self.wrap, *WRAP, self.program, "-c", self.config_path,
                 "--socket", self.socket, *self.args]
 
     def spawn(self):
