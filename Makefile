@@ -169,6 +169,7 @@ ROUTE_BIN := $(BUILD)/bench/route/lookup
 FLOOD_BIN  := $(BUILD)/bench/veth/flood
 BENCH_VETH := $(BINS) $(FLOOD_BIN) \
 	$(patsubst %,$(BUILD)/%.bpf.o,bench/floor bench/veth/segment tests/net/xdp_pass)
+WAYS_BIN   := $(BUILD)/bench/relay/ways
 PROXY_BIN  := $(patsubst %,$(BUILD)/bench/proxy/%,origin relay shake offer)
 BENCH_PROXY := $(BINS) $(PROXY_BIN)
 
@@ -176,7 +177,7 @@ BENCH_PROXY := $(BINS) $(PROXY_BIN)
 test: deps ## install what is needed, build, run every test (as root)
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) check-build
 	$(Q)$(RUN) unit bpf lint net
-check-build: all $(UNIT_BIN) $(FUZZ_BIN) $(BPF_BIN) $(BPF_RUNNER) $(TEST_BPF) $(BENCH_BIN) $(ROUTE_BIN) $(BENCH_VETH) $(BENCH_PROXY) ## build all that the tests need
+check-build: all $(UNIT_BIN) $(FUZZ_BIN) $(BPF_BIN) $(BPF_RUNNER) $(TEST_BPF) $(BENCH_BIN) $(ROUTE_BIN) $(WAYS_BIN) $(BENCH_VETH) $(BENCH_PROXY) ## build all that the tests need
 check-unit: $(UNIT_BIN) $(FUZZ_BIN) $(ROUTE_BIN) ## unit tests and fuzz corpora, without root
 	$(Q)$(RUN) unit
 check-bpf: $(BPF_BIN) $(BENCH_BIN) ## the kernel programs, packet by packet, as root
@@ -240,6 +241,10 @@ $(FLOOD_BIN): %: %.o
 
 $(ROUTE_BIN): %: %.o $(LIB_A)
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,libpcre2-8) -o $@
+
+$(call obj,bench/relay/sockmap.c): | $(BUILD)/bench/relay/sockmap.skel.h
+$(WAYS_BIN): $(call obj,$(filter-out %.bpf.c,$(wildcard bench/relay/*.c)) bench/proxy/tool.c) $(LIB_A)
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,openssl libbpf) -lpthread -o $@
 
 $(PROXY_BIN): %: %.o $(call obj,bench/proxy/tool.c)
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,openssl) -o $@
