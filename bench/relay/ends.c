@@ -22,8 +22,10 @@
 #define RECORD_MAX (TLS_RECORD_HEADER + 16384U + 256U)
 
 struct end {
+	struct lane *lane;
 	int source, sink;
 	bool is_blocked;
+	bool is_waiting;	 /* for the relay, with the next body */
 	size_t to_send, sent_at; /* the rest of the body; its place in the pattern */
 	size_t to_get, got_at;
 	/* The record that is arriving. */
@@ -84,6 +86,47 @@ static void next_body(struct ends *e, int epoll, struct end *end)
 {
 	end->to_send = end->to_get = e->relay->body;
 	send_some(e, epoll, end);
+}
+
+void next_may_come(const struct relay *r, struct lane *l)
+{
+	if (atomic_exchange(&l->turn, TURN_RELAY) == TURN_ENDS && eventfd_write(r->gate, 1) < 0)
+		die("the gate");
+}
+
+static void go_on(struct ends *e, int epoll, struct end *end)
+{
+	end->is_waiting = false;
+	atomic_store(&end->lane->turn, TURN_NONE);
+	if (atomic_load(&e->stop))
+		e->under_way--;
+	else
+		next_body(e, epoll, end);
+}
+
+/* All of a body is there. */
+static void body_came(struct ends *e, int epoll, struct end *end)
+{
+	atomic_fetch_add(&e->bodies, 1);
+	if (e->relay->way->is_gated && atomic_exchange(&end->lane->turn, TURN_ENDS) != TURN_RELAY) {
+		end->is_waiting = true;
+		return;
+	}
+	go_on(e, epoll, end);
+}
+
+static void open_gate(struct ends *e, int epoll)
+{
+	eventfd_t count;
+
+	if (eventfd_read(e->relay->gate, &count) < 0)
+		die("the gate");
+	for (unsigned i = 0; i < e->relay->lane_count; i++) {
+		struct end *end = &e->end[i];
+
+		if (end->is_waiting && atomic_load(&end->lane->turn) == TURN_RELAY)
+			go_on(e, epoll, end);
+	}
 }
 
 /* ---- the sink ------------------------------------------------------------------------------ */
@@ -172,9 +215,10 @@ static void pin(unsigned cpu)
 		die("the ends' processor");
 }
 
-static void end_open(struct ends *e, int epoll, struct end *end, const struct lane *l)
+static void end_open(struct ends *e, int epoll, struct end *end, struct lane *l)
 {
-	*end = (struct end){.source = l->source, .sink = l->sink, .keys.is_sealing = false};
+	*end = (struct end){
+		.lane = l, .source = l->source, .sink = l->sink, .keys.is_sealing = false};
 	end->record = malloc(RECORD_MAX);
 	if (!end->record ||
 	    !tls_keys_init_13(&end->keys, TLS_AES_128_GCM, (const unsigned char *)TRAFFIC))
@@ -185,29 +229,26 @@ static void end_open(struct ends *e, int epoll, struct end *end, const struct la
 
 static void serve(struct ends *e, int epoll, struct tls_ciphers *ciphers)
 {
-	unsigned under_way = e->relay->lane_count;
 	struct epoll_event events[EVENTS];
 
+	e->under_way = e->relay->lane_count;
 	for (unsigned i = 0; i < e->relay->lane_count; i++)
 		next_body(e, epoll, &e->end[i]);
-	while (under_way) {
+	while (e->under_way) {
 		int count = epoll_wait(epoll, events, EVENTS, -1);
 
 		for (int i = 0; i < count; i++) {
 			struct end *end = events[i].data.ptr;
 
-			if (events[i].events & EPOLLOUT) {
+			if (!end) {
+				open_gate(e, epoll);
+			} else if (events[i].events & EPOLLOUT) {
 				send_some(e, epoll, end);
-				continue;
+			} else {
+				receive(e, ciphers, end);
+				if (!end->to_get && !end->is_waiting)
+					body_came(e, epoll, end);
 			}
-			receive(e, ciphers, end);
-			if (end->to_get)
-				continue;
-			atomic_fetch_add(&e->bodies, 1);
-			if (atomic_load(&e->stop))
-				under_way--;
-			else
-				next_body(e, epoll, end);
 		}
 	}
 }
@@ -224,6 +265,7 @@ static void *run(void *arg)
 		wrong(e, "OpenSSL");
 	for (unsigned i = 0; i < e->relay->lane_count; i++)
 		end_open(e, epoll, &e->end[i], &e->relay->lanes[i]);
+	epoll_watch(epoll, EPOLL_CTL_ADD, e->relay->gate, EPOLLIN, NULL);
 	serve(e, epoll, &ciphers);
 	for (unsigned i = 0; i < e->relay->lane_count; i++) {
 		tls_keys_wipe(&ciphers, &e->end[i].keys);

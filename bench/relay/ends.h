@@ -18,7 +18,7 @@ struct end;
 
 /* Of one sample. */
 struct ends {
-	const struct relay *relay; /* its way, sizes and lanes: they stay as they are meanwhile */
+	struct relay *relay; /* its way, sizes and lanes' sockets stay as they are meanwhile */
 	unsigned cpu;
 	bool is_checked; /* each byte is compared with what was sent */
 	bool is_spoilt;	 /* one byte is sent that is another one, to see that it is noticed */
@@ -28,6 +28,7 @@ struct ends {
 	_Atomic uint64_t bodies; /* that have arrived whole */
 	pthread_t thread;
 	struct end *end;
+	unsigned under_way; /* bodies; of the thread */
 };
 
 void ends_start(struct ends *e);

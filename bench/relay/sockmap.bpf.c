@@ -24,7 +24,7 @@ struct {
 	__type(value, __u64);
 } to SEC(".maps");
 
-/* Lanes by the port of the peer of a socket in "from". */
+/* Lanes by the port of their socket in "from". */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, SOCKMAP_LANES);
@@ -43,19 +43,22 @@ __u64 left[SOCKMAP_LANES];
 SEC("sk_skb/stream_verdict")
 int relay_verdict(struct __sk_buff *skb)
 {
-	__u32 port = skb->remote_port;
+	__u32 port = skb->local_port;
 	__u32 *lane = bpf_map_lookup_elem(&lanes, &port);
+	__u32 number = lane ? *lane : SOCKMAP_LANES;
+	__u64 *rest;
 
-	if (!lane || *lane >= SOCKMAP_LANES)
+	if (number >= SOCKMAP_LANES)
 		return SK_DROP;
-	if (left[*lane]) {
-		if (skb->len > left[*lane])
+	rest = &left[number];
+	if (*rest) {
+		if (skb->len > *rest)
 			return SK_DROP;
-		left[*lane] -= skb->len;
-		if (!left[*lane])
-			bpf_ringbuf_output(&over, lane, sizeof(*lane), 0);
+		*rest -= skb->len;
+		if (!*rest)
+			bpf_ringbuf_output(&over, &number, sizeof(number), 0);
 	}
-	return bpf_sk_redirect_map(skb, &to, *lane, 0);
+	return bpf_sk_redirect_map(skb, &to, number, 0);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

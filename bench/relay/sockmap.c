@@ -58,19 +58,19 @@ const char *sockmap_lacks(void)
 
 /* ---- the maps ------------------------------------------------------------------------------ */
 
-static uint32_t peer_port(int fd)
+static uint32_t own_port(int fd)
 {
-	struct sockaddr_in peer;
-	socklen_t len = sizeof(peer);
+	struct sockaddr_in own;
+	socklen_t len = sizeof(own);
 
-	if (getpeername(fd, (struct sockaddr *)&peer, &len) < 0)
-		die("getpeername");
-	return peer.sin_port; /* in network order, as the program sees it */
+	if (getsockname(fd, (struct sockaddr *)&own, &len) < 0)
+		die("getsockname");
+	return ntohs(own.sin_port); /* as the program sees it */
 }
 
 static void put_lane(const struct lane *l)
 {
-	uint32_t port = peer_port(l->from);
+	uint32_t port = own_port(l->from);
 
 	if (bpf_map_update_elem(bpf_map__fd(skel->maps.lanes), &port, &l->number, BPF_ANY) < 0)
 		die("a lane into the map");
@@ -106,7 +106,7 @@ static void begin(const struct lane *l)
 /* All bytes have arrived, so that none are lost. */
 void sockmap_close(struct relay *r, struct lane *l)
 {
-	uint32_t port = peer_port(l->from);
+	uint32_t port = own_port(l->from);
 
 	(void)r;
 	take_out(skel->maps.from, l);
@@ -159,6 +159,7 @@ static int on_over(void *ctx, void *data, size_t len)
 	l = &current->lanes[number];
 	take_out(skel->maps.from, l);
 	epoll_watch(current->epoll, EPOLL_CTL_MOD, l->from, EPOLLIN | EPOLLONESHOT, l);
+	next_may_come(current, l);
 	return 0;
 }
 

@@ -7,11 +7,13 @@
 #include <errno.h>
 #include <getopt.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -39,6 +41,7 @@ const struct way ways[] = {
 	 .take = take_pipe,
 	 .give = give_pipe},
 	{.name = "sockmap-body",
+	 .is_gated = true,
 	 .lacks = sockmap_lacks,
 	 .open = body_open,
 	 .close = sockmap_close,
@@ -99,6 +102,13 @@ struct sample {
 
 /* ---- lanes --------------------------------------------------------------------------------- */
 
+/* One that paces would set the speed. */
+static void set_reno(int fd)
+{
+	if (setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", sizeof("reno") - 1) < 0)
+		die("reno");
+}
+
 static void connect_pair(int listener, uint16_t port, int *ret_client, int *ret_server)
 {
 	*ret_client = connect_to(port);
@@ -107,6 +117,8 @@ static void connect_pair(int listener, uint16_t port, int *ret_client, int *ret_
 	*ret_server = accept_from(listener);
 	if (*ret_server < 0)
 		die("accept");
+	set_reno(*ret_client);
+	set_reno(*ret_server);
 }
 
 static void lane_open(struct relay *r, struct lane *l, int listener, uint16_t port)
@@ -161,6 +173,9 @@ static void relay_open(struct relay *r, const struct way *way, size_t body)
 	if (!r->lane_count)
 		r->lane_count = 1;
 	r->epoll = epoll_open();
+	r->gate = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (r->gate < 0)
+		die("the gate");
 	for (unsigned i = 0; i < r->lane_count; i++)
 		lane_open(r, &r->lanes[i], listener, ntohs(at.sin_port));
 	close(listener);
@@ -171,6 +186,7 @@ static void relay_close(struct relay *r)
 	for (unsigned i = 0; i < r->lane_count; i++)
 		lane_close(r, &r->lanes[i]);
 	close(r->epoll);
+	close(r->gate);
 }
 
 /* ---- a sample ------------------------------------------------------------------------------ */

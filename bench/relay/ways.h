@@ -7,6 +7,7 @@
 #ifndef BENCH_RELAY_WAYS_H
 #define BENCH_RELAY_WAYS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,6 +27,9 @@ struct lane;
 struct way {
 	const char *name;
 	bool is_tls; /* the sink gets records */
+	/* The relay says when it is ready for the next body of a lane: next_may_come(). As with a proxy,
+	 * which passes the next request on only then. */
+	bool is_gated;
 	/* Why it is not to be had here; NULL: it is. */
 	const char *(*lacks)(void);
 	/* A lane's sockets are there, or are about to be closed; NULL: nothing is to be done. */
@@ -45,6 +49,9 @@ struct held {
 	size_t at, end;
 };
 
+/* Of a lane that is_gated: which one of the threads is through with a body, or none. */
+enum turn { TURN_NONE, TURN_RELAY, TURN_ENDS };
+
 /* Two connections and what is between them. Owner: the relay's thread; but source and sink, which
  * are the other one's, and are opened and closed where that does not run. */
 struct lane {
@@ -58,6 +65,7 @@ struct lane {
 	int pipe[2];
 	size_t piped;
 	struct tls_keys keys;
+	_Atomic int turn; /* enum turn; whoever comes second has the next body begin */
 };
 
 struct relay {
@@ -69,12 +77,16 @@ struct relay {
 	/* Buffers that nobody has, the one left last on top. */
 	char *buffers[2 * LANES_MAX];
 	unsigned buffer_count;
+	int gate; /* an eventfd: lanes' next bodies may come */
 	struct tls_ciphers ciphers;
 	uint64_t setup_ns; /* of the thread, for what the way needs besides sockets, of all lanes */
 };
 
 /* All there are; ends with one that has no name. */
 extern const struct way ways[];
+
+/* To be called once for each body, when it is through and the next one may arrive. */
+void next_may_come(const struct relay *r, struct lane *l);
 
 /* ---- pump.c ---- */
 #define TRAFFIC "a secret of thirty-two bytes, so"
