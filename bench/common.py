@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What the benchmarks that are run by Python share; it needs tests/net among the places to import
 from."""
+import json
 import os
 import re
 import shutil
 import subprocess
 
-from lab import binary
+from lab import PYTHON, ROOT, binary
+
+JSON_MARK = "@json "  # the result's line in what a virtual machine prints
 
 
 class BenchError(Exception):
@@ -31,3 +34,23 @@ def need(tools):
                if not shutil.which(tool, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")]
     if missing:
         raise BenchError("missing: " + ", ".join(missing))
+
+
+def run_in_machine(kernel, script, argv, env=None):
+    """The same script on a kernel of vm/kernels.list, in a virtual machine, whose files are gone
+    afterwards: with --in-machine it prints its result behind JSON_MARK."""
+    command = [os.path.join(ROOT, "vm/run"), kernel, "--", PYTHON,
+               os.path.relpath(os.path.abspath(script), ROOT), *argv, "--in-machine"]
+    env = {"SHUNT_TEST_PATIENCE": "15", "VM_TIMEOUT": "3600", **(env or {}), **os.environ}
+    data = None
+    print(f"booting {kernel}", flush=True)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env, cwd=ROOT) as proc:
+        for line in proc.stdout:
+            if line.startswith(JSON_MARK):
+                data = json.loads(line[len(JSON_MARK):])
+            else:
+                print(line, end="", flush=True)
+    if proc.returncode or not data:
+        raise BenchError(f"the machine's run ended with status {proc.returncode}")
+    data["cpu"] = f"emulated by qemu on {cpu_model()}"
+    return data

@@ -19,10 +19,10 @@ import threading
 import time
 
 import run
-from common import BenchError, cpu_model, shunt_version
+from common import JSON_MARK, BenchError, cpu_model, run_in_machine, shunt_version
 from daemon import Daemon
 from http1 import OK as GOOD
-from lab import PYTHON, ROOT, Lab, wait_until
+from lab import PYTHON, Lab, wait_until
 
 GOAL_FAILED, GOAL_P99_MS = 0.005, 420
 PORTS = {"bare": 8001, "shunt": 8002, "haproxy": 8003}
@@ -33,7 +33,6 @@ PACE_S = 0.1  # of each client
 ROUNDS = 3  # by turns, as the machine has other things to do now and then
 BURST_S, BURST_EVERY_S = 0.15, 2
 REQUEST = b"GET / HTTP/1.1\r\nHost: lossy\r\n\r\n"
-JSON_MARK = "@json "  # the result's line in what the machine prints
 
 RETRY = {"attempts": 4, "on": ["safe", "reset", "5xx", "timeout"], "per_try_timeout": "400ms",
          "budget": {"percent": 50, "min": 10}}
@@ -230,24 +229,6 @@ def haproxy_version():
     return "HAProxy " + said.split()[2].partition("-")[0]
 
 
-def measure_in_machine(options, argv):
-    """The same in a virtual machine, whose files are gone afterwards: the result is printed."""
-    command = [os.path.join(ROOT, "vm/run"), options.vm, "--", PYTHON,
-               os.path.relpath(os.path.abspath(__file__), ROOT), *argv, "--in-machine"]
-    env = {"SHUNT_TEST_PATIENCE": "15", "VM_TIMEOUT": "1800", **os.environ}
-    data = None
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env, cwd=ROOT) as proc:
-        for line in proc.stdout:
-            if line.startswith(JSON_MARK):
-                data = json.loads(line[len(JSON_MARK):])
-            else:
-                print(line, end="", flush=True)
-    if proc.returncode or not data:
-        raise BenchError(f"the machine's run ended with status {proc.returncode}")
-    data["cpu"] = f"emulated by qemu on {cpu_model()}"
-    return data
-
-
 def show(data):
     for name, row in data["results"].items():
         print(f"{name:8} {row['requests']:6,} requests, {row['failed']:7.3%} failed "
@@ -279,7 +260,7 @@ def main():
         return
     run.need({"haproxy": "haproxy"})
     if options.vm and not options.in_machine:
-        data = measure_in_machine(options, sys.argv[1:])
+        data = run_in_machine(options.vm, __file__, sys.argv[1:])
     else:
         data = measure(options)
     if options.in_machine:

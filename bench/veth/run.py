@@ -29,7 +29,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path[:0] = [os.path.join(ROOT, "bench"), os.path.join(ROOT, "tests", "net")]
 
 # pylint: disable=wrong-import-position
-from common import BenchError, cpu_model, need, shunt_version
+from common import JSON_MARK, BenchError, cpu_model, need, run_in_machine, shunt_version
 from daemon import Daemon, SMALL_LIMITS
 from lab import Lab, Topology, TUNNEL_MTU, binary, mount_bpffs, sweep_dead_runs, wait_until
 
@@ -47,7 +47,6 @@ NS_PER_S = 1e9
 WARM_UP = 4  # packets of each flow before the clock runs
 ROOM = 16  # entries of a table for each flow: it is shared out among processors, one makes all
 LEAST_ARRIVED = 0.5  # of what was sent; with less, something else than speed was measured
-JSON_MARK = "@json "  # the result's line in what the machine prints
 
 # Program: the Debian package that has it.
 TOOLS = {"ip": "iproute2", "tc": "iproute2", "ethtool": "ethtool", "nsenter": "util-linux",
@@ -387,25 +386,9 @@ def measure(options):
 
 
 def measure_in_machine(options, argv):
-    """The same in a virtual machine, whose files are gone afterwards: the result is printed."""
     need({**VM_TOOLS, **TOOLS, **(IPVS_TOOLS if options.ipvs else {})})
     need_built()
-    command = [os.path.join(ROOT, "vm/run"), options.vm, "--", "/usr/bin/python3",
-               os.path.relpath(os.path.abspath(__file__), ROOT), *argv, "--in-machine"]
-    env = {"SHUNT_TEST_PATIENCE": "15", **os.environ}
-    env.setdefault("VM_TIMEOUT", "3600")
-    print(f"booting {options.vm}", flush=True)
-    data = None
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env, cwd=ROOT) as run:
-        for line in run.stdout:
-            if line.startswith(JSON_MARK):
-                data = json.loads(line[len(JSON_MARK):])
-            else:
-                print(line, end="", flush=True)
-    if run.returncode or not data:
-        raise BenchError(f"the machine's run ended with status {run.returncode}")
-    data["cpu"] = f"emulated by qemu on {cpu_model()}"
-    return data
+    return run_in_machine(options.vm, __file__, argv)
 
 
 def arguments(argv):
