@@ -28,6 +28,7 @@ struct ends {
 	_Atomic uint64_t bodies; /* that have arrived whole */
 	pthread_t thread;
 	struct end *end;
+	int file;	    /* what is sent */
 	unsigned under_way; /* bodies; of the thread */
 };
 
