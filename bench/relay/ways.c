@@ -29,7 +29,7 @@
 #define NS_PER_S   1000000000.0
 #define TICK_S	   0.03
 #define PATIENCE_S 10.0 /* without a byte, and bytes are lost */
-#define CHECKED	   3	/* bodies of each lane of which every byte is looked at */
+#define CHECKED	   2	/* bodies of each lane of which every byte is looked at */
 #define BODIES_MAX 16U
 #define UNDER_WAY  (64UL << 20) /* bytes of all lanes' bodies, at most */
 
@@ -243,7 +243,8 @@ static void on_timer(const struct relay *r, struct sample *s, double seconds)
 
 	if (read(s->timer, &count, sizeof(count)) != sizeof(count))
 		return;
-	if (s->is_over || (!s->has_begun && atomic_load(&s->ends.bodies) < least)) {
+	if (s->is_over || (!s->has_begun && atomic_load(&s->ends.bodies) < least) ||
+	    (s->has_begun && atomic_load(&s->ends.bytes) < s->before.bytes + r->body)) {
 		wait_on(r, s);
 	} else if (!s->has_begun) {
 		s->has_begun = true;
