@@ -182,7 +182,7 @@ check-unit: $(UNIT_BIN) $(FUZZ_BIN) $(ROUTE_BIN) ## unit tests and fuzz corpora,
 	$(Q)$(RUN) unit
 check-bpf: $(BPF_BIN) $(BENCH_BIN) ## the kernel programs, packet by packet, as root
 	$(Q)$(RUN) bpf
-check-net: all $(TEST_BPF) $(BPF_RUNNER) $(BENCH_VETH) $(BENCH_PROXY) ## tests over network namespaces, as root; K=EXPR picks some
+check-net: all $(TEST_BPF) $(BPF_RUNNER) $(BENCH_VETH) $(BENCH_PROXY) $(WAYS_BIN) ## tests over network namespaces, as root; K=EXPR picks some
 	$(Q)$(RUN) net
 SOAK_S ?= 600
 .PHONY: soak
@@ -234,6 +234,8 @@ JSON_overload = $(BUILD)/bench/overload.json
 RELOAD_JSON ?= $(BUILD)/bench/reload.json
 JSON_reload = $(RELOAD_JSON)
 JSON_start  = $(BUILD)/bench/start.json
+JSON_relay  = $(BUILD)/bench/relay.json
+JSON_relay_vm = $(BUILD)/bench/relay_vm.json
 
 $(call obj,bench/veth/flood.c): | $(BUILD)/bench/veth/flood.skel.h
 $(FLOOD_BIN): %: %.o
@@ -249,7 +251,7 @@ $(WAYS_BIN): $(call obj,$(filter-out %.bpf.c,$(wildcard bench/relay/*.c)) bench/
 $(PROXY_BIN): %: %.o $(call obj,bench/proxy/tool.c)
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,openssl) -o $@
 
-.PHONY: bench-packet bench-veth bench-vm bench-route bench-apply bench-proxy bench-overload bench-chaos bench-lossy bench-reload bench-start bench-docs
+.PHONY: bench-packet bench-veth bench-vm bench-route bench-apply bench-proxy bench-overload bench-chaos bench-lossy bench-reload bench-start bench-relay bench-relay-vm bench-docs
 bench-packet: $(BENCH_BIN) ## nanoseconds a packet, by case, as root; QUICK=1: does it run?
 	$(Q)$< $(if $(QUICK),--quick) --json $(BENCH_JSON)
 bench-veth: $(BENCH_VETH) ## packets a second through veth pairs, as root; QUICK=1: does it run?
@@ -286,10 +288,16 @@ bench-reload: all $(TEST_BPF) ## a new configuration every 200 ms under traffic,
 bench-start: $(BINS) ## milliseconds until it serves, and its memory, beside nginx and HAProxy, as root; QUICK=1: does it run?
 	$(Q).ci/deps $(DEPS_NET) $(DEPS_PROXY)
 	$(Q)SHUNT_BUILD=$(BUILD) $(PYTHON) bench/start/run.py $(if $(QUICK),--quick) --json $(JSON_start)
+bench-relay: $(BINS) $(WAYS_BIN) ## copying, splice and sockmap beside each other, by size of body, as root; QUICK=1: does it run?
+	$(Q)SHUNT_BUILD=$(BUILD) $(PYTHON) bench/relay/run.py $(if $(QUICK),--quick) --json $(JSON_relay)
+bench-relay-vm: $(BINS) $(WAYS_BIN) ## the same with kTLS, in qemu, as root; QUICK=1: does it run?
+	$(Q).ci/deps $(DEPS_VM)
+	$(Q)SHUNT_BUILD=$(BUILD) $(PYTHON) bench/relay/run.py --vm $(BENCH_KERNEL) --rounds 3 \
+		$(if $(QUICK),--quick) --json $(JSON_relay_vm)
 bench-docs: ## the last measurements into docs/benchmarks.md and its pictures
 	$(Q).ci/deps $(DEPS_BENCH)
 	$(Q)$(PYTHON) bench/plot.py docs/benchmarks.md docs/img/packet.svg \
-		$(foreach b,packet veth vm proxy lossy overload reload start,$(addprefix --$b ,$(wildcard $(JSON_$b))))
+		$(foreach b,packet veth vm proxy lossy overload reload start relay relay_vm,$(addprefix --$b ,$(wildcard $(JSON_$b))))
 
 .PHONY: lint format
 lint: ## format, layers, ABI, banned calls, sizes, shellcheck, cppcheck

@@ -18,6 +18,7 @@ matplotlib.rcParams["svg.hashsalt"] = "shunt"  # the same picture has the same t
 import matplotlib.pyplot as plt  # noqa: E402
 
 import plot_proxy  # noqa: E402
+import plot_relay  # noqa: E402
 
 COLOURS = {"never": "#4c78a8", "on-change": "#54a24b", "always": "#e0803c"}
 PASSED = "#9a9a9a"
@@ -130,11 +131,14 @@ def main():
     parser.add_argument("--lossy", metavar="JSON", help="of make bench-lossy")
     parser.add_argument("--overload", metavar="JSON", help="of make bench-overload")
     parser.add_argument("--reload", metavar="JSON", help="of make bench-reload")
+    parser.add_argument("--relay", metavar="JSON", help="of make bench-relay")
+    parser.add_argument("--relay_vm", metavar="JSON", help="of make bench-relay-vm")
     options = parser.parse_args()
     if not any((options.packet, options.veth, options.vm, options.proxy, options.lossy,
-                options.overload, options.reload, options.start)):
+                options.overload, options.reload, options.start, options.relay,
+                options.relay_vm)):
         parser.error("nothing was measured: make bench-packet, -veth, -vm, -proxy, -lossy, "
-                     "-overload, -reload or -start")
+                     "-overload, -reload, -start, -relay or -relay-vm")
     if options.packet:
         data = load(options.packet)
         data["results"] = [row for row in data["results"] if not row["program"]]
@@ -151,6 +155,10 @@ def main():
         write_page(options.page, "overload", plot_proxy.overload_table(data, made_on(data)))
     if options.start:
         write_page(options.page, "start", start_table(load(options.start)))
+    for name in ("relay", "relay_vm"):
+        if getattr(options, name):
+            data = load(getattr(options, name))
+            write_page(options.page, name, plot_relay.table(data, made_on(data)))
     if options.proxy:
         data = load(options.proxy)
         write_page(options.page, "proxy", plot_proxy.page(data, made_on(data)))

@@ -10,10 +10,9 @@
 
 uint64_t clock_ns(void);  /* on the wall */
 uint64_t thread_ns(void); /* of this thread */
-/* Of all kworkers and ksoftirqd together, those that have come since clock_find_kernel() included.
- * Takes long only where there are new ones. */
+/* Look for kworkers and ksoftirqd, which takes long. */
 void kernel_find(void);
-uint64_t kernel_ns(void);
-uint64_t busy_ns(void); /* of all processors together, from ticks */
+uint64_t kernel_ns(void); /* of all that were found, together */
+uint64_t busy_ns(void);	  /* of all processors together, from ticks */
 
 #endif

@@ -20,6 +20,7 @@
 #define EVENTS 64
 /* What is sent, again and again: no multiple of anything that bytes could be lost or swapped by. */
 #define PATTERN	   261101U
+#define SPOILT	   700U /* which byte is, of the first body too */
 #define READ_MAX   LARGE
 #define SKIP_MAX   (1U << 20)
 #define RECORDS	   8 /* that are read before others have their turn */
@@ -61,7 +62,7 @@ static void make_pattern(void)
  * memory is not, so that the cost of bytes is that of the relay. */
 static void make_file(struct ends *e)
 {
-	unsigned char *at = pattern + PATTERN / 2;
+	unsigned char *at = pattern + SPOILT;
 
 	make_pattern();
 	e->file = memfd_create("pattern", MFD_CLOEXEC);

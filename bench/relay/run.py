@@ -5,8 +5,9 @@
     source --- relay --- sink        all on the loopback device
 
 By turns: straight from the source to the sink; recv() and send() as shuntd does it; splice(); a
-sockmap that the backend's socket is put into for each body, or for as long as it is there; and where
-the client has TLS, records that user space seals, or the kernel (kTLS), from a buffer or a pipe.
+sockmap that the backend's socket is put into for each body, or for as long as it is there; and
+where the client has TLS, records that user space seals, or the kernel (kTLS), from a buffer or a
+pipe.
 Counted is the processor time of all threads that have a part in it, the kernel's included, and what
 the same bytes take without a relay is taken off. On one processor all share its caches, and nothing
 waits for another one; on two, the relay has one and both ends have the other."""
@@ -48,7 +49,8 @@ def run_ways(options, cpus):
     command = [binary("bench/relay/ways"), "--cpus", f"{cpus[0]},{cpus[1]}",
                "--rounds", str(options.rounds), "--seconds", str(options.seconds),
                "--bodies", ",".join(map(str, options.bodies)),
-               *(["--spoil"] if options.spoil else [])]
+               *(["--spoil"] if options.spoil else []),
+               *(["--only", options.only] if options.only else [])]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                           stdin=subprocess.DEVNULL, check=False)
     if done.returncode:
@@ -158,6 +160,7 @@ def arguments(argv):
     parser.add_argument("--quick", action="store_true", help="does it run? one round, short")
     parser.add_argument("--json", metavar="FILE", help="write the result there too")
     parser.add_argument("--vm", metavar="KERNEL", help="do it on this kernel of vm/kernels.list")
+    parser.add_argument("--only", choices=list(WAYS), help=argparse.SUPPRESS)
     parser.add_argument("--spoil", action="store_true",
                         help="send one byte that is another one: the run must fail")
     parser.add_argument("--in-machine", action="store_true", help=argparse.SUPPRESS)
@@ -165,6 +168,8 @@ def arguments(argv):
     if options.rounds < 1 or options.seconds <= 0 or len(options.cpus) != 2 \
             or min(options.bodies) < 1:
         parser.error("--rounds, --seconds, --cpus, --bodies: not possible")
+    if options.only and not options.spoil:
+        parser.error("--only: goes with --spoil; else ways are compared")
     if options.quick:
         options.rounds, options.seconds = 1, min(options.seconds, 0.05)
     return options

@@ -57,3 +57,34 @@ def test_the_benchmark_of_starts_runs(tmp_path):
     # A first start makes tables and verifies; there are tables where it steers.
     assert rows["warm"]["kernel_ms"] < rows["small"]["kernel_ms"], rows
     assert rows["proxy"]["tables"] == 0 < rows["small"]["tables"] < rows["cold"]["tables"], rows
+
+
+def relay(*args):
+    done = subprocess.run([PYTHON, os.path.join(ROOT, "bench/relay/run.py"), "--quick", *args],
+                          capture_output=True, text=True, timeout=120 * PATIENCE, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_the_benchmark_of_ways_to_relay_names_those_that_it_lacks(tmp_path):
+    result = tmp_path / "relay.json"
+    code, output = relay("--bodies", "1024,65536", "--json", str(result))
+    assert code == 0, output
+    found = json.loads(result.read_text())
+    ways = {row["way"] for row in found["results"]}
+    assert {"direct", "copy", "splice", "seal"} <= ways, ways
+    assert ways | set(found["lacks"]) == {"direct", "copy", "splice", "sockmap-body",
+                                          "sockmap-tunnel", "seal", "ktls-copy", "ktls-splice"}
+    for row in found["results"]:
+        for cost in (row["one"], row["two"]):
+            assert cost["mib_s"] > 0, row
+            # The kernel does what a sockmap relays, and little of it is the thread's.
+            if row["way"] == "sockmap-tunnel":
+                assert cost["kernel_us"] > cost["relay_us"], row
+            elif row["way"] != "direct":
+                assert cost["relay_us"] > 0, row
+
+
+@pytest.mark.parametrize("way", ["copy", "splice", "sockmap-body", "sockmap-tunnel", "seal"])
+def test_a_way_that_changes_bytes_ends_the_benchmark(way):
+    code, output = relay("--bodies", "65536", "--only", way, "--spoil")
+    assert code == 1 and f"{way}, bodies of 65536: other bytes arrived" in output, output
