@@ -13,7 +13,7 @@ from daemon import Daemon
 from lab import PATIENCE, binary, wait_until
 
 RELAY = "bench/proxy/relay"
-FRONT = {"shunt": 8001, "nginx": 8002, "haproxy": 8003, "floor": 8004, "before": 8005}  # each one's port
+FRONT = {"shunt": 8001, "nginx": 8002, "haproxy": 8003, "floor": 8004, "before": 8005}  # ports
 ORIGIN_PORT, GRPC_PORT = 9001, 9002
 MAX_CLIENTS = 9000  # connections of clients that a proxy has room for
 KEPT = 1024  # connections to the backend
