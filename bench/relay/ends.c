@@ -19,12 +19,12 @@
 
 #define EVENTS 64
 /* What is sent, again and again: no multiple of anything that bytes could be lost or swapped by. */
-#define PATTERN	   261101U
-#define SPOILT	   700U /* which byte is, of the first body too */
-#define READ_MAX   LARGE
-#define SKIP_MAX   (1U << 20)
-#define RECORDS	   8 /* that are read before others have their turn */
-#define RECORD_MAX (TLS_RECORD_HEADER + 16384U + 256U)
+#define PATTERN	    261101U
+#define SPOILT	    700U /* which byte is, of the first body too */
+#define READ_MAX    LARGE
+#define SKIP_MAX    (1U << 20)
+#define RECORDS	    8 /* that are read before others have their turn */
+#define RECORD_ROOM (TLS_RECORD_HEADER + 16384U + 256U)
 
 struct end {
 	struct lane *lane;
@@ -280,7 +280,7 @@ static void end_open(struct ends *e, int epoll, struct end *end, struct lane *l)
 {
 	*end = (struct end){
 		.lane = l, .source = l->source, .sink = l->sink, .keys.is_sealing = false};
-	end->record = malloc(RECORD_MAX);
+	end->record = malloc(RECORD_ROOM);
 	if (!end->record ||
 	    !tls_keys_init_13(&end->keys, TLS_AES_128_GCM, (const unsigned char *)TRAFFIC))
 		wrong(e, "no memory");

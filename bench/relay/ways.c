@@ -45,6 +45,7 @@ const struct way ways[] = {
 	{.name = "sockmap-body",
 	 .is_gated = true,
 	 .lacks = sockmap_lacks,
+	 .tells = sockmap_ring,
 	 .open = body_open,
 	 .close = sockmap_close,
 	 .on_event = body_on_event},
@@ -263,7 +264,7 @@ static void take_sample(struct relay *r, struct sample *s, double seconds)
 {
 	static char timer, done, ring;
 	struct epoll_event events[EVENTS];
-	int ring_fd = r->way->lacks == sockmap_lacks ? sockmap_ring() : -1;
+	int ring_fd = r->way->tells ? r->way->tells() : -1;
 	bool is_done = false;
 
 	s->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
@@ -468,10 +469,11 @@ int main(int argc, char **argv)
 	if (!tls_ciphers_init(&r.ciphers))
 		die("OpenSSL");
 	for (const struct way *w = ways; w->name; w++) {
-		const char *lacks = w->lacks ? w->lacks() : NULL;
+		const char *lacks;
 
 		if (o.only && strcmp(o.only, w->name) != 0)
 			continue;
+		lacks = w->lacks ? w->lacks() : NULL;
 		if (lacks)
 			printf("{\"way\": \"%s\", \"lacks\": \"%s\"}\n", w->name, lacks);
 		else

@@ -32,6 +32,8 @@ struct way {
 	bool is_gated;
 	/* Why it is not to be had here; NULL: it is. */
 	const char *(*lacks)(void);
+	/* A descriptor to wait for, by which the kernel says that bodies are over: sockmap_on_ring(); NULL: none. */
+	int (*tells)(void);
 	/* A lane's sockets are there, or are about to be closed; NULL: nothing is to be done. */
 	void (*open)(struct relay *r, struct lane *l);
 	void (*close)(struct relay *r, struct lane *l);
