@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 
 from lab import PYTHON, ROOT, binary
 
@@ -54,3 +55,21 @@ def run_in_machine(kernel, script, argv, env=None):
         raise BenchError(f"the machine's run ended with status {proc.returncode}")
     data["cpu"] = f"emulated by qemu on {cpu_model()}"
     return data
+
+
+def write_json(path, data):
+    """path: None, where nobody asked for it."""
+    if not path:
+        return
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(data, file, indent=1)
+        file.write("\n")
+
+
+def run_main(main):
+    """A benchmark ends with what it says, or with a line about what it lacks."""
+    try:
+        main()
+    except (BenchError, AssertionError, subprocess.SubprocessError) as exc:
+        sys.exit(f"bench: {exc}")

@@ -23,7 +23,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path[:0] = [os.path.join(ROOT, "bench"), os.path.join(ROOT, "tests", "net")]
 
 # pylint: disable=wrong-import-position
-from common import cpu_model, shunt_version
+from common import cpu_model, shunt_version, write_json
 from daemon import Daemon
 from lab import Lab, mount_bpffs, sweep_dead_runs
 
@@ -218,10 +218,7 @@ def main():
           f"{f['replaced_a_second']:.0f} files are {f['generations_a_second']:.1f} "
           f"generations, {f['main_thread_percent']:.0f} % of the "
           f"main thread; a command meanwhile: {f['command_ms']:.1f} ms")
-    if args.json:
-        os.makedirs(os.path.dirname(os.path.abspath(args.json)), exist_ok=True)
-        with open(args.json, "w", encoding="utf-8") as f:
-            json.dump(r, f, indent=1)
+    write_json(args.json, r)
     return 0
 
 

@@ -15,7 +15,7 @@ import threading
 import time
 
 import run
-from common import BenchError
+from common import BenchError, run_main, write_json
 from daemon import Daemon
 from http1 import OK, Script
 from lab import PYTHON, Lab, wait_until
@@ -167,14 +167,8 @@ def main():
     for name, row in rows.items():
         print(f"{name:10} {row['requests']:7,} requests, {row['good']:8.3%} good, median "
               f"{row['p50_ms']:6.1f} ms, 99 % within {row['p99_ms']:7.1f} ms")
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump(rows, file, indent=1)
-            file.write("\n")
+    write_json(options.json, rows)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (BenchError, AssertionError, subprocess.SubprocessError) as exc:
-        sys.exit(f"bench: {exc}")
+    run_main(main)

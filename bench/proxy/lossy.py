@@ -19,7 +19,8 @@ import threading
 import time
 
 import run
-from common import JSON_MARK, BenchError, cpu_model, run_in_machine, shunt_version
+from common import (JSON_MARK, BenchError, cpu_model, run_in_machine, run_main, shunt_version,
+                    write_json)
 from daemon import Daemon
 from http1 import OK as GOOD
 from lab import PYTHON, Lab, wait_until
@@ -267,17 +268,11 @@ def main():
         print(JSON_MARK + json.dumps(data))
         return
     show(data)
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump(data, file, indent=1)
-            file.write("\n")
+    write_json(options.json, data)
     shunt = data["results"]["shunt"]
     if not options.quick and (shunt["failed"] >= GOAL_FAILED or shunt["p99_ms"] >= GOAL_P99_MS):
         sys.exit("bench: missed")
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (BenchError, AssertionError, subprocess.SubprocessError) as exc:
-        sys.exit(f"bench: {exc}")
+    run_main(main)

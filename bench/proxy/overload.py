@@ -17,7 +17,7 @@ import subprocess
 import sys
 
 import run
-from common import BenchError, cpu_model, shunt_version
+from common import BenchError, cpu_model, run_main, shunt_version, write_json
 from lab import PYTHON, Lab, binary
 from scenarios import SMALL, Scenario
 from targets import NS_PER_S, TARGETS, Shunt, probe
@@ -167,18 +167,12 @@ def main():
     options.warm = QUICK_WARM_S if options.quick else WARM_S
     run.prepare(options)
     rows = measure(options)
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump({"cpu": cpu_model(), "kernel": os.uname().release,
-                       "version": shunt_version(), "connections": options.connections,
-                       "over": OVER, "goal": GOAL, "results": rows}, file, indent=1)
-            file.write("\n")
+    write_json(options.json, {"cpu": cpu_model(), "kernel": os.uname().release,
+                              "version": shunt_version(), "connections": options.connections,
+                              "over": OVER, "goal": GOAL, "results": rows})
     if not options.quick and "shunt" in rows and rows["shunt"]["ratio"] < GOAL:
         sys.exit(f"bench: shunt missed its goal of {GOAL:.0%}")
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (BenchError, AssertionError, subprocess.SubprocessError) as exc:
-        sys.exit(f"bench: {exc}")
+    run_main(main)

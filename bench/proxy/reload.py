@@ -17,7 +17,7 @@ import threading
 import time
 
 import run
-from common import BenchError, cpu_model, shunt_version
+from common import BenchError, cpu_model, run_main, shunt_version, write_json
 from daemon import Backend, Client, Daemon
 from h2peer import ACK, DATA, END_STREAM, GOAWAY, HEADERS, PING, RST_STREAM, WINDOW_UPDATE, \
     RawH2, frame
@@ -429,16 +429,10 @@ def main():
                                                   ("nginx", "nginx-light")) if name in names})
     rows = {name: measure_one(name, options) for name in names}
     print("\n".join(table(rows)))
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump({"cpu": cpu_model(), "kernel": os.uname().release,
-                       "version": shunt_version(), "seconds": options.seconds,
-                       "every_ms": round(EVERY_S * 1e3), "results": rows}, file, indent=1)
-            file.write("\n")
+    write_json(options.json, {"cpu": cpu_model(), "kernel": os.uname().release,
+                              "version": shunt_version(), "seconds": options.seconds,
+                              "every_ms": round(EVERY_S * 1e3), "results": rows})
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (BenchError, AssertionError, subprocess.SubprocessError) as exc:
-        sys.exit(f"bench: {exc}")
+    run_main(main)

@@ -9,7 +9,6 @@ All in a network namespace of its own, over its loopback device. In each scenari
 and are measured in turn, round by round.
 """
 import argparse
-import json
 import os
 import platform
 import resource
@@ -25,7 +24,7 @@ sys.path[:0] = [os.path.join(ROOT, "bench"), os.path.join(ROOT, "tests", "net")]
 
 # pylint: disable=wrong-import-position
 from certs import Authority
-from common import BenchError, cpu_model, need, shunt_version
+from common import BenchError, cpu_model, need, run_main, shunt_version, write_json
 from lab import PYTHON, Lab, binary, sweep_dead_runs, wait_until
 from load import CLIENTS, MARGINS_S, SHAKE, TooEarly
 from scenarios import SCENARIOS
@@ -181,8 +180,8 @@ def start_targets(bench, scenario):
     """Those that take part, by name."""
     running = {}
     for name, cls in TARGETS.items():
-        if name == "floor" and not scenario.has_floor or \
-           name == "before" and not bench.options.before or name in bench.options.without:
+        is_there = {"floor": scenario.has_floor, "before": bench.options.before}.get(name, True)
+        if not is_there or name in bench.options.without:
             continue
         target = cls(bench, scenario)
         try:
@@ -237,9 +236,10 @@ def summarise(scenario, name, samples):
             row[ratio] = statistics.median(a[key] / b[key] if b[key] else float("nan")
                                            for a, b in zip(taken, samples[other]))
     if name == "shunt" and scenario.goal:
-        row["goal_of"], row["goal"] = scenario.goal
-        value = {"floor": "x_floor", "best": "x_best", "bytes": "bytes"}[row["goal_of"]]
-        row["met"] = row.get(value, float("inf")) <= row["goal"]
+        value = {"floor": "x_floor", "best": "x_best", "bytes": "bytes"}[scenario.goal[0]]
+        if value in row:  # not without those that it is set beside
+            row["goal_of"], row["goal"] = scenario.goal
+            row["met"] = row[value] <= row["goal"]
     row["rounds"] = taken
     return row
 
@@ -340,14 +340,8 @@ def main():
     print(f"\nLinux {data['kernel']}, {data['cpu']}, {', '.join(data['peers'])}; "
           f"{time.monotonic() - started:.0f} s")
     print_table(rows)
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump(data, file, indent=1)
-            file.write("\n")
+    write_json(options.json, data)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (BenchError, AssertionError, subprocess.SubprocessError) as exc:
-        sys.exit(f"bench: {exc}")
+    run_main(main)

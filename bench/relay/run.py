@@ -24,7 +24,8 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path[:0] = [os.path.join(ROOT, "bench"), os.path.join(ROOT, "tests", "net")]
 
 # pylint: disable=wrong-import-position
-from common import JSON_MARK, BenchError, cpu_model, run_in_machine, shunt_version
+from common import (JSON_MARK, BenchError, cpu_model, run_in_machine, run_main, shunt_version,
+                    write_json)
 from lab import binary
 
 WAYS = {"direct": "no relay", "copy": "recv, send", "splice": "splice",
@@ -188,14 +189,8 @@ def main():
         print(JSON_MARK + json.dumps(data), flush=True)
         return
     show(data)
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump(data, file, indent=1)
-            file.write("\n")
+    write_json(options.json, data)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (BenchError, AssertionError, subprocess.SubprocessError) as exc:
-        sys.exit(f"bench: {exc}")
+    run_main(main)

@@ -27,7 +27,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path[:0] = [os.path.join(ROOT, "bench"), os.path.join(ROOT, "tests", "net")]
 
 # pylint: disable=wrong-import-position
-from common import cpu_model, need, shunt_version
+from common import cpu_model, need, shunt_version, write_json
 from daemon import SMALL_LIMITS
 from lab import BPFFS, PYTHON, Lab, binary, mount_bpffs, sweep_dead_runs, unique
 
@@ -224,12 +224,9 @@ def main():
         cells = [row[key] / (MIB if key in ("rss", "pss", "tables") else 1)
                  for key in COLUMNS.values()]
         print(f"{row['case']:8}" + "".join(f"{cell:11.1f}" for cell in cells))
-    if args.json:
-        os.makedirs(os.path.dirname(os.path.abspath(args.json)), exist_ok=True)
-        with open(args.json, "w", encoding="utf-8") as f:
-            json.dump({"cpu": cpu_model(), "kernel": platform.release(), "version": shunt_version(),
-                       "starts": starts, "goal_ms": GOAL_MS, "goal_mib": GOAL_MIB,
-                       "results": results}, f, indent=1)
+    write_json(args.json, {"cpu": cpu_model(), "kernel": platform.release(),
+                           "version": shunt_version(), "starts": starts, "goal_ms": GOAL_MS,
+                           "goal_mib": GOAL_MIB, "results": results})
     return 0
 
 

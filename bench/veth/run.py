@@ -29,7 +29,8 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path[:0] = [os.path.join(ROOT, "bench"), os.path.join(ROOT, "tests", "net")]
 
 # pylint: disable=wrong-import-position
-from common import JSON_MARK, BenchError, cpu_model, need, run_in_machine, shunt_version
+from common import (JSON_MARK, BenchError, cpu_model, need, run_in_machine, run_main,
+                    shunt_version, write_json)
 from daemon import Daemon, SMALL_LIMITS
 from lab import Lab, Topology, TUNNEL_MTU, binary, mount_bpffs, sweep_dead_runs, wait_until
 
@@ -441,14 +442,8 @@ def main():
         return
     print(f"\nLinux {data['kernel']}, {data['cpu']}; {time.monotonic() - started:.0f} s")
     print_table(data["results"])
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump(data, file, indent=1)
-            file.write("\n")
+    write_json(options.json, data)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (BenchError, AssertionError, subprocess.SubprocessError) as exc:
-        sys.exit(f"bench: {exc}")
+    run_main(main)
