@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from lab import PATIENCE, PYTHON, ROOT
+from lab import PATIENCE, PYTHON, ROOT, binary
 
 
 def bench(*args, env=None):
@@ -16,9 +16,9 @@ def bench(*args, env=None):
     return done.returncode, done.stdout + done.stderr
 
 
-def measure(tmp_path, only):
+def measure(tmp_path, only, *args):
     result = tmp_path / "proxy.json"
-    code, output = bench("--only", only, "--json", str(result))
+    code, output = bench("--only", only, "--json", str(result), *args)
     assert code == 0, output
     return {row["target"]: row for row in json.loads(result.read_text())["results"]}, output
 
@@ -34,6 +34,17 @@ def test_requests_and_handshakes(tmp_path, only, targets):
         assert row["us"] > 0 and row["rps"] > 0 and row["x_best"] > 0, row
         assert row["errors"] == 0, row
     assert rows["shunt"]["goal"] and rows["shunt"]["met"] in (True, False)
+
+
+def test_another_build_is_measured_in_turn(tmp_path):
+    other, ran = tmp_path / "other", tmp_path / "ran"
+    other.write_text(f"#!/bin/sh\ntouch {ran}\nexec {binary('shuntd')} \"$@\"\n")
+    other.chmod(0o755)
+    rows, output = measure(tmp_path, "close", "--before", str(other), "--without",
+                           "floor,nginx,haproxy")
+    assert set(rows) == {"shunt", "before"} and ran.exists(), output
+    assert rows["before"]["x_before"] == 1 and rows["shunt"]["x_before"] > 0, rows
+    assert "goal" not in rows["shunt"], rows  # that of this scenario is set beside the others
 
 
 def test_idle_connections(tmp_path):
