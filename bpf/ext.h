@@ -98,7 +98,7 @@ static __always_inline void ext_fragment(struct ext_chain *c, const struct ext_f
  * Step over the headers at pos, of which the first is a `proto`, as far as they are known, whole, and
  * within bounds. What stands behind the header of a later fragment is anything, and not looked at.
  */
-static __noinline __u64 ext_walk_word(void *pos, void *end, __u32 proto)
+static __always_inline __u64 ext_walk_headers(void *pos, void *end, __u32 proto)
 {
 	union {
 		struct ext_chain chain;
@@ -134,14 +134,43 @@ static __noinline __u64 ext_walk_word(void *pos, void *end, __u32 proto)
 	return ret.word;
 }
 
-static __always_inline struct ext_chain ext_walk(void *pos, void *end, __u32 proto)
+static __always_inline struct ext_chain ext_chain_of(__u64 word)
 {
 	union {
 		__u64 word;
 		struct ext_chain chain;
-	} walked = {.word = ext_walk_word(pos, end, proto)};
+	} walked = {.word = word};
 
 	return walked.chain;
 }
+
+static __noinline __u64 ext_walk_word(void *pos, void *end, __u32 proto)
+{
+	return ext_walk_headers(pos, end, proto);
+}
+
+static __always_inline struct ext_chain ext_walk(void *pos, void *end, __u32 proto)
+{
+	return ext_chain_of(ext_walk_word(pos, end, proto));
+}
+
+#ifdef __bpf__
+
+/* Headers begin before this in a frame: a bound for the verifier. */
+#define EXT_AT_MASK 0x1fff
+
+/* The same from `at` in a frame on. A global function, because the kernel then verifies the loop once
+ * and not again for each way here. */
+__noinline __u64 ext_walk_frame_word(struct xdp_md *ctx, __u32 at, __u32 proto)
+{
+	return ext_walk_headers(frame_at(ctx, at & EXT_AT_MASK), frame_end(ctx), proto);
+}
+
+static __always_inline struct ext_chain ext_walk_frame(struct xdp_md *ctx, __u32 at, __u32 proto)
+{
+	return ext_chain_of(ext_walk_frame_word(ctx, at, proto));
+}
+
+#endif
 
 #endif

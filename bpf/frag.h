@@ -48,7 +48,7 @@ static __always_inline __be32 frag_id(struct xdp_md *ctx, const struct pkt *p)
 		return (void *)(ip4 + 1) > frame_end(ctx) ? 0 : ip4->id;
 	if ((void *)(ip6 + 1) > frame_end(ctx))
 		return 0;
-	ext = ext_walk((void *)(ip6 + 1), frame_end(ctx), ip6->nexthdr);
+	ext = ext_walk_frame(ctx, p->l2_len + sizeof(*ip6), ip6->nexthdr);
 	f = (void *)(ip6 + 1) + (ext.frag_at & EXT_LEN_MASK);
 	return (void *)(f + 1) > frame_end(ctx) ? 0 : f->id;
 }

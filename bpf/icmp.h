@@ -54,7 +54,7 @@ static __always_inline bool quote_read6(struct xdp_md *ctx, struct quote *q)
 
 	if ((void *)(ip + 1) > frame_end(ctx) || ip->version != 6)
 		return false;
-	ext = ext_walk((void *)(ip + 1), frame_end(ctx), ip->nexthdr);
+	ext = ext_walk_frame(ctx, (q->at & QUOTE_AT_MASK) + sizeof(*ip), ip->nexthdr);
 	if (ext.frag == FRAG_LATER)
 		return false;
 	q->l4 = sizeof(*ip) + ext.len;

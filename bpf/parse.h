@@ -160,10 +160,20 @@ static __always_inline void copy_ipv6(__be32 to[4], const struct in6_addr *from)
 	to[3] = from->s6_addr32[3];
 }
 
-/* Steps over what stands between the IPv6 header and the transport's, in a payload of *len bytes. */
-static __always_inline enum verdict parse_extensions(struct pkt *p, struct cursor *cur, __u32 *len)
+/* Steps over the extension headers of p, from where it is in its frame; by: whatever that is found by. */
+typedef struct ext_chain (*ext_walker)(void *by, const struct pkt *p, void *pos);
+
+static __always_inline struct ext_chain walk_bytes(void *by, const struct pkt *p, void *pos)
 {
-	struct ext_chain ext = ext_walk(cur->pos, cur->end, p->proto);
+	(void)by;
+	return ext_walk(pos, p->end, p->proto);
+}
+
+/* Steps over what stands between the IPv6 header and the transport's, in a payload of *len bytes. */
+static __always_inline enum verdict parse_extensions(struct pkt *p, struct cursor *cur,
+						     ext_walker walk, void *by, __u32 *len)
+{
+	struct ext_chain ext = walk(by, p, cur->pos);
 	__u32 ext_len = ext.len & EXT_LEN_MASK;
 
 	if (ext_len > *len || !cursor_take(cur, ext_len))
@@ -177,7 +187,8 @@ static __always_inline enum verdict parse_extensions(struct pkt *p, struct curso
 	return V_NEXT;
 }
 
-static __always_inline enum verdict parse_ipv6(struct pkt *p, struct cursor *cur)
+static __always_inline enum verdict parse_ipv6(struct pkt *p, struct cursor *cur, ext_walker walk,
+					       void *by)
 {
 	const struct ipv6hdr *ip = cursor_take(cur, sizeof(*ip));
 	__be16 ports[2] = {};
@@ -193,7 +204,7 @@ static __always_inline enum verdict parse_ipv6(struct pkt *p, struct cursor *cur
 	p->proto = ip->nexthdr;
 	p->tos = bpf_ntohl(*(const __be32 *)ip) >> 20;
 	if (!has_ports(ip->nexthdr)) {
-		v = parse_extensions(p, cur, &len);
+		v = parse_extensions(p, cur, walk, by, &len);
 		if (v != V_NEXT)
 			return v;
 		if (!has_ports(p->proto) && !(p->frag == FRAG_LATER && ext_is_one(p->proto)))
@@ -253,8 +264,8 @@ static __always_inline __be16 parse_tags(struct pkt *p, struct cursor *cur, __be
 	return tag[-1].proto;
 }
 
-/* p: zeroed but for eth and end. */
-static __always_inline enum verdict parse_packet(struct pkt *p)
+/* p: zeroed but for eth and end. walk, by: see there. */
+static __always_inline enum verdict parse_packet_by(struct pkt *p, ext_walker walk, void *by)
 {
 	struct cursor cur = {.pos = p->eth, .end = p->end};
 	const struct ethhdr *eth = cursor_take(&cur, sizeof(*eth));
@@ -270,8 +281,13 @@ static __always_inline enum verdict parse_packet(struct pkt *p)
 	if (proto == bpf_htons(ETH_P_IP))
 		return parse_ipv4(p, &cur);
 	if (proto == bpf_htons(ETH_P_IPV6))
-		return parse_ipv6(p, &cur);
+		return parse_ipv6(p, &cur, walk, by);
 	return V_PASS_NOT_IP;
+}
+
+static __always_inline enum verdict parse_packet(struct pkt *p)
+{
+	return parse_packet_by(p, walk_bytes, NULL);
 }
 
 #endif

@@ -22,14 +22,23 @@ static __always_inline bool service_may_have(__u32 bit)
 	return bits && *bits >> bit % SHUNT_ADDR_WORD_BITS & 1;
 }
 
+/* x, or 0 where it is negative: in arithmetic, because the kernel's verifier follows each outcome of a
+ * comparison to the end of the program. */
+static __always_inline __s64 not_below_zero(__s64 x)
+{
+	__s64 sign = x >> 63;
+
+	barrier_var(sign);
+	return x & ~sign;
+}
+
 /* The first len bits of an address, in place. */
 static __always_inline void addr_mask(__be32 addr[4], __u32 len)
 {
-	for (__u32 i = 0; i < 4; i++) {
-		__u32 bits = len > 32 * i ? len - 32 * i : 0;
+	for (int i = 0; i < 4; i++) {
+		__s64 kept = 32 - not_below_zero(32 * (i + 1) - (__s64)len);
 
-		if (bits < 32)
-			addr[i] &= bpf_htonl((__u32) ~(0xffffffffULL >> bits));
+		addr[i] &= bpf_htonl((__u32)(0xffffffffULL << (32 - not_below_zero(kept))));
 	}
 }
 

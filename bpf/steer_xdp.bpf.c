@@ -53,6 +53,12 @@ static __always_inline enum verdict steer(struct xdp_md *ctx, struct pkt *p)
 	return p->peek ? rare_disown(p, v) : v;
 }
 
+/* As an ext_walker. */
+static __always_inline struct ext_chain walk_frame(void *ctx, const struct pkt *p, void *pos)
+{
+	return ext_walk_frame(ctx, pos - (void *)p->eth, p->proto);
+}
+
 /* The long way, for whatever comes. plain: the short one has found the packet to be so. */
 static __always_inline int steer_any(struct xdp_md *ctx, bool plain)
 {
@@ -64,7 +70,7 @@ static __always_inline int steer_any(struct xdp_md *ctx, bool plain)
 	barrier_var(ctx);
 	pkt_reload(ctx, &p);
 	if (!plain || !plain_keep(&p))
-		v = parse_packet(&p);
+		v = parse_packet_by(&p, walk_frame, ctx);
 	if (v == V_PASS_FRAGMENT || v == V_PASS_PROTOCOL)
 		v = rare_parse(ctx, &p, v);
 	if (v == V_NEXT)
