@@ -84,7 +84,7 @@ static __always_inline __u8 flow_next_state(const struct pkt *p, __u8 state)
  */
 static __always_inline bool flow_adopt(struct pkt *p, const struct shunt_flow *f)
 {
-	const struct shunt_backend *be = backend_find(f->backend);
+	const struct shunt_backend *be = backend_find_far(f->backend);
 
 	if (!be)
 		p->stale = true;
@@ -187,7 +187,7 @@ static __always_inline void flow_promote(struct pkt *p, void *flows, void *pendi
 /* By whom the flows of a moving slot are served that no table knows. Fills p->backend. */
 static __always_inline enum verdict flow_stay(struct pkt *p, struct lookup *l)
 {
-	p->backend = backend_find(l->draw.slot.old);
+	p->backend = backend_find_far(l->draw.slot.old);
 	if (!p->backend)
 		return select_backend(p, &l->draw);
 	if (!p->peek && l->stamp && ticks_age_ns(l->stamp->old_ticks, l->now_ns) > NS_PER_S)

@@ -40,10 +40,10 @@ __noinline int forward_l2(struct xdp_md *ctx, const struct onward *o)
 				       : V_DROP_NO_BACKEND;
 }
 
-static __always_inline enum verdict forward_by(struct xdp_md *ctx, const struct shunt_backend *be,
+static __always_inline enum verdict forward_by(struct xdp_md *ctx, __u32 forward,
 					       const struct onward *o)
 {
-	switch (be->forward) {
+	switch (forward) {
 	case SHUNT_FORWARD_IPIP: return forward_ipip(ctx, o);
 	case SHUNT_FORWARD_GUE: return forward_gue(ctx, o);
 	case SHUNT_FORWARD_L2: return forward_l2(ctx, o);
@@ -51,25 +51,32 @@ static __always_inline enum verdict forward_by(struct xdp_md *ctx, const struct 
 	}
 }
 
-static __always_inline enum verdict forward_otherwise(struct xdp_md *ctx, const struct pkt *p)
+/* By a route. No part of its callers, but a function of its own: see backend_find_far(). */
+static __noinline enum verdict forward_routed(struct xdp_md *ctx, struct onward *o, __u32 forward)
 {
-	const struct shunt_backend *be = p->backend;
-	struct onward *o = onward_room();
-	enum verdict v;
+	enum verdict v = next_hop_find(ctx, o);
 
-	if (be->forward == SHUNT_FORWARD_LOCAL)
-		return V_PASS_LOCAL;
-	if (!o)
-		return V_DROP_FORWARD;
-	onward_fill(o, p);
-	if (be->next_hop == SHUNT_NEXT_HOP_REFLECT)
-		return forward_by(ctx, be, o);
-	v = next_hop_find(ctx, o);
 	if (v == V_NEXT)
 		v = next_hop_untag(ctx, o);
 	if (v == V_NEXT)
-		v = forward_by(ctx, be, o);
+		v = forward_by(ctx, forward, o);
 	return v == V_TX ? next_hop_send(ctx, &o->hop) : v;
+}
+
+static __always_inline enum verdict forward_otherwise(struct xdp_md *ctx, const struct pkt *p)
+{
+	const struct shunt_backend *be = p->backend;
+	struct onward *o;
+
+	if (be->forward == SHUNT_FORWARD_LOCAL)
+		return V_PASS_LOCAL;
+	o = onward_room();
+	if (!o)
+		return V_DROP_FORWARD;
+	onward_fill(o, p);
+	if (be->next_hop != SHUNT_NEXT_HOP_REFLECT)
+		return forward_routed(ctx, o, be->forward);
+	return forward_by(ctx, be->forward, o);
 }
 
 static __always_inline enum verdict forward_packet(struct xdp_md *ctx, struct pkt *p)

@@ -29,9 +29,15 @@ static __always_inline const struct shunt_switches *switches_find(void)
 	return bpf_map_lookup_elem(&sh_switches, &zero);
 }
 
+/* See backend_find_far(). */
+static __noinline const struct shunt_switches *switches_find_far(void)
+{
+	return switches_find();
+}
+
 static __always_inline __u8 frag_policy(void)
 {
-	const struct shunt_switches *on = switches_find();
+	const struct shunt_switches *on = switches_find_far();
 
 	return on ? on->fragments : SHUNT_FRAGMENTS_FOLLOW;
 }
@@ -99,7 +105,7 @@ static __always_inline void frag_record(struct xdp_md *ctx, struct rare *r, __u3
 		.backend = backend,
 		.sport = p->family == 4 ? p->flow4.sport : p->flow6.sport,
 		.dport = p->family == 4 ? p->flow4.dport : p->flow6.dport,
-		.seen_ns = clock_now_ns(),
+		.seen_ns = clock_now_ns_far(),
 		.proto = p->proto,
 	};
 	long err;
@@ -144,7 +150,7 @@ static __always_inline enum verdict frag_follow(struct xdp_md *ctx, struct rare 
 		f = bpf_map_lookup_elem(&sh_frags4, &r->frag.v4);
 	else
 		f = bpf_map_lookup_elem(&sh_frags6, &r->frag.v6);
-	if (!f || (__s64)(clock_now_ns() - f->seen_ns) > FRAG_IDLE_NS)
+	if (!f || (__s64)(clock_now_ns_far() - f->seen_ns) > FRAG_IDLE_NS)
 		return frag_alone(p);
 	p->proto = f->proto;
 	if (p->family == 4) {

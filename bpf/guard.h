@@ -74,7 +74,7 @@ __noinline __u32 guard_find(struct guard_query *q, __u32 scope)
 		if (!e)
 			return GUARD_NOT_LISTED;
 		q->until_ns = e->expires_ns;
-		if (!q->until_ns || clock_now_ns() < q->until_ns)
+		if (!q->until_ns || clock_now_ns_far() < q->until_ns)
 			return e->action == SHUNT_GUARD_ALLOW ? GUARD_LISTED_ALLOW
 							      : GUARD_LISTED_BLOCK;
 		if (!e->prefix_len)
@@ -284,7 +284,7 @@ static __always_inline bool guard_looks_at_sources(const struct shunt_svc_guard 
 __noinline __u32 guard_conduct(struct guard_query *q)
 {
 	const struct shunt_svc_guard *g;
-	__u64 now = clock_now_ns();
+	__u64 now = clock_now_ns_far();
 	enum verdict v = V_NEXT;
 	__u32 service;
 	__u8 abuse;
@@ -307,7 +307,7 @@ static __noinline enum verdict guard_service_rate(__u32 service)
 	const struct shunt_svc_guard *g = bpf_map_lookup_elem(&sh_svc_guard, &service);
 	struct shunt_svc_flood *f = bpf_map_lookup_elem(&sh_svc_flood, &service);
 
-	if (g && f && !guard_take(&f->taken_ns, g->flow_ns, g->burst_ns, clock_now_ns()))
+	if (g && f && !guard_take(&f->taken_ns, g->flow_ns, g->burst_ns, clock_now_ns_far()))
 		return V_DROP_SERVICE_RATE;
 	return V_NEXT;
 }
@@ -328,7 +328,7 @@ __noinline __u32 guard_source_rate(struct guard_query *q)
 		return V_NEXT;
 	guard_source_key(q, g, &key);
 	s = bpf_map_lookup_elem(&sh_sources, &key);
-	if (s && !guard_take(&s->taken_ns, g->source_flow_ns, g->burst_ns, clock_now_ns()))
+	if (s && !guard_take(&s->taken_ns, g->source_flow_ns, g->burst_ns, clock_now_ns_far()))
 		return V_DROP_SOURCE_RATE;
 	return V_NEXT;
 }

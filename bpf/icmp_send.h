@@ -39,8 +39,8 @@
 /* May one more be sent? Time is saved up, a second of it at most, and each one costs its share. */
 static __always_inline bool icmp_allowed(void)
 {
-	const struct shunt_switches *on = switches_find();
-	__u64 now = clock_now_ns(), second = 1000000000, cost;
+	const struct shunt_switches *on = switches_find_far();
+	__u64 now = clock_now_ns_far(), second = 1000000000, cost;
 	__u32 zero = 0;
 	struct shunt_bucket *b = bpf_map_lookup_elem(&sh_icmp_rate, &zero);
 
@@ -243,7 +243,7 @@ static __always_inline void echo_answer6(__be32 *ip, __be16 *icmp)
  */
 static __always_inline enum verdict echo_answer(struct xdp_md *ctx, struct pkt *p)
 {
-	const struct shunt_switches *on = switches_find();
+	const struct shunt_switches *on = switches_find_far();
 	const struct shunt_vip *addr = addr_lookup(p);
 	struct eth_frame *eth = frame_at(ctx, 0);
 	__be32 *ip = frame_at(ctx, p->l2_len);

@@ -72,17 +72,14 @@ static __always_inline bool nat_is_to_us(const struct xdp_md *ctx, const struct 
 }
 
 /*
- * A packet to w->backend: if its backend is to be reached by the routes, where do they lead? Before
- * anything is changed or entered.
+ * A packet to w->backend, which is to be reached by the routes: where do they lead? Before anything is
+ * changed or entered.
  */
-static __always_inline enum verdict nat_route(struct xdp_md *ctx, struct nat_work *w)
+static __noinline enum verdict nat_ask_route(struct xdp_md *ctx, struct nat_work *w)
 {
-	const struct shunt_backend *be = backend_find(w->backend);
 	struct onward *o = onward_room();
 	enum verdict v;
 
-	if (!be || be->next_hop == SHUNT_NEXT_HOP_REFLECT)
-		return V_NEXT;
 	if (!o)
 		return V_DROP_FORWARD;
 	o->hash = w->hash;
@@ -102,15 +99,21 @@ static __always_inline enum verdict nat_route(struct xdp_md *ctx, struct nat_wor
 	return v;
 }
 
+/* be: w->backend. */
+static __always_inline enum verdict nat_route(struct xdp_md *ctx, struct nat_work *w,
+					      const struct shunt_backend *be)
+{
+	return be->next_hop == SHUNT_NEXT_HOP_REFLECT ? V_NEXT : nat_ask_route(ctx, w);
+}
+
 /*
  * Of w: the packet, w->entry: out by the way that it names, which for packets to the backend is the
  * one they came by, or by the next hop that nat_route() has found. Returns an enum verdict.
  */
-__noinline int nat_send(struct xdp_md *ctx)
+__noinline int nat_send(struct xdp_md *ctx, const struct nat_work *w)
 {
-	struct nat_work *w = nat_work();
 	struct eth_words eth = {};
-	struct shunt_nat *e;
+	const struct shunt_nat *e;
 	struct hop hop;
 	__u8 l2_len = ETH_HLEN;
 
@@ -136,10 +139,8 @@ __noinline int nat_send(struct xdp_md *ctx)
 }
 
 /* Of w: the packet, w->to: the packet becomes one of those. Returns an enum verdict. */
-__noinline int nat_rewrite(struct xdp_md *ctx)
+__noinline int nat_rewrite(struct xdp_md *ctx, const struct nat_work *w)
 {
-	const struct nat_work *w = nat_work();
-
 	if (!w)
 		return V_DROP_FORWARD;
 	if (w->family == 4)
@@ -165,7 +166,7 @@ static __always_inline bool nat_follow(struct nat_work *w)
 /* The flow goes to another backend now: what it had at the former one is free again. */
 static __always_inline void nat_leave(struct nat_work *w, const struct shunt_nat_source *known)
 {
-	const struct shunt_backend *former = backend_find(known->backend);
+	const struct shunt_backend *former = backend_find_far(known->backend);
 	const struct shunt_nat *e;
 
 	w->source = *known;
@@ -273,11 +274,12 @@ __noinline int nat_enter(struct xdp_md *ctx)
 
 	if (!w || (void *)(eth + 1) > (void *)(long)ctx->data_end)
 		return V_DROP_TRUNCATED;
-	be = backend_find(w->backend);
+	be = backend_find_far(w->backend);
 	if (!be)
 		return V_DROP_NO_BACKEND;
 	if (be->family != w->family)
 		return V_DROP_FAMILY;
+	w->now = clock_now_ns();
 	nat_begin(w, be);
 	nat_note_way(&w->entry, ctx->ingress_ifindex, eth, w->at.l3);
 	v = nat_enter_pair(w, be);
@@ -301,13 +303,13 @@ static __always_inline enum verdict nat_forward_flow(struct xdp_md *ctx, const s
 	w->hash = p->hash;
 	w->service = p->svc->index;
 	w->backend = p->backend->id;
-	v = nat_route(ctx, w);
+	v = nat_route(ctx, w, p->backend);
 	if (v == V_NEXT)
 		v = nat_enter(ctx);
 	if (v == V_NEXT)
-		v = nat_rewrite(ctx);
+		v = nat_rewrite(ctx, w);
 	if (v == V_NEXT)
-		v = nat_send(ctx);
+		v = nat_send(ctx, w);
 	return v == V_TX || v == V_REDIRECT || v >= V_DROP_FIRST ? v : V_DROP_FORWARD;
 }
 
@@ -331,7 +333,7 @@ static __always_inline void nat_attribute(struct pkt *p, struct nat_work *w)
 	p->peek = w->reply ? PEEK_REPLY : PEEK_NOT;
 	p->ip_len = w->ip_len;
 	if (!w->reply)
-		p->backend = backend_find(w->backend);
+		p->backend = backend_find_far(w->backend);
 }
 
 /*
@@ -346,6 +348,7 @@ __noinline int nat_answer(struct xdp_md *ctx, __u32 defect)
 
 	if (!w || (void *)(eth + 1) > (void *)(long)ctx->data_end)
 		return V_PASS_NO_SERVICE;
+	w->now = clock_now_ns();
 	e = nat_find(w->family, &w->reply_key);
 	if (!e || !nat_is_to_us(ctx, eth, e) || !nat_is_live(w, e))
 		return V_PASS_NO_SERVICE;
@@ -395,8 +398,8 @@ static __always_inline enum verdict nat_reply(struct xdp_md *ctx, struct pkt *p)
 		nat_lead(ctx, p, w);
 	nat_attribute(p, w);
 	if (v == V_NEXT)
-		v = nat_rewrite(ctx);
-	return v == V_NEXT ? nat_send(ctx) : v;
+		v = nat_rewrite(ctx, w);
+	return v == V_NEXT ? nat_send(ctx, w) : v;
 }
 
 #endif

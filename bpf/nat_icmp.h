@@ -51,11 +51,10 @@ static __always_inline __u64 nat_fix_quoted(const struct nat_work *w, __be16 *po
  * An error about TCP or UDP, whole as it says, and sent to who sent that? Fills in w->quoted where
  * its parts are, and w->to with what it quotes. Returns an enum verdict.
  */
-__noinline int nat_error4_read(struct xdp_md *ctx)
+__noinline int nat_error4_read(struct xdp_md *ctx, struct nat_work *w)
 {
 	const __be16 fragment = bpf_htons(IPV4_OFFSET_MASK | IPV4_MORE_FRAGMENTS);
 	struct cursor cur = {.end = (void *)(long)ctx->data_end};
-	struct nat_work *w = nat_work();
 	const struct icmp_error *icmp;
 	const struct iphdr *ip, *inner;
 	const __be16 *ports;
@@ -99,10 +98,9 @@ __noinline int nat_error4_read(struct xdp_md *ctx)
 	return V_NEXT;
 }
 
-__noinline int nat_error6_read(struct xdp_md *ctx)
+__noinline int nat_error6_read(struct xdp_md *ctx, struct nat_work *w)
 {
 	struct cursor cur = {.end = (void *)(long)ctx->data_end};
-	struct nat_work *w = nat_work();
 	const struct icmp_error *icmp;
 	const struct ipv6hdr *ip, *inner;
 	const __be16 *ports;
@@ -152,6 +150,7 @@ __noinline int nat_find_quoted(struct xdp_md *ctx)
 
 	if (!w || (void *)(eth + 1) > (void *)(long)ctx->data_end)
 		return V_PASS_PROTOCOL;
+	w->now = clock_now_ns_far();
 	/* A packet to the backend? Its reply would be the other way round, like the error itself. */
 	nat_key_fill(&w->reply_key, w->family, w->proto, w->to.daddr, w->to.dport, w->to.saddr,
 		     w->to.sport);
@@ -179,7 +178,7 @@ __noinline int nat_find_quoted(struct xdp_md *ctx)
 	if (!source)
 		return V_PASS_PROTOCOL;
 	w->source = *source;
-	be = backend_find(w->source.backend);
+	be = backend_find_far(w->source.backend);
 	if (!be || be->forward != SHUNT_FORWARD_NAT || be->family != w->family)
 		return V_PASS_PROTOCOL;
 	nat_reply_key(w, be); /* and the backend's end into w->to.daddr, dport */
@@ -201,10 +200,9 @@ __noinline int nat_find_quoted(struct xdp_md *ctx)
 /* ---- writing ---- */
 
 /* Of w: what nat_error4_read() and nat_find_quoted() have found. Returns an enum verdict. */
-__noinline int nat_error4_rewrite(struct xdp_md *ctx)
+__noinline int nat_error4_rewrite(struct xdp_md *ctx, const struct nat_work *w)
 {
 	void *end = (void *)(long)ctx->data_end;
-	struct nat_work *w = nat_work();
 	struct iphdr *ip, *inner;
 	struct icmp_error *icmp;
 	__be16 *ports;
@@ -234,10 +232,9 @@ __noinline int nat_error4_rewrite(struct xdp_md *ctx)
 	return V_NEXT;
 }
 
-__noinline int nat_error6_rewrite(struct xdp_md *ctx)
+__noinline int nat_error6_rewrite(struct xdp_md *ctx, const struct nat_work *w)
 {
 	void *end = (void *)(long)ctx->data_end;
-	struct nat_work *w = nat_work();
 	struct ipv6hdr *ip, *inner;
 	struct icmp_error *icmp;
 	__be16 *ports;
@@ -289,18 +286,18 @@ static __always_inline enum verdict nat_icmp(struct xdp_md *ctx, struct pkt *p)
 	nat_describe(w, p);
 	w->tcp_flags = 0;
 	w->family = nat_family(p);
-	v = w->family == 4 ? nat_error4_read(ctx) : nat_error6_read(ctx);
+	v = w->family == 4 ? nat_error4_read(ctx, w) : nat_error6_read(ctx, w);
 	if (v == V_NEXT)
 		v = nat_find_quoted(ctx);
 	if (v != V_NEXT)
 		return V_PASS_PROTOCOL;
 	nat_attribute(p, w);
-	if (!w->reply)
-		v = nat_route(ctx, w);
+	if (p->backend)
+		v = nat_route(ctx, w, p->backend);
 	if (v != V_NEXT)
 		return v;
-	v = w->family == 4 ? nat_error4_rewrite(ctx) : nat_error6_rewrite(ctx);
-	return v == V_NEXT ? nat_send(ctx) : v;
+	v = w->family == 4 ? nat_error4_rewrite(ctx, w) : nat_error6_rewrite(ctx, w);
+	return v == V_NEXT ? nat_send(ctx, w) : v;
 }
 
 #endif

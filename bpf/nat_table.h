@@ -93,7 +93,6 @@ static __always_inline void nat_describe(struct nat_work *w, const struct pkt *p
 	w->ip_len = p->ip_len;
 	w->routed = 0;
 	w->later = p->frag == FRAG_LATER;
-	w->now = clock_now_ns();
 }
 
 static __always_inline void nat_copy_addr(__be32 to[4], const __be32 from[4])
@@ -179,7 +178,7 @@ static __always_inline void nat_source_delete(__u8 family, const void *key)
 }
 
 /* The service of an entry, as long as there is one that steers. */
-static __always_inline const struct shunt_service *nat_service(struct nat_work *w,
+static __noinline const struct shunt_service *nat_service(struct nat_work *w,
 							       const struct shunt_nat *e)
 {
 	const struct shunt_service *svc;
@@ -200,7 +199,7 @@ static __always_inline const struct shunt_service *nat_service(struct nat_work *
  * The key under which a packet to an address and port finds its service, into w->vip. Not for global
  * functions: they call none. False: there is none that steers.
  */
-static __always_inline bool nat_vip_find(struct nat_work *w)
+static __noinline bool nat_vip_find(struct nat_work *w)
 {
 	struct shunt_vip_key *key = &w->vip;
 	const struct shunt_service *svc;
@@ -244,7 +243,7 @@ static __always_inline bool nat_is_live(struct nat_work *w, const struct shunt_n
 	const struct shunt_service *svc = nat_service(w, e);
 	__u32 state;
 
-	if (!svc || !backend_find(e->backend))
+	if (!svc || !backend_find_far(e->backend))
 		return false;
 	/* Right before its use: Linux 6.1 does not know any more what was kept on the stack between. */
 	state = e->state;

@@ -34,7 +34,7 @@ struct {
 	__uint(max_entries, 1);
 } sh_onward SEC(".maps");
 
-static __always_inline struct onward *onward_room(void)
+static __noinline struct onward *onward_room(void)
 {
 	__u32 zero = 0;
 

@@ -128,7 +128,7 @@ __noinline __u32 quic_backend_id(struct xdp_md *ctx, const struct shunt_service 
 	len = quic_server_id(svc, &cid, end, key.id);
 	if (len && (cid.is_long ? QUIC_LONG_CID : QUIC_SHORT_CID) + len <= payload_len)
 		id = bpf_map_lookup_elem(&sh_server_ids, &key);
-	if (id && backend_find(*id))
+	if (id && backend_find_far(*id))
 		return *id;
 	return cid.is_long ? 0 : QUIC_ID_UNKNOWN;
 }
@@ -143,7 +143,7 @@ static __always_inline void quic_select(struct xdp_md *ctx, struct pkt *p)
 		return;
 	id = quic_backend_id(ctx, p->svc, p->l2_len + p->l3_len,
 			     p->ip_len - p->l3_len - sizeof(struct udphdr));
-	p->backend = backend_find(id);
+	p->backend = backend_find_far(id);
 	if (p->backend)
 		p->note = SHUNT_COUNT_CID;
 	else if (id == QUIC_ID_UNKNOWN)

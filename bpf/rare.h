@@ -57,7 +57,7 @@ static __always_inline enum verdict rare_parse(struct xdp_md *ctx, struct pkt *p
 	p->addr_row = r->pkt.addr_row;
 	if (!r->follow)
 		return v;
-	p->backend = backend_find(r->follow);
+	p->backend = backend_find_far(r->follow);
 	/* The first fragment is lost with its backend, and so is the packet. */
 	if (!p->backend && p->defect == V_NEXT)
 		p->defect = V_DROP_FRAGMENT;
@@ -92,7 +92,7 @@ static __always_inline enum verdict prepare(struct xdp_md *ctx, struct rare *r,
 
 __noinline int rare_backend(struct xdp_md *ctx, __u32 id, __u32 mss)
 {
-	const struct shunt_backend *be = backend_find(id);
+	const struct shunt_backend *be = backend_find_far(id);
 	struct rare *r = rare_room();
 
 	return r && be ? prepare(ctx, r, be, mss) : V_DROP_NO_BACKEND;
@@ -115,7 +115,7 @@ static __always_inline enum verdict rare_prepare(struct xdp_md *ctx, struct pkt 
 
 __noinline int rare_answer(struct xdp_md *ctx, __u32 id)
 {
-	const struct shunt_backend *be = backend_find(id);
+	const struct shunt_backend *be = backend_find_far(id);
 	struct rare *r = rare_room();
 
 	return r && be ? too_big_answer(ctx, &r->pkt, be) : V_DROP_TOO_BIG;

@@ -50,7 +50,7 @@ struct {
 	__uint(max_entries, 1);
 } sh_rare SEC(".maps");
 
-static __always_inline struct rare *rare_room(void)
+static __noinline struct rare *rare_room(void)
 {
 	__u32 zero = 0;
 

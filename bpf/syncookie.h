@@ -249,7 +249,7 @@ __noinline __u32 cookie_check(struct xdp_md *ctx, __u32 service, __u32 l3)
 	__u32 zero = 0;
 	struct cookie_work *h = bpf_map_lookup_elem(&sh_cookie_work, &zero);
 	struct bpf_sock *sk;
-	__u64 now = clock_now_ns();
+	__u64 now = clock_now_ns_far();
 	bool syn, listens;
 	__s64 result = 0;
 	__u8 flags;
