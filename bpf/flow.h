@@ -28,6 +28,31 @@
  * this (STAMP_LATE_S in l4/desired.c). */
 #define FLOW_STAMP_NS (NS_PER_S / 4)
 
+/* In the table of the packet's family. */
+static __always_inline struct shunt_flow *flow_find(const struct pkt *p)
+{
+	struct shunt_flow *f;
+
+	if (p->family == 4)
+		return bpf_map_lookup_elem(&sh_flow4, &p->flow4);
+	f = bpf_map_lookup_elem(&sh_flow6, &p->flow6);
+	/* Or the compiler makes one call of the two: for a table that it does not know the kernel takes
+	 * a slower one. */
+	barrier_var(f);
+	return f;
+}
+
+static __always_inline struct shunt_flow *flow_find_pending(const struct pkt *p)
+{
+	struct shunt_flow *f;
+
+	if (p->family == 4)
+		return bpf_map_lookup_elem(&sh_pend4, &p->flow4);
+	f = bpf_map_lookup_elem(&sh_pend6, &p->flow6);
+	barrier_var(f);
+	return f;
+}
+
 /* What is known of a flow besides the packet. */
 struct lookup {
 	struct draw draw;	   /* empty until it is asked for, where all flows have entries */
@@ -158,30 +183,41 @@ static __always_inline bool flow_may_start(struct pkt *p, __u64 now_ns)
 }
 
 /* Enter a flow that no table knows. */
-static __always_inline void flow_start(struct pkt *p, void *pending, const void *key, __u64 now_ns)
+static __always_inline void flow_start(struct pkt *p, __u64 now_ns)
 {
 	struct shunt_flow f = flow_entry(p, SHUNT_FLOW_SYN, now_ns);
+	long err;
 
 	if (p->proto == IPPROTO_UDP)
 		f.state = SHUNT_FLOW_UDP;
 	else if (p->tcp_flags & TCP_FIN)
 		f.state = SHUNT_FLOW_FIN;
-	if (bpf_map_update_elem(pending, key, &f, BPF_ANY))
+	if (p->family == 4)
+		err = bpf_map_update_elem(&sh_pend4, &p->flow4, &f, BPF_ANY);
+	else
+		err = bpf_map_update_elem(&sh_pend6, &p->flow6, &f, BPF_ANY);
+	if (err)
 		p->untracked = true;
 	else
 		p->new_flow = true;
 }
 
 /* The pending entry may be another flow's by now (flow_refresh): not a copy of it. */
-static __always_inline void flow_promote(struct pkt *p, void *flows, void *pending, const void *key,
-					 __u8 state, __u64 now_ns)
+static __always_inline void flow_promote(struct pkt *p, __u8 state, __u64 now_ns)
 {
 	struct shunt_flow f = flow_entry(p, state, now_ns);
+	long err;
 
-	if (bpf_map_update_elem(flows, key, &f, BPF_ANY))
-		p->untracked = true;
+	if (p->family == 4)
+		err = bpf_map_update_elem(&sh_flow4, &p->flow4, &f, BPF_ANY);
 	else
-		(void)bpf_map_delete_elem(pending, key); /* at worst evicted already */
+		err = bpf_map_update_elem(&sh_flow6, &p->flow6, &f, BPF_ANY);
+	if (err)
+		p->untracked = true;
+	else if (p->family == 4)
+		(void)bpf_map_delete_elem(&sh_pend4, &p->flow4); /* at worst evicted already */
+	else
+		(void)bpf_map_delete_elem(&sh_pend6, &p->flow6);
 }
 
 /* By whom the flows of a moving slot are served that no table knows. Fills p->backend. */
@@ -214,16 +250,15 @@ static __always_inline enum verdict flow_place(struct pkt *p, struct lookup *l, 
 	return flow_stay(p, l);
 }
 
-static __always_inline enum verdict flow_track(struct pkt *p, struct lookup *l, void *flows,
-					       void *pending, const void *key)
+static __always_inline enum verdict flow_track(struct pkt *p, struct lookup *l)
 {
-	struct shunt_flow *f = bpf_map_lookup_elem(flows, key);
+	struct shunt_flow *f = flow_find(p);
 	bool is_pending = false, chosen = false, enter = false;
 	enum verdict v;
 	__u8 state;
 
 	if (!f || flow_is_void(p, l, f)) {
-		f = bpf_map_lookup_elem(pending, key);
+		f = flow_find_pending(p);
 		is_pending = true;
 	}
 	if (f && flow_is_void(p, l, f))
@@ -251,14 +286,14 @@ static __always_inline enum verdict flow_track(struct pkt *p, struct lookup *l, 
 		return V_NEXT;
 	if (!f) {
 		if (enter)
-			flow_start(p, pending, key, l->now_ns);
+			flow_start(p, l->now_ns);
 		if (enter || pkt_is_syn(p))
 			flow_cache_void(p);
 		return V_NEXT;
 	}
 	state = flow_refresh(p, f, chosen, l->now_ns);
 	if (is_pending && !pkt_is_syn(p))
-		flow_promote(p, flows, pending, key, state, l->now_ns);
+		flow_promote(p, state, l->now_ns);
 	if (chosen)
 		flow_cache_void(p);
 	else if (l->cache && !is_pending)
@@ -308,9 +343,7 @@ static __always_inline enum verdict flow_or_select(struct pkt *p)
 		l.cache = flow_generation_now(p->hash, &l.generation);
 	}
 	l.now_ns = clock_now_ns();
-	if (p->family == 4)
-		return flow_track(p, &l, &sh_flow4, &sh_pend4, &p->flow4);
-	return flow_track(p, &l, &sh_flow6, &sh_pend6, &p->flow6);
+	return flow_track(p, &l);
 }
 
 #endif

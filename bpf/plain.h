@@ -183,7 +183,7 @@ static __always_inline int plain_no_service(const struct pkt *p, const struct pl
 	if ((more || on->ranges || on->prefixes) &&
 	    service_may_have(hash_addr_bit(word[0], word[1])))
 		return PLAIN_LONG;
-	return verdict_finish(p, V_PASS_NO_SERVICE);
+	return V_PASS_NO_SERVICE;
 }
 
 /* The word of struct shunt_service that says most of it at once; its bytes, the least first. */
@@ -248,7 +248,7 @@ static __always_inline int plain_forward(struct xdp_md *ctx, struct pkt *p)
 		v = plain_nat(ctx, p);
 	else
 		v = forward_packet(ctx, p);
-	return v == V_DROP_TOO_BIG || v == V_NEXT ? PLAIN_LONG : verdict_finish(p, v);
+	return v == V_DROP_TOO_BIG || v == V_NEXT ? PLAIN_LONG : v;
 }
 
 static __always_inline int plain_way(struct xdp_md *ctx, struct pkt *p, const struct plain_flow *f)
@@ -271,7 +271,7 @@ static __always_inline int plain_way(struct xdp_md *ctx, struct pkt *p, const st
 		return PLAIN_LONG;
 	v = service_steers(p);
 	if (v != V_NEXT)
-		return verdict_finish(p, v);
+		return v;
 	p->hash = hash;
 	plain_select(p);
 	return p->backend ? plain_forward(ctx, p) : PLAIN_LONG;
@@ -284,6 +284,7 @@ static __always_inline int plain_steer(struct xdp_md *ctx)
 	struct plain_flow f;
 	struct pkt p = {};
 	const __be16 *proto;
+	int v = PLAIN_NOT;
 
 	pkt_reload(ctx, &p);
 	proto = (const void *)p.eth + TAGS_AT;
@@ -291,11 +292,14 @@ static __always_inline int plain_steer(struct xdp_md *ctx)
 	p.l2_len = ETH_HLEN;
 	if ((void *)(p.eth + 1) > p.end || is_group_frame(&p))
 		return PLAIN_NOT;
-	if (*proto == bpf_htons(ETH_P_IP))
-		return plain_ipv4(&p, &f) ? plain_way(ctx, &p, &f) : PLAIN_NOT;
-	if (*proto == bpf_htons(ETH_P_IPV6))
-		return plain_ipv6(&p, &f) ? plain_way(ctx, &p, &f) : PLAIN_NOT;
-	return PLAIN_NOT;
+	if (*proto == bpf_htons(ETH_P_IP)) {
+		if (plain_ipv4(&p, &f))
+			v = plain_way(ctx, &p, &f);
+	} else if (*proto == bpf_htons(ETH_P_IPV6)) {
+		if (plain_ipv6(&p, &f))
+			v = plain_way(ctx, &p, &f);
+	}
+	return v < 0 ? v : verdict_finish(&p, v);
 }
 
 static __always_inline __u8 plain_tcp_flags(const struct pkt *p, const __u8 *l4)
