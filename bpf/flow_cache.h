@@ -59,6 +59,12 @@ static __always_inline volatile __u64 *flow_generation(__u64 hash)
 }
 _Static_assert(SHUNT_FLOW_GENERATIONS == 1 << 16, "flow_generation() is of 16 bits");
 
+/* The same by a call: see backend_find_far(). */
+static __noinline volatile __u64 *flow_generation_far(__u64 hash)
+{
+	return flow_generation(hash);
+}
+
 /* Can the packet change nothing of its flow's entry, but that it was seen? And is the hash of the flow? */
 static __always_inline bool flow_cache_serves(const struct pkt *p)
 {
@@ -82,7 +88,7 @@ static __always_inline bool flow_cache_find(struct pkt *p)
 /* To be asked for before the table is. False: it cannot be cached. */
 static __always_inline bool flow_generation_now(__u64 hash, __u16 *ret_generation)
 {
-	const volatile __u64 *generation = flow_generation(hash);
+	const volatile __u64 *generation = flow_generation_far(hash);
 
 	if (!generation)
 		return false;
@@ -107,7 +113,7 @@ static __always_inline void flow_cache_put(const struct pkt *p, __u16 generation
  * same. */
 static __always_inline void flow_cache_void(const struct pkt *p)
 {
-	volatile __u64 *generation = flow_generation(p->hash);
+	volatile __u64 *generation = flow_generation_far(p->hash);
 
 	if (generation)
 		*generation = *generation + 1;

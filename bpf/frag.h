@@ -42,6 +42,24 @@ static __always_inline __u8 frag_policy(void)
 	return on ? on->fragments : SHUNT_FRAGMENTS_FOLLOW;
 }
 
+/* Do services listen on the packet's destination itself, on whatever port? NULL: none, or those of a
+ * prefix alone. */
+static __noinline const struct shunt_vip *addr_lookup(const struct pkt *p)
+{
+	struct shunt_addr_key key = {.family = p->family};
+
+	if (p->family == 4) {
+		key.addr[0] = p->flow4.daddr;
+	} else {
+		key.addr[0] = p->flow6.daddr[0];
+		key.addr[1] = p->flow6.daddr[1];
+		key.addr[2] = p->flow6.daddr[2];
+		key.addr[3] = p->flow6.daddr[3];
+	}
+	return service_may_have(hash_addr_bit_of(key.addr)) ? bpf_map_lookup_elem(&sh_vips, &key)
+							    : NULL;
+}
+
 /* What the fragments of a packet have in common, in the frame; IPv4: 16 bits. */
 static __always_inline __be32 frag_id(struct xdp_md *ctx, const struct pkt *p)
 {

@@ -37,12 +37,15 @@
 struct guard_query {
 	__be32 saddr[4]; /* IPv4 in word 0 */
 	__u32 service;	 /* row */
-	__u32 payload;	 /* of a SYN */
+	__u32 len;	 /* of the packet behind its IP header */
 	__u64 until_ns;	 /* guard_find: when the entry that was found is void; 0: never */
 	__u8 family;
 	__u8 tcp_flags; /* 0 for UDP */
 	__u8 is_tcp;	/* 1: a TCP header without a defect */
 	__u8 opens;	/* 1: it begins a flow */
+	__u8 guards;	/* of the service: SHUNT_GUARDS_* */
+	__u8 l3;	/* where the IP header stands */
+	__u16 l4;	/* and the transport's */
 };
 
 /* ---- lists ---- */
@@ -137,7 +140,7 @@ struct {
 	__uint(max_entries, 1);
 } sh_guard_work SEC(".maps");
 
-static __always_inline struct guard_work *guard_work(void)
+static __noinline struct guard_work *guard_work(void)
 {
 	__u32 zero = 0;
 
@@ -260,15 +263,27 @@ static __always_inline bool guard_flags_are_bad(__u8 flags)
 	return (flags & TCP_SYN) && (flags & (TCP_FIN | TCP_RST));
 }
 
+/* What stands behind the TCP header. */
+static __always_inline __u32 guard_payload(struct xdp_md *ctx, const struct guard_query *q)
+{
+	const __u8 *tcp = frame_at(ctx, q->l4 & PKT_L3_MAX);
+	__u32 header;
+
+	if ((void *)(tcp + 20) > frame_end(ctx))
+		return 0;
+	header = (tcp[12] >> 4) * 4;
+	return q->len > header ? q->len - header : 0;
+}
+
 /* Returns an enum shunt_guard_reason; 0: nothing is wrong. */
-static __always_inline __u8 guard_abuse(const struct guard_query *q,
+static __always_inline __u8 guard_abuse(struct xdp_md *ctx, const struct guard_query *q,
 					const struct shunt_svc_guard *g)
 {
 	if (!q->is_tcp)
 		return 0;
 	if (g->bad_flags && guard_flags_are_bad(q->tcp_flags))
 		return SHUNT_REASON_BAD_FLAGS;
-	if (g->syn_payload && q->payload > g->syn_payload)
+	if (q->opens && g->syn_payload && guard_payload(ctx, q) > g->syn_payload)
 		return SHUNT_REASON_SYN_PAYLOAD;
 	return 0;
 }
@@ -278,27 +293,6 @@ static __always_inline __u8 guard_abuse(const struct guard_query *q,
 static __always_inline bool guard_looks_at_sources(const struct shunt_svc_guard *g)
 {
 	return g->packets_per_source || g->source_flow_ns || g->block_abuse;
-}
-
-/* What the packet and its source have done: an enum verdict. */
-__noinline __u32 guard_conduct(struct guard_query *q)
-{
-	const struct shunt_svc_guard *g;
-	__u64 now = clock_now_ns_far();
-	enum verdict v = V_NEXT;
-	__u32 service;
-	__u8 abuse;
-
-	if (!q)
-		return V_NEXT;
-	service = q->service;
-	g = bpf_map_lookup_elem(&sh_svc_guard, &service);
-	if (!g)
-		return V_NEXT;
-	abuse = guard_abuse(q, g);
-	if (guard_looks_at_sources(g))
-		v = guard_source(q, g, now, abuse);
-	return v == V_NEXT && abuse ? V_DROP_ABUSE : v;
 }
 
 /* May the service have one more flow? */
@@ -333,45 +327,67 @@ __noinline __u32 guard_source_rate(struct guard_query *q)
 	return V_NEXT;
 }
 
+/* Of both families, without a branch: the source stands at the same place. */
 static __always_inline void guard_ask(const struct pkt *p, struct guard_query *q)
 {
-	*q = (struct guard_query){.family = p->family, .service = p->svc->index};
-	if (p->family == 4)
-		q->saddr[0] = p->flow4.saddr;
-	else
-		__builtin_memcpy(q->saddr, p->flow6.saddr, sizeof(q->saddr));
-	if (p->proto != IPPROTO_TCP || p->defect != V_NEXT || p->frag == FRAG_LATER)
-		return;
-	q->is_tcp = 1;
-	q->tcp_flags = p->tcp_flags;
-	q->opens = pkt_is_syn(p);
-	if (q->opens)
-		q->payload = pkt_tcp_payload(p);
+	bool is_tcp = p->proto == IPPROTO_TCP && p->defect == V_NEXT && p->frag != FRAG_LATER;
+
+	*q = (struct guard_query){
+		.service = p->svc->index,
+		.len = p->ip_len - p->l3_len,
+		.family = p->family,
+		.tcp_flags = is_tcp ? p->tcp_flags : 0,
+		.is_tcp = is_tcp,
+		.opens = is_tcp && pkt_is_syn(p),
+		.guards = p->svc->guard,
+		.l3 = p->l2_len,
+		.l4 = p->l2_len + p->l3_len,
+	};
+	__builtin_memcpy(q->saddr, p->flow6.saddr, sizeof(q->saddr));
+}
+
+/* What the packet and its source have done: an enum verdict. */
+static __always_inline enum verdict guard_conduct(struct xdp_md *ctx, struct guard_query *q)
+{
+	const struct shunt_svc_guard *g;
+	__u64 now = clock_now_ns_far();
+	enum verdict v = V_NEXT;
+	__u32 service = q->service;
+	__u8 abuse;
+
+	g = bpf_map_lookup_elem(&sh_svc_guard, &service);
+	if (!g)
+		return V_NEXT;
+	abuse = guard_abuse(ctx, q, g);
+	if (guard_looks_at_sources(g))
+		v = guard_source(q, g, now, abuse);
+	return v == V_NEXT && abuse ? V_DROP_ABUSE : v;
 }
 
 /*
  * What costs a source least is asked first, so that one which is over its own limits takes nothing
  * of the service's. Where SYN cookies are in use a flow is new once its client has answered: until
- * then nobody knows whether there is a client.
+ * then nobody knows whether there is a client. Returns an enum verdict; the frame may have moved.
  */
-static __always_inline enum verdict guard_limits(struct xdp_md *ctx, struct pkt *p,
-						 struct guard_query *q)
+__noinline __u32 guard_limits(struct xdp_md *ctx, struct guard_query *q)
 {
-	bool opens = q->opens;
-	enum verdict v = V_NEXT;
+	__u32 v = V_NEXT;
+	bool opens;
 
-	if (p->svc->guard & SHUNT_GUARDS_LIMITS)
-		v = guard_conduct(q);
-	if (v == V_NEXT && (p->svc->guard & SHUNT_GUARDS_COOKIES) && q->is_tcp) {
-		v = cookie_check(ctx, p->svc->index, pkt_l3(p) - (void *)p->eth);
-		pkt_reload(ctx, p);
+	if (!q)
+		return V_NEXT;
+	opens = q->opens;
+	if (q->guards & SHUNT_GUARDS_LIMITS)
+		v = guard_conduct(ctx, q);
+	if (v == V_NEXT && (q->guards & SHUNT_GUARDS_COOKIES) && q->is_tcp) {
+		v = cookie_check(ctx, q->service, q->l3);
 		if (v == V_COOKIE_GOOD) {
 			opens = true;
 			v = V_NEXT;
 		}
 	}
 	if (v == V_NEXT && opens)
-		v = guard_service_rate(p->svc->index);
+		v = guard_service_rate(q->service);
 	return v;
 }
 
@@ -402,6 +418,7 @@ static __always_inline enum verdict guard_check(struct xdp_md *ctx, struct pkt *
 	const volatile struct shunt_switches *on = bpf_map_lookup_elem(&sh_switches, &zero);
 	bool lists = on && (p->family == 4 ? on->guard4 : on->guard6);
 	struct guard_query q;
+	enum verdict v;
 
 	if (!lists && !p->svc->guard)
 		return V_NEXT;
@@ -412,7 +429,11 @@ static __always_inline enum verdict guard_check(struct xdp_md *ctx, struct pkt *
 			return V_DROP_BLOCKED;
 		p->exempt = listed == GUARD_LISTED_ALLOW;
 	}
-	return p->exempt ? V_NEXT : guard_limits(ctx, p, &q);
+	if (p->exempt || !p->svc->guard)
+		return V_NEXT;
+	v = guard_limits(ctx, &q);
+	pkt_reload(ctx, p);
+	return v;
 }
 
 #endif

@@ -38,7 +38,7 @@ __noinline __s64 sum_frame(struct xdp_md *ctx, __u32 offset, __u32 len)
 {
 	__u32 chunks = (len - 1) / SUM_CHUNK;
 	__u32 tail = (len - 1) % SUM_CHUNK + 1; /* never 0, which 6.1 would not see otherwise */
-	struct onward *o = onward_room();
+	struct onward *o = onward_room_far();
 	__be32 *chunk;
 	__u64 sum;
 

@@ -37,7 +37,7 @@
 #define TOS_CONTROL 0xc0 /* as routers send them (RFC 1812, section 4.3.2.5) */
 
 /* May one more be sent? Time is saved up, a second of it at most, and each one costs its share. */
-static __always_inline bool icmp_allowed(void)
+static __noinline bool icmp_allowed(void)
 {
 	const struct shunt_switches *on = switches_find_far();
 	__u64 now = clock_now_ns_far(), second = 1000000000, cost;
@@ -159,7 +159,7 @@ static __always_inline enum verdict icmp_too_big(struct xdp_md *ctx, struct pkt 
 /* What did not take the packet: the route, which next_hop.h has asked, or the row's own MTU. */
 static __always_inline __u32 way_mtu(const struct shunt_backend *be)
 {
-	const struct onward *o = onward_room();
+	const struct onward *o = onward_room_far();
 
 	if (be->next_hop == SHUNT_NEXT_HOP_FIB && o && o->mtu && o->mtu < be->mtu)
 		return o->mtu;

@@ -77,7 +77,7 @@ static __always_inline bool nat_is_to_us(const struct xdp_md *ctx, const struct 
  */
 static __noinline enum verdict nat_ask_route(struct xdp_md *ctx, struct nat_work *w)
 {
-	struct onward *o = onward_room();
+	struct onward *o = onward_room_far();
 	enum verdict v;
 
 	if (!o)

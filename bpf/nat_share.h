@@ -30,7 +30,7 @@ static __always_inline __u32 nat_account_drop(__u32 *account)
 }
 
 /* One entry less. */
-static __always_inline void nat_share_give(__u32 service, __u8 family)
+static __noinline void nat_share_give(__u32 service, __u8 family)
 {
 	struct shunt_nat_share *share = nat_share_of(service);
 	struct shunt_nat_share *common = nat_share_of(SHUNT_NAT_COMMON);

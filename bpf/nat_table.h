@@ -66,7 +66,7 @@ struct {
 	__uint(max_entries, 1);
 } sh_nat_work SEC(".maps");
 
-static __always_inline struct nat_work *nat_work(void)
+static __noinline struct nat_work *nat_work(void)
 {
 	__u32 zero = 0;
 
@@ -74,7 +74,7 @@ static __always_inline struct nat_work *nat_work(void)
 }
 
 /* Are there backends of forward NAT at all? */
-static __always_inline bool nat_is_on(void)
+static __noinline bool nat_is_on(void)
 {
 	__u32 zero = 0;
 	const struct shunt_switches *s = bpf_map_lookup_elem(&sh_switches, &zero);
@@ -179,7 +179,7 @@ static __always_inline void nat_source_delete(__u8 family, const void *key)
 
 /* The service of an entry, as long as there is one that steers. */
 static __noinline const struct shunt_service *nat_service(struct nat_work *w,
-							       const struct shunt_nat *e)
+							  const struct shunt_nat *e)
 {
 	const struct shunt_service *svc;
 

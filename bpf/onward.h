@@ -34,11 +34,17 @@ struct {
 	__uint(max_entries, 1);
 } sh_onward SEC(".maps");
 
-static __noinline struct onward *onward_room(void)
+static __always_inline struct onward *onward_room(void)
 {
 	__u32 zero = 0;
 
 	return bpf_map_lookup_elem(&sh_onward, &zero);
+}
+
+/* See backend_find_far(). */
+static __noinline struct onward *onward_room_far(void)
+{
+	return onward_room();
 }
 
 static __always_inline void onward_fill(struct onward *o, const struct pkt *p)

@@ -104,21 +104,6 @@ static __always_inline void *pkt_l3(const struct pkt *p)
 	return (void *)p->eth + p->l2_len;
 }
 
-/* What stands behind the TCP header of a packet without a defect. */
-static __always_inline __u32 pkt_tcp_payload(const struct pkt *p)
-{
-	__u32 headers = p->l3_len;
-	const __u8 *tcp;
-
-	if (headers > PKT_L3_MAX) /* the verifier wants to see it */
-		return 0;
-	tcp = pkt_l3(p) + headers;
-	if ((void *)(tcp + 20) > p->end)
-		return 0;
-	headers += (tcp[12] >> 4) * 4;
-	return p->ip_len > headers ? p->ip_len - headers : 0;
-}
-
 /* A TCP packet that opens a connection, and does nothing else. */
 static __always_inline bool pkt_is_syn(const struct pkt *p)
 {

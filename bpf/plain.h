@@ -299,7 +299,13 @@ static __always_inline int plain_steer(struct xdp_md *ctx)
 		if (plain_ipv6(&p, &f))
 			v = plain_way(ctx, &p, &f);
 	}
-	return v < 0 ? v : verdict_finish(&p, v);
+	if (v < 0)
+		return v;
+	if (v == V_PASS_NO_SERVICE) { /* which nobody but the node counts */
+		count_verdict(v);
+		return XDP_PASS;
+	}
+	return verdict_finish(&p, v);
 }
 
 static __always_inline __u8 plain_tcp_flags(const struct pkt *p, const __u8 *l4)

@@ -74,6 +74,11 @@ static __always_inline struct shunt_slot slot_find(__u32 at)
 	return now.slot;
 }
 
+static __noinline __u32 slot_backend_far(__u32 at)
+{
+	return slot_find(at).backend;
+}
+
 /* row: of the ring. */
 static __always_inline void draw_slot_of(__u32 row, __u64 hash, struct draw *d)
 {
@@ -105,7 +110,7 @@ __noinline __u32 select_redraw(__u32 base, __u32 size, __u64 hash)
 		const struct shunt_backend *be;
 
 		hash = hash_again(hash);
-		be = backend_find_far(slot_find(base + hash_to_slot(hash, size)).backend);
+		be = backend_find_far(slot_backend_far(base + hash_to_slot(hash, size)));
 		if (be)
 			return be->id;
 	}

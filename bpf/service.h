@@ -190,30 +190,12 @@ __noinline __u32 service_find_rest(__u64 word0, __u64 word1, __u64 word2, bool e
 }
 
 /* Are there keys of more than one address and one port? */
-static __always_inline bool service_has_wide(void)
+static __noinline bool service_has_wide(void)
 {
 	__u32 zero = 0;
 	const struct shunt_switches *in_use = bpf_map_lookup_elem(&sh_switches, &zero);
 
 	return in_use && (in_use->ranges || in_use->prefixes);
-}
-
-/* Do services listen on the packet's destination itself, on whatever port? NULL: none, or those of a
- * prefix alone. */
-static __always_inline const struct shunt_vip *addr_lookup(const struct pkt *p)
-{
-	struct shunt_addr_key key = {.family = p->family};
-
-	if (p->family == 4) {
-		key.addr[0] = p->flow4.daddr;
-	} else {
-		key.addr[0] = p->flow6.daddr[0];
-		key.addr[1] = p->flow6.daddr[1];
-		key.addr[2] = p->flow6.daddr[2];
-		key.addr[3] = p->flow6.daddr[3];
-	}
-	return service_may_have(hash_addr_bit_of(key.addr)) ? bpf_map_lookup_elem(&sh_vips, &key)
-							    : NULL;
 }
 
 /* Sent to a group, not to this host: to answer such a frame would multiply it. */

@@ -63,13 +63,17 @@ static __always_inline void count_backend(const struct pkt *p, enum verdict v)
 		s->new_flows++;
 }
 
-static __always_inline int verdict_finish(const struct pkt *p, enum verdict v)
+static __always_inline void count_verdict(__u32 name)
 {
-	__u32 name = v >= V_DROP_FIRST ? V_DROP : v;
 	__u64 *count = bpf_map_lookup_elem(&sh_verdicts, &name);
 
 	if (count)
 		(*count)++;
+}
+
+static __always_inline int verdict_finish(const struct pkt *p, enum verdict v)
+{
+	count_verdict(v >= V_DROP_FIRST ? V_DROP : v);
 	if (p->svc)
 		count_service(p, p->svc->index, v);
 	else if (p->addr_row)
