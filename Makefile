@@ -149,7 +149,7 @@ $(BUILD)/tests/bpf/%.skel.h: $(BUILD)/tests/bpf/%.bpf.o
 	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name $*_bpf > $@ 2> $@.log || { cat $@.log >&2; false; }
 $(call obj,$(wildcard tests/bpf/*.c)): | $(BPF_TEST_SKELS)
 $(BUILD)/tests/bpf/test_l4 $(BUILD)/tests/bpf/test_l4_guard: $(call obj,tests/bpf/l4_stage.c)
-$(BUILD)/tests/bpf/test_l4 $(BUILD)/tests/bpf/test_l4_guard $(BUILD)/tests/bpf/test_consistency $(BUILD)/tests/bpf/test_sockets_handover: $(LIB_A) $(LOAD_A)
+$(BUILD)/tests/bpf/test_l4 $(BUILD)/tests/bpf/test_l4_guard $(BUILD)/tests/bpf/test_consistency $(BUILD)/tests/bpf/test_sockets_handover $(BUILD)/tests/bpf/test_tables: $(LIB_A) $(LOAD_A)
 $(BPF_BIN): %: %.o $(BPF_TEST_LIB)
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,cmocka openssl yaml-0.1 libpcre2-8 libmnl libxdp libbpf) -o $@
 

@@ -17,6 +17,7 @@
 #include "loader/privileges.h"
 #include "loader/maps_exact.h"
 #include "loader/state.h"
+#include "loader/tables.h"
 #include "skel/steer_xdp.skel.h"
 
 #define RECORD_MAGIC 0x444c4853 /* "SHLD" */
@@ -340,6 +341,7 @@ static int load_program(struct loader *l, struct diag *d)
 	if (err < 0)
 		return say_load_failed(err, d);
 	messages_clear();
+	tables_make(skel->obj);
 	err = bpf_object__load(skel->obj);
 	if (err < 0) {
 		err = say_load_failed(err, d);

@@ -25,7 +25,7 @@
 #include "skel/dispatcher.skel.h"
 #include "skel/steer_xdp.skel.h"
 
-#define VERIFIED_MAX 300000 /* a third of what any kernel takes */
+#define VERIFIED_MAX 200000 /* a fifth of what any kernel takes: a first start waits for it */
 #define PLACE	     "prog0"
 
 /* Fields of struct shunt_settings. The version has one value; the seed has any, and the program has no
