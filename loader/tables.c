@@ -17,8 +17,8 @@
 #define TABLES_MAX  64
 #define THREADS_MAX 8
 
-/* Below that it is not worth it: the kernel has locks that all who make tables take. */
-#define LARGE_BYTES (16 << 20)
+/* Below that it is not worth a thread. */
+#define LARGE_BYTES (1 << 20)
 
 /* What the kernel has of each element of a hashed table besides key and value, about. */
 #define ELEMENT_BYTES 64

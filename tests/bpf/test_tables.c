@@ -86,8 +86,8 @@ static void test_large_ones_alone(void **state)
 	assert_int_equal(bpf_map__fd(skel->maps.sh_flow4) >= 0, several);
 	assert_int_equal(bpf_map__fd(skel->maps.sh_flow6) >= 0, several);
 	assert_int_equal(bpf_map__fd(skel->maps.sh_rings) >= 0, several);
-	assert_true(bpf_map__fd(skel->maps.sh_services) < 0);
-	assert_true(bpf_map__fd(skel->maps.sh_pend4) < 0);
+	assert_true(bpf_map__fd(skel->maps.sh_switches) < 0);
+	assert_true(bpf_map__fd(skel->maps.sh_verdicts) < 0);
 	steer_xdp_bpf__destroy(skel);
 }
 
