@@ -44,7 +44,7 @@ PEERS = ("nginx", "haproxy")
 # Program: the Debian package that has it.
 TOOLS = {"wrk": "wrk", "h2load": "nghttp2-client", "nghttpd": "nghttp2-server",
          "nginx": "nginx-light", "haproxy": "haproxy", "curl": "curl", "openssl": "openssl",
-         "ip": "iproute2", "ss": "iproute2", "nsenter": "util-linux", "taskset": "util-linux"}
+         "ip": "iproute2", "ss": "iproute2", "taskset": "util-linux"}
 
 
 class Bench:

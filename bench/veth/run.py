@@ -50,8 +50,7 @@ ROOM = 16  # entries of a table for each flow: it is shared out among processors
 LEAST_ARRIVED = 0.5  # of what was sent; with less, something else than speed was measured
 
 # Program: the Debian package that has it.
-TOOLS = {"ip": "iproute2", "tc": "iproute2", "ethtool": "ethtool", "nsenter": "util-linux",
-         "bpftool": "bpftool"}
+TOOLS = {"ip": "iproute2", "tc": "iproute2", "ethtool": "ethtool", "bpftool": "bpftool"}
 IPVS_TOOLS = {"ipvsadm": "ipvsadm", "modprobe": "kmod"}
 VM_TOOLS = {"qemu-system-x86_64": "qemu-system-x86", "busybox": "busybox-static",
             "depmod": "kmod"}

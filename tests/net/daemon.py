@@ -11,6 +11,7 @@ import subprocess
 
 import yaml
 
+import admin_http
 from lab import BPFFS, HERE, PYTHON, TIMEOUT_S, binary, unique, wait_until
 
 # Prefix for the daemon, such as "valgrind -q --error-exitcode=99".
@@ -139,12 +140,15 @@ class Daemon:
     def is_ready(self):
         if self.proc.poll() is not None:
             raise AssertionError(f"shuntd ended with {self.proc.returncode}; its log:\n{self.log}")
-        with socket.socket(socket.AF_UNIX) as sock:
-            try:
-                sock.connect(self.socket)
-            except OSError:
-                return False
-        return self.ctl("status").rc == 0
+        try:
+            return self._status() is not None
+        except OSError:
+            return False
+
+    def _status(self):
+        """What `shuntctl status` shows, without a process; None: refused."""
+        status, _, text = admin_http.request(0, "GET", "/v1/status", unix=self.socket)
+        return json.loads(text) if status == 200 else None
 
     def wait_exit(self, timeout=20):
         """The exit status of a daemon that is expected to end by itself."""
@@ -190,12 +194,12 @@ class Daemon:
         return self.start(timeout)
 
     def reload(self, config=None, timeout=20):
-        """SIGHUP (with another configuration); returns once the new generation is in force."""
+        """SIGHUP (with another configuration); returns once all workers have the new generation."""
         before = self.generation()
         if config is not None:
             self.write_config(config)
         self.signal(signal.SIGHUP)
-        wait_until(lambda: self.generation() > before, timeout,
+        wait_until(lambda: self._status()["proxy"]["oldest_generation"] > before, timeout,
                    what=lambda: "the reload; the log:\n" + self.log)
 
     # ---- looking at it
@@ -215,7 +219,7 @@ class Daemon:
         return json.loads(done.stdout)
 
     def generation(self):
-        return self.ctl_json("status")["generation"]
+        return self._status()["generation"]
 
     # ---- end
     def _check_and_end(self):

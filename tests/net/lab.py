@@ -14,6 +14,7 @@ Names carry the process id and a counter, so that several runs live beside each 
 made through a Lab is gone after Lab.close(), also when a step in between failed.
 """
 import contextlib
+import ctypes
 import itertools
 import json
 import os
@@ -38,6 +39,8 @@ with open(os.path.join(ROOT, "bpf/abi.h"), encoding="utf-8") as _abi:
 
 TUNNEL_MTU = 1600  # a whole inner packet of 1500 bytes and its outer header fit
 
+CLONE_NEWNET = 0x40000000
+_libc = ctypes.CDLL(None, use_errno=True)
 _counter = itertools.count(1)
 
 
@@ -110,9 +113,32 @@ def mount_bpffs():
         subprocess.run(["mount", "-t", "bpf", "bpf", BPFFS], check=True)
 
 
+@contextlib.contextmanager
+def _inside(path):
+    """This thread is in another network namespace, and with it what it starts meanwhile. Mounts are
+    left alone, other than by `ip netns exec`: /sys/fs/bpf is the same inside and outside."""
+    with open("/proc/thread-self/ns/net", "rb") as home, open(path, "rb") as there:
+        _setns(there)
+        try:
+            yield
+        finally:
+            _setns(home)
+
+
+def _setns(namespace):
+    if _libc.setns(namespace.fileno(), CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "setns")
+
+
+def _ip(lines, force=False):
+    """Several `ip` commands by one process. force: the others too if one fails."""
+    argv = ["ip", "-force"] if force else ["ip"]
+    subprocess.run([*argv, "-batch", "-"], input="\n".join(lines) + "\n", text=True,
+                   check=not force, stderr=subprocess.DEVNULL if force else None)
+
+
 class Namespace:
-    """A named network namespace. Commands run in it by nsenter, which (other than `ip netns exec`)
-    leaves the mounts alone: /sys/fs/bpf is the same inside and outside."""
+    """A named network namespace, and what is started in it."""
 
     def __init__(self, lab, name):
         self.lab = lab
@@ -120,22 +146,25 @@ class Namespace:
         self.name = unique(name)
         self.path = f"/run/netns/{self.name}"
         self.addr4 = self.addr6 = None  # the address that others reach it by
-        subprocess.run(["ip", "netns", "add", self.name], check=True)
+        _ip([f"netns add {self.name}"])
+        self.ip("link set lo up")
         self.sysctl({
             "net.ipv4.conf.all.rp_filter": 0, "net.ipv4.conf.default.rp_filter": 0,
             "net.ipv6.conf.all.accept_dad": 0, "net.ipv6.conf.default.accept_dad": 0,
             "net.ipv6.conf.all.accept_ra": 0, "net.ipv6.conf.default.accept_ra": 0,
         })
-        self.ip("link set lo up")
 
-    def command(self, argv):
-        return ["nsenter", f"--net={self.path}", *argv]
+    def start(self, argv, **kw):
+        """A subprocess.Popen that nobody ends."""
+        with _inside(self.path):
+            return subprocess.Popen(argv, **kw)
 
     def run(self, argv, check=True, timeout=60, **kw):
         """Run to its end; a CompletedProcess with stdout and stderr as text."""
         kw.setdefault("stdout", subprocess.PIPE)
         kw.setdefault("stderr", subprocess.PIPE)
-        done = subprocess.run(self.command(argv), text=True, timeout=timeout * PATIENCE, **kw)
+        with _inside(self.path):
+            done = subprocess.run(argv, text=True, timeout=timeout * PATIENCE, check=False, **kw)
         if check and done.returncode:
             raise AssertionError(f"{self.short}: {' '.join(argv)}: exit {done.returncode}\n"
                                  f"{done.stdout}{done.stderr}")
@@ -150,18 +179,16 @@ class Namespace:
         self.run(["ip", "-batch", "-"], input="\n".join(lines) + "\n")
 
     def sysctl(self, values):
-        args = [f"{key}={value}" for key, value in values.items()]
-        self.run(["sysctl", "-q", "-w", *args])
+        with _inside(self.path):
+            for key, value in values.items():
+                with open("/proc/sys/" + key.replace(".", "/"), "w", encoding="ascii") as f:
+                    f.write(str(value))
 
     def link_counters(self, ifname):
         """What the kernel counts for an interface: {"rx_packets": n, ...}."""
         out = self.run(["ip", "-j", "-s", "link", "show", "dev", ifname]).stdout
         stats = json.loads(out)[0]["stats64"]
         return {f"{way}_{key}": n for way in stats for key, n in stats[way].items()}
-
-    def delete(self):
-        subprocess.run(["ip", "netns", "del", self.name], check=False,
-                       stderr=subprocess.DEVNULL)
 
 
 class Lab:
@@ -189,8 +216,8 @@ class Lab:
         finally:
             for proc in self.processes:
                 _end(proc)
-            for ns in self.namespaces:
-                ns.delete()
+            if self.namespaces:
+                _ip([f"netns del {ns.name}" for ns in self.namespaces], force=True)
             shutil.rmtree(self.dir, ignore_errors=True)
 
     def path(self, name):
@@ -203,17 +230,17 @@ class Lab:
         return ns
 
     def popen(self, argv, ns=None, **kw):
-        proc = subprocess.Popen(ns.command(argv) if ns else argv, **kw)
+        proc = ns.start(argv, **kw) if ns else subprocess.Popen(argv, **kw)
         self.processes.append(proc)
         return proc
 
     @staticmethod
-    def link(a, a_if, b, b_if, mtu=1500):
-        """A veth pair from a to b, up on both ends."""
-        subprocess.run(["ip", "link", "add", a_if, "netns", a.name, "mtu", str(mtu), "type", "veth",
-                        "peer", "name", b_if, "netns", b.name, "mtu", str(mtu)], check=True)
-        a.ip(f"link set {a_if} up")
-        b.ip(f"link set {b_if} up")
+    def link(a, a_if, b, b_if, mtu=1500, a_lines=(), b_lines=()):
+        """A veth pair from a to b, up on both ends, and then further `ip` commands there."""
+        _ip([f"link add {a_if} netns {a.name} mtu {mtu} type veth "
+             f"peer name {b_if} netns {b.name} mtu {mtu}"])
+        a.ip(f"link set {a_if} up", *a_lines)
+        b.ip(f"link set {b_if} up", *b_lines)
 
 
 def _end(proc):
@@ -255,13 +282,14 @@ class Topology:
     def _box(self, name, router_if, net, number, mtu):
         """A namespace behind an interface of the router, with a default route through it."""
         ns = self.lab.namespace(name)
-        self.lab.link(ns, "eth0", self.router, router_if, mtu)
         prefix4, prefix6 = f"10.{net}.{number}.", f"fd00:{net}:{number}::"
         ns.addr4, ns.addr6 = prefix4 + "2", prefix6 + "2"
-        self.router.ip(f"addr add {prefix4}1/24 dev {router_if}",
-                       f"addr add {prefix6}1/64 dev {router_if} nodad")
-        ns.ip(f"addr add {ns.addr4}/24 dev eth0", f"addr add {ns.addr6}/64 dev eth0 nodad",
-              f"route add default via {prefix4}1", f"route add ::/0 via {prefix6}1")
+        self.lab.link(
+            ns, "eth0", self.router, router_if, mtu,
+            (f"addr add {ns.addr4}/24 dev eth0", f"addr add {ns.addr6}/64 dev eth0 nodad",
+             f"route add default via {prefix4}1", f"route add ::/0 via {prefix6}1"),
+            (f"addr add {prefix4}1/24 dev {router_if}",
+             f"addr add {prefix6}1/64 dev {router_if} nodad"))
         return ns
 
     def _steer_to_balancer(self):
@@ -296,12 +324,12 @@ class Topology:
 
     def serve_vips(self, *vips, backends=None, decap=True):
         """Put the service addresses on lo and the decapsulation on eth0 of the backends."""
+        # Without nodad an address cannot be bound to for a moment, on lo too.
+        lines = [f"addr add {vip}/128 dev lo nodad" if ":" in vip else f"addr add {vip}/32 dev lo"
+                 for vip in vips]
         for name in backends or self.backends:
             ns = self.backends[name]
-            for vip in vips:
-                # Without nodad it cannot be bound to for a moment, on lo too.
-                ns.ip(f"addr add {vip}/128 dev lo nodad" if ":" in vip else
-                      f"addr add {vip}/32 dev lo")
+            ns.ip(*lines)
             if decap:
                 self._decapsulate(ns, vips)
 
