@@ -236,6 +236,8 @@ static void next(struct conn *c)
 		return;
 	}
 	if (c->after == CONN_THEN_CLOSE) {
+		/* Otherwise what is unread would make the kernel forget what is unsent. */
+		sock_shutdown(&c->io.sock);
 		conn_close(c);
 		return;
 	}
@@ -254,9 +256,11 @@ void conn_end_http2(struct conn *c)
 }
 
 /* The last of what c has to say for now; c->after follows. */
-static void say(struct conn *c, const struct pieces *p)
+static void say(struct conn *c, struct slice head, struct slice body)
 {
-	if (stream_write(&c->io, p) < 0) {
+	const struct pieces p = {.head = head, .tail = body, .is_parting = c->after != CONN_GO_ON};
+
+	if (stream_write(&c->io, &p) < 0) {
 		conn_close(c);
 	} else if (c->io.is_blocked) {
 		await_flush(c);
@@ -268,7 +272,7 @@ static void say(struct conn *c, const struct pieces *p)
 void conn_refuse(struct conn *c, struct slice last_words)
 {
 	c->after = CONN_THEN_LINGER;
-	say(c, &(struct pieces){.head = last_words});
+	say(c, last_words, (struct slice){0});
 }
 
 static void answer(struct conn *c, struct answer *a, enum conn_after after)
@@ -282,7 +286,7 @@ static void answer(struct conn *c, struct answer *a, enum conn_after after)
 	conn_count_answer(c, a);
 	text = answer_write(c->l7, a, after == CONN_GO_ON ? PERSIST_KEEP_ALIVE : PERSIST_CLOSE,
 			    out);
-	say(c, &(struct pieces){.head = text.head, .tail = text.body});
+	say(c, text.head, text.body);
 }
 
 static void skip_blank_lines(struct conn *c)
@@ -337,7 +341,7 @@ static void end_responded(void *owner, struct slice head, struct slice body, uns
 
 	c->after = (uint8_t)after;
 	count_response(conn_counters(c), status);
-	say(c, &(struct pieces){.head = head, .tail = body});
+	say(c, head, body);
 }
 
 static void end_done(void *owner, enum conn_after after)

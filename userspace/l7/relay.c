@@ -266,6 +266,8 @@ static ssize_t write_some(struct flow *f, struct slice head)
 		if (last)
 			p.trailers = trailers_of(f);
 	}
+	p.is_parting = f->is_parting && f->body.ended &&
+		       (f->framing != BODY_CHUNKED || f->chunk_left == unsent);
 	n = stream_write(f->to, &p);
 	if (n < 0)
 		return n;

@@ -24,6 +24,7 @@ struct flow {
 	struct buf trailers;  /* what came of its trailers; once it ended, as they are sent */
 	uint8_t framing;      /* enum body_kind: how it goes; BODY_EOF: the caller closes */
 	bool last_written;    /* the last chunk */
+	bool is_parting;      /* to is shut down once all is written */
 	uint32_t ready;	      /* body bytes at the front of from->in */
 	uint32_t held;	      /* of them, written already and kept: see flow_hold() */
 	uint32_t held_max;    /* 0: none are kept */

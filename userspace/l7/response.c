@@ -152,6 +152,7 @@ static bool begin_reply(struct request *r, struct head *h, size_t block_len)
 	response_consume_head(r, block_len);
 	flow_init(&r->reply, up, h->body, h->length);
 	flow_send_to(&r->reply, r->client.io, framing);
+	r->reply.is_parting = r->close_client && r->body_done;
 	status = flow_pump(&r->reply, head);
 	if (status == FLOW_BAD) { /* decoding comes first: nothing was written yet */
 		attempt_failed(r, FAILURE_RESPONSE, REASON_BAD_RESPONSE);

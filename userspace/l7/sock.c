@@ -100,44 +100,45 @@ ssize_t sock_read(struct sock *s, void *data, size_t len)
 	return n < 0 ? -errno : n;
 }
 
-static ssize_t write_one(struct sock *s, const void *data, size_t len)
+static ssize_t write_one(struct sock *s, const void *data, size_t len, int flags)
 {
 	ssize_t n;
 
 	do
-		n = send(s->fd, data, len, MSG_NOSIGNAL);
+		n = send(s->fd, data, len, flags);
 	while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : n;
 }
 
-static ssize_t write_many(struct sock *s, const struct iovec *iov, size_t count)
+static ssize_t write_many(struct sock *s, const struct iovec *iov, size_t count, int flags)
 {
 	struct msghdr msg = {.msg_iov = (struct iovec *)iov, .msg_iovlen = count};
 	ssize_t n;
 
 	do
-		n = sendmsg(s->fd, &msg, MSG_NOSIGNAL);
+		n = sendmsg(s->fd, &msg, flags);
 	while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : n;
 }
 
-ssize_t sock_write(struct sock *s, const struct iovec *iov, size_t count)
+ssize_t sock_write(struct sock *s, const struct iovec *iov, size_t count, bool is_parting)
 {
 	char joined[JOINED_MAX];
 	size_t len = 0;
+	int flags = MSG_NOSIGNAL | (is_parting ? MSG_MORE : 0);
 
 	if (count == 1)
-		return write_one(s, iov->iov_base, iov->iov_len);
+		return write_one(s, iov->iov_base, iov->iov_len, flags);
 	for (size_t i = 0; i < count; i++)
 		len += iov[i].iov_len;
 	if (len > sizeof(joined))
-		return write_many(s, iov, count);
+		return write_many(s, iov, count, flags);
 	len = 0;
 	for (size_t i = 0; i < count; i++) {
 		memcpy(joined + len, iov[i].iov_base, iov[i].iov_len);
 		len += iov[i].iov_len;
 	}
-	return write_one(s, joined, len);
+	return write_one(s, joined, len, flags);
 }
 
 bool sock_is_quiet(struct sock *s)

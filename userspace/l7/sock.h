@@ -46,7 +46,9 @@ int sock_watch(struct sock *s, int events);
 
 /* Bytes moved; 0 from a read: the peer closed its side. -EAGAIN, or another -errno. */
 ssize_t sock_read(struct sock *s, void *data, size_t len);
-ssize_t sock_write(struct sock *s, const struct iovec *iov, size_t count);
+/* is_parting: sock_shutdown() follows at once, and the kernel may send its last bytes and its end in
+ * one packet. */
+ssize_t sock_write(struct sock *s, const struct iovec *iov, size_t count, bool is_parting);
 
 /* Looks without reading: false where the peer closed, failed, or sent something. */
 bool sock_is_quiet(struct sock *s);

@@ -31,7 +31,7 @@ int stream_open(struct stream *st, struct l7 *l7, int fd, sock_event_cb on_event
 	st->tls = NULL;
 	st->is_closing = false;
 	st->bulk = 0;
-	st->is_eof = st->is_blocked = false;
+	st->is_eof = st->is_blocked = st->is_parting = false;
 	return 0;
 }
 
@@ -145,9 +145,10 @@ ssize_t stream_write(struct stream *st, const struct pieces *p)
 	put_iov(iov, &count, p->frame.ptr, p->frame.len);
 	put_iov(iov, &count, p->body.ptr, p->body.len);
 	put_iov(iov, &count, p->tail.ptr, p->tail.len);
+	st->is_parting = p->is_parting;
 	if (count || st->tls) {
 		ssize_t r = st->tls ? tls_write(st->tls, iov, count)
-				    : sock_write(&st->sock, iov, count);
+				    : sock_write(&st->sock, iov, count, st->is_parting);
 
 		if (r < 0 && r != -EAGAIN)
 			return r;

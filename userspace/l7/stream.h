@@ -24,6 +24,7 @@ struct pieces {
 	/* For a carrier, which frames by itself, head too: */
 	struct slice trailers; /* as an HTTP/1 trailer section; empty: none */
 	bool is_last;	       /* the message ends here */
+	bool is_parting;       /* nothing but stream_end() and the socket's end follows, at once */
 };
 
 struct l7;
@@ -51,6 +52,7 @@ struct stream {
 	uint8_t bulk;	 /* more than 0: reads have been filling buffers, use large ones */
 	bool is_eof;	 /* the peer sends no more */
 	bool is_blocked; /* the last write was not taken whole */
+	bool is_parting; /* the last write was the last one of all */
 };
 
 /* Takes fd, also on error. 0, or -ENOMEM; then st must not be closed. */

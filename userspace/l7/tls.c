@@ -180,7 +180,7 @@ static int send_raw(struct tls *t)
 
 	if (t->cut || !iov.iov_len)
 		return t->cut;
-	n = sock_write(&t->st->sock, &iov, 1);
+	n = sock_write(&t->st->sock, &iov, 1, t->st->is_parting);
 	if (n == -EAGAIN)
 		return -EAGAIN;
 	if (n < 0) {

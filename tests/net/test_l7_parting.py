@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The last packet of a connection: the end comes with the last bytes, not behind them."""
+import select
+import socket
+import struct
+import threading
+
+import pytest
+
+from lab import TIMEOUT_S
+
+ETH_P_IP = 0x0800
+FIN = 0x01
+KEEP = "GET / HTTP/1.1\r\nHost: example.org\r\n\r\n"
+CLOSE = "GET / HTTP/1.1\r\nHost: example.org\r\nConnection: close\r\n\r\n"
+
+
+class Sniffer:
+    """TCP segments that come from a port of loopback."""
+
+    def __init__(self, port):
+        self.port = port
+        self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_IP))
+        self.sock.bind(("lo", ETH_P_IP))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.sock.close()
+
+    def until_end(self):
+        """[(flags, payload)], the last one has FIN."""
+        segments = []
+        while not segments or not segments[-1][0] & FIN:
+            assert select.select([self.sock], [], [], TIMEOUT_S)[0], segments
+            frame, addr = self.sock.recvfrom(65536)
+            ip = frame[14:]
+            tcp = ip[(ip[0] & 15) * 4:struct.unpack_from("!H", ip, 2)[0]]
+            if (addr[2] != socket.PACKET_OUTGOING and ip[9] == socket.IPPROTO_TCP
+                    and struct.unpack_from("!H", tcp)[0] == self.port):
+                segments.append((tcp[13], tcp[(tcp[12] >> 4) * 4:]))
+        return segments
+
+
+FRAMINGS = {"length": b"Content-Length: 2\r\n\r\nok",
+            "chunked": b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"}
+
+
+def answer_with(body):
+    def serve(peer):
+        while True:
+            peer.message()
+            peer.send(b"HTTP/1.1 200 OK\r\n" + body)
+    return serve
+
+
+def ask_all(proxy, client, requests):
+    """The payloads of the packets that answer them, and the flags of the last one."""
+    with Sniffer(proxy.port) as sniffer:
+        for request in requests:
+            client.ask(request)
+        assert client.is_closed()
+        segments = [s for s in sniffer.until_end() if s[1] or s[0] & FIN]
+        return [payload for _, payload in segments]
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+def test_a_response_and_the_end_are_one_packet(http_proxy, framing):
+    proxy = http_proxy(answer_with(FRAMINGS[framing]))
+    with proxy.connect() as client:
+        kept, last = ask_all(proxy, client, [KEEP, CLOSE])
+    assert kept.startswith(b"HTTP/1.1 200") and last.startswith(b"HTTP/1.1 200")
+
+
+def test_an_answer_of_its_own_and_the_end_are_one_packet(http_proxy):
+    proxy = http_proxy(routes=[{"respond": {"status": 403}}])
+    for request in (CLOSE, "GET / HTTP/9.9\r\n\r\n"):  # closed at once; only said to be
+        with proxy.connect() as client:
+            answers = ask_all(proxy, client, [request])
+            assert len(answers) == 1, (request, answers)
+        assert answers[0].startswith(b"HTTP/1.1 ")
+
+
+def test_over_tls_too(tls_proxy):
+    """The close_notify between them, as well."""
+    proxy = tls_proxy()
+    with proxy.open() as client:
+        client.ask(KEEP)  # tickets are sent before
+        records, = ask_all(proxy, client, [CLOSE])
+    length, = struct.unpack_from("!H", records, 3)
+    assert len(records) > 5 + length
+
+
+def test_a_backend_that_is_not_done_is_not_waited_with(http_proxy):
+    """What came of a response is sent when it comes, the last bytes with the end."""
+    def in_pieces(peer):
+        peer.message()
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab")
+        told.wait(TIMEOUT_S)
+        peer.send(b"cd")
+        peer.is_closed()
+
+    told = threading.Event()
+    proxy = http_proxy(in_pieces)
+    with proxy.connect() as client, Sniffer(proxy.port) as sniffer:
+        client.send(CLOSE)
+        assert client.head().status == 200 and client.exactly(2) == b"ab"
+        told.set()
+        assert client.exactly(2) == b"cd" and client.is_closed()
+        assert sniffer.until_end()[-1][1] == b"cd"
