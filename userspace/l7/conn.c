@@ -236,8 +236,9 @@ static void next(struct conn *c)
 		return;
 	}
 	if (c->after == CONN_THEN_CLOSE) {
-		/* Otherwise what is unread would make the kernel forget what is unsent. */
-		sock_shutdown(&c->io.sock);
+		/* What comes meanwhile would make the kernel forget what is unsent. */
+		if (!c->is_last_said)
+			sock_shutdown(&c->io.sock);
 		conn_close(c);
 		return;
 	}
@@ -441,6 +442,7 @@ static bool begin(struct conn *c, size_t len)
 	counter_add(&conn_counters(c)->requests, 1);
 	c->requests++;
 	c->pipelined++;
+	c->is_last_said = r == REASON_NONE && !h.persistent && h.body == BODY_NONE && !c->io.tls;
 	if (r == REASON_NONE) {
 		set_state(c, CONN_BUSY);
 		c->request = NULL;

@@ -65,6 +65,7 @@ struct conn {
 	bool is_running;	     /* conn_resume() is at work further up the stack */
 	bool is_http2, is_deferred;
 	bool is_held;	     /* the request in the buffer waits for the end of the TLS handshake */
+	bool is_last_said;   /* by the client, in clear: no byte follows its last request */
 	uint8_t blank_lines; /* skipped before a request line */
 	uint32_t opened;     /* conn_clock() */
 };

@@ -83,6 +83,7 @@ static void turn(struct poller *p)
 	int count = epoll_wait(p->epoll, events, EVENTS_PER_TURN, next_timeout(p));
 	bool is_due = false;
 
+	p->turns++;
 	uv_update_time(p->loop);
 	(void)run_hooks(&p->woken);
 	for (int i = 0; i < count; i++) {

@@ -17,6 +17,7 @@
 struct poller {
 	uv_loop_t *loop;
 	int epoll;
+	uint64_t turns;	    /* waits so far */
 	unsigned socks;	    /* open, or closed and not yet let go of */
 	struct list closed; /* sockets that the events at hand may still name */
 	struct list hooks, woken;

@@ -227,13 +227,26 @@ static void pause_accept(struct listener *l, int err)
 	(void)uv_timer_start(&l->pause, on_pause_over, PAUSE_MS, 0);
 }
 
+/*
+ * To learn that there is no further connection takes a system call, and mostly there was but one. So the
+ * next one is asked for in the next turn; the more turns in a row there are some, the more at once.
+ */
 static void on_readable(struct sock *s, int events)
 {
 	struct listener *l = list_entry(s, struct listener, sock);
-	int err = accept_some(l, ACCEPTS_PER_TURN);
+	uint64_t now = s->poller->turns;
+	int err;
 
 	(void)events;
-	if (err < 0 && err != -EAGAIN)
+	if (now != l->turn + 1)
+		l->batch = 1;
+	else if (l->batch < ACCEPTS_PER_TURN)
+		l->batch *= 2;
+	l->turn = now;
+	err = accept_some(l, l->batch);
+	if (err == -EAGAIN)
+		l->batch = 1;
+	else if (err < 0)
 		pause_accept(l, err);
 }
 

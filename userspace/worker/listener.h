@@ -57,6 +57,8 @@ struct listener {
 	struct log_limit limit;
 	int fd;		      /* until it is started */
 	uint8_t open_handles; /* sock and pause */
+	uint8_t batch;	      /* connections that are taken at once: see on_readable() */
+	uint64_t turn;	      /* of the poller, when there was one last */
 	bool asks_local;      /* the local end differs by connection */
 };
 
