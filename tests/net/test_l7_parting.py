@@ -92,6 +92,16 @@ def test_over_tls_too(tls_proxy):
     assert len(records) > 5 + length
 
 
+def test_a_close_notify_is_answered_with_the_end(tls_proxy):
+    proxy = tls_proxy()
+    with proxy.open() as client:
+        client.ask(KEEP)
+        with Sniffer(proxy.port) as sniffer:
+            client.sock.unwrap()
+            segments = [s for s in sniffer.until_end() if s[1] or s[0] & FIN]
+    assert len(segments) == 1 and segments[0][1], segments
+
+
 def test_a_backend_that_is_not_done_is_not_waited_with(http_proxy):
     """What came of a response is sent when it comes, the last bytes with the end."""
     def in_pieces(peer):

@@ -204,6 +204,7 @@ void stream_end(struct stream *st)
 	if (st->carrier) {
 		st->carrier->end(st);
 	} else if (st->tls) {
+		st->is_parting |= st->is_eof; /* nothing unread that makes closing a reset */
 		tls_end(st->tls);
 		st->is_blocked |= tls_is_blocked(st->tls);
 	}
@@ -211,6 +212,7 @@ void stream_end(struct stream *st)
 
 int stream_shutdown(struct stream *st)
 {
+	st->is_parting = true;
 	stream_end(st);
 	if (st->is_blocked)
 		return -EAGAIN;

@@ -106,9 +106,9 @@ bool stream_is_quiet(struct stream *st);
 /* What was not written yet never will be: the peer takes no more. */
 void stream_forget(struct stream *st);
 
-/* Nothing follows what was written: tells the peer, where the protocol has words for it. Closing
- * without it says that something was cut off. Again: nothing. is_blocked: the words are not written
- * yet, an empty stream_write() goes on. */
+/* Nothing follows what was written, and the socket's end is to follow at once: tells the peer, where
+ * the protocol has words for it. Closing without it says that something was cut off. Again: nothing.
+ * is_blocked: the words are not written yet, an empty stream_write() goes on. */
 void stream_end(struct stream *st);
 
 /* The same, and then the socket is told, too; reading goes on. Only where nothing is left to write.
