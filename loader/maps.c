@@ -88,6 +88,18 @@ int maps_service_list(struct loader *l, struct maps_service_row **ret_rows, size
 	return err;
 }
 
+/* By one call instead of one for each row. */
+static int get_rows(int fd, uint32_t first, uint32_t count, void *ret_rows)
+{
+	uint32_t before = first - 1, last, n = count, *keys = calloc(count, sizeof(*keys));
+	int err = keys == NULL ? -ENOMEM
+			       : bpf_map_lookup_batch(fd, first ? &before : NULL, &last, keys,
+						      ret_rows, &n, NULL);
+
+	free(keys);
+	return err == -ENOENT && n == count ? 0 : err; /* they were the last ones */
+}
+
 int maps_backend_set(struct loader *l, uint32_t index, const struct shunt_backend *be)
 {
 	return bpf_map_update_elem(l->map_fds[LOADER_MAP_BACKENDS], &index, be, BPF_ANY);
@@ -96,6 +108,12 @@ int maps_backend_set(struct loader *l, uint32_t index, const struct shunt_backen
 int maps_backend_get(struct loader *l, uint32_t index, struct shunt_backend *ret_be)
 {
 	return bpf_map_lookup_elem(l->map_fds[LOADER_MAP_BACKENDS], &index, ret_be);
+}
+
+int maps_backend_list(struct loader *l, uint32_t first, uint32_t count,
+		      struct shunt_backend *ret_rows)
+{
+	return get_rows(l->map_fds[LOADER_MAP_BACKENDS], first, count, ret_rows);
 }
 
 int maps_backend_meta_set(struct loader *l, uint32_t index, const struct shunt_be_meta *meta)
@@ -108,6 +126,12 @@ int maps_backend_meta_get(struct loader *l, uint32_t index, struct shunt_be_meta
 	return bpf_map_lookup_elem(l->map_fds[LOADER_MAP_BE_META], &index, ret_meta);
 }
 
+int maps_backend_meta_list(struct loader *l, uint32_t first, uint32_t count,
+			   struct shunt_be_meta *ret_metas)
+{
+	return get_rows(l->map_fds[LOADER_MAP_BE_META], first, count, ret_metas);
+}
+
 int maps_service_meta_set(struct loader *l, uint32_t index, const struct shunt_svc_meta *meta)
 {
 	return bpf_map_update_elem(l->map_fds[LOADER_MAP_SVC_META], &index, meta, BPF_ANY);
@@ -116,6 +140,12 @@ int maps_service_meta_set(struct loader *l, uint32_t index, const struct shunt_s
 int maps_service_meta_get(struct loader *l, uint32_t index, struct shunt_svc_meta *ret_meta)
 {
 	return bpf_map_lookup_elem(l->map_fds[LOADER_MAP_SVC_META], &index, ret_meta);
+}
+
+int maps_service_meta_list(struct loader *l, uint32_t first, uint32_t count,
+			   struct shunt_svc_meta *ret_metas)
+{
+	return get_rows(l->map_fds[LOADER_MAP_SVC_META], first, count, ret_metas);
 }
 
 struct shunt_slot *maps_rings(struct loader *l)

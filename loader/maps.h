@@ -33,6 +33,14 @@ int maps_backend_meta_get(struct loader *l, uint32_t index, struct shunt_be_meta
 int maps_service_meta_set(struct loader *l, uint32_t index, const struct shunt_svc_meta *meta);
 int maps_service_meta_get(struct loader *l, uint32_t index, struct shunt_svc_meta *ret_meta);
 
+/* The same of count rows from first on, with one system call. -ENOENT: there are not so many. */
+int maps_backend_list(struct loader *l, uint32_t first, uint32_t count,
+		      struct shunt_backend *ret_rows);
+int maps_backend_meta_list(struct loader *l, uint32_t first, uint32_t count,
+			   struct shunt_be_meta *ret_metas);
+int maps_service_meta_list(struct loader *l, uint32_t first, uint32_t count,
+			   struct shunt_svc_meta *ret_metas);
+
 /* The ring arena, mapped: write a whole ring into slots that no row of a service names, then publish
  * it. */
 struct shunt_slot *maps_rings(struct loader *l);

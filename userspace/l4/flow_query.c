@@ -53,14 +53,13 @@ static void cut_route(char *name)
 
 static void read_names(struct flow_query *q)
 {
-	for (uint32_t i = 0; i < q->services; i++) {
-		if (!maps_service_meta_get(q->loader, i, &q->service_names[i]))
-			cut_route(q->service_names[i].name);
-	}
+	(void)maps_service_meta_list(q->loader, 0, q->services, q->service_names);
+	(void)maps_backend_meta_list(q->loader, 0, q->backends, q->backend_names);
+	for (uint32_t i = 0; i < q->services; i++)
+		cut_route(q->service_names[i].name);
 	for (uint32_t i = 0; i < q->backends; i++) {
 		struct shunt_backend be = {0};
 
-		(void)maps_backend_meta_get(q->loader, i, &q->backend_names[i]);
 		(void)maps_backend_get(q->loader, i, &be);
 		q->down[i] = be.id == 0 || be.state == SHUNT_BACKEND_DOWN;
 	}

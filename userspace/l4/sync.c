@@ -13,25 +13,70 @@
 #include "loader/maps.h"
 #include "loader/maps_flows.h"
 
+#define ROWS_AT_ONCE 64
+
 static int say_failed(struct diag *d, int err, const char *what, const char *map)
 {
 	diag_error(d, NULL, "cannot %s %s: %s", what, map, strerror(-err));
 	return err;
 }
 
+/* Rows read at once, of those from first on. */
+static uint32_t next_rows(uint32_t first, uint32_t all)
+{
+	return all - first < ROWS_AT_ONCE ? all - first : ROWS_AT_ONCE;
+}
+
 static int read_backends(struct loader *loader, struct tables *t, struct diag *d)
 {
-	for (uint32_t i = 1; i < t->sizes.backends; i++) {
-		int err = maps_backend_meta_get(loader, i, &t->backends[i].meta);
+	struct shunt_be_meta metas[ROWS_AT_ONCE];
+	struct shunt_backend rows[ROWS_AT_ONCE];
+	uint32_t count;
 
+	for (uint32_t first = 0; first < t->sizes.backends; first += count) {
+		int err;
+
+		count = next_rows(first, t->sizes.backends);
+		err = maps_backend_meta_list(loader, first, count, metas);
 		if (err < 0)
 			return say_failed(d, err, "read", SHUNT_MAP_BE_META);
-		err = maps_backend_get(loader, i, &t->backends[i].row);
+		err = maps_backend_list(loader, first, count, rows);
 		if (err < 0)
 			return say_failed(d, err, "read", SHUNT_MAP_BACKENDS);
-		/* Whoever wrote it, it is text from here on. */
-		t->backends[i].meta.pool[SHUNT_NAME_MAX - 1] = '\0';
-		t->backends[i].meta.name[SHUNT_NAME_MAX - 1] = '\0';
+		for (uint32_t i = first == 0; i < count; i++) { /* row 0 is nobody's */
+			struct table_backend *b = &t->backends[first + i];
+
+			b->row = rows[i];
+			b->meta = metas[i];
+			/* Whoever wrote it, it is text from here on. */
+			b->meta.pool[SHUNT_NAME_MAX - 1] = '\0';
+			b->meta.name[SHUNT_NAME_MAX - 1] = '\0';
+		}
+	}
+	return 0;
+}
+
+static int read_rings(struct loader *loader, struct tables *t, struct diag *d)
+{
+	struct shunt_svc_meta metas[ROWS_AT_ONCE];
+	uint32_t count;
+
+	for (uint32_t first = 0; first < t->sizes.services; first += count) {
+		int err;
+
+		count = next_rows(first, t->sizes.services);
+		err = maps_service_meta_list(loader, first, count, metas);
+		if (err < 0)
+			return say_failed(d, err, "read", SHUNT_MAP_SVC_META);
+		for (uint32_t i = 0; i < count; i++) {
+			struct table_service *s = &t->services[first + i];
+
+			s->meta = metas[i];
+			s->meta.name[SHUNT_NAME_MAX - 1] = '\0';
+			err = maps_ring_get(loader, first + i, &s->ring);
+			if (err < 0)
+				return say_failed(d, err, "read", SHUNT_MAP_SVC_RINGS);
+		}
 	}
 	return 0;
 }
@@ -40,17 +85,10 @@ static int read_services(struct loader *loader, struct tables *t, struct diag *d
 {
 	struct maps_service_row *rows = NULL;
 	size_t count = 0;
-	int err;
+	int err = read_rings(loader, t, d);
 
-	for (uint32_t i = 0; i < t->sizes.services; i++) {
-		err = maps_service_meta_get(loader, i, &t->services[i].meta);
-		if (err < 0)
-			return say_failed(d, err, "read", SHUNT_MAP_SVC_META);
-		t->services[i].meta.name[SHUNT_NAME_MAX - 1] = '\0';
-		err = maps_ring_get(loader, i, &t->services[i].ring);
-		if (err < 0)
-			return say_failed(d, err, "read", SHUNT_MAP_SVC_RINGS);
-	}
+	if (err < 0)
+		return err;
 	err = maps_service_list(loader, &rows, &count);
 	if (err < 0)
 		return say_failed(d, err, "read", SHUNT_MAP_SERVICES);
