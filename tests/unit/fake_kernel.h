@@ -378,6 +378,30 @@ int maps_service_meta_get(struct loader *l, uint32_t index, struct shunt_svc_met
 	return 0;
 }
 
+int maps_backend_list(struct loader *l, uint32_t first, uint32_t count,
+		      struct shunt_backend *ret_rows)
+{
+	(void)l;
+	memcpy(ret_rows, kernel.backends + first, count * sizeof(*ret_rows));
+	return 0;
+}
+
+int maps_backend_meta_list(struct loader *l, uint32_t first, uint32_t count,
+			   struct shunt_be_meta *ret_metas)
+{
+	(void)l;
+	memcpy(ret_metas, kernel.be_meta + first, count * sizeof(*ret_metas));
+	return 0;
+}
+
+int maps_service_meta_list(struct loader *l, uint32_t first, uint32_t count,
+			   struct shunt_svc_meta *ret_metas)
+{
+	(void)l;
+	memcpy(ret_metas, kernel.svc_meta + first, count * sizeof(*ret_metas));
+	return 0;
+}
+
 struct shunt_stamp *maps_stamps(struct loader *l)
 {
 	(void)l;
