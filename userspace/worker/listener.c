@@ -121,6 +121,7 @@ static struct listener *alloc(const struct listener_group *group, int fd)
 		return NULL;
 	l->group = *group;
 	l->fd = fd;
+	l->batch = 1;
 	l->asks_local = group->is_detached || addr_is_unspecified(&group->ep.addr);
 	list_init(&l->node);
 	return l;

@@ -55,10 +55,10 @@ struct listener {
 	const char *service; /* the owner's: for its callbacks */
 	struct listener_events events;
 	struct log_limit limit;
+	uint64_t turn;	      /* of the poller, when there was one last */
 	int fd;		      /* until it is started */
 	uint8_t open_handles; /* sock and pause */
-	uint8_t batch;	      /* connections that are taken at once: see on_readable() */
-	uint64_t turn;	      /* of the poller, when there was one last */
+	uint8_t batch;	      /* connections taken at once, at least one: see on_readable() */
 	bool asks_local;      /* the local end differs by connection */
 };
 
