@@ -51,24 +51,28 @@ static void cut_route(char *name)
 		*at = '\0';
 }
 
-static void read_names(struct flow_query *q)
+static int read_names(struct flow_query *q)
 {
-	(void)maps_service_meta_list(q->loader, 0, q->services, q->service_names);
-	(void)maps_backend_meta_list(q->loader, 0, q->backends, q->backend_names);
-	for (uint32_t i = 0; i < q->services; i++)
-		cut_route(q->service_names[i].name);
-	for (uint32_t i = 0; i < q->backends; i++) {
-		struct shunt_backend be = {0};
+	struct shunt_backend *rows = calloc(q->backends, sizeof(*rows));
+	int err = rows ? maps_backend_list(q->loader, 0, q->backends, rows) : -ENOMEM;
 
-		(void)maps_backend_get(q->loader, i, &be);
-		q->down[i] = be.id == 0 || be.state == SHUNT_BACKEND_DOWN;
-	}
+	if (err == 0)
+		err = maps_backend_meta_list(q->loader, 0, q->backends, q->backend_names);
+	if (err == 0)
+		err = maps_service_meta_list(q->loader, 0, q->services, q->service_names);
+	for (uint32_t i = 0; err == 0 && i < q->services; i++)
+		cut_route(q->service_names[i].name);
+	for (uint32_t i = 0; err == 0 && i < q->backends; i++)
+		q->down[i] = rows[i].id == 0 || rows[i].state == SHUNT_BACKEND_DOWN;
+	free(rows);
+	return err;
 }
 
 int flow_query_new(struct loader *l, struct flow_query **ret_query)
 {
 	struct flow_query *q = calloc(1, sizeof(*q));
 	struct loader_sizes sizes;
+	int err = -ENOMEM;
 
 	if (!q)
 		return -ENOMEM;
@@ -79,11 +83,12 @@ int flow_query_new(struct loader *l, struct flow_query **ret_query)
 	q->service_names = calloc(q->services, sizeof(*q->service_names));
 	q->backend_names = calloc(q->backends, sizeof(*q->backend_names));
 	q->down = calloc(q->backends, sizeof(*q->down));
-	if (!q->service_names || !q->backend_names || !q->down) {
+	if (q->service_names && q->backend_names && q->down)
+		err = read_names(q);
+	if (err < 0) {
 		flow_query_free(q);
-		return -ENOMEM;
+		return err;
 	}
-	read_names(q);
 	q->now_ticks = ticks_now();
 	*ret_query = q;
 	return 0;

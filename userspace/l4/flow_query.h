@@ -24,7 +24,7 @@ struct flow_item {
 
 struct flow_query;
 
-/* Names of rows as they are now. 0, or -ENOMEM. */
+/* Names of rows as they are now. 0, or -errno. */
 int flow_query_new(struct loader *l, struct flow_query **ret_query);
 void flow_query_free(struct flow_query *q); /* NULL is fine */
 

@@ -56,7 +56,7 @@ static int read_backends(struct loader *loader, struct tables *t, struct diag *d
 	return 0;
 }
 
-static int read_rings(struct loader *loader, struct tables *t, struct diag *d)
+static int read_owners(struct loader *loader, struct tables *t, struct diag *d)
 {
 	struct shunt_svc_meta metas[ROWS_AT_ONCE];
 	uint32_t count;
@@ -85,7 +85,7 @@ static int read_services(struct loader *loader, struct tables *t, struct diag *d
 {
 	struct maps_service_row *rows = NULL;
 	size_t count = 0;
-	int err = read_rings(loader, t, d);
+	int err = read_owners(loader, t, d);
 
 	if (err < 0)
 		return err;
