@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The last packet of a connection: the end comes with the last bytes, not behind them."""
 import select
+import signal
 import socket
 import struct
 import threading
@@ -121,3 +122,26 @@ def test_a_backend_that_is_not_done_is_not_waited_with(http_proxy):
         told.set()
         assert client.exactly(2) == b"cd" and client.is_closed()
         assert sniffer.until_end()[-1][1] == b"cd"
+
+
+def test_a_response_comes_before_the_reset(http_proxy):
+    """The proxy ends the connection, and something came that it has not read: in one turn it learns of
+    the response, and then of that."""
+    def late(peer):
+        peer.message()
+        asked.set()
+        told.wait(TIMEOUT_S)
+        peer.send(b"HTTP/1.1 200 OK\r\n" + FRAMINGS["length"])
+        answered.set()
+
+    asked, told, answered = threading.Event(), threading.Event(), threading.Event()
+    proxy = http_proxy(late, limits={"requests": 1})
+    with proxy.connect() as client:
+        client.send(KEEP)
+        assert asked.wait(TIMEOUT_S)
+        proxy.daemon.signal(signal.SIGSTOP)
+        told.set()
+        assert answered.wait(TIMEOUT_S)
+        client.send(KEEP)
+        proxy.daemon.signal(signal.SIGCONT)
+        assert client.message().body == b"ok"
