@@ -125,8 +125,8 @@ def test_a_backend_that_is_not_done_is_not_waited_with(http_proxy):
 
 
 def test_a_response_comes_before_the_reset(http_proxy):
-    """The proxy ends the connection, and something came that it has not read: in one turn it learns of
-    the response, and then of that."""
+    """The proxy ends the connection, and something came that it has not read: in one turn it learns
+    of the response, and then of that."""
     def late(peer):
         peer.message()
         asked.set()
