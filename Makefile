@@ -14,12 +14,12 @@ Q := $(if $(filter 1,$(V)),,@)
 say = $(if $(filter 1,$(V)),,@printf '  %-8s %s\n' '$(1)' '$(2)';)
 
 # ---- packages ------------------------------------------------------------------------------------
-PKGS := libbpf libxdp libuv libcares yaml-0.1 jansson libmicrohttpd libcurl libmnl openssl libnghttp2 libpcre2-8
+PKGS := libbpf libxdp libuv libcares yaml-0.1 jansson libmicrohttpd libcurl libmnl openssl libnghttp2 libpcre2-8 liburing
 PKG_MIN := libbpf 1.1 libxdp 1.3 libuv 1.44 libcares 1.18 yaml-0.1 0.2 jansson 2.14 libmicrohttpd 0.9.75 libcurl 7.88 \
-	libmnl 1.0 openssl 3.0 libnghttp2 1.52 libpcre2-8 10.40
+	libmnl 1.0 openssl 3.0 libnghttp2 1.52 libpcre2-8 10.40 liburing 2.3
 DEPS_BUILD := gcc make clang llvm pkg-config bpftool libc6-dev libbpf-dev libxdp-dev libuv1-dev libc-ares-dev \
 	libyaml-dev libjansson-dev libmicrohttpd-dev libcurl4-openssl-dev 'libllhttp-dev|node-llhttp' \
-	libelf-dev zlib1g-dev libmnl-dev libssl-dev libnghttp2-dev libpcre2-dev
+	libelf-dev zlib1g-dev libmnl-dev libssl-dev libnghttp2-dev libpcre2-dev liburing-dev
 DEPS_NET := iproute2 ethtool curl openssl procps util-linux python3 python3-yaml
 DEPS_PROXY := haproxy nginx-light wrk nghttp2-client nghttp2-server
 DEPS_TEST := $(DEPS_NET) libcmocka-dev python3-pytest python3-pytest-xdist python3-pytest-timeout \
@@ -83,7 +83,7 @@ LLHTTP_A := $(if $(LLHTTP_SRC),$(BUILD)/libllhttp.a)
 all: $(BINS) ## build shuntd, shuntctl, shunt-load and shunt-decap
 
 $(BUILD)/shuntd: $(call obj,userspace/main.c) $(LIB_A) $(LOAD_A) $(LLHTTP_A)
-	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,libuv libcares openssl libnghttp2 yaml-0.1 jansson libpcre2-8 libmicrohttpd libmnl libxdp libbpf $(LLHTTP_PKG)) -lm -lpthread -o $@
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,libuv libcares openssl libnghttp2 liburing yaml-0.1 jansson libpcre2-8 libmicrohttpd libmnl libxdp libbpf $(LLHTTP_PKG)) -lm -lpthread -o $@
 $(BUILD)/shuntctl: $(call obj,$(CLI_SRC)) $(LIB_A)
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,libcurl jansson) -lm -o $@
 $(BUILD)/shunt-load: $(call obj,loader/main.c) $(LOAD_A) $(LIB_A)
@@ -136,7 +136,7 @@ CLANG_ALT ?= clang-19
 
 $(call obj,$(filter-out %.bpf.c,$(wildcard tests/*/*.c))): | $(SKELS)
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(LIB_A) $(LOAD_A) $(LLHTTP_A)
-	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,cmocka libuv libcares openssl libnghttp2 yaml-0.1 jansson libpcre2-8 libmicrohttpd libmnl libxdp libbpf $(LLHTTP_PKG)) -lm -lpthread -o $@
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(call PKG_LIBS,cmocka libuv libcares openssl libnghttp2 liburing yaml-0.1 jansson libpcre2-8 libmicrohttpd libmnl libxdp libbpf $(LLHTTP_PKG)) -lm -lpthread -o $@
 
 # The kernel programs under test are built with new head room poisoned (bpf/pkt.h).
 BPF_BIN  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bpf/test_*.c))
@@ -158,7 +158,7 @@ $(BPF_RUNNER): %: %.o
 
 # A fuzz target is linked with libFuzzer by `make fuzz`, else with a main() that replays its corpus.
 $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(if $(FUZZ),,$(BUILD)/tests/fuzz/replay.o) $(LIB_A) $(LLHTTP_A)
-	$(call say,LD,$@)$(CC) $(LDFLAGS) $(if $(FUZZ),-fsanitize=fuzzer) $^ $(call PKG_LIBS,libuv openssl libnghttp2 yaml-0.1 jansson libpcre2-8 $(LLHTTP_PKG)) -lm -lpthread -o $@
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $(if $(FUZZ),-fsanitize=fuzzer) $^ $(call PKG_LIBS,libuv openssl libnghttp2 liburing yaml-0.1 jansson libpcre2-8 $(LLHTTP_PKG)) -lm -lpthread -o $@
 
 # Allocations that can be made to fail.
 $(BUILD)/tests/unit/test_conf_alloc: LDFLAGS += $(foreach f,malloc calloc realloc strdup vasprintf,-Wl,--wrap=$(f))

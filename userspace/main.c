@@ -398,7 +398,7 @@ static int start_parts(struct daemon *dm, struct diag *d)
 	if (!err && dm->l4)
 		guard_watch_start(&dm->guard_watch, &dm->loop, dm->l4);
 	if (!err)
-		err = workers_start(&dm->loop, snap->node.workers, snap->node.ticket_rotation_ms,
+		err = workers_start(&dm->loop, &snap->node,
 				    takeover_is_wanted(&dm->takeover) ? &dm->takeover.from.legacy
 								      : NULL,
 				    &dm->workers, d);

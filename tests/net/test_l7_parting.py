@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The last packet of a connection: the end comes with the last bytes, not behind them."""
+import ctypes
 import select
 import signal
 import socket
@@ -11,17 +12,28 @@ import pytest
 from lab import TIMEOUT_S
 
 ETH_P_IP = 0x0800
+SO_ATTACH_FILTER = 26  # a name that Python's socket does not have
 FIN = 0x01
 KEEP = "GET / HTTP/1.1\r\nHost: example.org\r\n\r\n"
 CLOSE = "GET / HTTP/1.1\r\nHost: example.org\r\nConnection: close\r\n\r\n"
+
+
+def accept_only(sock, port):
+    """Of what a packet socket sees, IPv4 and TCP from port: all of loopback is too much for it."""
+    program = [(0x30, 0, 0, 23), (0x15, 0, 4, socket.IPPROTO_TCP),  # the protocol
+               (0xb1, 0, 0, 14), (0x48, 0, 0, 14), (0x15, 0, 1, port),  # behind the IP header
+               (0x06, 0, 0, 65535), (0x06, 0, 0, 0)]
+    filters = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *i) for i in program))
+    sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER,
+                    struct.pack("HP", len(program), ctypes.addressof(filters)))
 
 
 class Sniffer:
     """TCP segments that come from a port of loopback."""
 
     def __init__(self, port):
-        self.port = port
-        self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_IP))
+        self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        accept_only(self.sock, port)
         self.sock.bind(("lo", ETH_P_IP))
 
     def __enter__(self):
@@ -39,9 +51,8 @@ class Sniffer:
             ip = frame[14:]
             tcp = ip[(ip[0] & 15) * 4:struct.unpack_from("!H", ip, 2)[0]]
             payload, sequence = tcp[(tcp[12] >> 4) * 4:], tcp[4:8]
-            if (addr[2] != socket.PACKET_OUTGOING and ip[9] == socket.IPPROTO_TCP
-                    and struct.unpack_from("!H", tcp)[0] == self.port
-                    and (payload or tcp[13] & FIN) and sequence not in seen):
+            if (addr[2] != socket.PACKET_OUTGOING and (payload or tcp[13] & FIN)
+                    and sequence not in seen):
                 seen.add(sequence)  # a slow machine has some sent again
                 segments.append((tcp[13], payload))
         return segments

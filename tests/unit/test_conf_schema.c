@@ -102,16 +102,17 @@ static void what_is_formatted_can_be_read(void **state)
 	strbuf_add(&b, "services: {}\nnode: ");
 	keyword_format(&b, section_keyword(&schema_root, "node"), s);
 	first = strbuf_take(&b);
-	assert_string_equal(first,
-			    "services: {}\n"
-			    "node: {interfaces: [eth0], xdp_mode: native, workers: 3, pin_path: "
-			    "/sys/fs/bpf/shunt, hash_seed: 00112233445566778899aabbccddeeff, "
-			    "tunnel_source: [10.0.0.0/16], fragments: follow, echo: on, icmp_rate: "
-			    "100, steer_sockets: auto, drain_timeout: 30s, reconcile: 30s, "
-			    "ticket_rotation: 8h, "
-			    "limits: {services: "
-			    "1024, backends: 16384, ring_slots: 8388608, flows: 2097152, pending: "
-			    "65536, guard: 65536, sources: 65536, nat: 262144}}");
+	assert_string_equal(
+		first,
+		"services: {}\n"
+		"node: {interfaces: [eth0], xdp_mode: native, workers: 3, pin_path: "
+		"/sys/fs/bpf/shunt, hash_seed: 00112233445566778899aabbccddeeff, "
+		"tunnel_source: [10.0.0.0/16], fragments: follow, echo: on, icmp_rate: "
+		"100, steer_sockets: auto, io_uring: auto, drain_timeout: 30s, reconcile: 30s, "
+		"ticket_rotation: 8h, "
+		"limits: {services: "
+		"1024, backends: 16384, ring_slots: 8388608, flows: 2097152, pending: "
+		"65536, guard: 65536, sources: 65536, nat: 262144}}");
 	again = build_good(rt, first);
 	strbuf_add(&b, "services: {}\nnode: ");
 	keyword_format(&b, section_keyword(&schema_root, "node"), again);

@@ -104,7 +104,7 @@ static int set_up(void **state)
 
 	assert_non_null(w);
 	assert_int_equal(uv_loop_init(&w->loop), 0);
-	assert_int_equal(poller_init(&w->poller, &w->loop), 0);
+	assert_int_equal(poller_init(&w->poller, &w->loop, true), 0);
 	assert_int_equal(uv_timer_init(&w->loop, &w->patience), 0);
 	w->patience.data = w;
 	assert_int_equal(uv_timer_start(&w->patience, on_patience_over, PATIENCE_MS, 0), 0);
@@ -268,7 +268,7 @@ static void test_without_descriptors(void **state)
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
 	none.rlim_max = before.rlim_max;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-	assert_int_equal(poller_init(&p, &w->loop), -EMFILE);
+	assert_int_equal(poller_init(&p, &w->loop, true), -EMFILE);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 

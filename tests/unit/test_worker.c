@@ -192,6 +192,7 @@ static int set_up(void **state)
 {
 	struct world *w = calloc(1, sizeof(*w));
 	char text[512];
+	const struct node node = {.workers = 2, .ticket_rotation_ms = 1000};
 	struct diag d;
 
 	assert_non_null(w);
@@ -201,7 +202,7 @@ static int set_up(void **state)
 	assert_non_null(w->rt);
 	w->backend = listen_any(&w->backend_port);
 	close(listen_any(&w->port)); /* now free */
-	assert_int_equal(workers_start(&w->loop, 2, 1000, NULL, &w->workers, &d), 0);
+	assert_int_equal(workers_start(&w->loop, &node, NULL, &w->workers, &d), 0);
 	diag_deinit(&d);
 	apply(w, one_service(w, text, sizeof(text)));
 	*state = w;

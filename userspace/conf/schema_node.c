@@ -144,6 +144,15 @@ static const struct keyword node_keys[] = {
 	 FIELD(struct node, steer_sockets),
 	 .words = steer_sockets_words,
 	 .fallback = "auto"},
+	{.name = "io_uring",
+	 .text = "reads and writes of many sockets are one system call; auto: where the kernel has "
+		 "it "
+		 "and allows it",
+	 .type = KEY_CHOICE,
+	 FIELD(struct node, io_uring),
+	 .words = io_uring_words,
+	 .fallback = "auto",
+	 .restart = true},
 	{.name = "zone",
 	 .text = "where this node stands: proxy pools take backends of the same zone first",
 	 .type = KEY_TEXT,

@@ -234,6 +234,7 @@ const char *const xdp_mode_words[] = {"native", "generic", NULL};
 const char *const fragments_words[] = {"follow", "drop", "pass", NULL};
 const char *const echo_words[] = {"on", "off", NULL};
 const char *const steer_sockets_words[] = {"auto", "on", "off", NULL};
+const char *const io_uring_words[] = {"auto", "off", NULL};
 const char *const forward_words[] = {"ipip", "gue", "l2", "local", "nat", "proxy", NULL};
 const char *const next_hop_words[] = {"reflect", "fib", NULL};
 const char *const admin_state_words[] = {"up", "drain", "disabled", NULL};

@@ -55,6 +55,7 @@ enum echo { ECHO_ON, ECHO_OFF };
 
 /* Does a program give connections to the sockets of proxied services? AUTO: where a service needs it, and
  * where there are interfaces, so that programs are loaded anyway. */
+enum io_uring_use { IO_URING_AUTO, IO_URING_OFF };
 enum steer_sockets { STEER_SOCKETS_AUTO, STEER_SOCKETS_ON, STEER_SOCKETS_OFF };
 
 struct node {
@@ -71,6 +72,7 @@ struct node {
 	enum echo echo;	    /* are echo requests to steered services answered, default on */
 	unsigned icmp_rate; /* answers and errors of ours, a second and processor, default 100 */
 	enum steer_sockets steer_sockets; /* default auto */
+	enum io_uring_use io_uring;	  /* default auto */
 	struct node_limits limits;
 	const char *zone;	     /* where it stands; NULL: not said */
 	unsigned workers;	     /* resolved: at least 1 */
@@ -633,6 +635,7 @@ extern const char *const xdp_mode_words[];
 extern const char *const fragments_words[];
 extern const char *const echo_words[];
 extern const char *const steer_sockets_words[];
+extern const char *const io_uring_words[];
 extern const char *const forward_words[];
 extern const char *const next_hop_words[];
 extern const char *const admin_state_words[];

@@ -9,6 +9,7 @@
 #include "control/ready.h"
 #include "control/saved.h"
 #include "control/steering.h"
+#include "worker/worker.h"
 
 static void check_ready(struct doctor *d)
 {
@@ -73,6 +74,18 @@ static void check_sockets(struct doctor *d)
 	json_decref(state);
 }
 
+static void check_batches(struct doctor *d)
+{
+	struct workers_status w;
+
+	workers_status(d->env->workers, &w);
+	if (w.batch_problem)
+		doctor_tell(d, DOCTOR_WARNING, DOCTOR_SOCKETS,
+			    doctor_text("no io_uring: %s", strerror(-w.batch_problem)).s,
+			    "each read and write takes a system call of its own",
+			    "sysctl kernel.io_uring_disabled, seccomp; or node.io_uring: off");
+}
+
 static void check_certificates(struct doctor *d)
 {
 	int64_t now = time(NULL);
@@ -130,6 +143,7 @@ void doctor_daemon(struct doctor *d)
 	check_ready(d);
 	check_config(d);
 	check_sockets(d);
+	check_batches(d);
 	check_certificates(d);
 	for (size_t i = 0; i < d->snap->pool_count; i++)
 		check_pool(d, &d->snap->pools[i]);

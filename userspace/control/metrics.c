@@ -155,6 +155,9 @@ static void add_workers(struct exposition *e, const struct commands_env *env)
 	       "How late the last timer of the loop was, of one a second.", facts.lag_us / 1e6)
 	FAMILY("shunt_worker_loop_lag_max_seconds", METRIC_GAUGE,
 	       "The most that it was since the start.", facts.lag_max_us / 1e6)
+	FAMILY("shunt_worker_batched_calls_total", METRIC_COUNTER,
+	       "Reads and writes of sockets that were made many at once, by io_uring.",
+	       facts.batched)
 #undef FAMILY
 }
 

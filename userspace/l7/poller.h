@@ -13,6 +13,7 @@
 #include <uv.h>
 
 #include "core/list.h"
+#include "l7/batch.h"
 
 struct poller {
 	uv_loop_t *loop;
@@ -21,6 +22,7 @@ struct poller {
 	unsigned socks;	    /* open, or closed and not yet let go of */
 	struct list closed; /* sockets that the events at hand may still name */
 	struct list hooks, woken;
+	struct batch batch;
 };
 
 /* Done before each wait, or right after it. The loop's own handles of that kind (uv_prepare_t, uv_check_t) are not, as
@@ -31,8 +33,11 @@ struct poller_hook {
 						* after a wait it means nothing */
 };
 
-/* 0, or -errno. loop: outlives it. */
-int poller_init(struct poller *p, uv_loop_t *loop);
+/* 0, or -errno. loop: outlives it. batched: by io_uring, if it can be had. */
+int poller_init(struct poller *p, uv_loop_t *loop, bool batched);
+
+/* One wait, and what came of it. */
+void poller_turn(struct poller *p);
 
 /* Until the loop has run dry and all sockets are closed. */
 void poller_run(struct poller *p);

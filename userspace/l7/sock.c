@@ -9,6 +9,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "l7/batch.h"
 #include "l7/poller.h"
 
 /* Bytes that are put together for one send(), which is cheaper than what sendmsg() does for pieces. */
@@ -17,7 +18,6 @@
 void sock_open(struct sock *s, struct poller *poller, int fd, sock_event_cb on_event)
 {
 	*s = (struct sock){.poller = poller, .fd = fd, .on_event = on_event};
-	list_init(&s->node);
 	poller->socks++;
 }
 
@@ -65,12 +65,21 @@ static int tell(struct sock *s, int events)
 	return 0;
 }
 
+static struct batch *batch_of(const struct sock *s)
+{
+	return &s->poller->batch;
+}
+
 int sock_watch(struct sock *s, int events)
 {
-	int err = events & ~s->told ? tell(s, events) : 0;
+	/* A write that waits will be told of anyway. */
+	int asked = s->late ? events & ~SOCK_WRITE : events;
+	int err = asked & ~s->told ? tell(s, asked) : 0;
 
 	if (err == 0)
 		s->watched = (uint8_t)events;
+	if (s->ahead && events & SOCK_READ)
+		batch_wake(batch_of(s), s->ahead);
 	return err;
 }
 
@@ -90,7 +99,28 @@ void sock_dispatch(struct sock *s, uint32_t happened)
 		s->on_event(s, events);
 }
 
-ssize_t sock_read(struct sock *s, void *data, size_t len)
+bool sock_may_read_ahead(const struct sock *s, uint32_t happened)
+{
+	return happened == EPOLLIN && s->fd >= 0 && s->is_batched && !s->is_bulk && !s->ahead &&
+	       s->watched & SOCK_READ;
+}
+
+void sock_dispatch_read(struct sock *s)
+{
+	if (s->watched & SOCK_READ)
+		s->on_event(s, SOCK_READ);
+}
+
+void sock_dispatch_write(struct sock *s)
+{
+	if (s->watched & SOCK_WRITE)
+		s->on_event(s, SOCK_WRITE);
+	/* The kernel was not told of what was asked for meanwhile. */
+	if (s->fd >= 0 && !s->late && s->watched & ~s->told)
+		(void)tell(s, s->watched); /* a failure ends in the owner's time-out */
+}
+
+static ssize_t read_now(struct sock *s, void *data, size_t len)
 {
 	ssize_t n;
 
@@ -98,6 +128,43 @@ ssize_t sock_read(struct sock *s, void *data, size_t len)
 		n = recv(s->fd, data, len, 0);
 	while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : n;
+}
+
+/* What was read ahead, and what else there is of a read that was too large for that. */
+static ssize_t take_ahead(struct sock *s, char *data, size_t len)
+{
+	struct sock_call *call = s->ahead;
+	size_t left = call->result > 0 ? (size_t)call->result - call->taken : 0;
+	size_t n = left < len ? left : len;
+	int result = call->result;
+
+	memcpy(data, call->data + call->taken, n);
+	call->taken += (uint32_t)n;
+	if (n < left)
+		return (ssize_t)n;
+	batch_free_call(batch_of(s), call);
+	s->ahead = NULL;
+	if (result <= 0)
+		return result;
+	s->is_bulk = result == BATCH_BYTES;
+	if (s->is_bulk && n < len) {
+		ssize_t more = read_now(s, data + n, len - n);
+
+		n += more > 0 ? (size_t)more : 0; /* an end or an error comes again */
+	}
+	return (ssize_t)n;
+}
+
+ssize_t sock_read(struct sock *s, void *data, size_t len)
+{
+	ssize_t n;
+
+	if (s->ahead)
+		return take_ahead(s, data, len);
+	n = read_now(s, data, len);
+	if (n >= 0)
+		s->is_bulk = n >= BATCH_BYTES;
+	return n;
 }
 
 static ssize_t write_one(struct sock *s, const void *data, size_t len, int flags)
@@ -121,16 +188,67 @@ static ssize_t write_many(struct sock *s, const struct iovec *iov, size_t count,
 	return n < 0 ? -errno : n;
 }
 
+void sock_finish_write(struct sock *s)
+{
+	struct sock_call *call = s->late;
+
+	if (call->is_done && call->result != -EINTR)
+		return;
+	call->result = (int)write_one(s, call->data, call->len, MSG_NOSIGNAL);
+	call->is_done = true;
+}
+
+/* Of bytes that are said again, does n of them begin with those of data? */
+static bool begins_with(const struct iovec *iov, size_t count, const char *data, size_t n)
+{
+	for (size_t i = 0; i < count && n; i++) {
+		size_t len = iov[i].iov_len < n ? iov[i].iov_len : n;
+
+		if (memcmp(iov[i].iov_base, data, len))
+			return false;
+		data += len;
+		n -= len;
+	}
+	return n == 0;
+}
+
+static ssize_t take_late(struct sock *s, const struct iovec *iov, size_t count)
+{
+	struct sock_call *call = s->late;
+	ssize_t n = call->result;
+
+	if (!call->is_done)
+		return -EAGAIN;
+	if (n > 0 && !begins_with(iov, count, call->data, (size_t)n))
+		n = -EPROTO; /* it broke its word, and what the peer has cannot be taken back */
+	s->late = NULL;
+	batch_free_call(batch_of(s), call);
+	return n;
+}
+
+/* Will it be written with what others have to say? */
+static bool put_off(struct sock *s, const struct iovec *iov, size_t count, size_t len)
+{
+	struct batch *b = batch_of(s);
+
+	return s->is_batched && b->is_collecting && len <= BATCH_BYTES &&
+	       batch_put_write(b, s, iov, count, len);
+}
+
 ssize_t sock_write(struct sock *s, const struct iovec *iov, size_t count, bool is_parting)
 {
 	char joined[JOINED_MAX];
 	size_t len = 0;
 	int flags = MSG_NOSIGNAL | (is_parting ? MSG_MORE : 0);
 
-	if (count == 1)
-		return write_one(s, iov->iov_base, iov->iov_len, flags);
+	if (s->late)
+		return take_late(s, iov, count);
 	for (size_t i = 0; i < count; i++)
 		len += iov[i].iov_len;
+	if (!is_parting && put_off(s, iov, count, len))
+		return -EAGAIN;
+	if (count == 1)
+		return write_one(s, iov->iov_base, iov->iov_len, flags);
 	if (len > sizeof(joined))
 		return write_many(s, iov, count, flags);
 	len = 0;
@@ -145,11 +263,13 @@ bool sock_is_quiet(struct sock *s)
 {
 	char byte;
 
-	return recv(s->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+	return !s->ahead && recv(s->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
 void sock_shutdown(struct sock *s)
 {
+	if (s->late)
+		sock_finish_write(s);
 	(void)shutdown(s->fd, SHUT_WR); /* fails where the peer is gone: nothing to tell it */
 }
 
@@ -175,6 +295,13 @@ void sock_forget(struct sock *s)
 void sock_close(struct sock *s, sock_closed_cb cb)
 {
 	s->on_closed = cb;
+	if (s->late) {
+		sock_finish_write(s);
+		batch_free_call(batch_of(s), s->late);
+	}
+	if (s->ahead)
+		batch_free_call(batch_of(s), s->ahead);
+	list_init(&s->node);
 	/* The kernel takes it out of the set, unless something else refers to it. */
 	if (atomic_load_explicit(&may_be_shared, memory_order_relaxed))
 		sock_forget(s);

@@ -18,6 +18,7 @@
 
 struct poller;
 struct sock;
+struct sock_call;
 
 /* events: SOCK_READ, SOCK_WRITE; both after an error, which the next read or write returns. */
 typedef void (*sock_event_cb)(struct sock *s, int events);
@@ -25,15 +26,23 @@ typedef void (*sock_closed_cb)(struct sock *s);
 
 struct sock {
 	struct poller *poller;
-	struct list node; /* of those that were closed */
-	int fd;		  /* -1: closed */
-	uint8_t watched;  /* what readiness is asked for */
-	uint8_t told;	  /* what the kernel knows of that; too much, until it happens */
+	union {
+		struct list node; /* of those that were closed */
+		struct {	  /* calls made with those of others (l7/batch.h); NULL: none */
+			struct sock_call *ahead; /* a read that sock_read() has not returned */
+			struct sock_call *late;	 /* a write that sock_write() has not returned */
+		};
+	};
+	int fd;		 /* -1: closed */
+	uint8_t watched; /* what readiness is asked for */
+	uint8_t told;	 /* what the kernel knows of that; too much, until it happens */
+	bool is_batched; /* calls may be made with those of others */
+	bool is_bulk;	 /* reads are too large for that */
 	sock_event_cb on_event;
 	sock_closed_cb on_closed;
 };
 
-/* Takes fd. Watches nothing yet. */
+/* Takes fd, and watches nothing yet. is_batched is the caller's to set, for what has bytes. */
 void sock_open(struct sock *s, struct poller *poller, int fd, sock_event_cb on_event);
 
 /* A new socket, connecting; SOCK_WRITE is to be watched, then sock_error() asked. ret_fd: for
@@ -46,9 +55,16 @@ int sock_watch(struct sock *s, int events);
 
 /* Bytes moved; 0 from a read: the peer closed its side. -EAGAIN, or another -errno. */
 ssize_t sock_read(struct sock *s, void *data, size_t len);
-/* is_parting: sock_shutdown() follows at once, and the kernel may send its last bytes and its end in
+/* Where less than all was taken, the next write begins with the same bytes as the rest of this one.
+ * is_parting: sock_shutdown() follows at once, and the kernel may send its last bytes and its end in
  * one packet. */
 ssize_t sock_write(struct sock *s, const struct iovec *iov, size_t count, bool is_parting);
+
+/* Were bytes read that sock_read() has not returned? Then nothing else may read from it. */
+static inline bool sock_has_read(const struct sock *s)
+{
+	return s->ahead != NULL;
+}
 
 /* Looks without reading: false where the peer closed, failed, or sent something. */
 bool sock_is_quiet(struct sock *s);
@@ -71,5 +87,15 @@ void sock_close(struct sock *s, sock_closed_cb cb);
 
 /* For the poller: happened, as epoll says it. */
 void sock_dispatch(struct sock *s, uint32_t happened);
+
+/* For the poller: is it one to be read from before it is told of what happened? */
+bool sock_may_read_ahead(const struct sock *s, uint32_t happened);
+
+/* For the poller: something became of a call that was made with those of others. */
+void sock_dispatch_read(struct sock *s);
+void sock_dispatch_write(struct sock *s);
+
+/* For l7/batch.h: make the write that waits, if it was not made. */
+void sock_finish_write(struct sock *s);
 
 #endif

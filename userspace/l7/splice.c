@@ -74,7 +74,7 @@ static void give_back(struct pipes *all, struct pipe *p)
 bool splice_can(const struct stream *from, const struct stream *to)
 {
 	return from->bulk && !from->carrier && !from->tls && !from->pipe && !buf_len(&from->in) &&
-	       !to->carrier && !to->tls && !to->is_blocked;
+	       !sock_has_read(&from->sock) && !to->carrier && !to->tls && !to->is_blocked;
 }
 
 static ssize_t move(int from, int to, size_t len)

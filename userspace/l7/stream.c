@@ -23,6 +23,7 @@ int stream_open(struct stream *st, struct l7 *l7, int fd, sock_event_cb on_event
 		return err;
 	}
 	sock_open(&st->sock, l7->env.poller, fd, on_event);
+	st->sock.is_batched = true;
 	st->carrier = NULL;
 	st->in = st->out = (struct buf){0};
 	st->pool = &l7->pool;

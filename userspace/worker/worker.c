@@ -198,18 +198,18 @@ static void take_legacy(struct workers *w, struct legacy *legacy)
 	*legacy = (struct legacy){0};
 }
 
-int workers_start(uv_loop_t *main_loop, unsigned count, unsigned ticket_rotation_ms,
-		  struct legacy *legacy, struct workers **ret_workers, struct diag *d)
+int workers_start(uv_loop_t *main_loop, const struct node *node, struct legacy *legacy,
+		  struct workers **ret_workers, struct diag *d)
 {
 	struct workers *w = calloc(1, sizeof(*w));
 	int err = -ENOMEM;
 
 	if (w)
-		w->tls = tls_shared_new(ticket_rotation_ms);
+		w->tls = tls_shared_new(node->ticket_rotation_ms);
 	take_legacy(w, legacy);
 	if (!w || !w->tls)
 		goto out;
-	w->workers = calloc(count, sizeof(struct worker *));
+	w->workers = calloc(node->workers, sizeof(struct worker *));
 	if (!w->workers)
 		goto out;
 	err = mailbox_init(&w->mailbox, main_loop, on_message, w);
@@ -218,8 +218,9 @@ int workers_start(uv_loop_t *main_loop, unsigned count, unsigned ticket_rotation
 	(void)uv_timer_init(main_loop, &w->deadline); /* always 0 */
 	w->deadline.data = &w->mailbox;
 	w->open_handles = 2;
-	for (; w->count < count; w->count++) {
-		err = worker_start(w->count, w->tls, &w->mailbox, &w->workers[w->count]);
+	for (; w->count < node->workers; w->count++) {
+		err = worker_start(w->count, node->io_uring == IO_URING_AUTO, w->tls, &w->mailbox,
+				   &w->workers[w->count]);
 		if (err < 0) {
 			diag_error(d, NULL, "cannot start worker %u: %s", w->count, strerror(-err));
 			workers_stop(w);
@@ -624,6 +625,9 @@ void workers_status(const struct workers *w, struct workers_status *ret_status)
 		s.memory += load(&n->memory);
 		s.waiting += load(&n->waiting);
 		s.full += load(&n->is_full) != 0;
+		if (!s.batch_problem)
+			s.batch_problem =
+				atomic_load_explicit(&n->batch_problem, memory_order_relaxed);
 	}
 	*ret_status = s;
 }
@@ -636,6 +640,7 @@ void workers_facts(const struct workers *w, unsigned number, struct worker_facts
 		.connections = atomic_load_explicit(&n->connections, memory_order_relaxed),
 		.upstream_idle = atomic_load_explicit(&n->upstream_idle, memory_order_relaxed),
 		.generation = atomic_load_explicit(&n->generation, memory_order_relaxed),
+		.batched = load(&n->batched),
 		.lag_us = atomic_load_explicit(&n->timer_lag_us, memory_order_relaxed),
 		.lag_max_us = atomic_load_explicit(&n->timer_lag_max_us, memory_order_relaxed),
 	};

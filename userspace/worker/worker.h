@@ -20,10 +20,10 @@ struct worker_sockets; /* listening sockets made ready for a snapshot, not yet h
 
 typedef void (*workers_cb)(void *ctx, int status);
 
-/* ticket_rotation_ms: how long a key is given to new TLS session tickets. legacy: what another process
- * hands over, which is taken with its descriptors, also on error; NULL: nothing. */
-int workers_start(uv_loop_t *main_loop, unsigned count, unsigned ticket_rotation_ms,
-		  struct legacy *legacy, struct workers **ret_workers, struct diag *d);
+/* node: how many, and how they work; for this call. legacy: what another process hands over, which is
+ * taken with its descriptors, also on error; NULL: nothing. */
+int workers_start(uv_loop_t *main_loop, const struct node *node, struct legacy *legacy,
+		  struct workers **ret_workers, struct diag *d);
 
 /*
  * Bind and listen, once a worker (SO_REUSEPORT, IP_FREEBIND), for each address of a proxied service
@@ -98,6 +98,7 @@ struct workers_status {
 	 * accepts nobody. */
 	uint64_t pressure, lag_us, memory, waiting;
 	unsigned full;
+	int batch_problem; /* -errno, why one of them has no io_uring that is wanted; 0: none */
 };
 void workers_status(const struct workers *w, struct workers_status *ret_status);
 
@@ -107,7 +108,7 @@ bool workers_turn(const struct workers *w, unsigned within_ms);
 
 /* Of one of them, by number below count. */
 struct worker_facts {
-	uint64_t connections, upstream_idle, generation;
+	uint64_t connections, upstream_idle, generation, batched;
 	uint64_t lag_us, lag_max_us; /* how late its loop came to a timer: last, and most */
 };
 void workers_facts(const struct workers *w, unsigned number, struct worker_facts *ret_facts);

@@ -92,6 +92,9 @@ static bool publish(struct poller_hook *hook)
 	store(&w->counts.upstream_idle, l7_upstream_idle(w->l7));
 	store(&w->counts.buffer_bytes, l7_buffer_bytes(w->l7));
 	l7_load(w->l7, &load);
+	store(&w->counts.batched, w->poller.batch.calls);
+	atomic_store_explicit(&w->counts.batch_problem, w->poller.batch.problem,
+			      memory_order_relaxed);
 	store(&w->counts.pressure, load.pressure);
 	store(&w->counts.lag_us, load.lag_us);
 	store(&w->counts.memory, load.memory);
@@ -409,7 +412,7 @@ void worker_free(struct worker *w)
 	free(w);
 }
 
-int worker_start(unsigned index, struct tls_shared *tls, struct mailbox *main_mailbox,
+int worker_start(unsigned index, bool batched, struct tls_shared *tls, struct mailbox *main_mailbox,
 		 struct worker **ret_worker)
 {
 	struct worker *w = calloc(1, sizeof(*w));
@@ -429,7 +432,7 @@ int worker_start(unsigned index, struct tls_shared *tls, struct mailbox *main_ma
 	err = uv_loop_init(&w->loop);
 	if (err < 0)
 		goto fail;
-	err = poller_init(&w->poller, &w->loop);
+	err = poller_init(&w->poller, &w->loop, batched);
 	if (err < 0)
 		goto fail_loop;
 	err = mailbox_init(&w->mailbox, &w->loop, on_message, w);

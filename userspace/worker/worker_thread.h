@@ -40,12 +40,14 @@ struct worker_counts {
 	_Atomic uint64_t connections, upstream_idle, buffer_bytes, generation;
 	_Atomic uint64_t timer_lag_us, timer_lag_max_us; /* how late a timer was: last, and most */
 	_Atomic uint64_t turned_ms; /* clock_now_ms() when it came to a timer last */
+	_Atomic uint64_t batched;   /* reads and writes that io_uring made */
+	_Atomic int batch_problem;  /* -errno, why it makes none; 0: none */
 	_Atomic uint64_t pressure, lag_us, memory, is_full, waiting; /* as struct l7_load */
 };
 
-/* Start the thread, all signals blocked in it. 0, or -errno. */
+/* Start the thread, all signals blocked in it. batched: see poller_init(). 0, or -errno. */
 struct tls_shared;
-int worker_start(unsigned index, struct tls_shared *tls, struct mailbox *main_mailbox,
+int worker_start(unsigned index, bool batched, struct tls_shared *tls, struct mailbox *main_mailbox,
 		 struct worker **ret_worker);
 
 /* Takes m; it comes back to the main mailbox. */
