@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """System calls of many sockets made as one, and one by one where the kernel has no such thing."""
+import contextlib
 import json
+import os
+import signal
 import sys
 import threading
 
 import pytest
 
+from lab import TIMEOUT_S
+
 ROUNDS, CLIENTS = 20, 16
+REQUEST = "GET / HTTP/1.1\r\nHost: example.org\r\n\r\n"
 
 # Runs its arguments with io_uring_setup() (425) refused, as containers often have it.
 REFUSING = """
@@ -32,7 +38,7 @@ def ask_at_once(admin):
         with admin.proxy.connect() as c:
             start.wait()
             for _ in range(ROUNDS):
-                assert c.ask("GET / HTTP/1.1\r\nHost: example.org\r\n\r\n").status == 200
+                assert c.ask(REQUEST).status == 200
             served.append(ROUNDS)
 
     served, start = [], threading.Barrier(CLIENTS)
@@ -67,3 +73,34 @@ def test_it_is_refused(admin):
     ask_at_once(a)
     assert batched(a) == 0
     assert problems(a) == ["no io_uring: Operation not permitted"]
+
+
+def test_what_was_read_comes_before_what_a_pipe_moves(http_proxy):
+    """A large body goes by a pipe, past those bytes of it that were read with those of others."""
+    def serve(peer):
+        for go in rounds:
+            peer.message()
+            peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body))
+            assert go.wait(TIMEOUT_S)
+            peer.send(body[:8000])
+            begun.release()
+            peer.send(body[8000:])
+        peer.to_end()
+
+    body = os.urandom(300000)
+    rounds, begun = [threading.Event() for _ in range(3)], threading.Semaphore(0)
+    proxy = http_proxy(serve)
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(proxy.connect()) for _ in range(CLIENTS)]
+        for go in rounds:  # in the first one nobody knows yet that bodies are large
+            for client in clients:
+                client.send(REQUEST)
+            for client in clients:
+                assert client.head().status == 200
+            proxy.daemon.signal(signal.SIGSTOP)  # all bodies begin in one turn
+            go.set()
+            for _ in clients:
+                assert begun.acquire(timeout=TIMEOUT_S)
+            proxy.daemon.signal(signal.SIGCONT)
+            for client in clients:
+                assert client.exactly(len(body)) == body
