@@ -56,6 +56,38 @@ def test_an_idle_connection_takes_little_memory(tls_proxy, ca, version):
         client.close()
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("first", [1, 2, 3, len(GET)])
+def test_the_first_data_of_a_connection(tls_proxy, ca, version, first):
+    """Records are ours from then on: also those which are as short as an alert, byte by byte."""
+    proxy = tls_proxy(tls={"policy": "intermediate"})
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = ca.context(version).wrap_bio(incoming, outgoing, server_hostname="example.org")
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=TIMEOUT_S) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+        def do(what, *args):
+            while True:
+                try:
+                    return what(*args)
+                except ssl.SSLWantReadError:
+                    sock.sendall(outgoing.read())
+                    data = sock.recv(65536)
+                    assert data
+                    incoming.write(data)
+        do(tls.do_handshake)
+        sock.sendall(outgoing.read())
+        proxy.wait_counter("tls_handshakes", 1)
+        for piece in (GET[:first], GET[first:], GET):
+            if piece:
+                tls.write(piece.encode())
+            for byte in outgoing.read():
+                sock.sendall(bytes([byte]))
+        answers = b""
+        while answers.count(b"HTTP/1.1 200") < 2:
+            answers += do(tls.read, 1000)
+
+
 # ---- what is no record, or none that may come ----
 
 @pytest.mark.parametrize("version, record, alert", [

@@ -592,10 +592,10 @@ static void handshake_failed(struct conn *c, const char *why)
 	conn_close(c);
 }
 
-static void handshake(struct conn *c)
+static void handshake(struct conn *c, int events)
 {
 	struct service_counters *n = conn_counters(c);
-	int err = tls_handshake(&c->io);
+	int err = tls_handshake(&c->io, events & SOCK_READ);
 
 	if (err >= 0) {
 		counter_add(&n->tls_handshakes, 1);
@@ -625,7 +625,7 @@ static void on_event(struct sock *s, int events)
 	struct conn *c = list_entry(stream_of_sock(s), struct conn, io);
 
 	switch ((enum conn_state)c->state) {
-	case CONN_HANDSHAKE: handshake(c); break;
+	case CONN_HANDSHAKE: handshake(c, events); break;
 	case CONN_FRESH:
 	case CONN_IDLE:
 	case CONN_HEADER: read_request(c); break;

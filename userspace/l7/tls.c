@@ -373,10 +373,10 @@ static int learn(struct tls *t)
 	return name && !t->server_name ? -ENOMEM : 0;
 }
 
-int tls_handshake(struct stream *st)
+int tls_handshake(struct stream *st, bool is_readable)
 {
 	struct tls *t = st->tls;
-	bool more = true; /* than the read before has shown */
+	bool more = is_readable; /* than the read before has shown */
 	int done = 0;
 
 	for (int fills = 0; done == 0; fills++) {
@@ -401,8 +401,7 @@ int tls_handshake(struct stream *st)
 		drop_handover(t);
 		return TLS_EARLY;
 	}
-	if (t->handover)
-		tls_record_begin(t);
+	t->takes_over = t->handover != NULL;
 	return 0;
 }
 
@@ -500,12 +499,26 @@ static int decrypt_early(struct tls *t, void *data, size_t len, size_t *ret_n)
 	return done;
 }
 
+/* With the first data of a connection, as many end without any: checks of health, and who goes on
+ * elsewhere. OpenSSL is left the end of those, and who sends less than the header of a record at first. */
+static void take_over(struct tls *t, bool is_data)
+{
+	t->takes_over = false;
+	if (is_data)
+		tls_record_begin(t);
+	else
+		drop_handover(t);
+}
+
 /* Decrypt. Bytes; 0: what there is makes no whole record; -EPROTO: failed, or the peer's end. */
 static ssize_t decrypt(struct tls *t, void *data, size_t len)
 {
 	size_t n;
 	int done;
 
+	if (t->takes_over)
+		take_over(t,
+			  buf_len(&t->raw_in) >= TLS_RECORD_HEADER && !tls_record_may_be_alert(t));
 	if (!t->ssl)
 		return tls_record_read(t, data, len);
 	ERR_clear_error();
@@ -598,6 +611,8 @@ ssize_t tls_write(struct tls *t, const struct iovec *iov, size_t count)
 	struct buf joined = {0};
 	ssize_t err;
 
+	if (t->takes_over)
+		take_over(t, true);
 	if (!t->ssl)
 		return tls_record_write(t, iov, count);
 	err = t->is_failed ? -EPROTO : tls_send(t);

@@ -45,11 +45,11 @@ int tls_accept(struct stream *st, struct tls_server *server, struct tls_waker *w
 int tls_connect(struct stream *st, struct tls_client *client, const struct addr *addr,
 		struct tls_session *session, struct tls_waker *w);
 
-/* Go on with the handshake; after any event. 0: done; TLS_EARLY: there are bytes in st->in that came
- * before its end, and it goes on with each read; -EAGAIN: stream_watch(); or another -errno: it failed
- * (tls_failure() says why), and the peer was told. */
+/* Go on with the handshake; after any event. is_readable: SOCK_READ was one. 0: done; TLS_EARLY: there
+ * are bytes in st->in that came before its end, and it goes on with each read; -EAGAIN: stream_watch();
+ * or another -errno: it failed (tls_failure() says why), and the peer was told. */
 #define TLS_EARLY 1
-int tls_handshake(struct stream *st);
+int tls_handshake(struct stream *st, bool is_readable);
 
 /* Has the handshake not ended yet, so that what was read could be a replay? */
 bool tls_is_early(const struct stream *st);

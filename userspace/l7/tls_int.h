@@ -36,15 +36,20 @@ struct tls {
 	bool is_ended;	 /* we said that nothing follows */
 	bool peer_ended; /* the peer said so; read when all before it was */
 	bool is_dry;	 /* the handshake needs bytes of the peer: without any it is not called */
+	bool takes_over; /* the handshake is done: tls_record_begin() is to come, with the first data */
 	bool is_http2, was_resumed, early_was_refused;
 };
 
 /* 0: all is sent; -EAGAIN; or another -errno, from then on. */
 int tls_send(struct tls *t);
 
-/* ---- l7/tls_record.c, all of them once t->ssl is NULL -------------------------------------- */
+/* ---- l7/tls_record.c, all but the first two once t->ssl is NULL ---------------------------- */
 
-void tls_record_begin(struct tls *t); /* the handshake is done: t->ssl is NULL where it can be */
+/* Once takes_over: t->ssl is NULL where it can be. */
+void tls_record_begin(struct tls *t);
+
+/* Is the record that raw_in begins with, of which the header is there, so short that it may be no data? */
+bool tls_record_may_be_alert(const struct tls *t);
 
 /* Are there bytes, or a whole record? */
 bool tls_record_is_here(const struct tls *t);

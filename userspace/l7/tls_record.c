@@ -6,6 +6,9 @@
 
 #include "l7/tls_int.h"
 
+/* Behind the header: level, description, type, tag (RFC 8446, 5.2). */
+#define TLS_ALERT_13 (2 + 1 + TLS_RECORD_TAG)
+
 /* Of TLS 1.2: who has a session of ours by its id may not go on with it when this connection fails
  * (RFC 5246, 7.2.2). False: no memory. */
 static bool note_session(struct tls *t)
@@ -41,6 +44,15 @@ void tls_record_begin(struct tls *t)
 static const unsigned char *record_head(const struct tls *t)
 {
 	return (const unsigned char *)buf_head(&t->raw_in);
+}
+
+bool tls_record_may_be_alert(const struct tls *t)
+{
+	const unsigned char *head = record_head(t);
+
+	if (SSL_version(t->ssl) < TLS1_3_VERSION)
+		return head[0] != SSL3_RT_APPLICATION_DATA;
+	return head[3] == 0 && head[4] <= TLS_ALERT_13;
 }
 
 /* Of the record that begins raw_in, or -alert; 0: not known yet. */

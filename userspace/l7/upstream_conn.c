@@ -40,9 +40,9 @@ static void connected(struct upstream_conn *uc, int err)
 	uc->user->on_connect(uc->ctx, err);
 }
 
-static void handshake(struct upstream_conn *uc)
+static void handshake(struct upstream_conn *uc, int events)
 {
-	int err = tls_handshake(&uc->io);
+	int err = tls_handshake(&uc->io, events & SOCK_READ);
 
 	if (err == -EAGAIN) {
 		err = stream_watch(&uc->io);
@@ -70,12 +70,12 @@ static int say_first(struct upstream_conn *uc)
 }
 
 /* Something became of the connection that was begun. */
-static void go_on(struct upstream_conn *uc)
+static void go_on(struct upstream_conn *uc, int events)
 {
 	int err;
 
 	if (uc->io.tls) {
-		handshake(uc);
+		handshake(uc, events);
 		return;
 	}
 	err = sock_error(&uc->io.sock);
@@ -92,7 +92,7 @@ static void go_on(struct upstream_conn *uc)
 	if (err < 0)
 		connected(uc, err);
 	else
-		handshake(uc);
+		handshake(uc, 0); /* it has to speak first */
 }
 
 static void idle_event(struct upstream_conn *uc)
@@ -108,7 +108,7 @@ static void on_event(struct sock *s, int events)
 	struct upstream_conn *uc = list_entry(stream_of_sock(s), struct upstream_conn, io);
 
 	switch (uc->state) {
-	case UPSTREAM_CONNECTING: go_on(uc); break;
+	case UPSTREAM_CONNECTING: go_on(uc, events); break;
 	case UPSTREAM_BUSY: uc->user->on_event(uc->ctx, events); break;
 	case UPSTREAM_IDLE: idle_event(uc); break;
 	case UPSTREAM_CLOSED: break;
