@@ -51,7 +51,6 @@ PACKETS = {
 }
 
 
-@pytest.mark.vm
 @pytest.mark.parametrize("forward,hop,family", WAYS)
 def test_packet_out_is_what_scapy_builds(steering, forward, hop, family):
     set_way(steering, forward, hop, family)

@@ -63,7 +63,7 @@ def answerer(it, family, port):
                               str(port)]).stdout.strip()
 
 
-@pytest.mark.parametrize("family", [4, pytest.param(6, marks=pytest.mark.vm)])
+@pytest.mark.parametrize("family", [4, 6])
 @pytest.mark.parametrize("tracking", ["on-change", "always"])
 def test_it_names_the_backend_that_connections_get(l4, family, tracking):
     it = l4(backends=3, service={"tracking": tracking})

@@ -66,7 +66,7 @@ def add_client(it, number):
 
 # ---- lists
 
-@pytest.mark.parametrize("family", [4, pytest.param(6, marks=pytest.mark.vm)])
+@pytest.mark.parametrize("family", [4, 6])
 def test_a_command_blocks_and_releases_at_once(l4, client, family):
     it = l4(backends=1)
     prefix = f"{source(it.net.client, family)}/{length(family)}"
@@ -303,7 +303,7 @@ def guard_of(net):
 
 
 @pytest.mark.parametrize("mode,family", [
-    ("always", 4), ("always", 6), ("auto", 4), pytest.param("auto", 6, marks=pytest.mark.vm)])
+    ("always", 4), ("always", 6), ("auto", 4), ("auto", 6)])
 def test_a_syn_flood_does_not_reach_the_listener(proxy, client, family, mode):
     import json  # pylint: disable=import-outside-toplevel
     import scapy.all as scapy  # pylint: disable=import-outside-toplevel

@@ -66,7 +66,6 @@ def test_weight_0_takes_no_new_connection(l4, client):
     it.expect_served(client, names={"b2"})
 
 
-@pytest.mark.vm
 def test_reload_adds_and_removes_without_moving_a_connection(l4, client):
     it = l4(backends=2, spare=1)
     keep = client("keep", it.target(4), "--count", 300, ns=it.net.client)

@@ -59,7 +59,6 @@ def change(rows):
     return key, value[:-1] + (value[-1] ^ 0xff,)
 
 
-@pytest.mark.vm
 @pytest.mark.parametrize("table", ["sh_backends", "sh_be_meta", "sh_svc_rings", "sh_svc_meta",
                                    "sh_services", "sh_addrs", "sh_vips"])
 def test_a_row_that_was_changed_comes_back(drifting, client, table):

@@ -28,7 +28,7 @@ def unbroken(held, count):
     assert held.poke() == {"same": count, "moved": 0, "errors": {}}
 
 
-@pytest.mark.parametrize("family", [4, pytest.param(6, marks=pytest.mark.vm)])
+@pytest.mark.parametrize("family", [4, 6])
 def test_changes_break_no_connection(l4, client, family):
     it = l4(backends=3, spare=1)
     assert it.service_show()["l4"]["tracking"] == {"tcp": "on-change"}

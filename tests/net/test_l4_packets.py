@@ -59,7 +59,7 @@ def test_a_fragment_before_the_first_one_is_dropped_by_name(l4, family):
 
 # ---- echo
 
-@pytest.mark.parametrize("family", [4, pytest.param(6, marks=pytest.mark.vm)])
+@pytest.mark.parametrize("family", [4, 6])
 def test_service_addresses_answer_echo_requests(l4, family):
     it = l4(backends=1)
     ping = ["ping", "-q", "-c", "3", "-i", "0.2", "-W", "5"]

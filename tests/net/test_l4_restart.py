@@ -46,7 +46,6 @@ def test_killing_and_restarting_loses_no_packet(l4, client, family):
     assert it.verdicts()["tx"] == total
 
 
-@pytest.mark.vm
 def test_flows_and_backends_survive_a_crash(l4, client):
     it = l4(backends=3, spare=1)
     keep = client("keep", it.target(4), "--count", 200, ns=it.net.client)

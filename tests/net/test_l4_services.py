@@ -146,7 +146,7 @@ def test_flows_of_one_source_go_to_one_backend(stage, family, affinity):
     assert abs(by["b3"] / 200 - 0.5) < 0.15, by
 
 
-@pytest.mark.parametrize("family", [4, pytest.param(6, marks=pytest.mark.vm)])
+@pytest.mark.parametrize("family", [4, 6])
 def test_sources_go_to_a_pool_of_their_own(stage, family):
     it = stage(ports=[7])
     near, nearer, far = it.more_sources(family, 3)
@@ -177,7 +177,7 @@ LB = {"cid": "lb", "config_id": 2, "server_id_length": 2}
 IDS = {"b1": {"server_id": "0x0a01"}, "b2": {"server_id": "0x0a02"}, "b3": {"server_id": 2563}}
 
 
-@pytest.mark.parametrize("family", [4, pytest.param(6, marks=pytest.mark.vm)])
+@pytest.mark.parametrize("family", [4, 6])
 def test_quic_follows_its_connection_id(stage, family):
     """A connection that the client moves to another port stays where it is, through changes too."""
     it = stage(ports=[443])

@@ -233,7 +233,6 @@ def test_health_checks_say_it_ahead_of_tls(http_proxy, ca, version, expected, ki
 
 # ---- from clients
 
-@pytest.mark.vm
 @pytest.mark.parametrize("header, source, destination", [
     (V1, ("192.0.2.7", 4711), ("203.0.113.9", 443)),
     (V1_IPV6, ("2001:db8::7", 4711), ("2001:db8::9", 443)),

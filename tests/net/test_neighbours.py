@@ -140,7 +140,6 @@ def managed(it):
     return {dst for dst, entry in it.segment.neighbours().items() if "managed" in entry}
 
 
-@pytest.mark.vm
 def test_they_outlive_the_daemon(mixed, client):
     it = l2(mixed)
     both = {it.segment.address(name) for name in ("b1", "b2")}
