@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """HTTP/2 to backends: requests of clients of any version over shared connections."""
+import contextlib
 import os
+import ssl
 import threading
 
 import h2.events
 import pytest
 
+from certs import TlsScript
 from h2peer import H2Client, H2Server, Request, get, h2_serve, open_h2
 from http1 import connect
+from lab import TIMEOUT_S, wait_until
 
 POOL = {"protocol": "http2"}
 GET = "GET /x HTTP/1.1\r\nHost: example.org\r\n\r\n"
@@ -271,6 +275,40 @@ def test_a_reload_that_drains_a_backend(http_proxy):
         proxy.daemon.ctl("backend", "drain", "web/b1")
         proxy.wait(lambda: made[0].peer.sock.fileno() == -1)
         assert client.ask(GET).status == 200
+
+
+def test_a_connection_to_a_backend_that_is_drained_ends_as_tls_asks(http_proxy, ca):
+    """GOAWAY and, behind it, close_notify."""
+    def respond(server, request):
+        asked.set()
+        assert go.wait(TIMEOUT_S)
+        server.reply(request, body=b"hi", content_length="2")
+
+    def serve(peer):
+        try:
+            H2Server(peer, respond).run()
+            ends.append("close_notify")
+        except OSError as error:
+            ends.append(error)
+
+    def backend():
+        script = TlsScript(ca.issue("backend.test"), serve, alpn=("h2",))
+        script.context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
+        return script
+
+    ends, asked, go = [], threading.Event(), threading.Event()
+    with contextlib.closing(backend()) as old, contextlib.closing(backend()) as new:
+        proxy = http_proxy(backends=[old], pool={
+            **POOL, "tls": {"ca": ca.pem, "name": "backend.test"}})
+        with proxy.connect() as client:
+            client.send(GET)
+            assert asked.wait(TIMEOUT_S)
+            proxy.config["pools"]["web"]["backends"] = [{"name": "new", "address": new.target}]
+            proxy.daemon.reload(proxy.config)
+            go.set()
+            assert client.message().status == 200
+        wait_until(lambda: ends)
+    assert ends == ["close_notify"]
 
 
 def test_both_ends_in_one_process(http_proxy):

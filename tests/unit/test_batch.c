@@ -2,6 +2,7 @@
 /* Reads and writes of a turn made together, with real sockets, and the same made one by one. */
 #include <errno.h>
 #include <liburing.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -111,17 +112,22 @@ static void run_turns(struct world *w, int turns)
 		poller_turn(&w->poller);
 }
 
+static void end_watch(struct world *w, struct end *e, const int pair[2])
+{
+	e->peer = pair[1];
+	e->want = sizeof(e->got) - 1;
+	sock_open(&e->sock, &w->poller, pair[0], on_event);
+	e->sock.is_batched = true;
+	assert_int_equal(sock_watch(&e->sock, SOCK_READ), 0);
+}
+
 static void end_open(struct world *w, struct end *e)
 {
 	int pair[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair),
 			 0);
-	e->peer = pair[1];
-	e->want = sizeof(e->got) - 1;
-	sock_open(&e->sock, &w->poller, pair[0], on_event);
-	e->sock.is_batched = true;
-	assert_int_equal(sock_watch(&e->sock, SOCK_READ), 0);
+	end_watch(w, e, pair);
 }
 
 static void open_more(struct world *w, unsigned count)
@@ -298,6 +304,60 @@ static void test_a_large_read(void **state)
 	assert_memory_equal(w->ends[0].got, "yz", 2);
 }
 
+/* Both ends of a TCP connection, the first one not to be waited for. */
+static void connect_pair(int pair[2])
+{
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	socklen_t len = sizeof(at);
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(bind(listener, (struct sockaddr *)&at, len), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&at, &len), 0);
+	pair[1] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(pair[1], (struct sockaddr *)&at, len), 0);
+	pair[0] = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	assert_true(pair[0] >= 0);
+	close(listener);
+}
+
+static struct end *the_other;
+
+/* Before it is told of what it said until then. */
+static void then_reset_the_other(struct end *e)
+{
+	const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+
+	(void)e;
+	if (the_other->peer < 0 || the_other->calls)
+		return;
+	assert_int_equal(
+		setsockopt(the_other->peer, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)), 0);
+	close(the_other->peer);
+	the_other->peer = -1;
+}
+
+/* The kernel tells of a reset once: behind a read that was all there is room for, it may not be lost. */
+static void test_a_reset_behind_a_full_read(void **state)
+{
+	struct world *w = *state;
+	struct end *e = &w->ends[w->count];
+	char full[BATCH_BYTES] = {0};
+	int pair[2];
+
+	connect_pair(pair);
+	end_watch(w, e, pair);
+	w->count++;
+	the_other = e;
+	for (int i = 0; i < ENDS; i++)
+		w->ends[i].then = then_reset_the_other;
+	tell_all(w, "-");
+	assert_int_equal(send(e->peer, full, sizeof(full) - 1, 0), sizeof(full) - 1);
+	run_turns(w, 4);
+	assert_int_equal(e->got_len, BATCH_BYTES);
+	assert_int_equal(e->last_read, -ECONNRESET);
+}
+
 static void test_an_end_and_an_error(void **state)
 {
 	struct world *w = *state;
@@ -404,6 +464,78 @@ static void test_a_write_to_a_full_socket(void **state)
 	run_turns(w, 4);
 	assert_null(e->say);
 	assert_heard(e, "there");
+}
+
+static void then_say_more(struct end *e)
+{
+	e->then = NULL;
+	e->say = "there and here";
+}
+
+/* What is added meanwhile goes out with what follows. */
+static void test_a_write_that_grows(void **state)
+{
+	struct world *w = *state;
+
+	if (!is_batched(w))
+		skip();
+	for (int i = 0; i < ENDS; i++) {
+		w->ends[i].say = "there";
+		w->ends[i].then = then_say_more;
+	}
+	tell_all(w, "hello");
+	run_turns(w, 1);
+	for (int i = 0; i < ENDS; i++) {
+		char heard[64] = "";
+
+		assert_int_equal(recv(w->ends[i].peer, heard, sizeof(heard), 0), 14);
+		assert_string_equal(heard, "there and here");
+	}
+}
+
+/* What the shutdown made is not made again, and its result is not that of another try. */
+static void test_the_result_of_a_write_before_a_shutdown(void **state)
+{
+	struct world *w = *state;
+
+	for (int i = 0; i < ENDS; i++) {
+		w->ends[i].say = "there";
+		w->ends[i].then = then_shut_down;
+	}
+	tell_all(w, "hello");
+	run_turns(w, 2);
+	for (int i = 0; i < ENDS; i++)
+		assert_int_equal(w->ends[i].written[w->ends[i].writes - 1], 5);
+}
+
+/* Says something, and waits for room only later on. */
+static void on_event_of_late_riser(struct sock *s, int events)
+{
+	struct end *e = list_entry(s, struct end, sock);
+	const struct iovec iov = {(void *)(uintptr_t) "there", 5};
+	char bytes[16];
+
+	e->events = events;
+	if (events & SOCK_READ) {
+		assert_int_equal(sock_read(s, bytes, sizeof(bytes)), 5);
+		(void)sock_write(s, &iov, 1, false);
+	}
+	if (events & SOCK_WRITE)
+		(void)sock_watch(s, SOCK_READ);
+}
+
+static void test_room_that_is_asked_for_later(void **state)
+{
+	struct world *w = *state;
+
+	for (int i = 0; i < ENDS; i++)
+		w->ends[i].sock.on_event = on_event_of_late_riser;
+	tell_all(w, "hello");
+	run_turns(w, 2);
+	assert_int_equal(sock_watch(&w->ends[0].sock, SOCK_READ | SOCK_WRITE), 0);
+	run_turns(w, 4);
+	assert_int_equal(w->ends[0].events, SOCK_WRITE);
+	assert_int_equal(w->ends[1].events, SOCK_READ);
 }
 
 static void then_change_the_words(struct end *e)
@@ -513,12 +645,16 @@ int main(void)
 		BOTH(test_a_read_that_waits),
 		BOTH(test_a_large_read),
 		BOTH(test_an_end_and_an_error),
+		BOTH(test_a_reset_behind_a_full_read),
 		BOTH(test_a_socket_closed_by_the_event_before),
 		BOTH(test_writes_of_a_turn),
 		BOTH(test_an_end_behind_a_write),
 		BOTH(test_a_write_to_a_full_socket),
 		BOTH(test_a_write_to_nobody),
 		BOTH(test_a_parting_write_is_made_at_once),
+		BOTH(test_the_result_of_a_write_before_a_shutdown),
+		BOTH(test_room_that_is_asked_for_later),
+		cmocka_unit_test_setup_teardown(test_a_write_that_grows, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_write_that_is_changed, set_up, tear_down),
 		cmocka_unit_test(test_no_io_uring),
 		cmocka_unit_test_setup_teardown(test_io_uring_that_breaks, set_up, tear_down),

@@ -204,12 +204,15 @@ static void write_some(struct batch *b)
 	unsigned n = 0;
 
 	while (n < BATCH_CALLS && (call = batch_pop(&b->late))) {
-		struct io_uring_sqe *sqe = io_uring_get_sqe(b->ring);
+		struct io_uring_sqe *sqe;
 
+		list_append(&b->done, &call->node);
+		if (call->is_done) /* by sock_settle() */
+			continue;
+		sqe = io_uring_get_sqe(b->ring);
 		io_uring_prep_send(sqe, call->sock->fd, call->data, call->len,
 				   MSG_NOSIGNAL | MSG_DONTWAIT);
 		io_uring_sqe_set_data(sqe, call);
-		list_append(&b->done, &call->node);
 		n++;
 	}
 	submit(b, n);

@@ -2,6 +2,7 @@
 /* Sockets of a poller: see sock.h. */
 #include "l7/sock.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdatomic.h>
@@ -70,12 +71,21 @@ static struct batch *batch_of(const struct sock *s)
 	return &s->poller->batch;
 }
 
+/* Is there a write that sock_dispatch_write() comes for? */
+static bool is_to_be_told(const struct sock *s)
+{
+	return s->late && !list_empty(&s->late->node);
+}
+
 int sock_watch(struct sock *s, int events)
 {
-	/* A write that waits will be told of anyway. */
-	int asked = s->late ? events & ~SOCK_WRITE : events;
-	int err = asked & ~s->told ? tell(s, asked) : 0;
+	int asked, err;
 
+	if (s->fd < 0)
+		return -EBADF;
+	/* A write that waits will be told of anyway. */
+	asked = is_to_be_told(s) ? events & ~SOCK_WRITE : events;
+	err = asked & ~s->told ? tell(s, asked) : 0;
 	if (err == 0)
 		s->watched = (uint8_t)events;
 	if (s->ahead && events & SOCK_READ)
@@ -116,7 +126,7 @@ void sock_dispatch_write(struct sock *s)
 	if (s->watched & SOCK_WRITE)
 		s->on_event(s, SOCK_WRITE);
 	/* The kernel was not told of what was asked for meanwhile. */
-	if (s->fd >= 0 && !s->late && s->watched & ~s->told)
+	if (s->fd >= 0 && !is_to_be_told(s) && s->watched & ~s->told)
 		(void)tell(s, s->watched); /* a failure ends in the owner's time-out */
 }
 
@@ -142,23 +152,29 @@ static ssize_t take_ahead(struct sock *s, char *data, size_t len)
 	call->taken += (uint32_t)n;
 	if (n < left)
 		return (ssize_t)n;
-	batch_free_call(batch_of(s), call);
-	s->ahead = NULL;
-	if (result <= 0)
-		return result;
-	s->is_bulk = result == BATCH_BYTES;
-	if (s->is_bulk && n < len) {
+	if (result > 0)
+		s->is_bulk = result == BATCH_BYTES;
+	if (result == BATCH_BYTES && n < len) {
 		ssize_t more = read_now(s, data + n, len - n);
 
-		n += more > 0 ? (size_t)more : 0; /* an end or an error comes again */
+		if (more > 0) {
+			n += (size_t)more;
+		} else if (more < 0 && more != -EAGAIN) {
+			call->result = (int)more; /* told of once: it is the next read's */
+			return (ssize_t)n;
+		}
 	}
-	return (ssize_t)n;
+	batch_free_call(batch_of(s), call);
+	s->ahead = NULL;
+	return result < 0 ? result : (ssize_t)n;
 }
 
 ssize_t sock_read(struct sock *s, void *data, size_t len)
 {
 	ssize_t n;
 
+	if (s->fd < 0)
+		return -EBADF;
 	if (s->ahead)
 		return take_ahead(s, data, len);
 	n = read_now(s, data, len);
@@ -212,7 +228,8 @@ static bool begins_with(const struct iovec *iov, size_t count, const char *data,
 	return n == 0;
 }
 
-static ssize_t take_late(struct sock *s, const struct iovec *iov, size_t count)
+/* *ret_whole: and nothing of it is left. */
+static ssize_t take_late(struct sock *s, const struct iovec *iov, size_t count, bool *ret_whole)
 {
 	struct sock_call *call = s->late;
 	ssize_t n = call->result;
@@ -221,6 +238,7 @@ static ssize_t take_late(struct sock *s, const struct iovec *iov, size_t count)
 		return -EAGAIN;
 	if (n > 0 && !begins_with(iov, count, call->data, (size_t)n))
 		n = -EPROTO; /* it broke its word, and what the peer has cannot be taken back */
+	*ret_whole = n == (ssize_t)call->len;
 	s->late = NULL;
 	batch_free_call(batch_of(s), call);
 	return n;
@@ -235,14 +253,12 @@ static bool put_off(struct sock *s, const struct iovec *iov, size_t count, size_
 	       batch_put_write(b, s, iov, count, len);
 }
 
-ssize_t sock_write(struct sock *s, const struct iovec *iov, size_t count, bool is_parting)
+static ssize_t write_all(struct sock *s, const struct iovec *iov, size_t count, bool is_parting)
 {
 	char joined[JOINED_MAX];
 	size_t len = 0;
 	int flags = MSG_NOSIGNAL | (is_parting ? MSG_MORE : 0);
 
-	if (s->late)
-		return take_late(s, iov, count);
 	for (size_t i = 0; i < count; i++)
 		len += iov[i].iov_len;
 	if (!is_parting && put_off(s, iov, count, len))
@@ -259,17 +275,57 @@ ssize_t sock_write(struct sock *s, const struct iovec *iov, size_t count, bool i
 	return write_one(s, joined, len, flags);
 }
 
+/* What is said behind n bytes that were written with others. Bytes of both. */
+static ssize_t write_rest(struct sock *s, const struct iovec *iov, size_t count, size_t n,
+			  bool is_parting)
+{
+	struct iovec rest[SOCK_PIECES];
+	size_t skip = n, left = 0;
+	ssize_t more;
+
+	for (size_t i = 0; i < count; i++) {
+		size_t done = skip < iov[i].iov_len ? skip : iov[i].iov_len;
+
+		skip -= done;
+		if (done < iov[i].iov_len)
+			rest[left++] = (struct iovec){(char *)iov[i].iov_base + done,
+						      iov[i].iov_len - done};
+	}
+	more = left ? write_all(s, rest, left, is_parting) : 0;
+	return more < 0 ? (ssize_t)n : (ssize_t)n + more; /* who failed to write fails again */
+}
+
+ssize_t sock_write(struct sock *s, const struct iovec *iov, size_t count, bool is_parting)
+{
+	bool is_whole;
+	ssize_t n;
+
+	assert(count <= SOCK_PIECES);
+	if (s->fd < 0)
+		return -EBADF;
+	if (!s->late)
+		return write_all(s, iov, count, is_parting);
+	n = take_late(s, iov, count, &is_whole);
+	return n > 0 && is_whole ? write_rest(s, iov, count, (size_t)n, is_parting) : n;
+}
+
 bool sock_is_quiet(struct sock *s)
 {
 	char byte;
 
-	return !s->ahead && recv(s->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+	return !sock_has_read(s) && recv(s->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+	       errno == EAGAIN;
+}
+
+void sock_settle(struct sock *s)
+{
+	if (s->fd >= 0 && s->late)
+		sock_finish_write(s);
 }
 
 void sock_shutdown(struct sock *s)
 {
-	if (s->late)
-		sock_finish_write(s);
+	sock_settle(s);
 	(void)shutdown(s->fd, SHUT_WR); /* fails where the peer is gone: nothing to tell it */
 }
 

@@ -16,6 +16,8 @@
 #define SOCK_READ  1
 #define SOCK_WRITE 2
 
+#define SOCK_PIECES 5 /* of one write, at most */
+
 struct poller;
 struct sock;
 struct sock_call;
@@ -63,11 +65,14 @@ ssize_t sock_write(struct sock *s, const struct iovec *iov, size_t count, bool i
 /* Were bytes read that sock_read() has not returned? Then nothing else may read from it. */
 static inline bool sock_has_read(const struct sock *s)
 {
-	return s->ahead != NULL;
+	return s->fd >= 0 && s->ahead;
 }
 
 /* Looks without reading: false where the peer closed, failed, or sent something. */
 bool sock_is_quiet(struct sock *s);
+
+/* Make the write that waits: the next sock_write() returns what became of it. */
+void sock_settle(struct sock *s);
 
 void sock_shutdown(struct sock *s); /* no more writes */
 

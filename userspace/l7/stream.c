@@ -134,7 +134,7 @@ static void put_iov(struct iovec *iov, size_t *count, const char *ptr, size_t le
 
 ssize_t stream_write(struct stream *st, const struct pieces *p)
 {
-	struct iovec iov[5];
+	struct iovec iov[SOCK_PIECES];
 	size_t count = 0, before = buf_len(&st->out), n = 0, taken;
 	size_t whole = before + p->head.len + p->frame.len + p->body.len + p->tail.len;
 	int err;
@@ -222,11 +222,21 @@ int stream_shutdown(struct stream *st)
 	return 0;
 }
 
+/* What TLS says behind a write that waits would go with its buffer. */
+static void say_rest(struct stream *st)
+{
+	if (!st->tls || !st->sock.late)
+		return;
+	sock_settle(&st->sock);
+	tls_flush(st->tls); /* if that is put off, sock_close() makes it */
+}
+
 void stream_close(struct stream *st, sock_closed_cb cb)
 {
 	if (st->is_closing)
 		return;
 	st->is_closing = true;
+	say_rest(st);
 	tls_free(st->tls);
 	st->tls = NULL;
 	splice_drop(st);
