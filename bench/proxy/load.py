@@ -92,7 +92,7 @@ class Wrk(Client):
 class H2load(Client):
     def command(self):
         s, grpc = self.scenario, []
-        # In a folder of its own: that of the configuration is watched, and each line would be heard of.
+        # In a folder of its own: that of the configuration is watched, each line would be heard of.
         self.log = os.path.join(self.bench.path("h2load"), "log")
         os.makedirs(os.path.dirname(self.log), exist_ok=True)
         if s.front == "grpc":
