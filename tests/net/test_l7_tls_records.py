@@ -19,6 +19,35 @@ SUITES = [
     ("1.2", "ECDHE-ECDSA-CHACHA20-POLY1305")]
 
 
+class ByHand:
+    """A client whose records a test sends itself, once the handshake is done."""
+
+    def __init__(self, proxy, context):
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname="example.org")
+        self.sock = socket.create_connection(("127.0.0.1", proxy.port), timeout=TIMEOUT_S)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def __enter__(self):
+        self.do(self.tls.do_handshake)
+        self.sock.sendall(self.outgoing.read())
+        return self
+
+    def __exit__(self, *exc):
+        self.sock.close()
+
+    def do(self, what, *args):
+        """What it returns, after as many bytes of the peer as it needs for that."""
+        while True:
+            try:
+                return what(*args)
+            except ssl.SSLWantReadError:
+                self.sock.sendall(self.outgoing.read())
+                data = self.sock.recv(65536)
+                assert data
+                self.incoming.write(data)
+
+
 @pytest.mark.parametrize("version, suite", SUITES)
 @pytest.mark.parametrize("http", ["--http1.1", "--http2"])
 def test_large_bodies_with_every_cipher(tls_proxy, ca, lab, version, suite, http):
@@ -61,31 +90,16 @@ def test_an_idle_connection_takes_little_memory(tls_proxy, ca, version):
 def test_the_first_data_of_a_connection(tls_proxy, ca, version, first):
     """Records are ours from then on: also those which are as short as an alert, byte by byte."""
     proxy = tls_proxy(tls={"policy": "intermediate"})
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    tls = ca.context(version).wrap_bio(incoming, outgoing, server_hostname="example.org")
-    with socket.create_connection(("127.0.0.1", proxy.port), timeout=TIMEOUT_S) as sock:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-        def do(what, *args):
-            while True:
-                try:
-                    return what(*args)
-                except ssl.SSLWantReadError:
-                    sock.sendall(outgoing.read())
-                    data = sock.recv(65536)
-                    assert data
-                    incoming.write(data)
-        do(tls.do_handshake)
-        sock.sendall(outgoing.read())
+    with ByHand(proxy, ca.context(version)) as client:
         proxy.wait_counter("tls_handshakes", 1)
         for piece in (GET[:first], GET[first:], GET):
             if piece:
-                tls.write(piece.encode())
-            for byte in outgoing.read():
-                sock.sendall(bytes([byte]))
+                client.tls.write(piece.encode())
+            for byte in client.outgoing.read():
+                client.sock.sendall(bytes([byte]))
         answers = b""
         while answers.count(b"HTTP/1.1 200") < 2:
-            answers += do(tls.read, 1000)
+            answers += client.do(client.tls.read, 1000)
 
 
 # ---- what is no record, or none that may come ----
@@ -119,26 +133,13 @@ def test_what_is_no_record(tls_proxy, ca, version, record, alert):
 
 def test_a_record_sent_twice(tls_proxy, ca):
     """Its number is not in it, but what seals it."""
-    proxy = tls_proxy()
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    tls = ca.context(V13).wrap_bio(incoming, outgoing, server_hostname="example.org")
-    with socket.create_connection(("127.0.0.1", proxy.port), timeout=TIMEOUT_S) as sock:
-        def do(what, *args):
-            while True:
-                try:
-                    return what(*args)
-                except ssl.SSLWantReadError:
-                    sock.sendall(outgoing.read())
-                    data = sock.recv(65536)
-                    assert data
-                    incoming.write(data)
-        do(tls.do_handshake)
-        sock.sendall(outgoing.read())
-        tls.write(GET.encode())
-        sock.sendall(outgoing.read() * 2)
+    with ByHand(tls_proxy(), ca.context(V13)) as client:
+        client.tls.write(GET.encode())
+        client.sock.sendall(client.outgoing.read() * 2)
         with pytest.raises(ssl.SSLError, match="BAD_RECORD_MAC"):
-            while do(tls.read, 1000):
+            while client.do(client.tls.read, 1000):
                 pass
+
 
 
 def test_a_session_does_not_go_on_after_a_failure(tls_proxy, ca):
