@@ -100,8 +100,8 @@ static bool on_hook(struct poller_hook *hook)
 {
 	struct world *w = list_entry(hook, struct world, hook);
 
-	if (w->turns && --w->turns == 0)
-		uv_stop(&w->loop);
+	if (w->turns)
+		w->turns--;
 	return true; /* do not wait */
 }
 
@@ -363,7 +363,6 @@ static void test_an_end_and_an_error(void **state)
 	struct world *w = *state;
 
 	tell_all(w, "hello");
-	tell(&w->ends[1], "");
 	assert_int_equal(send(w->ends[2].sock.fd, "unread", 6, 0), 6);
 	close(w->ends[2].peer); /* a reset, as it had something to read */
 	w->ends[2].peer = -1;

@@ -227,7 +227,7 @@ void batch_write(struct batch *b)
 	while ((call = batch_pop(&b->late)))
 		list_append(&b->done, &call->node);
 	list_for_each (it, &b->done)
-		sock_finish_write(list_entry(it, struct sock_call, node)->sock);
+		(void)sock_settle(list_entry(it, struct sock_call, node)->sock);
 }
 
 void batch_wake(struct batch *b, struct sock_call *call)

@@ -17,7 +17,7 @@
 #include "core/list.h"
 
 #define BATCH_CALLS 32U	  /* in one system call */
-#define BATCH_BYTES 4096U /* of one call; what is larger costs more to copy than a system call */
+#define BATCH_BYTES 4096U /* of one call; they are copied, larger ones are made directly */
 
 struct io_uring;
 struct sock;

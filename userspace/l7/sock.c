@@ -204,14 +204,15 @@ static ssize_t write_many(struct sock *s, const struct iovec *iov, size_t count,
 	return n < 0 ? -errno : n;
 }
 
-void sock_finish_write(struct sock *s)
+bool sock_settle(struct sock *s)
 {
-	struct sock_call *call = s->late;
+	struct sock_call *call = s->fd >= 0 ? s->late : NULL;
 
-	if (call->is_done && call->result != -EINTR)
-		return;
-	call->result = (int)write_one(s, call->data, call->len, MSG_NOSIGNAL);
-	call->is_done = true;
+	if (call && (!call->is_done || call->result == -EINTR)) {
+		call->result = (int)write_one(s, call->data, call->len, MSG_NOSIGNAL);
+		call->is_done = true;
+	}
+	return call != NULL;
 }
 
 /* Of bytes that are said again, does n of them begin with those of data? */
@@ -317,15 +318,9 @@ bool sock_is_quiet(struct sock *s)
 	       errno == EAGAIN;
 }
 
-void sock_settle(struct sock *s)
-{
-	if (s->fd >= 0 && s->late)
-		sock_finish_write(s);
-}
-
 void sock_shutdown(struct sock *s)
 {
-	sock_settle(s);
+	(void)sock_settle(s);
 	(void)shutdown(s->fd, SHUT_WR); /* fails where the peer is gone: nothing to tell it */
 }
 
@@ -351,10 +346,8 @@ void sock_forget(struct sock *s)
 void sock_close(struct sock *s, sock_closed_cb cb)
 {
 	s->on_closed = cb;
-	if (s->late) {
-		sock_finish_write(s);
+	if (sock_settle(s))
 		batch_free_call(batch_of(s), s->late);
-	}
 	if (s->ahead)
 		batch_free_call(batch_of(s), s->ahead);
 	list_init(&s->node);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One non-blocking socket of a poller: reads and writes directly, asks for readiness only when told
- * to. Nothing else in l7/ knows how readiness is learnt. Owner: whoever embeds it. One thread.
+ * One non-blocking socket of a poller: asks for readiness only when told to, reads and writes by a system
+ * call of its own or by one for many sockets (l7/batch.h). Nothing else in l7/ knows how readiness is
+ * learnt. Owner: whoever embeds it. One thread.
  */
 #ifndef L7_SOCK_H
 #define L7_SOCK_H
@@ -71,8 +72,9 @@ static inline bool sock_has_read(const struct sock *s)
 /* Looks without reading: false where the peer closed, failed, or sent something. */
 bool sock_is_quiet(struct sock *s);
 
-/* Make the write that waits: the next sock_write() returns what became of it. */
-void sock_settle(struct sock *s);
+/* Make the write that waits, if there is one that was not made: the next sock_write() returns what became
+ * of it. False: there is none. */
+bool sock_settle(struct sock *s);
 
 void sock_shutdown(struct sock *s); /* no more writes */
 
@@ -99,8 +101,5 @@ bool sock_may_read_ahead(const struct sock *s, uint32_t happened);
 /* For the poller: something became of a call that was made with those of others. */
 void sock_dispatch_read(struct sock *s);
 void sock_dispatch_write(struct sock *s);
-
-/* For l7/batch.h: make the write that waits, if it was not made. */
-void sock_finish_write(struct sock *s);
 
 #endif

@@ -222,21 +222,15 @@ int stream_shutdown(struct stream *st)
 	return 0;
 }
 
-/* What TLS says behind a write that waits would go with its buffer. */
-static void say_rest(struct stream *st)
-{
-	if (!st->tls || !st->sock.late)
-		return;
-	sock_settle(&st->sock);
-	tls_flush(st->tls); /* if that is put off, sock_close() makes it */
-}
-
 void stream_close(struct stream *st, sock_closed_cb cb)
 {
 	if (st->is_closing)
 		return;
 	st->is_closing = true;
-	say_rest(st);
+	/* What TLS says behind a write that waits would go with its buffer. If it has to wait in its
+	 * turn, sock_close() makes it. */
+	if (st->tls && sock_settle(&st->sock))
+		tls_flush(st->tls);
 	tls_free(st->tls);
 	st->tls = NULL;
 	splice_drop(st);
