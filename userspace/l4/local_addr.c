@@ -59,7 +59,9 @@ static bool ask(struct mnl_socket *nl, const struct addr *addr, unsigned sequenc
 
 	if (mnl_socket_sendto(nl, msg, msg->nlmsg_len) < 0)
 		return true;
-	n = mnl_socket_recvfrom(nl, buf, sizeof(buf));
+	do
+		n = mnl_socket_recvfrom(nl, buf, sizeof(buf));
+	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return true;
 	if (mnl_cb_run(buf, (size_t)n, sequence, mnl_socket_get_portid(nl), on_route, &is_local) <
