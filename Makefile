@@ -162,6 +162,8 @@ $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(if $(FUZZ),,$(BUILD)/
 
 # Allocations that can be made to fail.
 $(BUILD)/tests/unit/test_conf_alloc: LDFLAGS += $(foreach f,malloc calloc realloc strdup vasprintf,-Wl,--wrap=$(f))
+# So can the kernel's random bytes.
+$(BUILD)/tests/unit/test_tls_random: LDFLAGS += $(foreach f,getrandom madvise,-Wl,--wrap=$(f))
 
 # Their quick forms are tests too.
 BENCH_BIN := $(BUILD)/bench/packet

@@ -39,6 +39,7 @@
 #include "l4/l4.h"
 #include "loader/loader.h"
 #include "log/writer.h"
+#include "tls/provider.h"
 #include "worker/worker.h"
 
 enum { SIG_RELOAD, SIG_TERMINATE, SIG_INTERRUPT, SIG_SUMMARY, SIG_UPGRADE, SIG_COUNT };
@@ -623,6 +624,7 @@ int main(int argc, char **argv)
 	if (code >= 0)
 		return code;
 	log_init();
+	(void)tls_provider_init(); /* without, OpenSSL has its own */
 	notify_init();
 	process_prepare();
 	takeover_begin(&dm.takeover);

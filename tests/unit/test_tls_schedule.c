@@ -114,6 +114,37 @@ static void test_what_makes_no_sense(void **state)
 	assert_true(derive("provider=shunt", &g, out) <= 0);
 }
 
+/* A key that is refused is not there, nor is what is behind it in memory touched. */
+static void test_a_key_that_is_refused(void **state)
+{
+	static unsigned char bytes[5000];
+	unsigned char out[32];
+	char digest[] = "SHA256";
+	int mode = EVP_KDF_HKDF_MODE_EXPAND_ONLY;
+	EVP_KDF *kdf = EVP_KDF_fetch(NULL, "TLS13-KDF", "provider=shunt");
+	const struct {
+		void *key;
+		size_t len;
+	} cases[] = {{bytes, 1089}, {bytes, 5000}, {NULL, 32}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		EVP_KDF_CTX *ctx = EVP_KDF_CTX_new(kdf);
+		const OSSL_PARAM params[] = {
+			OSSL_PARAM_construct_int("mode", &mode),
+			OSSL_PARAM_construct_utf8_string("digest", digest, 0),
+			OSSL_PARAM_construct_octet_string("key", cases[i].key, cases[i].len),
+			OSSL_PARAM_construct_end(),
+		};
+
+		assert_non_null(ctx);
+		assert_true(EVP_KDF_CTX_set_params(ctx, params) <= 0);
+		assert_true(EVP_KDF_derive(ctx, out, sizeof(out), NULL) <= 0);
+		EVP_KDF_CTX_free(ctx);
+	}
+	EVP_KDF_free(kdf);
+}
+
 /* The first of a name is kept until it is taken away; others are of no interest. */
 static void test_secrets_are_watched(void **state)
 {
@@ -168,11 +199,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_it_is_the_one_of_openssl),
 		cmocka_unit_test(test_what_makes_no_sense),
+		cmocka_unit_test(test_a_key_that_is_refused),
 		cmocka_unit_test(test_secrets_are_watched),
 		cmocka_unit_test(test_servers_have_it),
 	};
 
-	if (!tls_schedule_init())
+	if (!tls_provider_init())
 		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "tls/handover.h"
+#include "tls/provider.h"
 
 #define WIRE_MAX 65536
 
@@ -65,7 +66,7 @@ static void peers_prepare(struct peers *p, const struct suite *s)
 	memset(p, 0, sizeof(*p));
 	assert_true(tls_ciphers_init(&p->ciphers));
 	p->client_ctx = SSL_CTX_new(TLS_client_method());
-	p->server_ctx = SSL_CTX_new_ex(NULL, TLS_SCHEDULE_PROPERTIES, TLS_server_method());
+	p->server_ctx = SSL_CTX_new_ex(NULL, TLS_PROVIDER_PROPERTIES, TLS_server_method());
 	assert_true(SSL_CTX_set_min_proto_version(p->client_ctx, s->version) &&
 		    SSL_CTX_set_max_proto_version(p->client_ctx, s->version));
 	if (s->version == TLS1_3_VERSION)

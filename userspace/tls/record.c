@@ -2,12 +2,13 @@
 /* Records: see record.h. */
 #include "tls/record.h"
 
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
-#include <openssl/kdf.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "tls/prf.h"
+#include "tls/provider.h"
 
 #define TEXT_MAX	 16384U
 #define EXPANSION_MAX_13 256U /* of a text by its record (RFC 8446, 5.2) */
@@ -33,7 +34,7 @@ bool tls_ciphers_init(struct tls_ciphers *c)
 
 	*c = (struct tls_ciphers){.slots = calloc(TLS_SLOTS, sizeof(*c->slots)),
 				  .free = calloc(TLS_SLOTS, sizeof(*c->free))};
-	ok = c->slots && c->free && tls_schedule_init();
+	ok = c->slots && c->free && tls_provider_init();
 	for (int i = 0; ok && i < TLS_AEAD_COUNT; i++) {
 		c->ciphers[i] = EVP_CIPHER_fetch(NULL, aeads[i].name, NULL);
 		ok = c->ciphers[i];
@@ -158,29 +159,17 @@ static bool is_explicit(const struct tls_keys *k)
 }
 
 /* The key block of RFC 5246, 6.3. */
-static bool derive_12(const struct tls_keys_12 *from, const char *digest, unsigned char *out,
+static bool derive_12(const struct tls_keys_12 *from, enum tls_hash hash, unsigned char *out,
 		      size_t len)
 {
 	static const char label[] = "key expansion";
-	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, (char *)digest, 0),
-		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SECRET, (void *)from->master,
-						  from->master_len),
-		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SEED, (void *)label,
-						  sizeof(label) - 1),
-		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SEED, (void *)from->server_random,
-						  TLS_RANDOM_LEN),
-		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SEED, (void *)from->client_random,
-						  TLS_RANDOM_LEN),
-		OSSL_PARAM_construct_end(),
-	};
-	EVP_KDF *kdf = EVP_KDF_fetch(NULL, OSSL_KDF_NAME_TLS1_PRF, NULL);
-	EVP_KDF_CTX *ctx = kdf ? EVP_KDF_CTX_new(kdf) : NULL;
-	bool ok = ctx && EVP_KDF_derive(ctx, out, len, params) > 0;
+	unsigned char seed[sizeof(label) - 1 + 2 * TLS_RANDOM_LEN];
 
-	EVP_KDF_CTX_free(ctx);
-	EVP_KDF_free(kdf);
-	return ok;
+	memcpy(seed, label, sizeof(label) - 1);
+	memcpy(seed + sizeof(label) - 1, from->server_random, TLS_RANDOM_LEN);
+	memcpy(seed + sizeof(label) - 1 + TLS_RANDOM_LEN, from->client_random, TLS_RANDOM_LEN);
+	return tls_prf(hash, (struct tls_piece){from->master, from->master_len},
+		       (struct tls_piece){seed, sizeof(seed)}, out, len);
 }
 
 bool tls_keys_init_12(struct tls_keys *in, struct tls_keys *out, enum tls_aead aead,
@@ -189,7 +178,7 @@ bool tls_keys_init_12(struct tls_keys *in, struct tls_keys *out, enum tls_aead a
 	unsigned char block[2 * (TLS_KEY_MAX + TLS_IV_LEN)];
 	size_t key_len = aeads[aead].key_len;
 	size_t iv_len = aead == TLS_CHACHA20_POLY1305 ? TLS_IV_LEN : SALT_LEN;
-	bool ok = derive_12(from, tls_hash_name(aeads[aead].hash), block, 2 * (key_len + iv_len));
+	bool ok = derive_12(from, aeads[aead].hash, block, 2 * (key_len + iv_len));
 
 	in->is_13 = out->is_13 = false;
 	in->aead = out->aead = (uint8_t)aead;

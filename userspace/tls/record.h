@@ -20,7 +20,6 @@
 	(TLS_RECORD_HEADER + TLS_RECORD_EXPLICIT + 1 + TLS_RECORD_TAG) /* at most */
 #define TLS_KEY_MAX    32
 #define TLS_IV_LEN     12
-#define TLS_HASH_MAX   48 /* bytes of a traffic secret of TLS 1.3, at most */
 #define TLS_RANDOM_LEN 32
 
 /* Records that one key of AES-GCM is good for (RFC 8446, 5.5: 2^24.5). */

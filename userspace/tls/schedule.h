@@ -1,27 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The key schedule of TLS 1.3 (RFC 8446, 7.1): for records, and for OpenSSL, whose own way to it takes
- * half of a handshake's time, as it looks for every algorithm by name every time. OpenSSL is offered
- * this one as its TLS13-KDF. Any thread.
+ * half of a resumed handshake's time. Any thread.
  */
 #ifndef TLS_SCHEDULE_H
 #define TLS_SCHEDULE_H
 
+#include <openssl/core.h>
 #include <stdbool.h>
 #include <stddef.h>
 
-#define TLS_HASH_MAX 48
-
-/* What SSL_CTX_new_ex() is to be told to have it. */
-#define TLS_SCHEDULE_PROPERTIES "?provider=shunt"
-
-enum tls_hash { TLS_SHA256, TLS_SHA384, TLS_HASH_COUNT };
-
-/* Before any of the others. False: OpenSSL failed; it has its own then, but nothing else here works. */
-bool tls_schedule_init(void);
-
-size_t tls_hash_len(enum tls_hash hash);
-const char *tls_hash_name(enum tls_hash hash); /* as OpenSSL knows it */
+#include "tls/hash.h"
 
 /* HKDF-Expand-Label of at most one hash. label: without "tls13 ". False: OpenSSL failed. */
 bool tls_expand_label(enum tls_hash hash, const unsigned char *secret, const char *label,
@@ -34,5 +23,8 @@ struct tls_secrets {
 	bool has_in, has_out;
 };
 void tls_schedule_watch(struct tls_secrets *s);
+
+/* As OpenSSL's TLS13-KDF. */
+extern const OSSL_DISPATCH tls_schedule_functions[];
 
 #endif

@@ -10,7 +10,7 @@
 #include <strings.h>
 
 #include "tls/context.h"
-#include "tls/schedule.h"
+#include "tls/provider.h"
 
 #define ALPN_HTTP2  "\x02h2"
 #define ALPN_HTTP11 "\x08http/1.1"
@@ -239,7 +239,7 @@ static bool ask_for_certificates(const struct tls_server *s, SSL_CTX *ctx)
 
 static int make_context(struct tls_server *s, struct set *set, const struct tls_cert **ret_bad)
 {
-	SSL_CTX *ctx = SSL_CTX_new_ex(NULL, TLS_SCHEDULE_PROPERTIES, TLS_server_method());
+	SSL_CTX *ctx = SSL_CTX_new_ex(NULL, TLS_PROVIDER_PROPERTIES, TLS_server_method());
 
 	set->ctx = ctx;
 	if (!ctx || !tls_context_prepare(ctx, s->policy) ||
