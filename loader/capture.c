@@ -137,13 +137,14 @@ static int look_at(struct capture *c, const struct loader *l, int fd)
 
 static int say_failed(int err, struct diag *d)
 {
-	if (err == -EPERM)
+	if (err == -EPERM) {
 		diag_error(d, NULL,
 			   "the kernel does not let this process look at the steering program "
 			   "(capabilities CAP_BPF and CAP_PERFMON, or a lock-down)");
-	else
+	} else {
 		diag_error(d, NULL, "the steering program cannot be looked at: %s", strerror(-err));
-	messages_to_diag(d, "libbpf", 12);
+		messages_to_diag(d, "libbpf", 12);
+	}
 	return err;
 }
 
