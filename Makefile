@@ -198,9 +198,9 @@ check-valgrind: $(UNIT_BIN) $(FUZZ_BIN) $(ROUTE_BIN) ## unit tests under valgrin
 check-clang: ## the kernel programs as another clang builds them, as root: CLANG_ALT=clang-19
 	$(Q).ci/deps $(CLANG_ALT)
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) BUILD=$(BUILD)-$(CLANG_ALT) CLANG=$(CLANG_ALT) check-bpf
-test-vm: deps deps-vm ## boot stock kernels in qemu and run the bpf and net tests inside (as root)
+test-vm: deps deps-vm ## boot stock kernels in qemu and run the bpf and net tests inside, as root; KERNELS=6.1: that one
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) check-build
-	$(Q)SHUNT_BUILD=$(BUILD) vm/test
+	$(Q)SHUNT_BUILD=$(BUILD) vm/test $(KERNELS)
 
 FUZZ_S   ?= 20
 .PHONY: fuzz fuzz-build
