@@ -135,7 +135,6 @@ WAYS = [
 
 
 @pytest.mark.vm
-@pytest.mark.vm_every
 def test_no_connection_is_lost_when_listen_addresses_change(topology, shuntd, backend, client):
     net = topology(backends=1)
     host = net.backends["b1"]

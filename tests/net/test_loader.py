@@ -89,7 +89,6 @@ def test_attach_status_detach(box):
 
 
 @pytest.mark.vm
-@pytest.mark.vm_every
 def test_a_second_attach_changes_nothing(box):
     box.attach("s0")
     before, xdp, pins = box.status(), box.xdp("s0"), box.pinned()
@@ -172,7 +171,6 @@ def load_pass(box, ifname):
 
 
 @pytest.mark.vm
-@pytest.mark.vm_every
 def test_a_foreign_program_is_left_alone(box):
     foreign = load_pass(box, "s0")
     done = box.load("attach", "-i", "s0", *SMALL)

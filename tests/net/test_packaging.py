@@ -115,6 +115,7 @@ def test_the_unit_is_sound_and_exposes_little(tmp_path):
 
 
 @pytest.mark.vm
+@pytest.mark.vm_every
 def test_what_the_unit_grants_is_enough_to_steer_and_to_save(lab, l4, client):
     """Not root, its capabilities, no more of the bpf file system than a directory: it steers,
     goes on with what is pinned when it is started again, and saves its configuration."""
