@@ -259,6 +259,103 @@ static void test_a_hook_that_wants_another_turn(void **state)
 	assert_true(w->hooks >= 3);
 }
 
+/* What is asked for once, or again while it runs. */
+struct soon {
+	struct poller_hook hook;
+	struct world *w;
+	int runs, more; /* times that it asks again */
+	uint64_t turn;	/* in which it ran last */
+};
+
+static bool on_soon(struct poller_hook *hook)
+{
+	struct soon *s = list_entry(hook, struct soon, hook);
+
+	assert_true(s->runs == 0 || s->w->poller.turns > s->turn); /* once a turn */
+	s->turn = s->w->poller.turns;
+	s->runs++;
+	if (s->more-- > 0)
+		poller_run_soon(&s->w->poller, hook);
+	else
+		end_all(s->w);
+	return false;
+}
+
+static void test_soon_and_again(void **state)
+{
+	struct world *w = *state;
+	struct soon s = {.hook.run = on_soon, .w = w, .more = 3};
+
+	list_init(&s.hook.node);
+	poller_run_soon(&w->poller, &s.hook);
+	poller_run_soon(&w->poller, &s.hook); /* is no second time */
+	poller_run(&w->poller);		      /* would else wait for the timer */
+	assert_int_equal(s.runs, 4);
+}
+
+/* In the turn of an event that asks for it, after all events were told. */
+static struct soon *asked_by_event;
+
+static void ask_soon(struct sock *s, int events)
+{
+	on_event(s, events);
+	assert_int_equal(asked_by_event->runs, 0);
+	poller_run_soon(&asked_by_event->w->poller, &asked_by_event->hook);
+}
+
+static void test_soon_is_after_the_events(void **state)
+{
+	struct world *w = *state;
+	struct soon s = {.hook.run = on_soon, .w = w};
+
+	list_init(&s.hook.node);
+	asked_by_event = &s;
+	w->a.sock.on_event = w->b.sock.on_event = ask_soon;
+	assert_int_equal(sock_watch(&w->a.sock, SOCK_READ), 0);
+	assert_int_equal(sock_watch(&w->b.sock, SOCK_READ), 0);
+	say(&w->a);
+	say(&w->b);
+	poller_run(&w->poller);
+	assert_int_equal(w->a.calls + w->b.calls, 2);
+	assert_int_equal(s.runs, 1);
+	assert_int_equal(s.turn, 1);
+}
+
+/* By a hook before the wait: there is none then. */
+static bool ask_once(struct poller_hook *hook)
+{
+	struct soon *s = asked_by_event;
+
+	(void)hook;
+	if (s->runs == 0)
+		poller_run_soon(&s->w->poller, &s->hook);
+	return false;
+}
+
+static void test_soon_by_a_hook_before_the_wait(void **state)
+{
+	struct world *w = *state;
+	struct soon s = {.hook.run = on_soon, .w = w};
+
+	list_init(&s.hook.node);
+	asked_by_event = &s;
+	w->hook.run = ask_once;
+	poller_run(&w->poller);
+	assert_int_equal(s.runs, 1);
+}
+
+static void test_soon_is_taken_back(void **state)
+{
+	struct world *w = *state;
+	struct soon s = {.hook.run = on_soon, .w = w};
+
+	list_init(&s.hook.node);
+	poller_run_soon(&w->poller, &s.hook);
+	list_unlink(&s.hook.node);
+	run_turns(w, 2);
+	assert_int_equal(s.runs, 0);
+}
+
 static void test_without_descriptors(void **state)
 {
 	struct world *w = *state;
@@ -284,6 +381,10 @@ int main(void)
 		TEST(test_timers_of_the_loop),
 		TEST(test_messages_of_another_thread),
 		TEST(test_a_hook_that_wants_another_turn),
+		TEST(test_soon_and_again),
+		TEST(test_soon_is_after_the_events),
+		TEST(test_soon_by_a_hook_before_the_wait),
+		TEST(test_soon_is_taken_back),
 		TEST(test_without_descriptors),
 	};
 

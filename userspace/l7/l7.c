@@ -95,7 +95,7 @@ int l7_new(const struct l7_env *env, struct l7 **ret_l7)
 	poller_add_hook(env->poller, &l7->h2_hook);
 	list_init(&l7->exchanges);
 	shedding_init(l7);
-	tls_waker_init(&l7->waker, env->loop);
+	tls_waker_init(&l7->waker, env->poller);
 	(void)uv_timer_init(env->loop, &l7->tickets); /* always 0 */
 	l7->tickets.data = l7;
 	on_tickets(&l7->tickets);

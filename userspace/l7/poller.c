@@ -21,6 +21,7 @@ int poller_init(struct poller *p, uv_loop_t *loop, bool batched)
 	list_init(&p->closed);
 	list_init(&p->hooks);
 	list_init(&p->woken);
+	list_init(&p->due);
 	if (p->epoll < 0)
 		return -errno;
 	if (epoll_ctl(p->epoll, EPOLL_CTL_ADD, uv_backend_fd(loop), &ev) == 0) {
@@ -46,6 +47,27 @@ void poller_add_hook(struct poller *p, struct poller_hook *hook)
 void poller_add_woken(struct poller *p, struct poller_hook *hook)
 {
 	list_append(&p->woken, &hook->node);
+}
+
+void poller_run_soon(struct poller *p, struct poller_hook *hook)
+{
+	list_unlink(&hook->node);
+	list_append(&p->due, &hook->node);
+}
+
+/* Those that ask again meanwhile have their turn in the next one. */
+static void run_due(struct poller *p)
+{
+	struct poller_hook end, *hook;
+
+	if (list_empty(&p->due))
+		return;
+	list_append(&p->due, &end.node);
+	while ((hook = list_entry(p->due.next, struct poller_hook, node)) != &end) {
+		list_unlink(&hook->node);
+		(void)hook->run(hook);
+	}
+	list_unlink(&end.node);
 }
 
 static bool run_hooks(struct list *hooks)
@@ -75,7 +97,8 @@ static void let_go(struct poller *p)
 /* Milliseconds; -1: for ever. */
 static int next_timeout(struct poller *p)
 {
-	if (run_hooks(&p->hooks) || !list_empty(&p->closed) || !list_empty(&p->batch.ready))
+	if (run_hooks(&p->hooks) || !list_empty(&p->closed) || !list_empty(&p->batch.ready) ||
+	    !list_empty(&p->due))
 		return 0;
 	/* 0 also where the loop has changes of its own to tell to the kernel. */
 	return uv_backend_timeout(p->loop);
@@ -180,6 +203,7 @@ void poller_turn(struct poller *p)
 	tell_left(&p->batch);
 	for (int i = 0; i < count; i += EVENTS_AT_ONCE)
 		is_due |= tell(p, events + i, min(count - i, EVENTS_AT_ONCE));
+	run_due(p);
 	if (is_due || uv_backend_timeout(p->loop) == 0)
 		(void)uv_run(p->loop, UV_RUN_NOWAIT);
 }

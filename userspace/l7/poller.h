@@ -22,6 +22,7 @@ struct poller {
 	unsigned socks;	    /* open, or closed and not yet let go of */
 	struct list closed; /* sockets that the events at hand may still name */
 	struct list hooks, woken;
+	struct list due; /* hooks that are run once, when all that happened was told */
 	struct batch batch;
 };
 
@@ -42,6 +43,10 @@ void poller_turn(struct poller *p);
 /* Until the loop has run dry and all sockets are closed. */
 void poller_run(struct poller *p);
 void poller_deinit(struct poller *p);
+
+/* Once, at the end of this turn, or of the next one where it is asked for between two of them, which do not wait
+ * then. Asked for again before that: once. Not any more: list_unlink(). What it returns means nothing. */
+void poller_run_soon(struct poller *p, struct poller_hook *hook);
 
 /* Before each wait, after each wait. Out of the list again: list_unlink(), but not while hooks run. */
 void poller_add_hook(struct poller *p, struct poller_hook *hook);

@@ -104,9 +104,9 @@ static BIO *bio_new(struct tls *t)
 
 /* ---- waking -------------------------------------------------------------------------------- */
 
-static void on_idle(uv_idle_t *idle)
+static bool run_waiting(struct poller_hook *hook)
 {
-	struct tls_waker *w = idle->data;
+	struct tls_waker *w = list_entry(hook, struct tls_waker, hook);
 	struct list turn;
 
 	list_init(&turn);
@@ -120,21 +120,21 @@ static void on_idle(uv_idle_t *idle)
 		list_unlink(&t->node);
 		t->st->sock.on_event(&t->st->sock, SOCK_READ);
 	}
-	if (list_empty(&w->waiting))
-		(void)uv_idle_stop(&w->idle); /* always 0 */
+	return false;
 }
 
-void tls_waker_init(struct tls_waker *w, uv_loop_t *loop)
+void tls_waker_init(struct tls_waker *w, struct poller *poller)
 {
 	w->has_ciphers = tls_ciphers_init(&w->ciphers);
+	w->poller = poller;
+	w->hook.run = run_waiting;
+	list_init(&w->hook.node);
 	list_init(&w->waiting);
-	(void)uv_idle_init(loop, &w->idle); /* always 0 */
-	w->idle.data = w;
 }
 
 void tls_waker_close(struct tls_waker *w)
 {
-	uv_close((uv_handle_t *)&w->idle, NULL);
+	list_unlink(&w->hook.node);
 }
 
 void tls_waker_deinit(struct tls_waker *w)
@@ -146,7 +146,7 @@ void tls_wake(struct tls *t)
 {
 	list_unlink(&t->node);
 	list_append(&t->waker->waiting, &t->node);
-	(void)uv_idle_start(&t->waker->idle, on_idle); /* 0, unless the callback is NULL */
+	poller_run_soon(t->waker->poller, &t->waker->hook);
 }
 
 /* ---- the socket ---------------------------------------------------------------------------- */

@@ -10,10 +10,10 @@
 
 #include <stdbool.h>
 #include <sys/uio.h>
-#include <uv.h>
 
 #include "core/list.h"
 #include "core/slice.h"
+#include "l7/poller.h"
 #include "tls/record.h"
 
 struct stream;
@@ -27,13 +27,14 @@ struct tls_session;
 /* Streams that hold bytes which were received already: the socket will not tell of them. One for
  * each worker. */
 struct tls_waker {
-	uv_idle_t idle; /* runs while there are any */
+	struct poller *poller;
+	struct poller_hook hook; /* due while there are any */
 	struct list waiting;
 	struct tls_ciphers ciphers; /* of the records that are ours */
 	bool has_ciphers;
 };
 
-void tls_waker_init(struct tls_waker *w, uv_loop_t *loop);
+void tls_waker_init(struct tls_waker *w, struct poller *poller);
 void tls_waker_close(struct tls_waker *w);
 void tls_waker_deinit(struct tls_waker *w); /* no stream has TLS any more */
 
@@ -86,7 +87,7 @@ void tls_flush(struct tls *t);
 /* Could a read return something although the socket is silent? */
 bool tls_has_pending(const struct tls *t);
 
-/* Have the stream's on_event called with SOCK_READ in the loop's next turn. */
+/* Have the stream's on_event called with SOCK_READ when all that happened was told. */
 void tls_wake(struct tls *t);
 
 /* Tell the peer that nothing follows; once, and not after a failure. */
