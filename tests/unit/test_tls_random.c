@@ -110,17 +110,17 @@ static void check_all_differ(unsigned char (*bytes)[DRAW], size_t count)
 		assert_memory_not_equal(bytes[i - 1], bytes[i], DRAW);
 }
 
-static void test_threads_draw_their_own(void **state)
+/* Many threads at once: none draws what another did. */
+static void check_threads(void *(*draw)(void *ctx))
 {
 	unsigned char(*bytes)[DRAW] = calloc((size_t)THREADS * DRAWS, DRAW);
 	struct drawn of[THREADS];
 	pthread_t threads[THREADS];
 
-	(void)state;
 	assert_non_null(bytes);
 	for (size_t i = 0; i < THREADS; i++) {
 		of[i] = (struct drawn){bytes + i * DRAWS, DRAWS};
-		assert_int_equal(pthread_create(&threads[i], NULL, draw_many, &of[i]), 0);
+		assert_int_equal(pthread_create(&threads[i], NULL, draw, &of[i]), 0);
 	}
 	for (size_t i = 0; i < THREADS; i++) {
 		void *ok;
@@ -132,7 +132,13 @@ static void test_threads_draw_their_own(void **state)
 	free(bytes);
 }
 
-/* All draw from one, as who reads certificates does from OpenSSL's primary. */
+static void test_threads_draw_their_own(void **state)
+{
+	(void)state;
+	check_threads(draw_many);
+}
+
+/* All draw from one, as OpenSSL's primary is shared. */
 static void *draw_from_primary(void *ctx)
 {
 	struct drawn *d = ctx;
@@ -146,24 +152,8 @@ static void *draw_from_primary(void *ctx)
 
 static void test_threads_share_one(void **state)
 {
-	unsigned char(*bytes)[DRAW] = calloc((size_t)THREADS * DRAWS, DRAW);
-	struct drawn of[THREADS];
-	pthread_t threads[THREADS];
-
 	(void)state;
-	assert_non_null(bytes);
-	for (size_t i = 0; i < THREADS; i++) {
-		of[i] = (struct drawn){bytes + i * DRAWS, DRAWS};
-		assert_int_equal(pthread_create(&threads[i], NULL, draw_from_primary, &of[i]), 0);
-	}
-	for (size_t i = 0; i < THREADS; i++) {
-		void *ok;
-
-		assert_int_equal(pthread_join(threads[i], &ok), 0);
-		assert_non_null(ok);
-	}
-	check_all_differ(bytes, (size_t)THREADS * DRAWS);
-	free(bytes);
+	check_threads(draw_from_primary);
 }
 
 /* Parent and children have the same pool when they part: they draw, by both generators, and none draws the same. */
