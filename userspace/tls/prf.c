@@ -80,10 +80,10 @@ static void *kdf_new(void *of)
 	struct kdf *k = malloc(sizeof(*k)); /* what is in use of the arrays says their length */
 
 	(void)of;
-	if (k)
-		k->secret_len = k->seed_len = 0;
-	if (k)
-		kdf_reset(k);
+	if (!k)
+		return NULL;
+	k->secret_len = k->seed_len = 0;
+	kdf_reset(k);
 	return k;
 }
 
