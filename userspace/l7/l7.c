@@ -33,15 +33,16 @@ void l7_undefer(struct l7 *l7, struct conn *c)
 	l7->deferred_count--;
 }
 
-static void on_idle(uv_idle_t *idle)
+static bool run_deferred(struct poller_hook *hook)
 {
-	struct l7 *l7 = idle->data;
+	struct l7 *l7 = list_entry(hook, struct l7, deferred_hook);
 
 	/* What is deferred again meanwhile waits for the next turn. */
 	for (unsigned i = l7->deferred_count; i && l7->deferred; i--)
 		conn_resume(l7->deferred);
-	if (!l7->deferred)
-		(void)uv_idle_stop(&l7->idle); /* always 0 */
+	if (l7->deferred)
+		poller_run_soon(l7->env.poller, hook);
+	return false;
 }
 
 void l7_defer(struct l7 *l7, struct conn *c)
@@ -51,7 +52,7 @@ void l7_defer(struct l7 *l7, struct conn *c)
 	*l7->deferred_end = c;
 	l7->deferred_end = &c->next_deferred;
 	l7->deferred_count++;
-	(void)uv_idle_start(&l7->idle, on_idle); /* 0, unless the callback is NULL */
+	poller_run_soon(l7->env.poller, &l7->deferred_hook);
 }
 
 static void on_tickets(uv_timer_t *timer)
@@ -87,8 +88,8 @@ int l7_new(const struct l7_env *env, struct l7 **ret_l7)
 	mirrors_init(&l7->mirrors);
 	list_init(&l7->conns);
 	l7->deferred_end = &l7->deferred;
-	(void)uv_idle_init(env->loop, &l7->idle); /* always 0 */
-	l7->idle.data = l7;
+	l7->deferred_hook.run = run_deferred;
+	list_init(&l7->deferred_hook.node);
 	deadlines_init(&l7->deadlines, env->loop);
 	list_init(&l7->h2_flush);
 	l7->h2_hook.run = flush_http2;
@@ -203,7 +204,7 @@ void l7_close_all(struct l7 *l7)
 	mirrors_close(l7);
 	close_upstreams(l7);
 	h2_server_forget(l7);
-	uv_close((uv_handle_t *)&l7->idle, NULL);
+	list_unlink(&l7->deferred_hook.node);
 	deadlines_close(&l7->deadlines);
 	shedding_close(l7);
 	tls_waker_close(&l7->waker);

@@ -44,7 +44,7 @@ struct l7 {
 	struct conn *deferred,
 		**deferred_end; /* client connections with requests left in their buffers */
 	unsigned deferred_count;
-	uv_idle_t idle;		    /* runs while there are any */
+	struct poller_hook deferred_hook; /* due while there are any */
 	struct list h2_flush;	    /* HTTP/2 sessions with something to be written this turn */
 	struct poller_hook h2_hook; /* writes it */
 	struct list exchanges;	    /* kept for later: h2_server.c */

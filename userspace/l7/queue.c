@@ -37,10 +37,16 @@ static void unqueue(struct queue *q, struct request *r)
 	q->waiting_count--;
 }
 
-/* In a turn of its own: who ends a request must not find itself in the middle of another one. */
-static void on_idle(uv_idle_t *idle)
+static void wake(struct queue *q)
 {
-	struct queue *q = idle->data;
+	if (q->waiting_count && has_room(q))
+		poller_run_soon(q->poller, &q->hook);
+}
+
+/* By itself: who ends a request must not find itself in the middle of another one. */
+static bool run_waiting(struct poller_hook *hook)
+{
+	struct queue *q = list_entry(hook, struct queue, hook);
 	uint64_t now = clock_now_ns();
 
 	/* One that fails at once makes room again: those that are there now, and no more. */
@@ -54,14 +60,8 @@ static void on_idle(uv_idle_t *idle)
 		occupy(q, r);
 		request_go_on(r);
 	}
-	if (!q->waiting_count || !has_room(q))
-		(void)uv_idle_stop(idle); /* always 0 */
-}
-
-static void wake(struct queue *q)
-{
-	if (q->waiting_count && has_room(q))
-		(void)uv_idle_start(&q->idle, on_idle); /* 0, unless the callback is NULL */
+	wake(q);
+	return false;
 }
 
 void queue_init(struct l7 *l7)
@@ -71,8 +71,9 @@ void queue_init(struct l7 *l7)
 	for (unsigned p = 0; p < PRIORITY_COUNT; p++)
 		list_init(&q->waiting[p]);
 	q->shortest_ns = UINT64_MAX;
-	(void)uv_idle_init(l7->env.loop, &q->idle); /* always 0 */
-	q->idle.data = q;
+	q->poller = l7->env.poller;
+	q->hook.run = run_waiting;
+	list_init(&q->hook.node);
 }
 
 void queue_configure(struct l7 *l7, uint32_t max, unsigned wait_ms)
@@ -84,7 +85,7 @@ void queue_configure(struct l7 *l7, uint32_t max, unsigned wait_ms)
 
 void queue_close(struct l7 *l7)
 {
-	uv_close((uv_handle_t *)&l7->queue.idle, NULL);
+	list_unlink(&l7->queue.hook.node);
 }
 
 bool queue_enter(struct request *r)

@@ -9,9 +9,9 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <uv.h>
 
 #include "core/list.h"
+#include "l7/poller.h"
 #include "limit/overload.h"
 
 struct l7;
@@ -23,7 +23,8 @@ struct queue {
 	uint32_t waiting_count, active, max; /* max 0: no limit */
 	unsigned wait_ms;		     /* the longest */
 	uint64_t shortest_ns; /* that one that went on since queue_take_shortest() had waited */
-	uv_idle_t idle;	      /* runs while one may go on */
+	struct poller *poller;
+	struct poller_hook hook; /* due while one may go on */
 };
 
 void queue_init(struct l7 *l7);
