@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tls/provider.h"
+#include "tls/param.h"
 
 #define SECRET_MAX 1088 /* bytes: what ffdhe8192 agrees on, and more */
 #define SEED_MAX   1024 /* as OpenSSL's own */

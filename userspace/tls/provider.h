@@ -7,9 +7,7 @@
 #ifndef TLS_PROVIDER_H
 #define TLS_PROVIDER_H
 
-#include <openssl/core.h>
 #include <stdbool.h>
-#include <stddef.h>
 
 #define TLS_PROVIDER "shunt"
 
@@ -18,18 +16,9 @@
 
 /*
  * Before anything else of tls/, and before OpenSSL's first random bytes, which come from us then. Again: nothing.
- * False: it has its own of everything and its connections keep their records; it is set up for FIPS 140, or failed,
- * which is logged.
+ * False: it has its own of everything, and the records of its connections; it is set up for FIPS 140, or failed, which
+ * is logged.
  */
 bool tls_provider_init(void);
-
-/* ---- for its parts: what OpenSSL hands over ---- */
-
-/* Bytes of that name, if there are any; else nothing changes, as where it is false: they are no bytes, or more than
- * max. */
-bool tls_param_bytes(const OSSL_PARAM params[], const char *name, unsigned char *out, size_t max,
-		     size_t *ret_len, bool *ret_has);
-/* The digest, if one is named; else nothing changes. *ret_hash: enum tls_hash. False: it is none of ours. */
-bool tls_param_hash(const OSSL_PARAM params[], int *ret_hash);
 
 #endif

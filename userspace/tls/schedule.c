@@ -12,7 +12,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "tls/provider.h"
+#include "tls/param.h"
 
 #define KEY_MAX	   1088 /* bytes of a secret that was agreed on: of ffdhe8192 and more */
 #define LABEL_MAX  64
