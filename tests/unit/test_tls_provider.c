@@ -73,7 +73,9 @@ static int too_late(void)
 
 	if (RAND_bytes(out, sizeof(out)) != 1)
 		return 1;
-	if (!tls_provider_init() || ERR_peek_error())
+	ERR_raise(ERR_LIB_USER, ERR_R_PASSED_NULL_PARAMETER);
+	if (!tls_provider_init() ||
+	    ERR_GET_REASON(ERR_get_error()) != ERR_R_PASSED_NULL_PARAMETER || ERR_peek_error())
 		return 2;
 	return !(!draws_from_us() && has_ours("TLS1-PRF") && RAND_bytes(out, sizeof(out)) == 1);
 }
